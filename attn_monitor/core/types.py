@@ -1,0 +1,145 @@
+"""The nouns of a recording: parts, layers, heads, probes, steps, metrics.
+
+Layers and heads count from 0 in code and in files and from 1 on screen; :meth:`HeadId.label` is
+the only place that adds the one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Split = Literal["val", "train"]
+PartKind = Literal["self", "cross"]
+Evidence = Literal["model", "verified", "unverified"]
+
+
+class HeadId(NamedTuple):
+    """One attention head: a type, never a string that is parsed back."""
+
+    part: str
+    layer: int
+    head: int
+
+    def label(self) -> str:
+        """``L3 H7``, counted from 1 as people do."""
+        return f"L{self.layer + 1} H{self.head + 1}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One attention call of the model, in execution order inside its part.
+
+    Attributes:
+        name: Module path, for example ``encoder.layers.0.self_attn``; repeated calls of a shared
+            module are told apart as ``name#1``, ``name#2``.
+        heads: Number of heads.
+        evidence: How the weights were obtained: ``"model"`` is the very tensor the model
+            multiplied with its values; ``"verified"`` was recomputed from queries and keys and
+            reproduces the layer's output; ``"unverified"`` was recomputed and not checked.
+        error: Largest absolute difference between weights times values and the layer's own
+            output on the first probes; ``None`` when nothing was checked.
+    """
+
+    name: str
+    heads: int
+    evidence: Evidence = "unverified"
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A stream of attention layers: ``"encoder"``, ``"decoder"``, ``"cross"`` or a module path.
+
+    Attributes:
+        name: The part's name, unique in a run.
+        kind: ``"self"`` when queries and keys are the same tokens, else ``"cross"``.
+        causal: No query sees a key after itself.
+        layers: The layers in execution order.
+    """
+
+    name: str
+    kind: PartKind
+    causal: bool
+    layers: tuple[Layer, ...]
+
+    @property
+    def heads(self) -> int:
+        """The largest head count of the part's layers; arrays are padded to it."""
+        return max(layer.heads for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The tokens of one sentence, valid ones only (no padding).
+
+    Attributes:
+        text: One string per token, as the tokenizer spells it.
+        special: Positions of tokens that are not words (``[CLS]``, ``<s>``, ...).
+    """
+
+    text: tuple[str, ...]
+    special: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One sentence replayed at every recorded step.
+
+    Attributes:
+        index: Position in the run's list of probes.
+        split: ``"val"`` or ``"train"``: which loader it was drawn from.
+        source: The tokens an encoder (or a model with a single stream) reads.
+        target: The tokens a decoder reads beside an encoder, else ``None``.
+    """
+
+    index: int
+    split: Split
+    source: Tokens
+    target: Tokens | None = None
+
+    @property
+    def query_tokens(self) -> tuple[str, ...]:
+        """The tokens that ask: the target's where there is one, else the source's."""
+        return (self.target or self.source).text
+
+    @property
+    def key_tokens(self) -> tuple[str, ...]:
+        """The tokens that are looked at in cross-attention; the source's."""
+        return self.source.text
+
+    def axes(self, part: Part) -> tuple[Tokens, Tokens]:
+        """Return the (query, key) tokens along the two axes of this part's maps."""
+        if part.kind == "cross":
+            return (self.target or self.source), self.source
+        if part.name == "decoder" and self.target is not None:
+            return self.target, self.target
+        return self.source, self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """What a per-head number means: enough for an axis, a legend, a tooltip and a sort key.
+
+    Attributes:
+        name: Identifier in files, tags and URLs.
+        title: Name on screen.
+        unit: What the number counts, for example ``"share of attention"``.
+        low: Smallest possible value, ``None`` if unbounded.
+        high: Largest possible value, ``None`` if unbounded.
+        reading: One sentence: what low and high values look like.
+        direction: The order in which sorting shows heads.
+        source: Paper and equation or section, or ``"attn_monitor"``.
+    """
+
+    name: str
+    title: str
+    unit: str
+    low: float | None
+    high: float | None
+    reading: str
+    direction: Literal["ascending", "descending"] = "ascending"
+    source: str = "attn_monitor"
