@@ -1,0 +1,16 @@
+"""What the numbers are: metrics, patterns, piles, HeadLens and topology. Numpy in, numpy out."""
+
+from importlib import import_module
+
+from attn_monitor.analysis.registry import (
+    compute_metrics,
+    metric,
+    metric_specs,
+    uniform_reference,
+)
+
+__all__ = ["compute_metrics", "metric", "metric_specs", "uniform_reference"]
+
+# Loading a file registers its metrics; this order is the order of columns on screen.
+for _name in ("entropy", "position", "tokens", "sharpness", "diversity", "stability"):
+    import_module(f"attn_monitor.analysis.{_name}")

@@ -1,0 +1,152 @@
+"""Where a head looks, seen from the word that asks: before it, at it, after it, how far.
+
+For encoder-decoder attention "previous" has no meaning, because queries and keys are different
+tokens: the shares are NaN. Offset and distance stay defined there, on positions scaled to 0..1
+(for equal lengths the same number), so that 0 means "as far into the source as into the target".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.analysis.registry import metric
+from attn_monitor.analysis.shared import shared, undefined
+from attn_monitor.core.maps import Maps
+
+_SANVIS = "Park et al. 2019 (SANVis), section 5.1"
+_VOITA = "Voita et al. 2019, section 5.1; Clark et al. 2019, section 3.1"
+
+
+@shared
+def _ahead(maps: Maps) -> Float[np.ndarray, "query key"]:
+    """Return how far key j lies after query i, on positions scaled to 0..1."""
+    query = np.arange(maps.queries) / max(maps.queries - 1, 1)
+    key = np.arange(maps.keys) / max(maps.keys - 1, 1)
+    return np.asarray((key[None, :] - query[:, None]).astype(maps.attn.dtype))
+
+
+@shared
+def _shares(maps: Maps) -> Float[np.ndarray, "head 5"]:
+    """Return left, self and right share, mean offset and mean distance of every head.
+
+    All five are means of the map under a fixed weight, hence one matrix product.
+    """
+    ahead = _ahead(maps)
+    step = np.arange(maps.keys)[None, :] - np.arange(maps.queries)[:, None]
+    weights = np.stack([step < 0, step == 0, step > 0, ahead, np.abs(ahead)])
+    weights = weights.reshape(5, -1).astype(maps.attn.dtype)
+    return np.asarray(maps.attn.reshape(len(maps.attn), -1) @ weights.T / maps.queries)
+
+
+@metric(
+    "left",
+    title="Before itself",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: every word looks only at words before it.",
+    source=_SANVIS,
+)
+def left(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the share of attention that goes to earlier tokens; NaN for cross-attention.
+
+    SANVis calls this the upper triangle, because it draws the first query at the bottom.
+    """
+    return undefined(maps) if maps.cross else _shares(maps)[:, 0]
+
+
+@metric(
+    "self",
+    title="At itself",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: every word looks only at itself, a clean diagonal.",
+    source=_SANVIS,
+)
+def at_itself(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the share of attention on the diagonal; NaN for cross-attention."""
+    return undefined(maps) if maps.cross else _shares(maps)[:, 1]
+
+
+@metric(
+    "right",
+    title="After itself",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: every word looks only at words after it; always 0 under a causal mask.",
+    source=_SANVIS,
+)
+def right(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the share of attention that goes to later tokens; NaN for cross-attention."""
+    return undefined(maps) if maps.cross else _shares(maps)[:, 2]
+
+
+@metric(
+    "offset",
+    title="Offset",
+    unit="share of the sentence",
+    low=-1,
+    high=1,
+    reading="Below 0: looks back; 0: around itself; above 0: looks ahead.",
+    source=f"{_SANVIS}, Figure 4B",
+)
+def offset(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the mean signed distance from query to key, ``mean_i sum_j A_ij (j - i) / (n - 1)``.
+
+    Minus 1 to 1, SANVis's position sort. NaN where a single query and key leave no distance.
+    """
+    return undefined(maps) if max(maps.queries, maps.keys) == 1 else _shares(maps)[:, 3]
+
+
+@metric(
+    "distance",
+    title="Distance",
+    unit="share of the sentence",
+    low=0,
+    high=1,
+    reading="0: looks at its own place; high: looks far away.",
+    source="Vig and Belinkov 2019, section 4.2 (scaled by n - 1)",
+)
+def distance(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the mean distance between query and key, 0 to 1; NaN as for :func:`offset`."""
+    return undefined(maps) if max(maps.queries, maps.keys) == 1 else _shares(maps)[:, 4]
+
+
+@metric(
+    "prev",
+    title="Previous word",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: every word looks at the word just before it.",
+    direction="descending",
+    source=_VOITA,
+)
+def previous(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the mean attention to the token before, over queries that have one; NaN for cross."""
+    return _diagonal_mean(maps, -1)
+
+
+@metric(
+    "next",
+    title="Next word",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: every word looks at the word just after it; always 0 under a causal mask.",
+    direction="descending",
+    source=_VOITA,
+)
+def following(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the mean attention to the token after, over queries that have one; NaN for cross."""
+    return _diagonal_mean(maps, 1)
+
+
+def _diagonal_mean(maps: Maps, step: int) -> Float[np.ndarray, " head"]:
+    diagonal = np.diagonal(maps.attn, step, axis1=1, axis2=2)
+    if maps.cross or diagonal.shape[1] == 0:
+        return undefined(maps)
+    return np.asarray(diagonal.mean(axis=-1))

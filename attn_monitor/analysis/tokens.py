@@ -1,0 +1,40 @@
+"""How much attention goes to tokens that carry no news: the first one, and the special ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.analysis.registry import metric
+from attn_monitor.analysis.shared import key_mass
+from attn_monitor.core.maps import Maps
+
+
+@metric(
+    "sink",
+    title="First token",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="High: the head parks its attention on the first token, a sink.",
+    direction="descending",
+    source="Xiao et al. 2023 (attention sinks), section 3",
+)
+def sink(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the mean attention to the first key, 0 to 1."""
+    return key_mass(maps)[:, 0] / maps.queries
+
+
+@metric(
+    "special",
+    title="Special tokens",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="High: the head looks at [CLS], [SEP] and the like: often a way to do nothing.",
+    direction="descending",
+    source="Clark et al. 2019, section 3.2",
+)
+def special(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the mean attention to all special keys together, 0 to 1; 0 where there are none."""
+    return np.asarray(key_mass(maps)[:, list(maps.special)].sum(axis=-1) / maps.queries)

@@ -1,0 +1,110 @@
+import numpy as np
+from hypothesis import given
+from sample_maps import A, layers, one_head, one_hot_rows
+
+from attn_monitor.analysis.position import (
+    at_itself,
+    distance,
+    following,
+    left,
+    offset,
+    previous,
+    right,
+)
+from attn_monitor.core.maps import Maps
+
+
+def test_position_metrics_of_the_worked_example():
+    maps = one_head(A)
+    expected = {
+        left: 0.4 / 3,
+        at_itself: 0.7,
+        right: 0.5 / 3,
+        offset: 0.025,
+        distance: 0.225,
+        previous: 0.1,
+        following: 0.125,
+    }
+    for function, value in expected.items():
+        np.testing.assert_allclose(function(maps), [value], atol=1e-12, err_msg=function.__name__)
+
+
+def test_sanvis_triangle_sums_of_the_worked_example():
+    sums = [3 * function(one_head(A))[0] for function in (right, left, at_itself)]
+    np.testing.assert_allclose(sums, [0.5, 0.4, 2.1])
+
+
+def test_a_planted_previous_word_head_scores_1_and_looks_left():
+    maps = one_head(one_hot_rows([0, 0, 1, 2, 3], keys=5))
+    assert previous(maps) == 1
+    assert following(maps) == 0
+    assert offset(maps) < 0
+
+
+def test_a_planted_next_word_head_scores_1_and_looks_right():
+    maps = one_head(one_hot_rows([1, 2, 3, 4, 4], keys=5))
+    assert following(maps) == 1
+    assert previous(maps) == 0
+    assert offset(maps) > 0
+
+
+@given(layers(cross=False))
+def test_left_self_and_right_sum_to_1(maps):
+    np.testing.assert_allclose(left(maps) + at_itself(maps) + right(maps), 1)
+
+
+@given(layers(cross=False, causal=True))
+def test_nothing_lies_ahead_under_a_causal_mask(maps):
+    assert np.all(right(maps) == 0)
+    assert np.all(following(maps) == 0)
+    np.testing.assert_allclose(offset(maps), -distance(maps), atol=1e-12)
+
+
+@given(layers(cross=False))
+def test_offset_and_distance_agree_with_a_slow_loop(maps):
+    n = maps.keys
+    signed = np.zeros(len(maps.attn))
+    absolute = np.zeros(len(maps.attn))
+    for i in range(n):
+        for j in range(n):
+            signed += maps.attn[:, i, j] * (j - i) / (n - 1) / n
+            absolute += maps.attn[:, i, j] * abs(j - i) / (n - 1) / n
+    np.testing.assert_allclose(offset(maps), signed, atol=1e-12)
+    np.testing.assert_allclose(distance(maps), absolute, atol=1e-12)
+
+
+@given(layers(cross=False, causal=False))
+def test_reading_the_sentence_backwards_swaps_left_and_right(maps):
+    mirrored = Maps(attn=maps.attn[:, ::-1, ::-1])
+    np.testing.assert_allclose(left(mirrored), right(maps), atol=1e-12)
+    np.testing.assert_allclose(previous(mirrored), following(maps), atol=1e-12)
+    np.testing.assert_allclose(offset(mirrored), -offset(maps), atol=1e-12)
+
+
+def test_shares_are_undefined_for_cross_attention():
+    maps = Maps(attn=np.full((2, 3, 4), 0.25), cross=True)
+    for function in (left, at_itself, right, previous, following):
+        assert np.isnan(function(maps)).all(), function.__name__
+
+
+def test_a_monotone_alignment_has_offset_0_whatever_the_two_lengths():
+    alignment = one_head(one_hot_rows([0, 2, 4], keys=5), cross=True)
+    np.testing.assert_allclose(offset(alignment), 0)
+    np.testing.assert_allclose(distance(alignment), 0)
+
+
+def test_a_reversed_alignment_is_half_a_sentence_away_on_average():
+    reversed_ = one_head(one_hot_rows([4, 2, 0], keys=5), cross=True)
+    np.testing.assert_allclose(offset(reversed_), 0, atol=1e-12)
+    np.testing.assert_allclose(distance(reversed_), 2 / 3)
+
+
+def test_a_single_token_has_no_distance_and_no_neighbour():
+    single = one_head([[1.0]])
+    for function in (offset, distance, previous, following):
+        assert np.isnan(function(single)).all(), function.__name__
+    assert at_itself(single) == 1
+
+
+def test_a_single_query_still_has_an_offset_into_the_source():
+    np.testing.assert_allclose(offset(one_head([[0, 0, 1.0]], cross=True)), [1])
