@@ -27,3 +27,7 @@ class RunNotFoundError(AttnMonitorError, FileNotFoundError):
 
 class CorruptRecordingError(AttnMonitorError, ValueError):
     """A file of the recording does not hold what its index promises."""
+
+
+class NotRecordedError(AttnMonitorError, LookupError):
+    """A step, part, probe or layer that the recording does not hold."""

@@ -1,0 +1,49 @@
+"""Where things lie: inside a run's directory and inside a step's zip file."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attn_monitor.core.types import Part, Probe
+
+PLUGIN_FOLDER: Final = "plugins/attn_monitor"
+RUN_FILE: Final = "run.json"
+COMMITS_FILE: Final = "commits.jsonl"
+METRICS_FILE: Final = "metrics.f32"
+STEPS_FOLDER: Final = "steps"
+
+CODES: Final = "codes"
+ROW_MAX: Final = "row_max"
+QUERY_VECTORS: Final = "query_vectors"
+KEY_VECTORS: Final = "key_vectors"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def rank_folder(rank: int) -> str:
+    """Return the folder of one rank, relative to the run's directory."""
+    return f"{PLUGIN_FOLDER}/rank_{rank:04d}"
+
+
+def step_file_name(step: int, attempt: int) -> str:
+    """Return the zip file of one writing of a step, relative to the rank's folder."""
+    return f"{STEPS_FOLDER}/{step:010d}-a{attempt}.zarr.zip"
+
+
+def part_group(parts: tuple[Part, ...], part: Part) -> str:
+    """Return the zarr group of a part: its name where that is a plain one, else its number."""
+    if _PLAIN_NAME.fullmatch(part.name):
+        return part.name
+    return f"~{parts.index(part)}"
+
+
+def probe_group(parts: tuple[Part, ...], part: Part, probe: int) -> str:
+    """Return the zarr group that holds one probe's arrays of one part."""
+    return f"{part_group(parts, part)}/{probe:04d}"
+
+
+def map_shape(part: Part, probe: Probe) -> tuple[int, int, int, int]:
+    """Return the [layer, head, query, key] shape of a probe's maps."""
+    query, key = probe.axes(part)
+    return len(part.layers), part.heads, len(query), len(key)

@@ -1,0 +1,134 @@
+"""A recording's folder on a local disk: durable writes, reads that cannot leave the folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from attn_monitor.core.errors import CorruptRecordingError
+
+TEMPORARY = ".tmp"
+
+
+class LocalFolder:
+    """A directory on this machine.
+
+    The directory itself may be reached through links (people collect runs that way); what lies
+    below it may not lead out of it, and only regular files are opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._root = Path(os.path.realpath(Path(path).expanduser()))
+
+    @property
+    def location(self) -> str:
+        """Absolute path without links."""
+        return str(self._root)
+
+    def folders(self, name: str) -> tuple[str, ...]:
+        """Return the names of the directories in ``name``, sorted; none if it does not exist."""
+        try:
+            with os.scandir(self._inside(name)) as entries:
+                return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def sizes(self, name: str) -> dict[str, int]:
+        """Return file names in the directory ``name`` and their sizes in bytes."""
+        try:
+            with os.scandir(self._inside(name)) as entries:
+                found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return {file: info.st_size for file, info in found.items() if stat.S_ISREG(info.st_mode)}
+
+    def size(self, name: str) -> int:
+        """Return the size of an object in bytes, or raise ``FileNotFoundError``."""
+        return self._regular(name).stat().st_size
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        """Return bytes ``start`` to ``end`` of an object, or raise ``FileNotFoundError``."""
+        with self._regular(name).open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if end is None else max(0, end - start))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Store an object: afterwards it is there whole and survives a crash, or not at all."""
+        path = self._inside(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + TEMPORARY)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            _flush(file.fileno())
+        temporary.replace(path)
+        _flush_directory(path.parent)
+
+    def remove(self, name: str) -> None:
+        """Remove an object; one that is not there is fine."""
+        self._inside(name).unlink(missing_ok=True)
+
+    def log_size(self, name: str) -> int:
+        """Return how many bytes a log holds; 0 if it does not exist."""
+        try:
+            return self.size(name)
+        except FileNotFoundError:
+            return 0
+
+    def read_log(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        """Return bytes ``start`` to ``end`` of a log; empty if it does not exist."""
+        try:
+            return self.read(name, start, end)
+        except FileNotFoundError:
+            return b""
+
+    def append_log(self, name: str, data: bytes) -> int:
+        """Append to a log durably; return the offset of the first new byte."""
+        path = self._inside(name)
+        is_new = not path.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            _flush(file.fileno())
+            # The position after an append is where *these* bytes ended, whoever else appends.
+            start = file.tell() - len(data)
+        if is_new:
+            _flush_directory(path.parent)
+        return start
+
+    def truncate_log(self, name: str, size: int) -> None:
+        """Drop what follows the first ``size`` bytes of a log."""
+        with self._inside(name).open("r+b") as file:
+            file.truncate(size)
+            _flush(file.fileno())
+
+    def _inside(self, name: str) -> Path:
+        path = Path(os.path.realpath(self._root / name))
+        if path != self._root and self._root not in path.parents:
+            raise CorruptRecordingError(
+                f"{name} under {self._root} leads out of that directory; links inside a recording "
+                "are not followed"
+            )
+        return path
+
+    def _regular(self, name: str) -> Path:
+        path = self._inside(name)
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe or a device could hang
+            raise FileNotFoundError(f"{path} is not a regular file")
+        return path
+
+
+def _flush(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _flush_directory(path: Path) -> None:
+    if os.name == "nt":  # Windows cannot open directories; NTFS journals the rename itself
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _flush(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,52 @@
+"""A cache bounded in bytes and safe to use from threads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class ByteLru(Generic[K, V]):
+    """Keeps the most recently used values whose sizes add up to at most ``capacity`` bytes."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes held now."""
+        return self._bytes
+
+    def get(self, key: K, make: Callable[[], V], weigh: Callable[[V], int]) -> V:
+        """Return the value of ``key``, made if it is not there.
+
+        Making happens outside the lock, so that a slow disk blocks one request only; two threads
+        that miss the same key at once both make it. A value heavier than the capacity is not kept.
+
+        Args:
+            key: What identifies the value.
+            make: Makes it.
+            weigh: Its size in bytes.
+        """
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key][0]
+        value = make()
+        weight = weigh(value)
+        with self._lock:
+            if key not in self._entries and weight <= self._capacity:
+                self._entries[key] = (value, weight)
+                self._bytes += weight
+                while self._bytes > self._capacity:
+                    _, (_, dropped) = self._entries.popitem(last=False)
+                    self._bytes -= dropped
+        return value

@@ -1,0 +1,118 @@
+"""Finds and reads the arrays of one step: attention codes, queries and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.store.commits import Commit
+from attn_monitor.store.layout import (
+    CODES,
+    KEY_VECTORS,
+    QUERY_VECTORS,
+    ROW_MAX,
+    map_shape,
+    probe_group,
+)
+from attn_monitor.store.rank import RankView
+from attn_monitor.store.records import HeadVectors
+from attn_monitor.store.union import RunView
+
+
+def read_codes(
+    view: RunView, *, step: int, probe: int, part: str, layers: Sequence[int] | None
+) -> tuple[UInt8[np.ndarray, "layer head query key"], Float32[np.ndarray, "layer head query"]]:
+    """Return the stored attention codes of one probe and their row maxima.
+
+    Raises:
+        NotRecordedError: Not in this recording, or thinned.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    which = view.part(part)
+    shape = map_shape(which, view.probe(probe))
+    for layer in layers or ():
+        _check_index("layer", layer, len(which.layers), part)
+    rank, commit = _holder(view, step, probe, part)
+    file = rank.step_file(commit)
+    group = probe_group(view.info.parts, which, probe)
+    codes = file.array(f"{group}/{CODES}", dtype="uint8", shape=shape, rows=layers)
+    row_max = file.array(f"{group}/{ROW_MAX}", dtype="float16", shape=shape[:3], rows=layers)
+    return codes, row_max.astype(np.float32)
+
+
+def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
+    """Return queries and keys of one head over all probes that have them.
+
+    Raises:
+        NotRecordedError: No vectors were recorded at this step.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    which = view.part(part)
+    view.commit(step)
+    _check_index("layer", layer, len(which.layers), part)
+    _check_index("head", head, which.layers[layer].heads, part)
+    queries: list[tuple[int, np.ndarray]] = []
+    keys: list[tuple[int, np.ndarray]] = []
+    for probe, (rank, _) in sorted(view.owners.items()):
+        commit = rank.commits.get(step)
+        if commit is None or step not in rank.readable:
+            continue
+        file = rank.step_file(commit)
+        group = probe_group(view.info.parts, which, probe)
+        if not file.has(f"{group}/{QUERY_VECTORS}"):
+            continue
+        layer_count, heads, query_count, key_count = map_shape(which, view.probe(probe))
+        for found, name, tokens in (
+            (queries, QUERY_VECTORS, query_count),
+            (keys, KEY_VECTORS, key_count),
+        ):
+            shape = (layer_count, heads, tokens, None)
+            values = file.array(f"{group}/{name}", dtype="float16", shape=shape, rows=(layer,))
+            found.append((probe, values[0, head].astype(np.float32)))
+    if not queries:
+        raise NotRecordedError(
+            f"step {step} has no query and key vectors of part {part!r}; record them with "
+            "AttentionMonitor(vectors=True)"
+        )
+    query, query_probe, query_position = _stack(queries)
+    key, key_probe, key_position = _stack(keys)
+    return HeadVectors(
+        query=query,
+        key=key,
+        query_probe=query_probe,
+        query_position=query_position,
+        key_probe=key_probe,
+        key_position=key_position,
+    )
+
+
+def _holder(view: RunView, step: int, probe: int, part: str) -> tuple[RankView, Commit]:
+    """Return the rank that holds a probe's maps of a step, and its commit."""
+    rank, _ = view.owners[probe]
+    commit = rank.commits.get(step) or view.commit(step)
+    if commit.thinned:
+        raise NotRecordedError(
+            f"the maps of step {step} were given up to the recording's byte budget; "
+            "its metrics are kept"
+        )
+    if step not in rank.commits or probe not in commit.maps.get(part, ()):
+        raise NotRecordedError(f"step {step} has no maps of probe {probe} in part {part!r}")
+    return rank, commit
+
+
+def _check_index(kind: str, index: int, count: int, part: str) -> None:
+    if not 0 <= index < count:
+        raise NotRecordedError(f"no {kind} {index} in part {part!r}; it has {count}, from 0")
+
+
+def _stack(
+    pieces: Sequence[tuple[int, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows of all pieces, each row's probe, and each row's position in its piece."""
+    values = np.concatenate([rows for _, rows in pieces])
+    probes = np.concatenate([np.full(len(rows), probe) for probe, rows in pieces])
+    positions = np.concatenate([np.arange(len(rows)) for _, rows in pieces])
+    return values, probes, positions

@@ -1,0 +1,240 @@
+"""Reading a recording: :func:`open_run` and what it returns."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Mapping, Sequence
+from threading import Lock
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from attn_monitor.core.errors import AttnMonitorError, NotRecordedError, RunNotFoundError
+from attn_monitor.core.types import MetricSpec, Part, Probe, Split
+from attn_monitor.store.codec import decode_attention
+from attn_monitor.store.folder import Folder, folder_at
+from attn_monitor.store.layout import PLUGIN_FOLDER
+from attn_monitor.store.maps import read_codes, read_vectors
+from attn_monitor.store.rank import RankReader, RankView
+from attn_monitor.store.records import HeadVectors, Option
+from attn_monitor.store.series import probe_series, split_series
+from attn_monitor.store.union import RunView, join
+
+_RANK = re.compile(r"rank_\d{4}")
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open the recording of a run, finished or still being written.
+
+    Args:
+        path: The run's directory (the one with the event file): a path or an fsspec URL.
+
+    Raises:
+        RunNotFoundError: There is no recording.
+        CorruptRecordingError: Its description cannot be read or belongs to a later version.
+    """
+    return Run(folder_at(path))
+
+
+class Run:
+    """A recording. Safe to use from several threads.
+
+    What it shows stays as it is until :meth:`refresh`.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._readers: dict[str, RankReader] = {}
+        self._lock = Lock()
+        self._view = self._look()
+
+    def refresh(self) -> bool:
+        """Pick up what was recorded since; return whether anything changed."""
+        with self._lock:
+            before = self._view.version
+            self._view = self._look()
+            return self._view.version != before
+
+    def snapshot(self) -> Run:
+        """Return the run as it is now, which no refresh of this object changes."""
+        return copy.copy(self)
+
+    @property
+    def session(self) -> str:
+        """Identifier of the recording; another one if it was started over."""
+        return self._view.ranks[0].session.id
+
+    @property
+    def version(self) -> str:
+        """Changes whenever anything in the recording does."""
+        return self._view.version
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the recording, one sentence each; empty if all is well."""
+        return self._view.problems
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Recorded steps, ascending."""
+        return self._view.steps
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epoch of each recorded step."""
+        return tuple(self._view.commit(step).epoch for step in self._view.steps)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        return tuple(part.name for part in self._view.info.parts)
+
+    def part(self, name: str) -> Part:
+        """Return a part: its layers, how their attention was obtained, causal or not."""
+        return self._view.part(name)
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """The sentences replayed at every step, in order of their index."""
+        return self._view.info.probes
+
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """What the numbers on the metric axis mean, in order."""
+        return self._view.info.metrics
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        """The callback's options."""
+        return self._view.info.options
+
+    def uniform(self, part: str) -> Float32[np.ndarray, "layer metric"]:
+        """Return each metric for a head that spreads its attention evenly: the baseline."""
+        known = self._view.part(part)
+        baseline = self._view.info.uniform.get(part)
+        if baseline is None:
+            return np.full((len(known.layers), len(self.metrics)), np.nan, dtype=np.float32)
+        return baseline.astype(np.float32)
+
+    def scalars(self, step: int) -> Mapping[str, float]:
+        """Return the numbers recorded for the whole step, such as ``val_loss``."""
+        return self._view.commit(step).scalars
+
+    def attempt(self, step: int) -> int:
+        """Return which writing of the step this is; it changes when the step is recorded anew."""
+        return self._view.commit(step).attempt
+
+    def has_maps(self, step: int) -> bool:
+        """Return whether the step's maps are there; metrics stay when maps are thinned."""
+        return any(
+            step in rank.readable and any(rank.commits[step].maps.values())
+            for rank in self._view.ranks
+        )
+
+    def attention(
+        self, *, step: int, probe: int, part: str, layer: int
+    ) -> Float32[np.ndarray, "head query key"]:
+        """Return the attention of one layer on one probe; rows sum to 1.
+
+        Stored in one byte per weight under a maximum per row: see :mod:`attn_monitor.store.codec`
+        for the bound on the error.
+
+        Args:
+            step: A recorded step.
+            probe: Index of a probe.
+            part: Name of a part.
+            layer: Layer in execution order, from 0.
+
+        Raises:
+            NotRecordedError: Not in this recording, or thinned.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        codes, row_max = self.codes(step=step, probe=probe, part=part, layers=(layer,))
+        heads = self.part(part).layers[layer].heads
+        return decode_attention(codes[0, :heads], row_max[0, :heads])
+
+    def codes(
+        self, *, step: int, probe: int, part: str, layers: Sequence[int] | None = None
+    ) -> tuple[UInt8[np.ndarray, "layer head query key"], Float32[np.ndarray, "layer head query"]]:
+        """Return the stored bytes and their row maxima, undecoded, for sending on.
+
+        Args:
+            step: A recorded step.
+            probe: Index of a probe.
+            part: Name of a part.
+            layers: Layers in the order wanted; all by default.
+
+        Raises:
+            NotRecordedError: Not in this recording, or thinned.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        return read_codes(self._view, step=step, probe=probe, part=part, layers=layers)
+
+    def vectors(self, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
+        """Return queries and keys of one head over all probes, with where each token stands.
+
+        Raises:
+            NotRecordedError: No vectors were recorded at this step.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        return read_vectors(self._view, step=step, part=part, layer=layer, head=head)
+
+    def metric(
+        self, name: str, *, part: str, split: Split = "val"
+    ) -> Float32[np.ndarray, "step layer head"]:
+        """Return one metric over all steps, the mean over a split's probes.
+
+        NaN where it is undefined for all of them.
+
+        Raises:
+            NotRecordedError: No such metric or part in this recording.
+        """
+        names = [metric.name for metric in self.metrics]
+        if name not in names:
+            raise NotRecordedError(f"no metric {name!r} in this run; it has {names}")
+        return self.metric_values(part=part, split=split)[..., names.index(name)]
+
+    def metric_values(
+        self, *, part: str, probe: int | None = None, split: Split = "val"
+    ) -> Float32[np.ndarray, "step layer head metric"]:
+        """Return all metrics over all steps, of one probe or the mean over a split's probes.
+
+        Args:
+            part: Name of a part.
+            probe: Index of a probe; ``split`` does not matter then.
+            split: Whose probes to average.
+
+        Raises:
+            NotRecordedError: No such part or probe in this recording.
+        """
+        view = self._view
+        which = view.part(part)
+        if probe is not None:
+            return probe_series(view, which, probe)
+        return split_series(view, which, split)
+
+    def _look(self) -> RunView:
+        names = [name for name in self._folder.folders(PLUGIN_FOLDER) if _RANK.fullmatch(name)]
+        views: list[RankView] = []
+        errors: list[AttnMonitorError] = []
+        for name in names:
+            reader = self._readers.setdefault(
+                name, RankReader(self._folder, f"{PLUGIN_FOLDER}/{name}")
+            )
+            try:
+                view = reader.refresh()
+            except AttnMonitorError as error:
+                errors.append(error)
+            else:
+                views += [] if view is None else [view]
+        if views:
+            return join(views, problems=[str(error) for error in errors])
+        if errors:
+            raise errors[0]
+        raise RunNotFoundError(
+            f"no attention recording under {self._folder.location}; was AttentionMonitor among "
+            "the Trainer's callbacks, and is this the run's directory (the one with the event "
+            "file, for example lightning_logs/version_0)?"
+        )

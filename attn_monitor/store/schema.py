@@ -1,0 +1,216 @@
+"""``run.json``: what stays the same at every step, and the schema number that readers obey."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.core.errors import CorruptRecordingError
+from attn_monitor.core.types import (
+    Evidence,
+    Layer,
+    MetricSpec,
+    Part,
+    PartKind,
+    Probe,
+    Split,
+    Tokens,
+)
+from attn_monitor.store.fields import (
+    as_bool,
+    as_choice,
+    as_float,
+    as_int,
+    as_list,
+    as_object,
+    as_optional_float,
+    as_str,
+    parse_object,
+    strict,
+)
+from attn_monitor.store.records import Option, RunInfo
+
+SCHEMA = 1
+LARGEST_RUN_FILE = 64 * 2**20
+_LARGEST_AXIS = 2**16
+_Direction = Literal["ascending", "descending"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One recording: its description and the identifier that tells it from any other."""
+
+    id: str
+    info: RunInfo
+
+
+def dump_session(session: Session, *, version: str) -> bytes:
+    """Return the content of ``run.json``.
+
+    Args:
+        session: What to describe.
+        version: Version of attn_monitor that records.
+    """
+    info = session.info
+    document = {
+        "schema": SCHEMA,
+        "attn_monitor": version,
+        "session": session.id,
+        "parts": [asdict(part) for part in info.parts],
+        "probes": [asdict(probe) for probe in info.probes],
+        "metrics": [asdict(metric) for metric in info.metrics],
+        "uniform": {part: rows.tolist() for part, rows in info.uniform.items()},
+        "options": dict(info.options),
+    }
+    # Pure ASCII: a token may hold half a surrogate pair, which UTF-8 cannot carry.
+    return json.dumps(strict(document), indent=1, allow_nan=False).encode("ascii")
+
+
+def load_session(data: bytes, where: str) -> Session:
+    """Return what ``run.json`` describes.
+
+    Raises:
+        CorruptRecordingError: It was written by a later version, or a field is missing or wrong.
+    """
+    document = parse_object(data, where)
+    schema = as_int(document.get("schema"), f"{where}: schema")
+    if schema != SCHEMA:
+        raise CorruptRecordingError(
+            f"{where} has schema {schema}, this version of attn_monitor reads schema {SCHEMA}; "
+            "upgrade it with: pip install --upgrade attn-monitor"
+        )
+    parts = tuple(
+        _part(part, f"{where}: parts[{at}]")
+        for at, part in enumerate(as_list(document.get("parts"), f"{where}: parts", longest=1024))
+    )
+    metrics = tuple(
+        _metric(metric, f"{where}: metrics[{at}]")
+        for at, metric in enumerate(
+            as_list(document.get("metrics"), f"{where}: metrics", longest=1024)
+        )
+    )
+    probes = tuple(
+        _probe(probe, f"{where}: probes[{at}]")
+        for at, probe in enumerate(
+            as_list(document.get("probes"), f"{where}: probes", longest=_LARGEST_AXIS)
+        )
+    )
+    _unique([part.name for part in parts], f"{where}: part names")
+    _unique([probe.index for probe in probes], f"{where}: probe indices")
+    uniform = as_object(document.get("uniform"), f"{where}: uniform")
+    info = RunInfo(
+        parts=parts,
+        probes=probes,
+        metrics=metrics,
+        uniform={
+            part.name: _uniform(uniform[part.name], part, len(metrics), f"{where}: uniform")
+            for part in parts
+            if part.name in uniform
+        },
+        options=_options(document.get("options", {}), f"{where}: options"),
+    )
+    return Session(id=as_str(document.get("session"), f"{where}: session"), info=info)
+
+
+def comparable(first: RunInfo, second: RunInfo) -> bool:
+    """Return whether steps recorded under both descriptions may stand on one slider."""
+    return _identity(first) == _identity(second)
+
+
+def _identity(info: RunInfo) -> tuple[object, ...]:
+    # How well a layer was verified may differ between two sessions; what it is may not.
+    parts = tuple(
+        (part.name, part.kind, part.causal, tuple((la.name, la.heads) for la in part.layers))
+        for part in info.parts
+    )
+    return parts, info.probes, tuple(metric.name for metric in info.metrics)
+
+
+def _part(value: object, where: str) -> Part:
+    part = as_object(value, where)
+    layers = as_list(part.get("layers"), f"{where}.layers", longest=_LARGEST_AXIS)
+    if not layers:
+        raise CorruptRecordingError(f"{where}.layers is empty")
+    return Part(
+        name=as_str(part.get("name"), f"{where}.name"),
+        kind=as_choice(part.get("kind"), get_args(PartKind), f"{where}.kind"),
+        causal=as_bool(part.get("causal"), f"{where}.causal"),
+        layers=tuple(_layer(layer, f"{where}.layers[{at}]") for at, layer in enumerate(layers)),
+    )
+
+
+def _layer(value: object, where: str) -> Layer:
+    layer = as_object(value, where)
+    return Layer(
+        name=as_str(layer.get("name"), f"{where}.name"),
+        heads=as_int(layer.get("heads"), f"{where}.heads", low=1, high=_LARGEST_AXIS),
+        evidence=as_choice(layer.get("evidence"), get_args(Evidence), f"{where}.evidence"),
+        error=as_optional_float(layer.get("error"), f"{where}.error"),
+    )
+
+
+def _probe(value: object, where: str) -> Probe:
+    probe = as_object(value, where)
+    target = probe.get("target")
+    return Probe(
+        index=as_int(probe.get("index"), f"{where}.index", high=2**31),
+        split=as_choice(probe.get("split"), get_args(Split), f"{where}.split"),
+        source=_tokens(probe.get("source"), f"{where}.source"),
+        target=None if target is None else _tokens(target, f"{where}.target"),
+    )
+
+
+def _tokens(value: object, where: str) -> Tokens:
+    tokens = as_object(value, where)
+    text = tuple(as_str(token, f"{where}.text") for token in as_list(tokens.get("text"), where))
+    special = tuple(
+        as_int(position, f"{where}.special", high=len(text) - 1)
+        for position in as_list(tokens.get("special", []), f"{where}.special")
+    )
+    return Tokens(text=text, special=special)
+
+
+def _metric(value: object, where: str) -> MetricSpec:
+    metric = as_object(value, where)
+    return MetricSpec(
+        name=as_str(metric.get("name"), f"{where}.name"),
+        title=as_str(metric.get("title"), f"{where}.title"),
+        unit=as_str(metric.get("unit"), f"{where}.unit"),
+        low=as_optional_float(metric.get("low"), f"{where}.low"),
+        high=as_optional_float(metric.get("high"), f"{where}.high"),
+        reading=as_str(metric.get("reading"), f"{where}.reading"),
+        direction=as_choice(metric.get("direction"), get_args(_Direction), f"{where}.direction"),
+        source=as_str(metric.get("source"), f"{where}.source"),
+    )
+
+
+def _uniform(
+    value: object, part: Part, metrics: int, where: str
+) -> Float[np.ndarray, "layer metric"]:
+    rows = [
+        [as_float(number, where) for number in as_list(row, where)] for row in as_list(value, where)
+    ]
+    if len(rows) != len(part.layers) or any(len(row) != metrics for row in rows):
+        raise CorruptRecordingError(
+            f"{where} of part {part.name!r} should be {len(part.layers)} layers x {metrics} metrics"
+        )
+    return np.asarray(rows, dtype=np.float32).reshape(len(part.layers), metrics)
+
+
+def _options(value: object, where: str) -> Mapping[str, Option]:
+    options: dict[str, Option] = {}
+    for name, option in as_object(value, where).items():
+        if not isinstance(option, str | int | float | bool):
+            raise CorruptRecordingError(f"{where}.{name} should be a text, a number or a switch")
+        options[name] = option
+    return options
+
+
+def _unique(values: list[str] | list[int], where: str) -> None:
+    if len(set(values)) != len(values):
+        raise CorruptRecordingError(f"{where} are not unique")

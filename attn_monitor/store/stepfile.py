@@ -1,0 +1,216 @@
+"""Reads arrays out of a step's zip by byte ranges, trusting nothing that the file says.
+
+Shapes come from ``run.json``; the file must agree with them. Sizes are checked against the file,
+and against what zstd announces, before anything is decompressed.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numcodecs.zstd import Zstd
+
+from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
+from attn_monitor.store.fields import as_list, as_object, as_shape, as_str, parse_object
+from attn_monitor.store.folder import Folder
+from attn_monitor.store.zarrzip import DATA_TYPES, METADATA
+
+LARGEST_CHUNK = 2**30
+_LARGEST_DIRECTORY = 64 * 2**20
+_LARGEST_METADATA = 2**20
+_END = struct.Struct("<4s4H2LH")  # zip's "end of central directory"
+_ENTRY = struct.Struct("<4s6H3L5H2L")  # one file in zip's central directory
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    start: int
+    size: int
+    crc: int
+
+
+class StepFile:
+    """The arrays of one recorded step. Its directory is read once; safe to use from threads."""
+
+    def __init__(self, folder: Folder, name: str, *, size: int) -> None:
+        """Read the zip's directory.
+
+        Args:
+            folder: Where the file is.
+            name: Its name in the folder.
+            size: Its size in bytes according to the commit line.
+
+        Raises:
+            CorruptRecordingError: It is missing, has another size, or is not such a zip file.
+        """
+        self._folder = folder
+        self._name = name
+        try:
+            found = folder.size(name)
+        except FileNotFoundError:
+            raise self._corrupt("is missing") from None
+        if found != size:
+            raise self._corrupt(f"has {found} bytes, its commit line says {size}")
+        self._members = self._directory(size)
+
+    @property
+    def directory_bytes(self) -> int:
+        """About how much memory the file's directory takes."""
+        return 300 * len(self._members) + 1000
+
+    def has(self, path: str) -> bool:
+        """Return whether there is an array at ``path``."""
+        return f"{path}/{METADATA}" in self._members
+
+    def array(
+        self,
+        path: str,
+        *,
+        dtype: str,
+        shape: tuple[int | None, ...],
+        rows: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Return an array, or some indices of its first axis.
+
+        Args:
+            path: Its place in the hierarchy.
+            dtype: The type it must have, a key of :data:`~attn_monitor.store.zarrzip.DATA_TYPES`.
+            shape: The shape it must have; ``None`` leaves an axis open.
+            rows: Indices of the first axis in the order wanted; all by default. Only these are
+                read where the array is chunked along its first axis.
+
+        Raises:
+            NotRecordedError: There is no such array.
+            CorruptRecordingError: It is not what it should be.
+        """
+        if not self.has(path):
+            raise NotRecordedError(f"{self._where} holds no {path}")
+        true_shape, split = self._layout(path, dtype, shape)
+        wanted = range(true_shape[0]) if rows is None else rows
+        rest = "/0" * (len(true_shape) - 1)
+        if not split:
+            whole = self._chunk(f"{path}/c/0{rest}", dtype, true_shape)
+            return whole if rows is None else whole[list(rows)]
+        values = np.empty((len(wanted), *true_shape[1:]), DATA_TYPES[dtype])
+        for at, row in enumerate(wanted):
+            values[at] = self._chunk(f"{path}/c/{row}{rest}", dtype, true_shape[1:])
+        return values
+
+    def _layout(
+        self, path: str, dtype: str, shape: tuple[int | None, ...]
+    ) -> tuple[tuple[int, ...], bool]:
+        """Check an array's ``zarr.json``; return its shape and whether rows are chunks."""
+        where = f"{self._where}: {path}/{METADATA}"
+        node = parse_object(self._read(f"{path}/{METADATA}", at_most=_LARGEST_METADATA), where)
+        true_shape = as_shape(node.get("shape"), f"{where}: shape")
+        if len(true_shape) != len(shape) or any(
+            wanted is not None and wanted != found
+            for wanted, found in zip(shape, true_shape, strict=True)
+        ):
+            raise CorruptRecordingError(f"{where}: shape is {true_shape}, run.json implies {shape}")
+        if as_str(node.get("data_type"), f"{where}: data_type") != dtype:
+            raise CorruptRecordingError(f"{where}: data_type should be {dtype}")
+        codecs = [
+            as_str(as_object(codec, where).get("name"), where)
+            for codec in as_list(node.get("codecs"), f"{where}: codecs", longest=8)
+        ]
+        if codecs != ["bytes", "zstd"]:
+            raise CorruptRecordingError(f"{where}: codecs should be bytes, zstd, got {codecs}")
+        grid = as_object(
+            as_object(node.get("chunk_grid"), where).get("configuration"), f"{where}: chunk_grid"
+        )
+        chunk = as_shape(grid.get("chunk_shape"), f"{where}: chunk_shape")
+        if chunk not in (true_shape, (1, *true_shape[1:])):
+            raise CorruptRecordingError(f"{where}: chunks of {chunk} are not supported")
+        return true_shape, chunk != true_shape
+
+    def _chunk(self, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+        kind = DATA_TYPES[dtype]
+        expected = int(np.prod(shape, dtype=np.float64)) * kind.itemsize
+        if expected > LARGEST_CHUNK:
+            raise self._corrupt(f"announces a chunk of {expected} bytes")
+        packed = self._read(name, at_most=expected + expected // 128 + 1024)
+        announced = _announced_size(packed)
+        if announced != expected:
+            raise self._corrupt(f"{name} unpacks to {announced} bytes, expected {expected}")
+        values = np.empty(shape, kind)
+        try:
+            Zstd().decode(packed, values.reshape(-1).view("u1"))
+        except (RuntimeError, ValueError) as error:
+            raise self._corrupt(f"{name} cannot be unpacked: {error}") from None
+        return values
+
+    def _read(self, name: str, *, at_most: int) -> bytes:
+        member = self._members.get(name)
+        if member is None:
+            raise self._corrupt(f"holds no {name}")
+        if member.size > at_most:
+            raise self._corrupt(f"{name} has {member.size} bytes, expected at most {at_most}")
+        # The local header repeats the name; "extra" is empty in what we write.
+        header = _LOCAL_HEADER.size + len(name.encode())
+        data = self._folder.read(self._name, member.start, member.start + header + member.size)
+        body = data[header:]
+        if len(body) != member.size or zlib.crc32(body) != member.crc:
+            raise self._corrupt(f"{name} is damaged")
+        return body
+
+    def _directory(self, size: int) -> Mapping[str, _Member]:
+        tail = self._folder.read(self._name, max(0, size - _END.size), size)
+        if len(tail) != _END.size or not tail.startswith(b"PK\x05\x06"):
+            raise self._corrupt("is not a complete zip file")
+        *_, length, start, _comment = _END.unpack(tail)
+        if length > _LARGEST_DIRECTORY or start + length + _END.size > size:
+            raise self._corrupt("has a damaged zip directory")
+        entries = self._folder.read(self._name, start, start + length)
+        members: dict[str, _Member] = {}
+        at = 0
+        while at < length:
+            name, member, at = self._entry(entries, at)
+            members[name] = member
+        return members
+
+    def _entry(self, entries: bytes, at: int) -> tuple[str, _Member, int]:
+        """Parse one entry of the zip directory; return where the next one starts."""
+        header = entries[at : at + _ENTRY.size]
+        if len(header) != _ENTRY.size or not header.startswith(b"PK\x01\x02"):
+            raise self._corrupt("has a damaged zip directory")
+        fields = _ENTRY.unpack(header)
+        method, crc, packed, size, name_length, extra, comment = (
+            fields[4], *fields[7:13]
+        )  # fmt: skip
+        if method != 0 or packed != size:
+            raise self._corrupt("has compressed members; they should be stored")
+        end = at + _ENTRY.size + name_length
+        name = entries[at + _ENTRY.size : end].decode("utf-8", "replace")
+        return name, _Member(fields[16], size, crc), end + extra + comment
+
+    @property
+    def _where(self) -> str:
+        return f"{self._folder.location}/{self._name}"
+
+    def _corrupt(self, problem: str) -> CorruptRecordingError:
+        return CorruptRecordingError(f"{self._where} {problem}")
+
+
+def _announced_size(frame: bytes) -> int | None:
+    """Return the unpacked size in a zstd frame header (RFC 8878, section 3.1.1.1), if it is there.
+
+    Frames without it are refused: their size would be known only after unpacking them.
+    """
+    if not frame.startswith(_ZSTD_MAGIC) or len(frame) == len(_ZSTD_MAGIC):
+        return None
+    descriptor = frame[4]
+    single_segment = bool(descriptor & 0x20)
+    flag = descriptor >> 6
+    width = (int(single_segment), 2, 4, 8)[flag]
+    if width == 0:
+        return None
+    start = 5 + (not single_segment) + (0, 1, 2, 4)[descriptor & 3]
+    size = int.from_bytes(frame[start : start + width], "little")
+    return size + 256 if width == 2 else size  # noqa: PLR2004

@@ -1,0 +1,106 @@
+"""Joins what the ranks of one training recorded into one run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.types import Part, Probe
+from attn_monitor.store.commits import Commit
+from attn_monitor.store.rank import RankView
+from attn_monitor.store.records import RunInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A whole run at one moment; never changes.
+
+    Attributes:
+        ranks: The ranks that recorded it, the first one describes it.
+        info: Its description, with the probes of all ranks in order of their index.
+        steps: The steps that exist on any rank, ascending.
+        version: Changes whenever anything here does.
+        problems: What is wrong with the recording, one sentence each.
+        owners: Probe index to (rank, position among that rank's probes).
+    """
+
+    ranks: tuple[RankView, ...]
+    info: RunInfo
+    steps: tuple[int, ...]
+    version: str
+    problems: tuple[str, ...]
+    owners: Mapping[int, tuple[RankView, int]]
+
+    def part(self, name: str) -> Part:
+        """Return a part by name, or raise ``NotRecordedError``."""
+        for part in self.info.parts:
+            if part.name == name:
+                return part
+        raise NotRecordedError(
+            f"no part {name!r} in this run; it has {[part.name for part in self.info.parts]}"
+        )
+
+    def probe(self, index: int) -> Probe:
+        """Return a probe by index, or raise ``NotRecordedError``."""
+        if index not in self.owners:
+            raise NotRecordedError(f"no probe {index} in this run; it has {len(self.owners)}")
+        rank, position = self.owners[index]
+        return rank.session.info.probes[position]
+
+    def commit(self, step: int) -> Commit:
+        """Return the commit of a step on the first rank that has it."""
+        for rank in self.ranks:
+            if step in rank.commits:
+                return rank.commits[step]
+        near = min(self.steps, key=lambda known: abs(known - step), default=None)
+        raise NotRecordedError(f"step {step} is not recorded; the nearest that is: {near}")
+
+
+def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
+    """Return the union of what the ranks recorded.
+
+    Probes are told apart by their index; where two ranks replayed the same one, the lower rank's
+    is shown. A rank that watched other layers or metrics than the first cannot be joined and is
+    named among the problems.
+
+    Args:
+        ranks: At least one, in order of rank.
+        problems: What is wrong with ranks that could not be read at all.
+    """
+    first = ranks[0].session.info
+    joined = [rank for rank in ranks if _same_axes(rank.session.info, first)]
+    found = [*problems, *(f"{rank.name}: {text}" for rank in ranks for text in rank.problems)]
+    found += [
+        f"{rank.name} is left out: it has other parts or metrics than {ranks[0].name}"
+        for rank in ranks
+        if rank not in joined
+    ]
+    owners: dict[int, tuple[RankView, int]] = {}
+    for rank in joined:
+        for position, probe in enumerate(rank.session.info.probes):
+            owners.setdefault(probe.index, (rank, position))
+    probes = [owners[index][0].session.info.probes[owners[index][1]] for index in sorted(owners)]
+    return RunView(
+        ranks=tuple(joined),
+        info=RunInfo(
+            parts=first.parts,
+            probes=tuple(probes),
+            metrics=first.metrics,
+            uniform=first.uniform,
+            options=first.options,
+        ),
+        steps=tuple(sorted({step for rank in joined for step in rank.commits})),
+        version=hashlib.sha256("|".join(r.version for r in ranks).encode()).hexdigest()[:16],
+        problems=tuple(found),
+        owners=owners,
+    )
+
+
+def _same_axes(one: RunInfo, other: RunInfo) -> bool:
+    def axes(info: RunInfo) -> tuple[object, ...]:
+        layers = tuple((p.name, p.kind, tuple(la.heads for la in p.layers)) for p in info.parts)
+        return layers, tuple(metric.name for metric in info.metrics)
+
+    return axes(one) == axes(other)

@@ -1,0 +1,191 @@
+"""Writes a recording so that a crash at any moment loses at most the step being written.
+
+Order for each step: metrics appended and flushed; the step's file written under a temporary name,
+flushed, renamed, its folder flushed; then one commit line appended and flushed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from types import TracebackType
+
+from attn_monitor import __version__
+from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError
+from attn_monitor.store.checks import check_info, check_record, checked_metrics
+from attn_monitor.store.commits import (
+    NOTHING,
+    Commit,
+    CommitLog,
+    commit_line,
+    rollback_line,
+    thin_line,
+)
+from attn_monitor.store.contents import step_contents
+from attn_monitor.store.folder import folder_at
+from attn_monitor.store.layout import (
+    COMMITS_FILE,
+    METRICS_FILE,
+    RUN_FILE,
+    STEPS_FOLDER,
+    rank_folder,
+)
+from attn_monitor.store.records import RunInfo, StepRecord
+from attn_monitor.store.retention import steps_to_thin
+from attn_monitor.store.schema import Session, comparable, dump_session, load_session
+
+
+class RunWriter:
+    """Appends steps to the recording of one rank; used by one thread at a time.
+
+    Attributes:
+        session: Identifier of the recording, the same after resuming it.
+        notice: Why steps recorded earlier were dropped, or ``None``.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str],
+        info: RunInfo,
+        *,
+        rank: int = 0,
+        resume_step: int | None = None,
+        budget_mb: float | None = None,
+    ) -> None:
+        """Start or resume a recording.
+
+        Args:
+            run_dir: The run's directory, where its event file is: a path or an fsspec URL.
+            info: What stays the same at every step.
+            rank: This process among those that train together; each writes its own folder.
+            resume_step: Steps already trained: what was recorded up to here stays, later steps are
+                dropped. ``None`` starts over and drops everything recorded here before. A recording
+                with other parts, probes or metrics cannot be continued and is dropped as well.
+            budget_mb: Megabytes for the maps of all steps of this rank: beyond it maps are thinned
+                on a logarithmic schedule, metrics never. Unlimited by default.
+
+        Raises:
+            ConfigurationError: ``info`` contradicts itself.
+            OSError: The directory cannot be written.
+        """
+        check_info(info)
+        self._info = info
+        self._budget = None if budget_mb is None else int(budget_mb * 1e6)
+        self._folder = folder_at(f"{os.fspath(run_dir)}/{rank_folder(rank)}")
+        self._log = self._recovered_log()
+        self._attempt = self._log.next_attempt
+        self._torn = False
+        self._closed = False
+        self.notice: str | None = None
+        self.session = self._begin(NOTHING if resume_step is None else resume_step)
+
+    def write(self, record: StepRecord) -> None:
+        """Add a step; when this returns, the step survives a crash of process or machine.
+
+        A step that was recorded before is replaced.
+
+        Raises:
+            ConfigurationError: The record does not match the run's description.
+            OSError: The disk is full or gone; the recording stays readable.
+        """
+        if self._closed:
+            raise ConfigurationError("this RunWriter is closed; open a new one to go on recording")
+        check_record(self._info, record)
+        metrics = checked_metrics(self._info, record)
+        contents = step_contents(self._info, record)
+        earlier = self._log.commits.get(record.step)
+        if earlier is not None:  # readers may have the earlier file open: never write over it
+            self._attempt = max(self._attempt, earlier.attempt + 1)
+        start = self._folder.append_log(
+            METRICS_FILE, b"".join(values.tobytes() for values in metrics.values())
+        )
+        commit = Commit(
+            step=record.step,
+            epoch=record.epoch,
+            attempt=self._attempt,
+            time=time.time(),
+            size=len(contents),
+            scalars=record.scalars,
+            metrics_start=start,
+            metrics_shapes={part: values.shape for part, values in metrics.items()},
+            maps={part: tuple(sorted(maps)) for part, maps in record.attention.items()},
+        )
+        self._folder.write(commit.file_name, contents)
+        self._append(commit_line(commit))
+        if earlier is not None:
+            self._folder.remove(earlier.file_name)
+        self._thin()
+
+    def close(self) -> None:
+        """End recording. Every written step is durable already; closing twice is fine."""
+        self._closed = True
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _recovered_log(self) -> CommitLog:
+        """Read the commit lines of earlier writers and cut off a line that a crash left torn."""
+        log = CommitLog()
+        log.feed(self._folder.read_log(COMMITS_FILE))
+        if self._folder.log_size(COMMITS_FILE) > log.consumed:
+            self._folder.truncate_log(COMMITS_FILE, log.consumed)
+        return log
+
+    def _begin(self, keep_to: int) -> str:
+        """Decide what of an earlier recording stays; return the session's identifier."""
+        earlier = self._earlier_session()
+        continues = earlier is not None and comparable(earlier.info, self._info) and keep_to >= 0
+        if not continues:
+            if keep_to >= 0 and self._log.commits:
+                self.notice = (
+                    f"the recording in {self._folder.location} has other parts, probes or metrics; "
+                    f"its {len(self._log.commits)} steps were dropped and recording starts anew"
+                )
+            keep_to = NOTHING
+        if self._log.consumed:
+            # Before run.json: no reader may meet old steps under the new description.
+            self._append(rollback_line(to=keep_to, attempt=self._attempt, time=time.time()))
+        session = earlier.id if earlier is not None and continues else uuid.uuid4().hex[:12]
+        description = dump_session(Session(id=session, info=self._info), version=__version__)
+        self._folder.write(RUN_FILE, description)
+        self._remove_orphans()
+        return session
+
+    def _earlier_session(self) -> Session | None:
+        try:
+            return load_session(self._folder.read(RUN_FILE), RUN_FILE)
+        except (FileNotFoundError, CorruptRecordingError):
+            return None
+
+    def _remove_orphans(self) -> None:
+        """Remove files that no commit line stands for: torn, rolled back or thinned."""
+        living = {commit.file_name for commit in self._log.ordered() if not commit.thinned}
+        for name in self._folder.sizes(STEPS_FOLDER):
+            if f"{STEPS_FOLDER}/{name}" not in living:
+                self._folder.remove(f"{STEPS_FOLDER}/{name}")
+
+    def _append(self, line: bytes) -> None:
+        # After a failed append half a line may be there; it must not swallow the next one.
+        data = b"\n" + line if self._torn else line
+        self._torn = True
+        self._folder.append_log(COMMITS_FILE, data)
+        self._torn = False
+        self._log.feed(data)
+
+    def _thin(self) -> None:
+        if self._budget is None:
+            return
+        living = {commit.step: commit for commit in self._log.ordered() if not commit.thinned}
+        sizes = {step: commit.size for step, commit in living.items()}
+        for step in steps_to_thin(sizes, budget=self._budget):
+            self._append(thin_line(living[step], time=time.time()))
+            self._folder.remove(living[step].file_name)
