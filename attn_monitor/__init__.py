@@ -1,0 +1,34 @@
+"""Watch every attention head while a Transformer trains.
+
+``AttentionMonitor`` is the Lightning callback, ``capture`` reads attention out of any PyTorch
+model, ``open_run`` reads a recording back, and ``metric`` adds a number per head everywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attn_monitor.analysis.registry import metric
+    from attn_monitor.callback import AttentionMonitor
+    from attn_monitor.capture import capture
+    from attn_monitor.store import open_run
+
+__version__ = "0.1.0"
+__all__ = ["AttentionMonitor", "capture", "metric", "open_run"]
+
+_HOMES = {
+    "AttentionMonitor": "attn_monitor.callback",
+    "metric": "attn_monitor.analysis.registry",
+    "open_run": "attn_monitor.store",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: reading a recording needs no torch."""
+    if name == "capture":  # a package that can be called, see there
+        return importlib.import_module("attn_monitor.capture")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

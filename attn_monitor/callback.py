@@ -1,0 +1,233 @@
+"""The Lightning callback: when to record, where to write, and how not to be noticed."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.batches import DescribeBatch
+from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
+from attn_monitor.monitor.probes import ProbeBatch, draw
+from attn_monitor.monitor.session import Session
+from attn_monitor.monitor.summaries import SummaryWriter, is_summary_writer
+from attn_monitor.monitor.tokens import TokenSource
+from attn_monitor.monitor.trainer import (
+    check_writable,
+    numbers,
+    phase_of,
+    replay_through,
+    run_directory,
+)
+
+try:
+    import lightning.pytorch as pl
+    from lightning.pytorch.loggers.logger import DummyLogger
+except ImportError:  # the same library under its older name
+    import pytorch_lightning as pl  # type: ignore[no-redef]
+    from pytorch_lightning.loggers.logger import DummyLogger  # type: ignore[assignment]
+
+
+class AttentionMonitor(pl.Callback):
+    """Record what every attention head does on a few fixed sentences, at every validation.
+
+    ``Trainer(callbacks=[AttentionMonitor(tokens=tokenizer)])`` is the whole integration. Sentences
+    are drawn once, with a seed, from the validation and the training loader, and replayed through
+    ``validation_step`` in evaluation mode. Same seed, with and without the monitor: bit-identical
+    losses and weights. ``trainer.test`` and ``trainer.validate`` are recorded as runs of their
+    own, ``<run>/test`` and ``<run>/validate``.
+
+    Args:
+        probes: Sentences from the validation loader.
+        train_probes: Sentences from the training loader, replayed in evaluation mode, so that
+            what the model does on sentences it learns from can be compared; 0 for none.
+        every_n_epochs: Record at the validations of every n-th epoch.
+        every_n_steps: Record after every n-th optimizer step instead.
+        tokens: Turns ids into strings: a Hugging Face or ``tokenizers`` tokenizer, a callable
+            from a list of ids to a list of strings, or ``None`` to show the ids.
+        describe_batch: Returns the token ids ``[sentence, token]`` of a batch that is neither a
+            mapping with ``input_ids`` nor a tuple that starts with token ids; or a (source,
+            target) pair of these.
+        replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``.
+        budget_mb: Bytes per recorded step, uncompressed. Decides how many probes keep their maps;
+            metrics are always computed on all of them.
+        run_budget_mb: Bytes per run. Beyond it, maps of older steps are thinned on a
+            logarithmic schedule; metrics never.
+        log_images: One picture per part in TensorBoard's Images tab.
+        log_scalars: Every metric of every layer in TensorBoard's Scalars tab.
+        seed: Draws the probes.
+
+    Raises:
+        ConfigurationError: An option that cannot work; or, in ``setup``, a trainer without
+            validation or a log directory that cannot be written.
+    """
+
+    def __init__(
+        self,
+        *,
+        probes: int = 16,
+        train_probes: int = 16,
+        every_n_epochs: int = 1,
+        every_n_steps: int | None = None,
+        tokens: TokenSource = None,
+        describe_batch: DescribeBatch | None = None,
+        replay: ReplayBatch | None = None,
+        budget_mb: float = 64.0,
+        run_budget_mb: float = 2048.0,
+        log_images: bool = True,
+        log_scalars: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.options = MonitorOptions(
+            probes=probes,
+            train_probes=train_probes,
+            every_n_epochs=every_n_epochs,
+            every_n_steps=every_n_steps,
+            tokens=tokens,
+            describe_batch=describe_batch,
+            replay=replay,
+            budget_mb=budget_mb,
+            run_budget_mb=run_budget_mb,
+            log_images=log_images,
+            log_scalars=log_scalars,
+            seed=seed,
+        )
+        self.failures = Failures()
+        self._run_dir = ""
+        self._session: Session | None = None
+        self._own_writer: SummaryWriter | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse what cannot work, before anything is trained."""
+        if stage == "fit" and not trainer.enable_validation:
+            raise ConfigurationError(
+                "AttentionMonitor draws its probe sentences from the validation loader, and "
+                f"{type(pl_module).__name__} is trained without validation. Pass val_dataloaders "
+                "to Trainer.fit, define validation_step, and leave limit_val_batches above 0"
+            )
+        if trainer.is_global_zero:
+            self._run_dir = run_directory(trainer, phase_of(trainer))
+            check_writable(self._run_dir)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the probes and record the model as it stands before its first step."""
+        self._begin(trainer, pl_module, "fit")
+        self._record(trainer, trainer.current_epoch)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Record after a validation, when its metrics are known."""
+        if trainer.sanity_checking or phase_of(trainer) == "test":
+            return
+        if phase_of(trainer) == "validate":
+            self._record(trainer, trainer.current_epoch)
+            return
+        if self.options.every_n_steps is None:
+            epoch = trainer.current_epoch + int(trainer.is_last_batch)
+            last = trainer.max_epochs is not None and epoch == trainer.max_epochs
+            if last or epoch % self.options.every_n_epochs == 0:
+                self._record(trainer, epoch)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        outputs: object,  # noqa: ARG002
+        batch: object,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Record every n optimizer steps, if that is the schedule."""
+        every = self.options.every_n_steps
+        if every is not None and trainer.global_step % every == 0:
+            self._record(trainer, trainer.current_epoch)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a recording of its own when validation is all that runs."""
+        if phase_of(trainer) == "validate":
+            self._begin(trainer, pl_module, "validate")
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a recording of its own for testing time."""
+        self._begin(trainer, pl_module, "test")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Record the tested model."""
+        self._record(trainer, trainer.current_epoch)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Wait for everything to be written."""
+        self._end()
+
+    def on_exception(
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002
+        pl_module: pl.LightningModule,  # noqa: ARG002
+        exception: BaseException,  # noqa: ARG002
+    ) -> None:
+        """Keep what was recorded when training fails or is interrupted."""
+        self._end()
+
+    def _begin(self, trainer: pl.Trainer, pl_module: pl.LightningModule, phase: str) -> None:
+        self._end()
+        with self.failures.contained("preparing the probes"):
+            batches = self._draw(trainer, phase)
+            self._session = Session(
+                model=pl_module,
+                batches=batches,
+                replay=replay_through(trainer, pl_module, phase, self.options.replay, DummyLogger),
+                run_dir=self._run_dir,
+                writer=self._writer(trainer, phase),
+                options=self.options,
+                failures=self.failures,
+                phase=phase,
+                resume_step=trainer.global_step if phase == "fit" else None,
+            )
+
+    def _draw(self, trainer: pl.Trainer, phase: str) -> tuple[ProbeBatch, ...]:
+        options = self.options
+        loaders = trainer.test_dataloaders if phase == "test" else trainer.val_dataloaders
+        drawn = draw(
+            loaders,
+            split="val",
+            count=options.probes,
+            seed=options.seed,
+            tokens=options.tokens,
+            describe_batch=options.describe_batch,
+        )
+        if phase == "fit" and options.train_probes:
+            drawn += draw(
+                trainer.train_dataloader,
+                split="train",
+                count=options.train_probes,
+                seed=options.seed,
+                tokens=options.tokens,
+                describe_batch=options.describe_batch,
+            )
+        return drawn
+
+    def _record(self, trainer: pl.Trainer, epoch: int) -> None:
+        session = self._session
+        if session is not None and session.last_step != trainer.global_step:
+            session.record(
+                step=trainer.global_step, epoch=epoch, scalars=numbers(trainer.callback_metrics)
+            )
+
+    def _writer(self, trainer: pl.Trainer, phase: str) -> SummaryWriter:
+        if phase == "fit":
+            for logger in trainer.loggers:
+                experiment = getattr(logger, "experiment", None)
+                if is_summary_writer(experiment):
+                    # Never a second writer in one directory: TensorBoard would stop reading one.
+                    return cast("SummaryWriter", experiment)
+        from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter  # noqa: PLC0415
+
+        self._own_writer = TorchSummaryWriter(self._run_dir)
+        return self._own_writer
+
+    def _end(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        if self._own_writer is not None:
+            self._own_writer.flush()
+            self._own_writer = None

@@ -1,0 +1,1 @@
+"""What the callback is made of: probes, replay, recording, reporting. Knows no lightning."""

@@ -1,0 +1,198 @@
+"""Which tokens a batch holds, sentence by sentence, padding left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attn_monitor.core.errors import BatchNotUnderstoodError
+
+Ids = tuple[int | str, ...]
+Described = Tensor | Sequence[Sequence[int | str]]
+DescribeBatch = Callable[[object], Described | tuple[Described, Described]]
+
+SOURCE_KEYS = ("input_ids", "source_ids", "src", "source", "tokens", "x", "inputs")
+TARGET_KEYS = ("decoder_input_ids", "target_ids", "tgt", "target")
+MASK_KEYS = ("attention_mask", "mask", "source_mask")
+TARGET_MASK_KEYS = ("decoder_attention_mask", "target_mask")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One row of tokens per sentence, as they lie in the batch.
+
+    Attributes:
+        ids: Token ids or strings per sentence, padding left out.
+        starts: Column of each sentence's first token (not 0 with left padding).
+        width: Columns of the padded batch.
+    """
+
+    ids: tuple[Ids, ...]
+    starts: tuple[int, ...]
+    width: int
+
+    @property
+    def longest(self) -> int:
+        """The column after the last valid token of any sentence."""
+        ends = (start + len(ids) for start, ids in zip(self.starts, self.ids, strict=True))
+        return max(ends, default=0)
+
+    def clipped(self, width: int) -> Stream:
+        """Return the same sentences without what lies beyond column ``width``."""
+        pairs = zip(self.starts, self.ids, strict=True)
+        ids = tuple(row[: max(0, width - start)] for start, row in pairs)
+        return Stream(ids=ids, starts=self.starts, width=min(width, self.width))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTokens:
+    """The tokens of every sentence of a batch.
+
+    Attributes:
+        source: What an encoder, or a model with a single stream, reads.
+        target: A second stream of ids. Whether it is a decoder's input or merely a label per
+            token shows only when the model runs: without cross-attention it is dropped.
+    """
+
+    source: Stream
+    target: Stream | None = None
+
+    def __len__(self) -> int:
+        return len(self.source.ids)
+
+
+def describe(
+    batch: object, *, pad_id: int | None = None, describe_batch: DescribeBatch | None = None
+) -> BatchTokens:
+    """Return the tokens of ``batch``.
+
+    Understood are Hugging Face style mappings (``input_ids``, ``attention_mask``,
+    ``decoder_input_ids``), ``(tokens, labels)`` and ``(source, target)`` tuples of integer
+    tensors ``[sentence, token]``, such a tensor alone, and whatever ``describe_batch`` returns.
+
+    Args:
+        batch: What the data loader yields.
+        pad_id: Token id of padding; trailing (or, for left padding, leading) runs of it are cut.
+        describe_batch: The user's own reading of a batch: token ids ``[sentence, token]`` or
+            lists of ids or strings; a pair of these for (source, target).
+
+    Raises:
+        BatchNotUnderstoodError: The batch has another structure.
+    """
+    if describe_batch is not None:
+        return _described(describe_batch(batch), pad_id)
+    if isinstance(batch, Mapping):
+        return _mapping(batch, pad_id)
+    if isinstance(batch, Tensor) and _is_ids(batch):
+        return BatchTokens(source=_unpad(batch, pad_id))
+    if isinstance(batch, list | tuple) and batch:
+        return _sequence(batch, pad_id)
+    raise _not_understood(batch)
+
+
+def _mapping(batch: Mapping[object, object], pad_id: int | None) -> BatchTokens:
+    source = _first(batch, SOURCE_KEYS)
+    if source is None:
+        raise _not_understood(batch)
+    target = _first(batch, TARGET_KEYS)
+    return BatchTokens(
+        source=_unpad(source, pad_id, _mask(batch, MASK_KEYS, source)),
+        target=None
+        if target is None
+        else _unpad(target, pad_id, _mask(batch, TARGET_MASK_KEYS, target)),
+    )
+
+
+def _sequence(batch: Sequence[object], pad_id: int | None) -> BatchTokens:
+    first, *rest = batch
+    if isinstance(first, Mapping):
+        return _mapping(first, pad_id)
+    if not (isinstance(first, Tensor) and _is_ids(first)):
+        raise _not_understood(batch)
+    sentences = first.shape[0]
+    others = [x for x in rest if isinstance(x, Tensor) and x.shape[:1] == (sentences,)]
+    mask = next((x for x in others if x.dtype == torch.bool and x.shape == first.shape), None)
+    target = next((x for x in others if _is_ids(x)), None)
+    return BatchTokens(
+        source=_unpad(first, pad_id, mask),
+        target=None if target is None else _unpad(target, pad_id),
+    )
+
+
+def _described(answer: object, pad_id: int | None) -> BatchTokens:
+    if isinstance(answer, tuple) and len(answer) == 2:  # noqa: PLR2004  # (source, target)
+        source, target = answer
+        return BatchTokens(source=_sentences(source, pad_id), target=_sentences(target, pad_id))
+    return BatchTokens(source=_sentences(answer, pad_id))
+
+
+def _sentences(answer: object, pad_id: int | None) -> Stream:
+    if isinstance(answer, Tensor) and _is_ids(answer):
+        return _unpad(answer, pad_id)
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        rows = [tuple(row) for row in answer if isinstance(row, Sequence)]
+        if len(rows) == len(answer) and all(isinstance(t, int | str) for row in rows for t in row):
+            width = max((len(row) for row in rows), default=0)
+            return Stream(ids=tuple(rows), starts=(0,) * len(rows), width=width)
+    raise BatchNotUnderstoodError(
+        f"describe_batch returned {_shape(answer)}; wanted token ids [sentence, token], a list of "
+        "lists of ids or strings, or a (source, target) pair of these"
+    )
+
+
+def _is_ids(x: Tensor) -> bool:
+    return x.dim() == 2 and x.dtype in {torch.int64, torch.int32}  # noqa: PLR2004
+
+
+def _first(batch: Mapping[object, object], keys: Sequence[str]) -> Tensor | None:
+    for key in keys:
+        found = batch.get(key)
+        if isinstance(found, Tensor) and _is_ids(found):
+            return found
+    return None
+
+
+def _mask(batch: Mapping[object, object], keys: Sequence[str], like: Tensor) -> Tensor | None:
+    for key in keys:
+        found = batch.get(key)
+        if isinstance(found, Tensor) and found.shape == like.shape:
+            return found.bool()
+    return None
+
+
+def _unpad(ids: Tensor, pad_id: int | None, mask: Tensor | None = None) -> Stream:
+    """Cut padding off both ends; what a mask hides inside a sentence stays a token."""
+    keep = torch.ones_like(ids, dtype=torch.bool) if pad_id is None else ids != pad_id
+    if mask is not None:
+        keep = mask
+    rows: list[Ids] = []
+    starts: list[int] = []
+    for row, kept in zip(ids.cpu(), keep.cpu(), strict=True):
+        where = kept.nonzero().flatten()
+        first, end = (int(where[0]), int(where[-1]) + 1) if len(where) else (0, 0)
+        rows.append(tuple(row[first:end].tolist()))
+        starts.append(first)
+    return Stream(ids=tuple(rows), starts=tuple(starts), width=int(ids.shape[1]))
+
+
+def _shape(x: object) -> str:
+    if isinstance(x, Tensor):
+        return f"Tensor{list(x.shape)} {str(x.dtype).removeprefix('torch.')}"
+    if isinstance(x, Mapping):
+        return "{" + ", ".join(f"{k!r}: {_shape(v)}" for k, v in list(x.items())[:6]) + "}"
+    if isinstance(x, list | tuple):
+        return "(" + ", ".join(_shape(v) for v in x[:6]) + ")"
+    return type(x).__name__
+
+
+def _not_understood(batch: object) -> BatchNotUnderstoodError:
+    return BatchNotUnderstoodError(
+        f"the loader yields {_shape(batch)}; understood are mappings with input_ids, "
+        "(tokens, labels) and (source, target) tuples of integer tensors [sentence, token]. "
+        "Tell the monitor where the tokens are:\n"
+        "    def tokens_of(batch): return batch[0].ids        # integer tensor [sentence, token]\n"
+        "    AttentionMonitor(describe_batch=tokens_of)"
+    )

@@ -1,0 +1,47 @@
+"""A monitor must never kill a training run: what goes wrong is said once, and counted."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class AttentionMonitorWarning(UserWarning):
+    """Something the monitor could not do; training is not affected."""
+
+
+class Failures:
+    """Count errors and say each kind of them once. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def contained(self, doing: str) -> Iterator[None]:
+        """Run a block whose errors are reported instead of raised.
+
+        Args:
+            doing: What was being done, as it continues "while ...".
+        """
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # whatever it is, the training run goes on
+            self.report(f"{type(error).__name__}: {error}", doing=doing)
+
+    def report(self, message: str, *, doing: str) -> None:
+        """Count an error; warn the first time this message comes up."""
+        with self._lock:
+            self.count += 1
+            key = f"{doing}: {message}"
+            if key in self._said:
+                return
+            self._said.add(key)
+        text = f"AttentionMonitor, while {doing}: {message}\nTraining goes on without it."
+        with warnings.catch_warnings():
+            # Said even where warnings are errors: an error here would kill the run.
+            warnings.simplefilter("always")
+            warnings.warn(text, AttentionMonitorWarning, stacklevel=2)

@@ -1,0 +1,67 @@
+"""What a user may set, checked the moment it is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.batches import DescribeBatch
+from attn_monitor.monitor.tokens import TokenSource, check_token_source
+
+ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorOptions:
+    """The options of :class:`attn_monitor.AttentionMonitor`, which describes each of them.
+
+    Raises:
+        ConfigurationError: A value that cannot work; the message names it.
+    """
+
+    probes: int = 16
+    train_probes: int = 16
+    every_n_epochs: int = 1
+    every_n_steps: int | None = None
+    tokens: TokenSource = None
+    describe_batch: DescribeBatch | None = None
+    replay: ReplayBatch | None = None
+    budget_mb: float = 64.0
+    run_budget_mb: float = 2048.0
+    log_images: bool = True
+    log_scalars: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("probes", self.probes, 1)
+        _at_least("train_probes", self.train_probes, 0)
+        _at_least("every_n_epochs", self.every_n_epochs, 1)
+        if self.every_n_steps is not None:
+            _at_least("every_n_steps", self.every_n_steps, 1)
+        for name, megabytes in (
+            ("budget_mb", self.budget_mb),
+            ("run_budget_mb", self.run_budget_mb),
+        ):
+            if not megabytes > 0:
+                raise ConfigurationError(f"{name} must be > 0, got {megabytes}")
+        for name, function in (("describe_batch", self.describe_batch), ("replay", self.replay)):
+            if function is not None and not callable(function):
+                raise ConfigurationError(f"{name} must be a callable or None, got {function!r}")
+        check_token_source(self.tokens)
+
+    def summary(self) -> dict[str, str | int | float | bool]:
+        """Return what is worth keeping in the recording."""
+        return {
+            "probes": self.probes,
+            "train_probes": self.train_probes,
+            "every_n_epochs": self.every_n_epochs,
+            "every_n_steps": self.every_n_steps or 0,
+            "budget_mb": self.budget_mb,
+            "seed": self.seed,
+        }
+
+
+def _at_least(name: str, value: object, smallest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+        raise ConfigurationError(f"{name} must be an integer >= {smallest}, got {value!r}")

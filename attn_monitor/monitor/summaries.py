@@ -1,0 +1,100 @@
+"""What goes into the event file: scalars, pictures and the markers that open the tab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from attn_monitor.core.types import MetricSpec, Part
+
+PLUGIN_NAME = "attn_monitor"
+
+
+class SummaryWriter(Protocol):
+    """What we use of ``torch.utils.tensorboard.SummaryWriter``."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Write one number."""
+        ...
+
+    def add_image(
+        self, tag: str, img_tensor: np.ndarray, global_step: int, *, dataformats: str
+    ) -> None:
+        """Write one picture."""
+        ...
+
+    def flush(self) -> None:
+        """Hand everything to the disk."""
+        ...
+
+
+def is_summary_writer(candidate: object) -> bool:
+    """Tell TensorBoard's own writer from those that merely sit in a logger's ``experiment``."""
+    return all(hasattr(candidate, n) for n in ("add_scalar", "add_image", "_get_file_writer"))
+
+
+def add_marker(writer: SummaryWriter, *, session: str, step: int, epoch: int) -> None:
+    """Tell TensorBoard that this run holds a recording: the tab becomes active."""
+    text = json.dumps({"session": session, "step": step, "epoch": epoch})
+    _add_tensor(writer, "attention/marker", np.array([text.encode()], dtype=object), step)
+
+
+def add_metrics(
+    writer: SummaryWriter, part: str, values: Float[np.ndarray, "layer head metric"], step: int
+) -> None:
+    """Write the metrics of one part as one small tensor, mean over validation probes."""
+    _add_tensor(writer, f"attention/metrics/{part}", values.astype(np.float32), step)
+
+
+def add_layer_scalars(
+    writer: SummaryWriter,
+    part: Part,
+    specs: Sequence[MetricSpec],
+    values: Float[np.ndarray, "layer head metric"],
+    step: int,
+) -> None:
+    """Write every metric of every layer, mean over its heads, to the Scalars tab."""
+    for m, spec in enumerate(specs):
+        for index, layer in enumerate(part.layers):
+            heads = values[index, : layer.heads, m]
+            if not np.isnan(heads).all():
+                tag = f"attention/{spec.name}/{part.name}_L{index + 1}"
+                writer.add_scalar(tag, float(np.nanmean(heads)), step)
+
+
+def add_figure(writer: SummaryWriter, tag: str, figure: Figure, step: int) -> None:
+    """Write a Matplotlib figure to the Images tab."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
+
+
+def add_counters(writer: SummaryWriter, counters: Mapping[str, float], step: int) -> None:
+    """Write what the monitor says of itself, such as its number of errors."""
+    for name, value in counters.items():
+        writer.add_scalar(f"attention/{name}", value, step)
+
+
+def _add_tensor(writer: SummaryWriter, tag: str, values: np.ndarray, step: int) -> None:
+    # Imported here: attn_monitor works without TensorBoard, and then has no writer either.
+    from tensorboard.compat.proto.summary_pb2 import (  # noqa: PLC0415
+        DATA_CLASS_TENSOR,
+        Summary,
+        SummaryMetadata,
+    )
+    from tensorboard.util import tensor_util  # noqa: PLC0415
+
+    metadata = SummaryMetadata(
+        # Without a data class TensorBoard does not list the tag at all.
+        data_class=DATA_CLASS_TENSOR,
+        plugin_data=SummaryMetadata.PluginData(plugin_name=PLUGIN_NAME, content=b'{"schema":1}'),
+    )
+    value = Summary.Value(tag=tag, metadata=metadata, tensor=tensor_util.make_tensor_proto(values))
+    # SummaryWriter has no public way to add a summary of a plugin's own.
+    writer._get_file_writer().add_summary(Summary(value=[value]), step)  # type: ignore[attr-defined]

@@ -1,0 +1,159 @@
+"""What the callback asks of a trainer, by duck typing: any Lightning of the last years will do."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, MutableSequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.layout import Replay
+from attn_monitor.monitor.options import ReplayBatch
+from attn_monitor.monitor.probes import to_cpu
+
+
+class Trainer(Protocol):
+    """What we use of a Lightning trainer."""
+
+    @property
+    def state(self) -> Any:  # Any: its members differ between releases
+        """What it is doing."""
+        ...
+
+    @property
+    def loggers(self) -> MutableSequence[Any]:  # Any: a list of whichever logger class it knows
+        """Every logger; the list itself, not a copy."""
+        ...
+
+    @property
+    def default_root_dir(self) -> str:
+        """Where things go that have no logger."""
+        ...
+
+    @property
+    def strategy(self) -> Any:  # Any: strategies annotate the same method in different ways
+        """How the module is run."""
+        ...
+
+    @property
+    def log_dir(self) -> str | None:
+        """The first logger's directory."""
+        ...
+
+
+def phase_of(trainer: Trainer) -> str:
+    """Return ``"fit"``, ``"validate"``, ``"test"`` or ``"predict"``: what the user called."""
+    # An enum, whose members print as `TrainerFn.FITTING` and are worth `fit`.
+    return str(getattr(trainer.state.fn, "value", trainer.state.fn))
+
+
+def run_directory(trainer: Trainer, phase: str) -> str:
+    """Return where this phase is recorded: beside the event file, or a directory of its own.
+
+    Testing and validating alone are runs of their own below the training run, so that their
+    probes, drawn from another loader, are never mistaken for the training's.
+    """
+    boards = [x for x in trainer.loggers if is_tensorboard(x)]
+    directory = getattr(boards[0], "log_dir", None) if boards else trainer.log_dir
+    if not trainer.loggers or directory is None:
+        # Lightning gives runs without a logger no directory of their own.
+        directory = _next_version(Path(trainer.default_root_dir) / "attention_logs")
+    return str(directory) if phase == "fit" else str(Path(directory) / phase)
+
+
+def is_tensorboard(logger: object) -> bool:
+    """Tell Lightning's TensorBoard logger without importing Lightning."""
+    return any(base.__name__ == "TensorBoardLogger" for base in type(logger).__mro__)
+
+
+def check_writable(directory: str) -> None:
+    """Create the directory and a file in it, to fail now rather than after an epoch.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    if "://" in directory:
+        return  # remote: the first write tells
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"AttentionMonitor cannot write to the log directory {directory}: {error}. Choose "
+            "another with Trainer(default_root_dir=...) or the logger's save_dir"
+        ) from error
+
+
+def numbers(metrics: Mapping[str, object]) -> dict[str, float]:
+    """Return what the user has logged, as floats: the tab marks the best validation loss."""
+    values: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1):
+            values[name] = float(value)
+    return values
+
+
+def replay_through(
+    trainer: Trainer,
+    module: nn.Module,
+    phase: str,
+    custom: ReplayBatch | None,
+    silent_logger: Callable[[], object],
+) -> Replay:
+    """Return a function that runs one probe batch through the module, unheard.
+
+    By default that is the module's own ``validation_step`` (``test_step`` when testing), through
+    the strategy, so that precision plugins and wrappers apply.
+    """
+    step_name = "test_step" if phase == "test" else "validation_step"
+    step = getattr(module, step_name)
+    needs_loader_index = "dataloader_idx" in inspect.signature(step).parameters
+    rest = (0, 0) if needs_loader_index else (0,)
+
+    def replay(batch: object) -> object:
+        device = next((p.device for p in module.parameters()), None)
+        # A copy each time: a step that changes its batch in place must find it as it was drawn.
+        moved = trainer.strategy.batch_to_device(to_cpu(batch), device, dataloader_idx=0)
+        with _unheard(trainer, module, silent_logger):
+            if custom is not None:
+                return custom(module, moved)
+            run: Callable[..., object] = getattr(trainer.strategy, step_name)
+            return run(moved, *rest)
+
+    return replay
+
+
+@contextmanager
+def _unheard(
+    trainer: Trainer, module: nn.Module, silent_logger: Callable[[], object]
+) -> Iterator[None]:
+    """Mute ``self.log`` and every logger: probes are not data, their loss is not the loss."""
+    loggers = list(trainer.loggers)
+    muted = {name: vars(module).get(name) for name in ("log", "log_dict")}
+    trainer.loggers[:] = [silent_logger() for _ in loggers]
+    for name in muted:
+        vars(module)[name] = _say_nothing
+    try:
+        yield
+    finally:
+        trainer.loggers[:] = loggers
+        for name, before in muted.items():
+            if before is None:
+                del vars(module)[name]
+            else:
+                vars(module)[name] = before
+
+
+def _say_nothing(*_: object, **__: object) -> None:
+    pass
+
+
+def _next_version(root: Path) -> Path:
+    taken = [p.name.removeprefix("version_") for p in root.glob("version_*")]
+    return root / f"version_{1 + max((int(n) for n in taken if n.isdigit()), default=-1)}"

@@ -1,0 +1,96 @@
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+from attn_monitor.monitor.guard import untouched
+
+
+class Careless(nn.Module):
+    """Does to itself everything that a validation_step might do."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("seen", torch.zeros(1))
+        self.count = 0
+        self.outputs = [torch.ones(2)]
+        self.totals = {"loss": [1.0], "shared": None}
+        self.totals["shared"] = self.outputs
+        self.names = {"a"}
+
+    def forward(self, x):
+        self.norm.train()
+        y = self.norm(x) + torch.rand(1)
+        self.seen += 1
+        self.seen = torch.full((4,), 5.0)
+        self.count += 1
+        self.outputs[0] += 1
+        self.outputs.append(y)
+        self.totals["loss"].append(2.0)
+        self.names.add("b")
+        self.new = 1
+        random.random()
+        np.random.rand()
+        return y
+
+
+def test_everything_a_forward_pass_changes_is_put_back():
+    model = Careless()
+    model.norm.eval()
+    model.train(mode=True)
+    model.norm.training = False
+    outputs, seen = model.outputs, model.seen
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    with untouched(model):
+        assert not model.training
+        assert not torch.is_grad_enabled()
+        model(torch.randn(5, 3))
+        assert model.count == 1
+    after = (random.random(), np.random.rand(), torch.rand(1))
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    assert after == (random.random(), np.random.rand(), torch.rand(1))
+    assert model.training
+    assert not model.norm.training
+    assert model.count == 0
+    assert model.outputs is outputs
+    assert model.seen is seen
+    assert len(outputs) == 1
+    assert torch.equal(outputs[0], torch.ones(2))
+    assert model.totals == {"loss": [1.0], "shared": outputs}
+    assert model.totals["shared"] is outputs
+    assert model.names == {"a"}
+    assert not hasattr(model, "new")
+    assert model.state_dict().keys() == state.keys()
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
+
+
+def test_what_was_shared_stays_shared_while_lent():
+    model = Careless()
+    with untouched(model):
+        assert model.totals["shared"] is model.outputs
+
+
+def test_the_model_is_put_back_when_the_forward_pass_raises():
+    model = Careless()
+    try:
+        with untouched(model):
+            model.outputs.append(0)
+            raise RuntimeError
+    except RuntimeError:
+        pass
+    assert model.training
+    assert len(model.outputs) == 1
+
+
+def test_inference_tensors_can_be_updated_in_the_pass_and_are_left_alone():
+    model = Careless()
+    with torch.inference_mode():
+        model.outputs = [torch.ones(2)]
+        with untouched(model):
+            assert not torch.is_inference_mode_enabled()
+            model.outputs[0] += 1
+    assert model.outputs[0].is_inference()
+    assert model.outputs[0].tolist() == [1.0, 1.0]

@@ -1,0 +1,65 @@
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from attn_monitor.monitor.probes import draw
+
+
+class Numbered(torch.utils.data.Dataset):
+    def __len__(self):
+        return 50
+
+    def __getitem__(self, index):
+        torch.rand(1), np.random.rand()  # an augmentation that would shift everybody's numbers
+        return torch.tensor([index + 1, index + 1]), index % 2
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return ((torch.tensor([i, i]), 0) for i in range(10))
+
+
+def ids_of(batches):
+    return [row for b in batches for i, row in enumerate(b.tokens.source.ids) if i in b.rows]
+
+
+def test_the_same_seed_draws_the_same_sentences_whatever_the_loader_does():
+    plain = DataLoader(Numbered(), batch_size=4)
+    shuffled = DataLoader(Numbered(), batch_size=7, shuffle=True)
+    first = draw(plain, split="val", count=20, seed=3)
+    again = draw(shuffled, split="val", count=20, seed=3)
+    other = draw(plain, split="val", count=20, seed=4)
+    assert ids_of(first) == ids_of(again)
+    assert ids_of(first) != ids_of(other)
+    assert len(ids_of(first)) == len(set(ids_of(first))) == 20
+
+
+def test_drawing_leaves_every_random_state_alone():
+    torch.manual_seed(1), np.random.seed(1)
+    draw(DataLoader(Numbered(), shuffle=True), split="val", count=5, seed=0)
+    drawn = (torch.rand(1), np.random.rand())
+    torch.manual_seed(1), np.random.seed(1)
+    assert drawn == (torch.rand(1), np.random.rand())
+
+
+def test_a_small_dataset_gives_what_it_has():
+    assert len(ids_of(draw(DataLoader(Numbered()), split="val", count=99, seed=0))) == 50
+
+
+def test_from_a_stream_the_first_sentences_are_taken():
+    batches = draw(DataLoader(Stream(), batch_size=4), split="train", count=6, seed=0)
+    assert ids_of(batches) == [(i, i) for i in range(6)]
+    assert batches[1].rows == (0, 1)
+
+
+def test_of_several_loaders_the_first_is_probed():
+    loaders = [DataLoader(Stream(), batch_size=2), DataLoader(Numbered())]
+    assert ids_of(draw(loaders, split="val", count=2, seed=0)) == [(0, 0), (1, 1)]
+    assert ids_of(draw({"a": loaders[0]}, split="val", count=2, seed=0)) == [(0, 0), (1, 1)]
+
+
+def test_a_probe_batch_cannot_be_changed_through_the_dataset():
+    data = [(torch.tensor([1, 2]), 0)]
+    [batch] = draw(DataLoader(data), split="val", count=1, seed=0)
+    data[0][0].zero_()
+    assert batch.batch[0].tolist() == [[1, 2]]

@@ -1,0 +1,55 @@
+import pytest
+
+from attn_monitor.core.errors import ConfigurationError, TokenLengthError
+from attn_monitor.monitor.tokens import check_token_source, padding_id, spell
+
+
+class HuggingFaceLike:
+    all_special_ids = [0, 2, 7]
+    pad_token_id = 0
+    unk_token_id = 7
+
+    def convert_ids_to_tokens(self, ids):
+        return [f"w{i}" for i in ids]
+
+
+class RustLike:
+    def id_to_token(self, token_id):
+        return {1: "one", 2: "[SEP]"}.get(token_id)
+
+
+def test_a_hugging_face_tokenizer_names_its_special_tokens():
+    tokens = spell((2, 5, 7), HuggingFaceLike())
+    assert tokens.text == ("w2", "w5", "w7")
+    assert tokens.special == (0,)
+    assert padding_id(HuggingFaceLike()) == 0
+
+
+def test_a_rust_tokenizer_spells_ids_and_unknown_ones_stay_numbers():
+    tokens = spell((1, 2, 9), RustLike())
+    assert tokens.text == ("one", "[SEP]", "9")
+    assert tokens.special == (1,)
+
+
+def test_without_a_tokenizer_ids_are_shown_as_numbers():
+    assert spell((3, 4), None).text == ("3", "4")
+
+
+def test_strings_are_taken_as_they_are_and_brackets_mean_special():
+    tokens = spell(("[CLS]", "hello", "<pad>", "<b>hi", "[UNK]", "<|endoftext|>"), None)
+    assert tokens.special == (0, 2, 5)
+
+
+def test_a_callable_that_returns_another_number_of_strings_is_refused():
+    with pytest.raises(TokenLengthError, match="returned 1 strings for 2 ids"):
+        spell((1, 2), lambda _: ["only one"])
+
+
+def test_hostile_tokens_pass_through_as_text():
+    hostile = ("<img src=x onerror=alert(1)>", "\u202eabc", "", "x" * 10_000)
+    assert spell(hostile, None).text == hostile
+
+
+def test_a_token_source_that_cannot_spell_is_refused_at_once():
+    with pytest.raises(ConfigurationError, match="tokens=42 is neither a tokenizer"):
+        check_token_source(42)
