@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from attn_monitor.analysis import compute_metrics, metric_specs, registry, uniform_reference
+from attn_monitor.analysis.topology import (
+    NotComputed,
+    Topology,
+    head_topology,
+    register_topology,
+)
+from attn_monitor.analysis.topology.bars import bar_statistics
+from attn_monitor.analysis.topology.components import component_bars
+from attn_monitor.analysis.topology.graph import attention_graph
+from attn_monitor.analysis.topology.loops import loop_bars
+from attn_monitor.core.maps import Maps
+
+NAMES = ["h0_life", "h0_evenness", "h1_count", "h1_life", "h1_midlife"]
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+
+def attention(heads, queries, keys, seed=0):
+    return np.random.default_rng(seed).dirichlet(np.full(keys, 0.3), size=(heads, queries))
+
+
+def test_a_short_sentence_is_described_completely():
+    found = head_topology(attention(1, 10, 10)[0])
+    assert isinstance(found, Topology)
+    assert found.curves.components[0] >= 1
+    assert found.components.tokens == 10
+    assert not isinstance(found.cliques, NotComputed)
+    assert not isinstance(found.betti, NotComputed)
+
+
+def test_a_long_sentence_says_what_was_left_out():
+    found = head_topology(attention(1, 40, 40)[0])
+    assert isinstance(found, Topology)
+    for part in (found.cavities, found.cliques, found.betti):
+        assert isinstance(part, NotComputed)
+
+
+def test_encoder_decoder_attention_has_no_graph_of_tokens():
+    found = head_topology(attention(1, 3, 5)[0])
+    assert isinstance(found, NotComputed)
+    assert "3 queries and 5 keys are different tokens" in found.reason
+
+
+def test_topology_metrics_join_the_registry_when_switched_on():
+    before = len(metric_specs())
+    register_topology()
+    register_topology()
+    assert [spec.name for spec in metric_specs()[before:]] == NAMES
+
+
+def test_the_metrics_are_the_statistics_of_the_bars():
+    register_topology()
+    maps = Maps(attn=attention(3, 9, 9))
+    table = compute_metrics(maps)[:, -5:]
+    for attn, row in zip(maps.attn, table, strict=True):
+        graph = attention_graph(attn)
+        components = bar_statistics(component_bars(graph))
+        loops = bar_statistics(loop_bars(graph))
+        expected = [
+            components.life,
+            components.evenness,
+            loops.count,
+            loops.life,
+            loops.midlife,
+        ]
+        np.testing.assert_allclose(row, expected, rtol=1e-5)
+
+
+def test_metrics_are_undefined_never_zero_where_there_is_no_graph():
+    register_topology()
+    cross = Maps(attn=attention(2, 4, 4), cross=True)
+    single = Maps(attn=np.ones((1, 1, 1)))
+    assert np.isnan(compute_metrics(cross)[:, -5:]).all()
+    assert np.isnan(compute_metrics(single)[:, -5:]).all()
+
+
+def test_a_uniform_head_has_its_reference_life():
+    register_topology()
+    reference = uniform_reference(Maps(attn=attention(2, 8, 8)))[-5:]
+    np.testing.assert_allclose(reference[:3], [7 / 8, 1, 0], rtol=1e-6)
+    assert np.isnan(reference[3:]).all()
