@@ -50,8 +50,10 @@ class LocalFolder:
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return bytes ``start`` to ``end`` of an object, or raise ``FileNotFoundError``."""
         with self._regular(name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size  # Python sets aside what is asked for, not this
+            stop = size if end is None else min(end, size)
             file.seek(start)
-            return file.read(-1 if end is None else max(0, end - start))
+            return file.read(max(0, stop - start))
 
     def write(self, name: str, data: bytes) -> None:
         """Store an object: afterwards it is there whole and survives a crash, or not at all."""

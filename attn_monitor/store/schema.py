@@ -88,6 +88,8 @@ def load_session(data: bytes, where: str) -> Session:
         _part(part, f"{where}: parts[{at}]")
         for at, part in enumerate(as_list(document.get("parts"), f"{where}: parts", longest=1024))
     )
+    if not parts:
+        raise CorruptRecordingError(f"{where}: no parts")
     metrics = tuple(
         _metric(metric, f"{where}: metrics[{at}]")
         for at, metric in enumerate(
