@@ -121,12 +121,12 @@ def to_cpu(batch: object) -> object:
         return batch.detach().cpu().clone()
     if isinstance(batch, dict):
         return {key: to_cpu(value) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(to_cpu(value) for value in batch))
     if isinstance(batch, list):
         return [to_cpu(value) for value in batch]
     if isinstance(batch, tuple):
-        return tuple(to_cpu(value) for value in batch)
+        values = [to_cpu(value) for value in batch]
+        make = getattr(batch, "_make", tuple)  # a named tuple keeps its names
+        return make(values)
     return batch
 
 

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from attn_monitor.core.errors import ConfigurationError
@@ -17,11 +18,12 @@ from attn_monitor.monitor.options import ReplayBatch
 from attn_monitor.monitor.probes import to_cpu
 
 
+@runtime_checkable
 class Trainer(Protocol):
     """What we use of a Lightning trainer."""
 
     @property
-    def state(self) -> Any:  # Any: its members differ between releases
+    def state(self) -> Any:  # noqa: ANN401  # its members differ between releases
         """What it is doing."""
         ...
 
@@ -36,8 +38,13 @@ class Trainer(Protocol):
         ...
 
     @property
-    def strategy(self) -> Any:  # Any: strategies annotate the same method in different ways
+    def strategy(self) -> Any:  # noqa: ANN401  # each strategy annotates in its own way
         """How the module is run."""
+        ...
+
+    @property
+    def datamodule(self) -> Any:  # noqa: ANN401  # a LightningDataModule or None
+        """Where the loaders come from, if not from the module."""
         ...
 
     @property
@@ -119,7 +126,7 @@ def replay_through(
     def replay(batch: object) -> object:
         device = next((p.device for p in module.parameters()), None)
         # A copy each time: a step that changes its batch in place must find it as it was drawn.
-        moved = trainer.strategy.batch_to_device(to_cpu(batch), device, dataloader_idx=0)
+        moved = _on_device(trainer, module, to_cpu(batch), device)
         with _unheard(trainer, module, silent_logger):
             if custom is not None:
                 return custom(module, moved)
@@ -127,6 +134,17 @@ def replay_through(
             return run(moved, *rest)
 
     return replay
+
+
+def _on_device(
+    trainer: Trainer, module: nn.Module, batch: object, device: torch.device | None
+) -> object:
+    """Take a batch the way Lightning's loops take theirs: precision, the user's hook, device."""
+    batch = trainer.strategy.precision_plugin.convert_input(batch)
+    for owner in (trainer.datamodule, module):
+        hook = getattr(owner, "on_before_batch_transfer", None)
+        batch = batch if hook is None else hook(batch, 0)
+    return trainer.strategy.batch_to_device(batch, device, dataloader_idx=0)
 
 
 @contextmanager

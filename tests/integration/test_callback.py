@@ -1,0 +1,328 @@
+"""AttentionMonitor in real Lightning runs."""
+
+import json
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from attn_monitor import AttentionMonitor, open_run
+from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.failures import AttentionMonitorWarning
+from tests.tiny_lightning import Tiny, loaders, trainer, words
+
+
+def fit(root, *callbacks, model=None, epochs=2, seed=5, fails=False, **options):
+    L.seed_everything(seed, verbose=False)
+    model = model or Tiny()
+    run = trainer(root, *callbacks, epochs=epochs, **options)
+    run.fit(model, *loaders())
+    problems = sum(c.failures.count for c in callbacks if isinstance(c, AttentionMonitor))
+    assert (problems > 0) == fails
+    return model, run
+
+
+def monitor(**options):
+    return AttentionMonitor(**{"tokens": words, "probes": 4, "train_probes": 3, **options})
+
+
+@contextmanager
+def the_monitor_says(message):
+    """What others warn of in the meantime does not matter here."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    texts = [str(w.message) for w in said if w.category is AttentionMonitorWarning]
+    assert any(message in text for text in texts), texts
+
+
+def run_dir(run):
+    return Path(run.logger.log_dir)
+
+
+def test_training_is_bit_identical_with_and_without_the_monitor(tmp_path):
+    plain, run_plain = fit(tmp_path / "a", epochs=3)
+    watched, run_watched = fit(tmp_path / "b", monitor(), epochs=3)
+    assert plain.losses == watched.losses
+    assert run_plain.callback_metrics == run_watched.callback_metrics
+    assert plain.validated == watched.validated
+    state = watched.state_dict()
+    assert plain.state_dict().keys() == state.keys()
+    assert all(torch.equal(value, state[name]) for name, value in plain.state_dict().items())
+    assert len(open_run(run_dir(run_watched)).steps) == 4
+
+
+def test_every_epoch_is_recorded_once_from_the_untrained_model_on(tmp_path):
+    _, run = fit(tmp_path, monitor(), epochs=3)
+    recording = open_run(run_dir(run))
+    assert list(recording.steps) == [0, 4, 8, 12]
+    assert list(recording.epochs) == [0, 1, 2, 3]
+    assert [p.split for p in recording.probes] == ["val"] * 4 + ["train"] * 3
+    assert recording.probes[0].source.text[0] == "[CLS]"
+    assert recording.probes[0].source.special == (0,)
+    assert recording.scalars(12)["val_loss"] == pytest.approx(
+        float(run.callback_metrics["val_loss"])
+    )
+
+
+def test_recorded_attention_is_what_the_model_computes_itself(tmp_path):
+    model, run = fit(tmp_path, monitor())
+    recording = open_run(run_dir(run))
+    probe = recording.probes[1]
+    ids = torch.tensor(
+        [[int(t.removeprefix("word")) + 2 if "word" in t else 1 for t in probe.source.text]]
+    )
+    model.eval()
+    states = model.embed(ids)
+    for index, layer in enumerate(model.encoder.layers):
+        _, own = layer.self_attn(states, states, states, average_attn_weights=False)
+        seen = recording.attention(step=8, probe=1, part="encoder", layer=index)
+        # The store keeps 8 bits of a square root: half a code is 0.4 % of the row's maximum.
+        np.testing.assert_allclose(seen, own[0].detach(), atol=4e-3)
+        np.testing.assert_allclose(seen.sum(-1), 1, atol=1e-5)
+        states = layer(states)
+
+
+def test_metrics_are_computed_on_the_original_floats_of_all_probes(tmp_path):
+    _, run = fit(tmp_path, monitor())
+    recording = open_run(run_dir(run))
+    values = recording.metric("self", part="encoder")
+    assert values.shape == (3, 2, 2)
+    by_hand = [
+        np.trace(recording.attention(step=8, probe=p, part="encoder", layer=1)[0])
+        / len(recording.probes[p].source)
+        for p in range(4)
+    ]
+    assert values[2, 1, 0] == pytest.approx(np.mean(by_hand), abs=4e-3)
+
+
+def test_a_schedule_in_steps_records_between_validations(tmp_path):
+    _, run = fit(tmp_path, monitor(every_n_steps=3))
+    assert list(open_run(run_dir(run)).steps) == [0, 3, 6]
+
+
+def test_every_second_epoch_and_always_the_last(tmp_path):
+    _, run = fit(tmp_path, monitor(every_n_epochs=2), epochs=3)
+    assert list(open_run(run_dir(run)).epochs) == [0, 2, 3]
+
+
+def test_the_event_file_holds_scalars_a_picture_and_the_plugins_tensors(tmp_path):
+    _, run = fit(tmp_path, monitor(), logger=TensorBoardLogger(tmp_path))
+    events = EventAccumulator(str(run_dir(run))).Reload()
+    tags = events.Tags()
+    assert "attention/row_entropy/encoder_L2" in tags["scalars"]
+    assert "attention/encoder" in tags["images"]
+    assert [e.step for e in events.Scalars("attention/monitor_errors")] == [0, 4, 8]
+    assert {e.value for e in events.Scalars("attention/monitor_errors")} == {0.0}
+    recording = open_run(run_dir(run))
+    from tensorboard.util.tensor_util import make_ndarray
+
+    last = make_ndarray(events.Tensors("attention/metrics/encoder")[-1].tensor_proto)
+    np.testing.assert_array_equal(
+        last[:, :, 0], recording.metric("row_entropy", part="encoder")[-1]
+    )
+    marker = make_ndarray(events.Tensors("attention/marker")[-1].tensor_proto)
+    assert json.loads(marker[0])["step"] == 8
+    metadata = events.SummaryMetadata("attention/marker")
+    assert metadata.plugin_data.plugin_name == "attn_monitor"
+
+
+def test_beside_a_csv_logger_the_monitor_opens_its_own_event_file(tmp_path):
+    _, run = fit(tmp_path, monitor(), logger=CSVLogger(tmp_path))
+    directory = run_dir(run)
+    assert open_run(directory).steps
+    assert list(directory.glob("events.out.tfevents.*"))
+
+
+def test_among_several_loggers_the_tensorboard_one_is_found(tmp_path):
+    loggers = [CSVLogger(tmp_path / "csv"), TensorBoardLogger(tmp_path / "tb")]
+    fit(tmp_path, monitor(), logger=loggers)
+    assert open_run(loggers[1].log_dir).steps
+    assert len(list(Path(loggers[1].log_dir).glob("events.out.tfevents.*"))) == 1
+
+
+def test_without_a_logger_every_run_gets_a_directory_of_its_own(tmp_path):
+    for _ in range(2):
+        fit(tmp_path, monitor(), logger=False, epochs=1)
+    found = sorted(p.name for p in (tmp_path / "attention_logs").iterdir())
+    assert found == ["version_0", "version_1"]
+    assert list(open_run(tmp_path / "attention_logs" / "version_1").steps) == [0, 4]
+
+
+def test_testing_and_validating_are_recorded_as_runs_of_their_own(tmp_path):
+    model, run = fit(tmp_path, monitor())
+    run.test(model, loaders()[1], verbose=False)
+    run.validate(model, loaders()[1], verbose=False)
+    for phase in ("test", "validate"):
+        recording = open_run(run_dir(run) / phase)
+        assert list(recording.steps) == [8]
+        assert recording.options["phase"] == phase
+        assert {p.split for p in recording.probes} == {"val"}
+    assert list(open_run(run_dir(run)).steps) == [0, 4, 8]
+
+
+def test_a_resumed_training_continues_the_recording_and_drops_what_was_undone(tmp_path):
+    logger = TensorBoardLogger(tmp_path, version="one")
+    _, run = fit(tmp_path, monitor(), epochs=1, logger=logger)
+    checkpoint = tmp_path / "after_one.ckpt"
+    run.save_checkpoint(checkpoint)
+    fit(tmp_path, monitor(), epochs=2, logger=TensorBoardLogger(tmp_path, version="one"))
+    L.seed_everything(1, verbose=False)
+    again = trainer(
+        tmp_path, monitor(), epochs=3, logger=TensorBoardLogger(tmp_path, version="one")
+    )
+    again.fit(Tiny(), *loaders(), ckpt_path=checkpoint, weights_only=False)
+    recording = open_run(run_dir(again))
+    assert list(recording.steps) == [0, 4, 8, 12]
+    assert list(recording.epochs) == [0, 1, 2, 3]
+
+
+class AttentionPool(nn.Linear):
+    pass
+
+
+class WithoutAttention(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Identity()
+        self.attention_pool = AttentionPool(16, 16)
+
+    def forward(self, ids):
+        return self.classify(self.attention_pool(self.embed(ids)).mean(1))
+
+
+def test_a_model_without_attention_is_told_what_looks_like_it_and_trains_on(tmp_path):
+    with the_monitor_says("attention_pool"):
+        model, _ = fit(tmp_path, monitor(), model=WithoutAttention(), fails=True)
+    assert len(model.losses) == 8
+
+
+class OddBatches(Tiny):
+    def on_before_batch_transfer(self, batch, dataloader_idx):  # noqa: ARG002
+        return batch if isinstance(batch, tuple) else (batch["what"], batch["mood"])
+
+
+def test_a_batch_that_is_not_understood_says_how_to_describe_it_and_trains_on(tmp_path):
+    def odd(samples):
+        from tests.tiny_lightning import collate
+
+        ids, labels = collate(samples)
+        return {"what": ids, "mood": labels}
+
+    train, val = loaders()
+    for loader in (train, val):
+        loader.collate_fn = odd
+    model, run = OddBatches(), trainer(tmp_path, monitor())
+    with the_monitor_says("describe_batch=tokens_of"):
+        run.fit(model, train, val)
+    assert len(model.losses) == 8
+    described = monitor(describe_batch=lambda batch: batch["what"])
+    run = trainer(tmp_path, described)
+    run.fit(OddBatches(), train, val)
+    assert open_run(run_dir(run)).probes[0].source.text[0] == "[CLS]"
+
+
+def test_tokens_of_the_wrong_length_are_named_and_positions_shown(tmp_path):
+    short = monitor(tokens=lambda ids: ["x"] * (len(ids) - 1))
+    with the_monitor_says("wanted one string per id"):
+        _, run = fit(tmp_path, short, fails=True)
+    assert open_run(run_dir(run)).probes[0].source.text[:2] == ("#0", "#1")
+
+
+class AddsAToken(Tiny):
+    def forward(self, ids):
+        states = self.embed(torch.nn.functional.pad(ids, (1, 0), value=1))
+        return self.classify(self.norm(self.encoder(states)[:, 0]))
+
+
+def test_a_model_that_adds_tokens_is_shown_by_positions_and_told_the_remedy(tmp_path):
+    with the_monitor_says("return exactly the tokens it attends over"):
+        _, run = fit(tmp_path, monitor(), model=AddsAToken(), fails=True)
+    recording = open_run(run_dir(run))
+    length = len(recording.probes[0].source)
+    assert recording.probes[0].source.text == tuple(f"#{i}" for i in range(length))
+    assert recording.attention(step=0, probe=0, part="encoder", layer=0).shape[-1] == length
+
+
+def test_no_validation_loader_is_refused_in_setup(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"Tiny is trained without validation.*fit"):
+        trainer(tmp_path, monitor()).fit(Tiny(), loaders()[0])
+
+
+def test_an_unwritable_log_directory_is_refused_in_setup(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    model = Tiny()
+    run = trainer(tmp_path / "file", monitor(), logger=False)
+    with pytest.raises(ConfigurationError, match="cannot write to the log directory") as error:
+        run.fit(model, *loaders())
+    assert "default_root_dir" in str(error.value)
+    assert model.losses == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"probes": 0}, r"probes must be an integer >= 1, got 0"),
+        ({"every_n_steps": 0}, r"every_n_steps must be an integer >= 1"),
+        ({"budget_mb": 0.0}, r"budget_mb must be > 0"),
+    ],
+)
+def test_an_impossible_option_is_refused_at_once(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        AttentionMonitor(**options)
+
+
+class FailsOnProbes(Tiny):
+    def validation_step(self, batch, index):
+        if len(batch[0]) < 16:
+            raise RuntimeError("only whole batches")
+        super().validation_step(batch, index)
+
+
+def test_an_error_in_the_replay_is_said_once_and_training_goes_on(tmp_path):
+    with the_monitor_says("only whole batches"):
+        model, _ = fit(tmp_path, monitor(), model=FailsOnProbes(), fails=True)
+    assert len(model.losses) == 8
+
+
+def test_an_error_while_writing_is_counted_and_training_goes_on(tmp_path):
+    class FillsTheDisk(L.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):  # noqa: ARG002
+            steps = Path(trainer.log_dir) / "plugins" / "attn_monitor" / "rank_0000" / "steps"
+            for file in steps.glob("*"):
+                file.unlink()
+            if steps.is_dir():
+                steps.rmdir()
+            steps.write_text("in the way")
+
+    watching = monitor()
+    with the_monitor_says("while writing step"):
+        model, _ = fit(tmp_path, watching, FillsTheDisk(), fails=True)
+    assert len(model.losses) == 8
+    assert watching.failures.count >= 1
+
+
+def test_what_was_recorded_survives_a_training_that_fails(tmp_path):
+    class Stops(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):  # noqa: ARG002
+            raise RuntimeError("out of luck")
+
+    run = trainer(tmp_path, monitor(), Stops())
+    with pytest.raises(RuntimeError, match="out of luck"):
+        run.fit(Tiny(), *loaders())
+    assert list(open_run(run_dir(run)).steps) == [0, 4]
+
+
+def test_a_small_budget_keeps_fewer_maps_and_all_metrics(tmp_path):
+    _, run = fit(tmp_path, monitor(budget_mb=0.0005))
+    recording = open_run(run_dir(run))
+    assert recording.options["maps_kept"] < 7
+    assert recording.metric_values(part="encoder", probe=6).shape[0] == 3
+    assert np.isfinite(recording.metric_values(part="encoder", probe=6)[..., 0]).all()
