@@ -1,0 +1,137 @@
+"""``capture(model)``: read the attention of any PyTorch model while it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attn_monitor.capture.mode import CaptureMode
+from attn_monitor.capture.outputs import Outputs
+from attn_monitor.capture.parts import Call, arrange
+from attn_monitor.capture.record import Record
+from attn_monitor.capture.tracer import Sink, Tracer
+from attn_monitor.core.types import Part
+
+
+@contextmanager
+def capture(
+    model: nn.Module, *, sink: Sink | None = None, verify: bool = True
+) -> Iterator[AttentionCapture]:
+    """Read every attention call of ``model`` inside the ``with`` block, without changing it.
+
+    Nothing stays installed after the block, also after an exception. Train and eval flags,
+    gradients and outputs are left as they are.
+
+    Args:
+        model: Any module; wrappers (DDP, FSDP, ``torch.compile``) are seen through.
+        sink: Called with each record as soon as it is complete. The record must not be kept: that
+            is what bounds memory. Without a sink, records are collected.
+        verify: Check on sampled rows that recomputed weights reproduce the layer's output.
+
+    Yields:
+        The capture; read it during or after the block.
+
+    Example:
+        >>> layer = nn.TransformerEncoderLayer(8, 2, batch_first=True).eval()
+        >>> with torch.no_grad(), capture(nn.TransformerEncoder(layer, 2)) as attention:
+        ...     _ = attention.model(torch.randn(1, 5, 8))
+        >>> attention["encoder"].weights(1).shape
+        torch.Size([1, 2, 5, 5])
+    """
+    attention = AttentionCapture(model, sink=sink, verify=verify)
+    with attention.tracer.running(), _eagerly(), CaptureMode(attention.tracer):
+        yield attention
+
+
+def _eagerly() -> AbstractContextManager[object]:
+    """Run compiled functions as written: a compiled kernel has no operators to look at.
+
+    Only where a compiler was loaded already: importing it costs seconds and about 90 MB.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
+class AttentionCapture:
+    """What one ``with capture(model)`` block saw.
+
+    Attributes:
+        model: The model that is captured.
+        records: Every attention call in execution order; empty where a sink took them.
+    """
+
+    def __init__(self, model: nn.Module, *, sink: Sink | None, verify: bool) -> None:
+        self.model = model
+        self.records: list[Record] = []
+        self.tracer = Tracer(model, sink or self.records.append, verify=verify)
+
+    @property
+    def errors(self) -> list[str]:
+        """Problems inside the capture, each once; they never reach the model."""
+        return list(self.tracer.errors)
+
+    @property
+    def outputs(self) -> Outputs:
+        """The model's output and last hidden states, of its last finished forward pass."""
+        return Outputs.of(self.tracer.modules.results)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the streams that were seen, an encoder first."""
+        return tuple(part.name for part in self.arrangement)
+
+    @property
+    def arrangement(self) -> tuple[Part, ...]:
+        """The streams with their layers."""
+        return arrange([Call.of(record) for record in self.records])[1]
+
+    def __getitem__(self, part: str) -> PartCapture:
+        """Return one stream by its name."""
+        places, parts = arrange([Call.of(record) for record in self.records])
+        for candidate in parts:
+            if candidate.name == part:
+                members = [r for r in self.records if places[r.module, r.call][0] == part]
+                return PartCapture(candidate, members)
+        seen = ", ".join(repr(candidate.name) for candidate in parts) or "none"
+        raise KeyError(f"no part {part!r} was captured; seen: {seen}")
+
+
+class PartCapture:
+    """The layers of one stream.
+
+    Attributes:
+        part: Its name, kind and layers.
+        records: Its attention calls, one per layer.
+    """
+
+    def __init__(self, part: Part, records: list[Record]) -> None:
+        self.part = part
+        self.records = records
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Module paths in execution order."""
+        return tuple(layer.name for layer in self.part.layers)
+
+    def weights(self, layer: int) -> Float[Tensor, "sentence head query key"]:
+        """Return a layer's attention weights, float32; rows sum to 1 over visible keys."""
+        return self.records[layer].weights()
+
+    def query(self, layer: int) -> Float[Tensor, "sentence head query d_head"]:
+        """Return a layer's queries as they enter the product, float32."""
+        return self.records[layer].query.float()
+
+    def key(self, layer: int) -> Float[Tensor, "sentence key_head key d_head"]:
+        """Return a layer's keys as they enter the product, float32."""
+        return self.records[layer].key.float()
+
+    def value(self, layer: int) -> Float[Tensor, "sentence key_head key d_value"]:
+        """Return a layer's values, float32."""
+        return self.records[layer].value.float()

@@ -1,0 +1,19 @@
+"""One file per attention family; importing this package registers them all.
+
+A new family is a new file here with a function under ``@observes("its_operator")``, and a line
+below.
+"""
+
+from attn_monitor.capture.families import eager, encoder_fast_path, lineage, nested, sdpa
+from attn_monitor.capture.families.base import Observer, observer_of, observes
+
+__all__ = [
+    "Observer",
+    "eager",
+    "encoder_fast_path",
+    "lineage",
+    "nested",
+    "observer_of",
+    "observes",
+    "sdpa",
+]

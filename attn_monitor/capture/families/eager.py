@@ -1,0 +1,135 @@
+"""Attention written out by hand: a product of activations, a softmax, a product with values.
+
+``torch.matmul``, ``@`` and ``torch.einsum`` all arrive here as one of four matrix products.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from torch import Tensor
+
+from attn_monitor.capture.families.base import observes
+from attn_monitor.capture.families.layouts import head_count, with_heads
+from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.provenance import (
+    Attended,
+    Constant,
+    Lineage,
+    Scores,
+    kinship,
+    new_number,
+    projected_from,
+    set_tag,
+    tag_of,
+)
+from attn_monitor.capture.rules import ModelWeights
+from attn_monitor.capture.tracer import Observation, Tracer
+
+_FACTORS: Final = {
+    "bmm": ("self", "mat2"),
+    "mm": ("self", "mat2"),
+    "addmm": ("mat1", "mat2"),
+    "baddbmm": ("batch1", "batch2"),
+}
+
+
+@observes(*_FACTORS)
+def product(call: OperatorCall, tracer: Tracer) -> None:
+    """Tell projections, scores and attention apart by what the two factors are."""
+    left, right = (call.tensor(name) for name in _FACTORS[call.name])
+    left_tag, right_tag = tag_of(left), tag_of(right)
+    if isinstance(right_tag, Constant):
+        _projection(left, right, call.output, tracer)
+    elif isinstance(left_tag, Constant):
+        _projection(right, left, call.output, tracer)
+    elif isinstance(left_tag, Scores) and left_tag.state == "weights":
+        _attention(left_tag, left, right, call.output, tracer, transposed=_swapped(left_tag))
+    elif isinstance(right_tag, Scores) and right_tag.state == "weights":
+        turned = _swapped(right_tag)
+        _attention(
+            right_tag,
+            right.mT,
+            left.mT,
+            call.output,
+            tracer,
+            transposed=None if turned is None else not turned,
+        )
+    else:
+        axes = (left.dim() - 2, left.dim() - 1)
+        scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
+        set_tag(call.output, scores)
+
+
+@observes("convolution")
+def convolution(call: OperatorCall, tracer: Tracer) -> None:
+    """Treat a convolution over activations as the projection it is; 1 x 1 ones may be W_O."""
+    weight = call.tensor("weight")
+    flat = weight.reshape(weight.shape[0], -1).mT
+    _projection(call.tensor("input"), flat, call.output, tracer)
+
+
+def _projection(source: Tensor, weight: Tensor, output: Tensor, tracer: Tracer) -> None:
+    """Pass on what a product with a parameter makes of its input."""
+    tag = tag_of(source)
+    if isinstance(tag, Scores):
+        # Talking heads: a matrix that mixes heads keeps the number of scores, nothing else does.
+        if tag.shape is not None and output.numel() == math.prod(tag.shape):
+            set_tag(output, tag)
+        return
+    if isinstance(tag, Attended):
+        tracer.projected(tag, weight)
+    if not isinstance(tag, (Lineage, Constant)):
+        tag = Lineage(number=new_number())
+        set_tag(source, tag)
+    set_tag(output, projected_from(tag if isinstance(tag, Lineage) else None))
+
+
+def _swapped(scores: Scores) -> bool | None:
+    """Return whether the scores were transposed on their way; ``None`` where it is not known."""
+    return None if scores.axes is None else scores.axes[0] > scores.axes[1]
+
+
+def _attention(
+    scores: Scores,
+    weights: Tensor,
+    value: Tensor,
+    output: Tensor,
+    tracer: Tracer,
+    *,
+    transposed: bool | None,
+) -> None:
+    """Report an attention call whose weights are the first factor of ``weights @ value``.
+
+    Args:
+        scores: Where the weights come from.
+        weights: ``[..., query, key]``: the product contracts keys, which fixes the orientation.
+        value: ``[..., key, d_value]``.
+        output: Their product.
+        tracer: Takes the report.
+        transposed: The weights' rows belong to the right operand of the scores; ``None`` where
+            that is not known, and only unequal lengths can tell.
+    """
+    query, key, origins = scores.left, scores.right.mT, (scores.left, scores.right)
+    if transposed is None:
+        transposed = query.shape[-2] != weights.shape[-2] and key.shape[-2] == weights.shape[-2]
+    if transposed:
+        query, key, origins = key, query, (scores.right, scores.left)
+    heads = head_count(weights, scores.shape, tracer.modules)
+    largest = scores.largest
+    tracer.attention(
+        Observation(
+            source="matmul",
+            query=with_heads(query, heads),
+            key=with_heads(key, heads),
+            value=with_heads(value, heads),
+            rule=ModelWeights(
+                tensor=with_heads(weights.detach(), heads),
+                largest_score=None if largest is None else largest.reshape(-1, heads),
+            ),
+            output=output,
+            kind=scores.kind,
+            origins=origins,
+        )
+    )

@@ -1,0 +1,50 @@
+"""``torch.nn.functional.scaled_dot_product_attention``, whichever fused kernel runs it.
+
+The unfused "math" backend splits into matrix products and arrives in :mod:`.eager`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from attn_monitor.capture.families.base import observes
+from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.rules import MaskedSoftmax
+from attn_monitor.capture.tracer import Observation, Tracer
+from attn_monitor.capture.verify import ValueCheck
+
+# Kernel -> the name of its mask argument. Only the first runs on a CPU; the others are written
+# from their schemas and have not been run.
+_KERNELS: Final[dict[str, str | None]] = {
+    "_scaled_dot_product_flash_attention_for_cpu": "attn_mask",
+    "_scaled_dot_product_flash_attention": None,
+    "_scaled_dot_product_efficient_attention": "attn_bias",
+    "_scaled_dot_product_cudnn_attention": "attn_bias",
+    "_scaled_dot_product_fused_attention_overrideable": "attn_bias",
+}
+
+
+@observes(*_KERNELS)
+def kernel(call: OperatorCall, tracer: Tracer) -> None:
+    """Report one fused call; its weights are computed again from q and k when asked for."""
+    query, key, value = (call.tensor(name) for name in ("query", "key", "value"))
+    mask_name = _KERNELS[call.name]
+    mask = None if mask_name is None else call.optional_tensor(mask_name)
+    tracer.attention(
+        Observation(
+            source=call.name,
+            query=query,
+            key=key,
+            value=value,
+            rule=MaskedSoftmax(
+                query=query.detach(),
+                key=key.detach(),
+                scale=call.number("scale", 1.0 / math.sqrt(query.shape[-1])),
+                mask=None if mask is None else mask.detach(),
+                causal=call.flag("is_causal"),
+            ),
+            output=call.output,
+            check=ValueCheck(output=call.output),
+        )
+    )

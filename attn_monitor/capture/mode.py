@@ -1,0 +1,63 @@
+"""The dispatch mode that sees every operator of a forward pass and changes none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from attn_monitor.capture.families import Observer, observer_of
+from attn_monitor.capture.operators import OperatorCall, operator_name
+from attn_monitor.capture.tracer import Tracer
+
+Operator = Callable[..., object]
+
+
+class CaptureMode(TorchDispatchMode):
+    """Runs each operator as it is, then shows the finished call to the family that knows it.
+
+    Why a dispatch mode: an active function mode would move ``nn.TransformerEncoderLayer`` off its
+    fused path and so change what the model computes.
+    """
+
+    supports_higher_order_operators = True
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own signature
+        self._tracer = tracer
+        self._observers: dict[Operator, Observer | None] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Operator,
+        types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        """Run one operator and let its family look at what it did."""
+        kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled() and isinstance(func, torch._ops.OpOverload):
+            # Inference mode skips the layer that splits composite operators, and with it the
+            # matmuls inside scaled_dot_product_attention or einsum: split them here.
+            with self:
+                split: object = func.decompose(*args, **kwargs)
+            if split is not NotImplemented:
+                return split
+        result = func(*args, **kwargs)
+        if self._in_backward():
+            return result
+        if func not in self._observers:
+            self._observers[func] = observer_of(func)
+        observer = self._observers[func]
+        if observer is not None:
+            try:
+                observer(OperatorCall(func, args, kwargs, result), self._tracer)
+            except Exception as error:  # noqa: BLE001  # never break the user's forward pass
+                self._tracer.problem(error, where=operator_name(func))
+        return result
+
+    @staticmethod
+    def _in_backward() -> bool:
+        """Return whether autograd is running: checkpointing repeats forward operators there."""
+        return torch._C._current_graph_task_id() != -1

@@ -1,0 +1,174 @@
+"""Which module is running, what it is called, and what its attributes say about its attention."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+_WRAPPERS: Final = (
+    "_orig_mod.",
+    "_forward_module.",
+    "_fsdp_wrapped_module.",
+    "_checkpoint_wrapped_module.",
+)
+_HEAD_COUNTS: Final = (
+    "num_heads",
+    "num_attention_heads",
+    "n_heads",
+    "n_head",
+    "nhead",
+    "heads",
+    "nheads",
+    "n_local_heads",
+    "num_attention_head",
+    "h",
+)
+_CROSS_WORDS: Final = (
+    "cross",
+    "encoder_attn",
+    "encdec",
+    "enc_dec",
+    "multihead_attn",
+    "src_attn",
+    "context_attn",
+    "memory",
+    "enc_attn",
+)
+
+
+def module_names(model: nn.Module) -> dict[nn.Module, str]:
+    """Return each module's path as its author wrote it, without the names of wrappers."""
+    names: dict[nn.Module, str] = {}
+    for name, module in model.named_modules():
+        for wrapper in _WRAPPERS:
+            name = name.replace(wrapper, "")  # noqa: PLW2901  # the cleaned name is the name
+        names.setdefault(module, name.removeprefix("module."))
+    return names
+
+
+class ModuleStack:
+    """The modules whose ``forward`` is running now, innermost last.
+
+    Follows the calls through global hooks, because a hook on a module of its own would switch
+    :class:`torch.nn.TransformerEncoderLayer` away from its fused path.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._names = module_names(model)
+        self._running: list[nn.Module] = []
+        self._thread = threading.get_ident()
+        self._input_shape: tuple[int, ...] = ()
+        self.results = ForwardResults(model)
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow every module call of this thread until the block ends."""
+        entering = register_module_forward_pre_hook(self._enter)
+        leaving = register_module_forward_hook(self._leave, always_call=True)
+        try:
+            yield
+        finally:
+            entering.remove()
+            leaving.remove()
+            self._running.clear()
+
+    def _enter(self, module: nn.Module, inputs: tuple[object, ...]) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        if not self._running:
+            self._input_shape = ()
+        if not self._input_shape and inputs and isinstance(inputs[0], Tensor):
+            tensor = inputs[0]
+            self._input_shape = () if tensor.is_nested else tuple(tensor.shape)
+        self._running.append(module)
+
+    def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
+        if threading.get_ident() == self._thread and self._running:
+            self._running.pop()
+            self.results.left(module, output)
+
+    def innermost(self) -> tuple[str, nn.Module]:
+        """Return the path and the innermost running module that belongs to the model."""
+        for module in reversed(self._running):
+            if module in self._names:
+                return self._names[module], module
+        return "", self._model
+
+    def note_attention(self) -> None:
+        """Remember that attention ran inside the modules that are running now."""
+        self.results.attending(self._running)
+
+    def heads_of(self, products: int) -> int:
+        """Return how many heads a stack of ``products`` attention matrices is made of.
+
+        Only a flat ``[sentence * head, query, key]`` layout needs this. The count is read off the
+        modules that are running, else off the number of sentences in their input.
+        """
+        counts = [count for count in self._declared_heads() if products % count == 0]
+        for count in counts:
+            if products // count in self._input_shape[:2]:
+                return count
+        if counts:
+            return counts[0]
+        sentences = self._input_shape[0] if self._input_shape else 0
+        return products // sentences if sentences and products % sentences == 0 else 1
+
+    def windows_of(self, stacked: int) -> int:
+        """Return into how many windows each sentence of the input was cut; 1 for none.
+
+        Args:
+            stacked: Size of the first axis of ``[sentence, head, query, key]``.
+        """
+        shape = self._input_shape
+        plausible = shape[:2] if len(shape) <= 3 else shape[:1]  # noqa: PLR2004  # [T, B, d]
+        if not shape or stacked in plausible or stacked % shape[0] or shape[0] == 0:
+            return 1
+        return stacked // shape[0]
+
+    def says_cross(self, name: str, module: nn.Module) -> bool:
+        """Return whether a module's name or flags call it cross-attention."""
+        lowered = name.lower()
+        flagged = getattr(module, "is_cross_attention", False) is True
+        return flagged or any(word in lowered for word in _CROSS_WORDS)
+
+    def _declared_heads(self) -> Iterator[int]:
+        for module in reversed(self._running):
+            for attribute in _HEAD_COUNTS:
+                count = getattr(module, attribute, None)
+                if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+                    yield count
+
+
+class ForwardResults:
+    """What the model returned, and the last hidden states before its head.
+
+    Attributes:
+        output: The model's return value of the last finished forward pass.
+        hidden: Return value of the outermost module below the model inside which attention ran.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._attending: tuple[nn.Module, ...] = ()
+        self.output: object = None
+        self.hidden: object = None
+
+    def attending(self, running: list[nn.Module]) -> None:
+        """Remember which modules are running during an attention call."""
+        self._attending = tuple(running)
+
+    def left(self, module: nn.Module, output: object) -> None:
+        """Keep the return value of the model and of the outermost attending module below it."""
+        if module is self._model:
+            self.output = output
+        elif module in self._attending:
+            self.hidden = output

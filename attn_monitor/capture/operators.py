@@ -1,0 +1,84 @@
+"""One operator call as a family sees it: arguments by their name in the operator's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCall:
+    """A finished call of a PyTorch operator.
+
+    Attributes:
+        operator: The overload that ran, for example ``aten.bmm.default``.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        result: What it returned.
+    """
+
+    operator: object
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    result: object
+
+    @property
+    def name(self) -> str:
+        """The operator's name without namespace and overload, for example ``bmm``."""
+        return operator_name(self.operator)
+
+    @property
+    def output(self) -> Tensor:
+        """The first returned tensor."""
+        first = self.result[0] if isinstance(self.result, (tuple, list)) else self.result
+        if not isinstance(first, Tensor):
+            raise TypeError(f"{self.name} returned {type(first).__name__}, wanted a tensor")
+        return first
+
+    def argument(self, name: str) -> object:
+        """Return an argument by its name in the schema; its default where it was left out."""
+        position, default = _parameters(self.operator)[name]
+        if name in self.kwargs:
+            return self.kwargs[name]
+        return self.args[position] if position < len(self.args) else default
+
+    def tensor(self, name: str) -> Tensor:
+        """Return an argument that must be a tensor."""
+        value = self.argument(name)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{self.name}({name}=...) is {type(value).__name__}, wanted a tensor")
+        return value
+
+    def optional_tensor(self, name: str) -> Tensor | None:
+        """Return an argument that is a tensor or ``None``."""
+        return None if self.argument(name) is None else self.tensor(name)
+
+    def flag(self, name: str) -> bool:
+        """Return an argument that is true or false."""
+        return bool(self.argument(name))
+
+    def number(self, name: str, default: float) -> float:
+        """Return a numeric argument; ``default`` where it is ``None``."""
+        value = self.argument(name)
+        return float(value) if isinstance(value, (int, float)) else default
+
+
+@cache
+def operator_name(operator: object) -> str:
+    """Return an operator's name without namespace and overload."""
+    return str(getattr(operator, "__name__", operator)).partition(".")[0]
+
+
+@cache
+def _parameters(operator: object) -> dict[str, tuple[int, object]]:
+    """Return position and default of each parameter of an operator's schema."""
+    schema = getattr(operator, "_schema", None)
+    if schema is None:
+        raise TypeError(f"{operator_name(operator)} has no schema to read argument names from")
+    return {
+        argument.name: (position, argument.default_value)
+        for position, argument in enumerate(schema.arguments)
+    }

@@ -1,0 +1,189 @@
+"""Sorting attention calls into streams: encoder, decoder, cross, or named by their module path."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from attn_monitor.capture.record import Record
+from attn_monitor.core.types import Evidence, Layer, Part, PartKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What :func:`arrange` needs to know about one attention call; it holds no tensors.
+
+    Attributes:
+        module: Path of the calling module.
+        call: How many attention calls this module made before.
+        kind: ``"self"`` or ``"cross"``.
+        causal: No query sees a later key.
+        heads: Number of heads.
+        queries: Number of query tokens.
+        keys: Number of key tokens.
+        windows: Windows per sentence, 1 for none.
+        evidence: How its weights were obtained.
+        error: Largest difference found when they were checked.
+    """
+
+    module: str
+    call: int
+    kind: PartKind
+    causal: bool
+    heads: int
+    queries: int
+    keys: int
+    windows: int = 1
+    evidence: Evidence = "unverified"
+    error: float | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> Call:
+        """Return the facts of a record without its tensors."""
+        return cls(
+            module=record.module,
+            call=record.call,
+            kind=record.kind,
+            causal=record.causal,
+            heads=record.heads,
+            queries=record.shape[2],
+            keys=record.shape[3],
+            windows=record.windows,
+            evidence=record.evidence,
+            error=record.error,
+        )
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What identifies the call within one forward pass."""
+        return self.module, self.call
+
+
+Places = dict[tuple[str, int], tuple[str, int]]
+
+
+def arrange(calls: Sequence[Call]) -> tuple[Places, tuple[Part, ...]]:
+    """Return where each call belongs, and the parts, after one whole forward pass.
+
+    Args:
+        calls: Every attention call of the pass, in execution order.
+
+    Returns:
+        ``{(module, call): (part, layer)}`` with layers counted from 0 in execution order, and the
+        parts: an encoder first, then a decoder, then cross-attention, then other streams.
+    """
+    streams = _streams(calls)
+    repeated = {module for module, count in Counter(c.module for c in calls).items() if count > 1}
+    places: Places = {}
+    parts = []
+    for name, members in streams.items():
+        places |= {call.key: (name, layer) for layer, call in enumerate(members)}
+        parts.append(
+            Part(
+                name=name,
+                kind=members[0].kind,
+                causal=all(call.causal for call in members),
+                layers=tuple(_layer(call, repeated) for call in members),
+            )
+        )
+    return places, tuple(parts)
+
+
+def _layer(call: Call, repeated: set[str]) -> Layer:
+    name = call.module or "model"
+    shown = f"{name}#{call.call}" if call.module in repeated and call.call else name
+    return Layer(name=shown, heads=call.heads, evidence=call.evidence, error=call.error)
+
+
+def _streams(calls: Sequence[Call]) -> dict[str, list[Call]]:
+    cross = [call for call in calls if call.kind == "cross"]
+    windowed = [call for call in calls if call.kind == "self" and call.windows > 1]
+    whole = [call for call in calls if call.kind == "self" and call.windows == 1]
+    streams: dict[str, list[Call]] = {}
+    if cross:
+        decoder = _decoder_calls(whole, cross)
+        _add(streams, "encoder", [call for call in whole if call not in decoder])
+        _add(streams, "decoder", decoder)
+    else:
+        _add(streams, "decoder" if whole and all(c.causal for c in whole) else "encoder", whole)
+    _add(streams, "cross", cross)
+    for _, same in groupby(windowed, key=lambda call: call.queries):
+        _add(streams, "", list(same))
+    return streams
+
+
+def _add(streams: dict[str, list[Call]], name: str, calls: Iterable[Call]) -> None:
+    """Add a stream; where its maps differ in size, one stream per size, named by module path."""
+    groups: dict[tuple[int, int], list[Call]] = {}
+    for call in calls:
+        groups.setdefault((call.queries, call.keys), []).append(call)
+    for members in groups.values():
+        chosen = name if name and len(groups) == 1 and _one_tower(members) else _path(members)
+        if len(groups) == 1 and name and not _one_tower(members):
+            for tower in _towers(members).values():
+                streams[_unique(_path(tower), streams)] = tower
+        else:
+            streams[_unique(chosen, streams)] = members
+
+
+def _decoder_calls(whole: Sequence[Call], cross: Sequence[Call]) -> list[Call]:
+    """Return the self-attention calls on the side that asks in cross-attention."""
+    stems = {_stem(call.module) for call in cross}
+    beside = [call for call in whole if _stem(call.module) in stems]
+    if beside and len(beside) < len(whole):
+        return beside
+    causal = [call for call in whole if call.causal]
+    if causal:
+        return causal
+    asking = {call.queries for call in cross}
+    answering = {call.keys for call in cross}
+    if asking.isdisjoint(answering):
+        return [call for call in whole if call.queries in asking]
+    return []
+
+
+def _stem(module: str) -> str:
+    """Return a module path up to its first numbered component: ``decoder.layers``."""
+    return ".".join(_before_number(module.split(".")))
+
+
+def _before_number(components: Sequence[str]) -> list[str]:
+    for position, component in enumerate(components):
+        if re.search(r"\d", component):
+            stem = [] if component[0].isalpha() else components[:position]
+            return list(components[:position]) if stem or position else []
+    return list(components[:-1])
+
+
+def _towers(calls: Sequence[Call]) -> dict[str, list[Call]]:
+    towers: dict[str, list[Call]] = {}
+    for call in calls:
+        towers.setdefault(_stem(call.module), []).append(call)
+    return towers
+
+
+def _one_tower(calls: Sequence[Call]) -> bool:
+    """Return whether the calls follow each other in one stack of layers."""
+    return len(_towers(calls)) == 1
+
+
+def _path(calls: Sequence[Call]) -> str:
+    """Return the longest common module path."""
+    split = [call.module.split(".") for call in calls]
+    common = []
+    for components in zip(*split, strict=False):
+        if len(set(components)) > 1:
+            break
+        common.append(components[0])
+    return ".".join(common) or "attention"
+
+
+def _unique(name: str, taken: dict[str, list[Call]]) -> str:
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}#{number}"
+    return candidate

@@ -1,0 +1,148 @@
+"""Where a tensor comes from: a small tag that travels with it through the forward pass.
+
+A tag is an attribute of the tensor, so it dies with it, and it names ancestors by number: a
+reference to them would keep every activation of the network alive.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Final, Literal
+from weakref import ReferenceType
+
+from torch import Tensor, nn
+
+from attn_monitor.capture.record import Record
+from attn_monitor.core.types import PartKind
+
+_ATTRIBUTE: Final = "_attn_monitor_tag"
+_KEPT_ANCESTORS: Final = 6
+_KEPT_STAGES: Final = 3
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Made of parameters only: a weight matrix, its transpose, its half-precision copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """An activation that enters, or comes out of, a projection.
+
+    Attributes:
+        number: This very value; its views carry the same number.
+        ancestors: Numbers of the projection inputs that it descends from, nearest first.
+        projection: Number of the projection that made it; ``None`` for an input, and after two
+            projections were mixed.
+        stages: Earlier forms of it, oldest first, one of which may be "before rotary".
+        changed: Something other than views happened since the projection.
+    """
+
+    number: int
+    ancestors: tuple[int, ...] = ()
+    projection: int | None = None
+    projected: bool = False
+    stages: tuple[Tensor, ...] = ()
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """A product of two activations, and what becomes of it up to the attention weights.
+
+    Attributes:
+        left: The product's first operand, ``[..., query, d_head]``.
+        right: Its second operand, ``[..., d_head, key]``.
+        axes: Which axes hold the left and the right operand's tokens; ``None`` where unknown.
+        kind: What the ancestry says about queries and keys; ``None`` where it says nothing.
+        shape: The last shape with four or more axes, which tells sentences from heads.
+        state: ``"weights"`` once a softmax (or another squashing function) was applied.
+        largest: ``[..., ]`` largest entry before the softmax, over the last two axes.
+    """
+
+    left: Tensor
+    right: Tensor
+    kind: PartKind | None
+    axes: tuple[int, int] | None
+    shape: tuple[int, ...] | None = None
+    state: Literal["scores", "exponentials", "weights"] = "scores"
+    largest: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """The output of an attention call; the next projection it meets is W_O."""
+
+    record: ReferenceType[Record]
+
+
+Tag = Constant | Lineage | Scores | Attended
+CONSTANT: Final = Constant()
+
+
+def tag_of(tensor: Tensor) -> Tag | None:
+    """Return the tensor's tag; a parameter is :data:`CONSTANT` from birth."""
+    tag: Tag | None = getattr(tensor, _ATTRIBUTE, None)
+    if tag is None and type(tensor) is nn.Parameter:
+        return CONSTANT
+    return tag
+
+
+def set_tag(tensor: Tensor, tag: Tag | None) -> None:
+    """Attach a tag, replacing an older one."""
+    if tag is not None:
+        setattr(tensor, _ATTRIBUTE, tag)
+    elif hasattr(tensor, _ATTRIBUTE):
+        delattr(tensor, _ATTRIBUTE)
+
+
+def new_number() -> int:
+    """Return a number that no other value carries."""
+    return next(_numbers)
+
+
+def projected_from(source: Lineage | None) -> Lineage:
+    """Return the lineage of a projection's output."""
+    number = new_number()
+    if source is None:
+        return Lineage(number=number, projection=number, projected=True)
+    older = source.ancestors[:_KEPT_ANCESTORS] if source.projected else ()
+    return Lineage(
+        number=number,
+        ancestors=(source.number, *older),
+        projection=number,
+        projected=True,
+    )
+
+
+def with_stage(lineage: Lineage, earlier: Tensor) -> tuple[Tensor, ...]:
+    """Return the stages after ``earlier`` was left behind."""
+    if lineage.projection is None or len(lineage.stages) == _KEPT_STAGES:
+        return lineage.stages
+    return (*lineage.stages, earlier)
+
+
+def kinship(query: Tensor, key: Tensor) -> PartKind | None:
+    """Return whether queries and keys come from the same tokens; ``None`` where unknown."""
+    mine, other = tag_of(query), tag_of(key)
+    if not (isinstance(mine, Lineage) and isinstance(other, Lineage)):
+        return None
+    if not (mine.ancestors and other.ancestors):
+        return None
+    return "self" if set(mine.ancestors) & set(other.ancestors) else "cross"
+
+
+def before_positions(tensor: Tensor, *, repeats: int = 1) -> Tensor | None:
+    """Return the projection's own output that ``tensor`` was made of by rotary positions.
+
+    Args:
+        tensor: Queries or keys as they entered the product.
+        repeats: How often grouped key heads were repeated since.
+    """
+    tag = tag_of(tensor)
+    if not (isinstance(tag, Lineage) and tag.changed and tag.projection is not None):
+        return None
+    fitting = [s for s in tag.stages if s.numel() in {tensor.numel(), tensor.numel() // repeats}]
+    return fitting[-1].detach() if fitting else None
