@@ -1,0 +1,70 @@
+// Where the tab's data come from. The HTTP source is one; an offline file can be another.
+import type { Maps, Series } from "../core/maps";
+import type { Run, RunIndex } from "../core/recording";
+import { decodeMaps, decodeSeries } from "./frame";
+
+export interface AttentionQuery {
+  readonly run: string;
+  readonly session: string;
+  readonly step: number;
+  readonly part: string;
+  readonly probe: number;
+}
+
+export interface MetricsQuery {
+  readonly run: string;
+  readonly part: string;
+  /** One probe, or null for the mean over the validation probes. */
+  readonly probe: number | null;
+}
+
+export interface DataSource {
+  index(signal: AbortSignal): Promise<RunIndex>;
+  run(name: string, signal: AbortSignal): Promise<Run>;
+  attention(query: AttentionQuery, signal: AbortSignal): Promise<Maps>;
+  metrics(query: MetricsQuery, signal: AbortSignal): Promise<Series>;
+}
+
+/** A request the server answered with an error; the message is the server's own sentence. */
+export class ServerError extends Error {
+  override readonly name = "ServerError";
+
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function request(path: string, signal: AbortSignal): Promise<Response> {
+  const reply = await fetch(path, { signal });
+  if (!reply.ok) {
+    const text = (await reply.text()).slice(0, 500);
+    throw new ServerError(reply.status, text || `the server answered ${reply.status}`);
+  }
+  return reply;
+}
+
+const query = (parameters: Record<string, string | number>): string =>
+  new URLSearchParams(
+    Object.entries(parameters).map(([key, value]): [string, string] => [key, String(value)]),
+  ).toString();
+
+/** The plugin's own routes, relative to the page so that any path prefix works. */
+export function httpSource(base = "./"): DataSource {
+  return {
+    index: async (signal) => (await request(`${base}index`, signal)).json(),
+    run: async (name, signal) =>
+      (await request(`${base}run?${query({ run: name })}`, signal)).json(),
+    attention: async ({ run, step, part, probe }, signal) => {
+      const path = `${base}attention?${query({ run, step, part, probe })}`;
+      return decodeMaps(await (await request(path, signal)).arrayBuffer());
+    },
+    metrics: async ({ run, part, probe }, signal) => {
+      const which = probe === null ? { split: "val" } : { probe };
+      const path = `${base}metrics?${query({ run, part, ...which })}`;
+      return decodeSeries(await (await request(path, signal)).arrayBuffer());
+    },
+  };
+}

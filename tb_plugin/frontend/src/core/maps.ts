@@ -1,0 +1,86 @@
+// Arrays that carry their shape. Axis order is always layer, head, query, key.
+
+export interface Matrix {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/** Attention of one probe at one step: [layer, head, query, key]; every row sums to 1. */
+export interface Maps {
+  readonly data: Float32Array;
+  readonly layers: number;
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/** Per-head metrics over all recorded steps: [step, layer, head, metric]; NaN is undefined. */
+export interface Series {
+  readonly steps: readonly number[];
+  readonly data: Float32Array;
+  readonly layers: number;
+  readonly heads: number;
+  readonly metrics: number;
+}
+
+/** One head's map, a window into the same memory. */
+export function headMap(maps: Maps, layer: number, head: number): Matrix {
+  const size = maps.queries * maps.keys;
+  const start = (layer * maps.heads + head) * size;
+  return { data: maps.data.subarray(start, start + size), rows: maps.queries, cols: maps.keys };
+}
+
+/** Mean of the first `heads` heads of a layer (layers with fewer heads are padded with zeros). */
+export function meanOverHeads(maps: Maps, layer: number, heads: number): Matrix {
+  const size = maps.queries * maps.keys;
+  // Summed in double precision so that the value shown equals the mean of the stored floats.
+  const sum = new Float64Array(size);
+  for (let head = 0; head < heads; head++) {
+    const start = (layer * maps.heads + head) * size;
+    for (let cell = 0; cell < size; cell++) {
+      sum[cell] = (sum[cell] ?? 0) + (maps.data[start + cell] ?? 0);
+    }
+  }
+  const data = Float32Array.from(sum, (total) => total / heads);
+  return { data, rows: maps.queries, cols: maps.keys };
+}
+
+/** Share of all attention each key receives: column sum / number of queries. */
+export function keyShares(map: Matrix): Float32Array {
+  const shares = new Float32Array(map.cols);
+  for (let key = 0; key < map.cols; key++) {
+    let sum = 0;
+    for (let query = 0; query < map.rows; query++) {
+      sum += map.data[query * map.cols + key] ?? 0;
+    }
+    shares[key] = map.rows > 0 ? sum / map.rows : 0;
+  }
+  return shares;
+}
+
+/** The value at a cell; 0 outside. */
+export function at(map: Matrix, query: number, key: number): number {
+  return map.data[query * map.cols + key] ?? 0;
+}
+
+/** a - b, cell by cell. */
+export function difference(a: Matrix, b: Matrix): Matrix {
+  return {
+    data: a.data.map((value, cell) => value - (b.data[cell] ?? 0)),
+    rows: a.rows,
+    cols: a.cols,
+  };
+}
+
+/** One metric of one head at one recorded step; NaN where it is undefined or absent. */
+export function seriesValue(
+  series: Series,
+  step: number,
+  layer: number,
+  head: number,
+  metric: number,
+): number {
+  const index = ((step * series.layers + layer) * series.heads + head) * series.metrics + metric;
+  return series.data[index] ?? Number.NaN;
+}

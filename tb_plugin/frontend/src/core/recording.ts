@@ -1,0 +1,119 @@
+// The nouns of a recording, exactly as the server sends them (tb_plugin/http_api.md).
+
+export interface RunSummary {
+  readonly name: string;
+  readonly state: "ok" | "failed";
+  readonly message: string | null;
+  readonly version: string;
+  readonly steps: number;
+}
+
+export interface RunIndex {
+  readonly version: string;
+  readonly runs: readonly RunSummary[];
+  readonly notice: string | null;
+}
+
+export type Evidence = "model" | "verified" | "unverified";
+
+export interface Layer {
+  readonly name: string;
+  readonly heads: number;
+  readonly evidence: Evidence;
+  /** Largest absolute difference to the layer's own output; null when nothing was checked. */
+  readonly error: number | null;
+}
+
+export interface Part {
+  readonly name: string;
+  readonly kind: "self" | "cross";
+  readonly causal: boolean;
+  readonly layers: readonly Layer[];
+  /** The metrics of uniform attention, [layer][metric]; null where a metric is undefined. */
+  readonly uniform: readonly (readonly (number | null)[])[];
+}
+
+export interface MetricSpec {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly reading: string;
+  readonly direction: "ascending" | "descending";
+  readonly source: string;
+}
+
+export interface Tokens {
+  readonly text: readonly string[];
+  readonly special: readonly number[];
+}
+
+export interface Probe {
+  readonly index: number;
+  readonly split: "val" | "train";
+  readonly source: Tokens;
+  readonly target: Tokens | null;
+}
+
+export interface StepEntry {
+  readonly step: number;
+  readonly epoch: number;
+  /** False when the byte budget dropped this step's maps; its metrics remain. */
+  readonly maps: boolean;
+  readonly scalars: Readonly<Record<string, number | null>>;
+}
+
+export interface Run {
+  readonly name: string;
+  readonly session: string;
+  readonly version: string;
+  readonly parts: readonly Part[];
+  readonly metrics: readonly MetricSpec[];
+  readonly probes: readonly Probe[];
+  readonly steps: readonly StepEntry[];
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** One head of one layer; counted from 0 here and from 1 on screen. */
+export interface HeadId {
+  readonly layer: number;
+  readonly head: number;
+}
+
+/** The (query, key) tokens along the two axes of a part's maps. */
+export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens } {
+  const target = probe.target ?? probe.source;
+  if (part.kind === "cross") {
+    return { query: target, key: probe.source };
+  }
+  return part.name === "decoder"
+    ? { query: target, key: target }
+    : { query: probe.source, key: probe.source };
+}
+
+/** The recorded step with the lowest validation loss, or null where none was logged. */
+export function bestValidation(steps: readonly StepEntry[]): StepEntry | null {
+  let best: { entry: StepEntry; loss: number } | null = null;
+  for (const entry of steps) {
+    const loss = entry.scalars.val_loss;
+    if (typeof loss === "number" && Number.isFinite(loss) && (best === null || loss < best.loss)) {
+      best = { entry, loss };
+    }
+  }
+  return best?.entry ?? null;
+}
+
+/** Index of the recorded step nearest to `step`; the earlier one on a tie, -1 without steps. */
+export function nearestStep(steps: readonly StepEntry[], step: number): number {
+  let nearest = -1;
+  let distance = Number.POSITIVE_INFINITY;
+  steps.forEach((entry, index) => {
+    const gap = Math.abs(entry.step - step);
+    if (gap < distance) {
+      nearest = index;
+      distance = gap;
+    }
+  });
+  return nearest;
+}

@@ -1,0 +1,122 @@
+// Where the network view's columns, panels and rows lie. Nothing here depends on the step.
+
+export interface Viewport {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** One column of tokens. `layer` says whose bars it carries; null for the last column. */
+export interface TokenColumn {
+  readonly id: string;
+  readonly axis: "query" | "key";
+  readonly layer: number | null;
+  readonly x: number;
+}
+
+/** The space between two token columns that shows one layer. */
+export interface Panel {
+  readonly layer: number;
+  readonly x: number;
+  readonly headerX: number;
+  readonly headerWidth: number;
+}
+
+export interface NetworkGeometry {
+  readonly width: number;
+  readonly height: number;
+  readonly bodyTop: number;
+  readonly bodyHeight: number;
+  /** Height of the body inside the window: maps are laid out in it and stay in sight. */
+  readonly visibleHeight: number;
+  readonly tokenWidth: number;
+  readonly panelWidth: number;
+  readonly queryRow: number;
+  readonly keyRow: number;
+  readonly columns: readonly TokenColumn[];
+  readonly panels: readonly Panel[];
+}
+
+export interface NetworkShape {
+  readonly layers: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Encoder-decoder attention: source and target are different words, so no column is shared. */
+  readonly cross: boolean;
+}
+
+export const HEADER_HEIGHT = 78;
+export const ROW_GAP = 5;
+const PADDING = 14;
+const ROW_MINIMUM = 32;
+const PANEL_MINIMUM = 104;
+const PAIR_GAP = 8;
+const TOP_GAP = 8;
+const BOTTOM_GAP = 6;
+const WIDE = 1100;
+
+const tokenWidthOf = (width: number, cross: boolean): number => {
+  const wide = width > WIDE;
+  if (cross) {
+    return wide ? 52 : 46;
+  }
+  return wide ? 62 : 56;
+};
+
+/** All positions of the network view for a window of this size. */
+export function networkGeometry(shape: NetworkShape, viewport: Viewport): NetworkGeometry {
+  const { layers, queries, keys, cross } = shape;
+  const tokenWidth = tokenWidthOf(viewport.width, cross);
+  const fixed = cross
+    ? 2 * PADDING + PAIR_GAP * (layers - 1) + 2 * layers * tokenWidth
+    : 2 * PADDING + (layers + 1) * tokenWidth;
+  const panelWidth = Math.max(PANEL_MINIMUM, (viewport.width - fixed) / Math.max(1, layers));
+  const visibleHeight = Math.max(
+    ROW_MINIMUM * 4,
+    viewport.height - HEADER_HEIGHT - TOP_GAP - BOTTOM_GAP,
+  );
+  const bodyHeight = Math.max(visibleHeight, Math.max(queries, keys) * ROW_MINIMUM);
+  const pitch = tokenWidth + panelWidth + (cross ? tokenWidth + PAIR_GAP : 0);
+  const start = (layer: number): number => PADDING + layer * pitch;
+  return {
+    width: fixed + layers * panelWidth,
+    height: HEADER_HEIGHT + TOP_GAP + bodyHeight + BOTTOM_GAP,
+    bodyTop: HEADER_HEIGHT + TOP_GAP,
+    bodyHeight,
+    visibleHeight,
+    tokenWidth,
+    panelWidth,
+    queryRow: bodyHeight / Math.max(1, queries),
+    keyRow: bodyHeight / Math.max(1, keys),
+    columns: cross
+      ? pairColumns(layers, start, tokenWidth + panelWidth)
+      : sharedColumns(layers, start),
+    panels: Array.from({ length: layers }, (_, layer) => ({
+      layer,
+      x: start(layer) + tokenWidth,
+      headerX: cross ? start(layer) : start(layer) + tokenWidth / 2,
+      headerWidth: panelWidth + (cross ? 2 : 1) * tokenWidth,
+    })),
+  };
+}
+
+/** Self-attention: tokens before every layer and once after the last. */
+function sharedColumns(layers: number, start: (layer: number) => number): TokenColumn[] {
+  return Array.from({ length: layers + 1 }, (_, layer) => ({
+    id: `c${layer}`,
+    axis: layer < layers ? "key" : "query",
+    layer: layer < layers ? layer : null,
+    x: start(layer),
+  }));
+}
+
+/** Encoder-decoder attention: source (keys) left and target (queries) right of every panel. */
+function pairColumns(
+  layers: number,
+  start: (layer: number) => number,
+  offset: number,
+): TokenColumn[] {
+  return Array.from({ length: layers }, (_, layer): TokenColumn[] => [
+    { id: `k${layer}`, axis: "key", layer, x: start(layer) },
+    { id: `q${layer}`, axis: "query", layer: null, x: start(layer) + offset },
+  ]).flat();
+}

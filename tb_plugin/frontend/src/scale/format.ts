@@ -1,0 +1,67 @@
+// How numbers and names are written, in one place.
+import type { Evidence, HeadId, StepEntry } from "../core/recording";
+
+const MINUS = "\u2212";
+const THIN_SPACE = "\u202f";
+
+const withMinus = (text: string): string => text.replace("-", MINUS);
+
+/** 0.17, with a true minus sign; an en dash where the value is undefined. */
+export function fixed(value: number, digits = 2): string {
+  if (!Number.isFinite(value)) {
+    return "–";
+  }
+  const text = value.toFixed(digits);
+  return withMinus(Number(text) === 0 ? text.replace("-", "") : text);
+}
+
+/** +0.17 or −0.17. */
+export function signed(value: number, digits = 2): string {
+  const text = fixed(value, digits);
+  return value > 0 && Number(value.toFixed(digits)) !== 0 ? `+${text}` : text;
+}
+
+/** 65 %. */
+export const percent = (share: number): string => `${Math.round(100 * share)} %`;
+
+/** 12 345 with thin spaces. */
+export const thousands = (value: number): string =>
+  String(value).replace(/\B(?=(\d{3})+(?!\d))/g, THIN_SPACE);
+
+/** "epoch 3 · step 120". */
+export const stepLabel = ({ epoch, step }: Pick<StepEntry, "epoch" | "step">): string =>
+  `epoch ${epoch} · step ${thousands(step)}`;
+
+/** "L3 H7", counted from 1: the only place that adds the one. */
+export const headLabel = ({ layer, head }: HeadId): string => `L${layer + 1} H${head + 1}`;
+
+/** "Layer 3 · head 7". */
+export const headTitle = ({ layer, head }: HeadId): string =>
+  `Layer ${layer + 1} · head ${head + 1}`;
+
+const PART_TITLES: Readonly<Record<string, string>> = {
+  encoder: "Encoder",
+  decoder: "Decoder",
+  cross: "Enc–dec",
+};
+
+/** The name of a part on screen; other streams keep their module path. */
+export const partTitle = (name: string): string => PART_TITLES[name] ?? name;
+
+/** How far a layer's weights can be trusted, in one phrase. */
+export function evidenceLabel(evidence: Evidence, error: number | null): string {
+  if (evidence === "model") {
+    return "model’s own tensor";
+  }
+  if (evidence === "verified") {
+    return error === null
+      ? "recomputed and verified"
+      : `recomputed and verified, error ${scientific(error)}`;
+  }
+  return "unverified";
+}
+
+/** 1e−7. */
+export function scientific(value: number): string {
+  return value === 0 ? "0" : withMinus(value.toExponential(0));
+}

@@ -1,0 +1,26 @@
+/** TensorBoard's default run colours, in its order of assignment (runs in the order listed). */
+const RUN_COLOURS = [
+  "#425066",
+  "#12b5cb",
+  "#e52592",
+  "#f9ab00",
+  "#9334e6",
+  "#7cb342",
+  "#e8710a",
+] as const;
+
+const RUN_COLOURS_DARK = [
+  "#8e98a3",
+  "#12b5cb",
+  "#e52592",
+  "#f9ab00",
+  "#9334e6",
+  "#7cb342",
+  "#e8710a",
+] as const;
+
+/** The colour of the n-th run. */
+export function runColour(index: number, theme: "light" | "dark"): string {
+  const palette = theme === "light" ? RUN_COLOURS : RUN_COLOURS_DARK;
+  return palette[index % palette.length] ?? palette[0];
+}

@@ -1,0 +1,45 @@
+// Tokens as a reader sees them. Everything here returns plain text, never markup.
+import type { Tokens } from "../core/recording";
+
+const LONGEST = 200;
+
+/** A token for the screen: word-start marks removed, invisible characters made visible. */
+export function tokenText(token: string): string {
+  const short = token.length > LONGEST ? `${token.slice(0, LONGEST)}…` : token;
+  const bare = short.length > 1 ? short.replace(/^[▁Ġ]/u, "") : short;
+  const visible = bare.replace(/Ċ|\n/gu, "↵").replace(/\t/gu, "⇥");
+  return visible.trim() === "" || visible === "Ġ" || visible === "▁" ? "␣" : visible;
+}
+
+/** Cut to the width with an ellipsis; `measure` gives the width of a text in px. */
+export function fitText(text: string, width: number, measure: (text: string) => number): string {
+  if (measure(text) <= width) {
+    return text;
+  }
+  const letters = [...text];
+  let low = 1;
+  let high = letters.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (measure(`${letters.slice(0, middle).join("")}…`) <= width) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return `${letters.slice(0, low).join("")}…`;
+}
+
+/** A sentence from its tokens: special tokens left out, word pieces joined. */
+export function sentenceText(tokens: Tokens): string {
+  const special = new Set(tokens.special);
+  const words = tokens.text.filter((_, position) => !special.has(position));
+  const marked = words.some((word) => /^[▁Ġ]/u.test(word));
+  const text = marked
+    ? words.join("").replace(/[▁Ġ]/gu, " ")
+    : words.reduce((all, word) => (isPiece(word) ? all + word.slice(2) : `${all} ${word}`), "");
+  const short = text.length > 4 * LONGEST ? `${text.slice(0, 4 * LONGEST)}…` : text;
+  return short.trim();
+}
+
+const isPiece = (word: string): boolean => word.startsWith("##") && word.length > 2;

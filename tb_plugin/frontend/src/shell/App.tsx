@@ -1,0 +1,106 @@
+import { useEffect, useState } from "preact/hooks";
+import { addressWindow } from "../state/hash";
+import type { Loader } from "../state/loader";
+import type { Mirror } from "../state/mirror";
+import { index, part, recording, request, run, runName, runs, shown } from "../state/store";
+import { railOpen } from "./actions";
+import { copyText } from "./clipboard";
+import { HelpDialog } from "./HelpDialog";
+import { listenToKeys } from "./keys";
+import { NetworkTools } from "./NetworkTools";
+import { NetworkView } from "./NetworkView";
+import { Empty, Failed, Skeleton, StepNotices } from "./Notices";
+import { Rail } from "./Rail";
+import { StatusBar } from "./StatusBar";
+import { TimeBar } from "./TimeBar";
+
+const COPIED_FOR = 1500;
+
+function CopyLink({ mirror }: { readonly mirror: Mirror }) {
+  const [text, setText] = useState("Copy link");
+  const copy = async (): Promise<void> => {
+    mirror.flush();
+    setText((await copyText(addressWindow().location.href)) ? "Copied" : "Not allowed");
+    setTimeout(() => setText("Copy link"), COPIED_FOR);
+  };
+  return (
+    <button type="button" class="button copy-link" onClick={() => void copy()}>
+      {text}
+    </button>
+  );
+}
+
+/** The view, or why there is none. */
+function Content({ loader }: { readonly loader: Loader }) {
+  const list = index.value;
+  if (list.kind === "failed") {
+    return (
+      <Failed
+        title="The list of runs could not be read"
+        message={list.message}
+        onRetry={loader.retry}
+      />
+    );
+  }
+  if (list.kind === "ready" && runs.value.length === 0) {
+    return <Empty notice={list.value.notice} />;
+  }
+  const chosen = runs.value.find(({ name }) => name === runName.value);
+  if (chosen?.state === "failed") {
+    return (
+      <Failed
+        title={`“${chosen.name}” cannot be read`}
+        message={chosen.message ?? ""}
+        onRetry={loader.retry}
+      />
+    );
+  }
+  if (run.value.kind === "failed") {
+    return (
+      <Failed
+        title={`“${runName.value}” could not be read`}
+        message={run.value.message}
+        onRetry={loader.retry}
+      />
+    );
+  }
+  if (recording.value?.steps.length === 0) {
+    return <Empty notice="This run has started; its first recorded step is still to come." />;
+  }
+  const failed = request.value.kind === "failed" ? request.value.message : null;
+  return (
+    <>
+      <NetworkView />
+      {failed !== null && (
+        <Failed title="This step could not be read" message={failed} onRetry={loader.retry} />
+      )}
+      {failed === null && !shown.value && request.value.kind !== "idle" && (
+        <Skeleton layers={part.value?.layers.length ?? 6} what="Loading attention…" />
+      )}
+      <StepNotices />
+    </>
+  );
+}
+
+export function App({ loader, mirror }: { readonly loader: Loader; readonly mirror: Mirror }) {
+  useEffect(listenToKeys, []);
+  return (
+    <div class={railOpen.value ? "app rail-open" : "app"}>
+      <Rail />
+      <main class="main">
+        <header class="tabs">
+          <h1>Network</h1>
+          <NetworkTools />
+          <span class="grow" />
+          <CopyLink mirror={mirror} />
+        </header>
+        <TimeBar />
+        <div class="content">
+          <Content loader={loader} />
+        </div>
+        <StatusBar />
+      </main>
+      <HelpDialog />
+    </div>
+  );
+}

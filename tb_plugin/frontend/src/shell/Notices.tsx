@@ -1,0 +1,121 @@
+// What is said when there is nothing to show, or something to know.
+import { useEffect, useState } from "preact/hooks";
+import { stepLabel } from "../scale/format";
+import { arrived, entry, steps, view } from "../state/store";
+import { goToIndex, goToNewest } from "./actions";
+
+const SKELETON_DELAY = 200;
+
+export function Empty({ notice }: { readonly notice: string | null }) {
+  return (
+    <div class="card state">
+      <h3>No attention in these runs yet</h3>
+      <p>Add the callback; the tab fills after the first validation epoch.</p>
+      <pre>
+        {
+          "from attn_monitor import AttentionMonitor\n\ntrainer = L.Trainer(callbacks=[AttentionMonitor(tokens=tokenizer)])"
+        }
+      </pre>
+      {notice && <p class="note">{notice}</p>}
+    </div>
+  );
+}
+
+interface FailedProps {
+  readonly title: string;
+  readonly message: string;
+  readonly onRetry: () => void;
+}
+
+export function Failed({ title, message, onRetry }: FailedProps) {
+  return (
+    <div class="card state" role="alert">
+      <h3>{title}</h3>
+      <p>{message}</p>
+      <p>
+        <button type="button" class="button" onClick={onRetry}>
+          Try again
+        </button>
+      </p>
+    </div>
+  );
+}
+
+/** Boxes where the picture will be; shown only when loading takes longer than a blink. */
+export function Skeleton({ layers, what }: { readonly layers: number; readonly what: string }) {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), SKELETON_DELAY);
+    return () => clearTimeout(timer);
+  }, []);
+  if (!late) {
+    return null;
+  }
+  return (
+    <div class="skeleton" role="status">
+      <div class="skeleton-columns" aria-hidden="true">
+        {Array.from({ length: layers + 1 }, (_, column) => (
+          <div key={column}>
+            {Array.from({ length: 12 }, (_, row) => (
+              <i key={row} />
+            ))}
+          </div>
+        ))}
+      </div>
+      <p class="note">{what}</p>
+    </div>
+  );
+}
+
+/** Shown over the view: the chosen step has no maps, or a newer one came in. */
+export function StepNotices() {
+  const here = entry.value;
+  const wanted = view.value.step;
+  const newer = arrived.value;
+  return (
+    <div class="notices" aria-live="polite">
+      {here && wanted !== null && here.step !== wanted && (
+        <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
+      )}
+      {here && !here.maps && <ThinnedNotice />}
+      {newer && (
+        <p class="message">
+          {`${stepLabel(newer)} arrived.`}{" "}
+          <button type="button" class="button" onClick={goToNewest}>
+            Go to newest
+          </button>{" "}
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              arrived.value = null;
+            }}
+          >
+            Stay here
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function ThinnedNotice() {
+  const all = steps.value;
+  const here = entry.value;
+  const at = here ? all.indexOf(here) : -1;
+  const before = all.slice(0, Math.max(0, at)).findLastIndex(({ maps }) => maps);
+  const after = all.findIndex(({ maps }, index) => index > at && maps);
+  return (
+    <p class="message">
+      The maps of this step were dropped to keep the recording small; its metrics remain.{" "}
+      {[before, after].map((index) => {
+        const target = all[index];
+        return target ? (
+          <button key={index} type="button" class="button" onClick={() => goToIndex(index)}>
+            {`Go to ${stepLabel(target)}`}
+          </button>
+        ) : null;
+      })}
+    </p>
+  );
+}

@@ -1,0 +1,43 @@
+import type { Layer } from "../core/recording";
+import { evidenceLabel } from "../scale/format";
+import { axes, part } from "../state/store";
+import { ScaleLegend } from "./ScaleLegend";
+
+/** What the whole part can claim: the weakest of its layers, and how many share it. */
+function evidenceText(layers: readonly Layer[]): { text: string; detail: string; weak: boolean } {
+  const order = ["unverified", "verified", "model"] as const;
+  const weakest =
+    order.find((kind) => layers.some(({ evidence }) => evidence === kind)) ?? "unverified";
+  const concerned = layers.filter(({ evidence }) => evidence === weakest);
+  const errors = concerned.flatMap(({ error }) => (error === null ? [] : [error]));
+  const worst = errors.length > 0 ? Math.max(...errors) : null;
+  const scope =
+    concerned.length === layers.length ? "" : `${concerned.length} of ${layers.length} layers `;
+  return {
+    text: `${scope}${evidenceLabel(weakest, worst)}`,
+    detail: layers
+      .map(
+        (layer, at) =>
+          `Layer ${at + 1}, ${layer.name}: ${evidenceLabel(layer.evidence, layer.error)}`,
+      )
+      .join("\n"),
+    weak: weakest === "unverified",
+  };
+}
+
+export function StatusBar() {
+  const keys = axes.value?.key.length ?? 0;
+  const layers = part.value?.layers ?? [];
+  const evidence = layers.length > 0 ? evidenceText(layers) : null;
+  return (
+    <footer class="status">
+      <span>Attention weight, √ scale, fixed 0–1</span>
+      <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
+      {evidence && (
+        <span class={evidence.weak ? "evidence weak" : "evidence"} title={evidence.detail}>
+          Weights: {evidence.text}
+        </span>
+      )}
+    </footer>
+  );
+}

@@ -1,0 +1,128 @@
+import { useMemo, useRef } from "preact/hooks";
+import type { StepEntry } from "../core/recording";
+import { type Tick, tickAt, tickX, timeline } from "../layout/timeline";
+import { stepLabel } from "../scale/format";
+import { best, entry, stepIndex, steps } from "../state/store";
+import { goToIndex, moveBy } from "./actions";
+import { useSize } from "./useSize";
+
+const AXIS = 31;
+const BEST_LABEL_ROOM = 110;
+
+function TickMark({ tick, count }: { readonly tick: Tick; readonly count: number }) {
+  const reach = (tick.startsEpoch ? 6 : 3.5) * (count > 120 ? 0.75 : 1);
+  return (
+    <line
+      class={tick.maps ? "tick" : "tick thinned"}
+      x1={tick.x}
+      x2={tick.x}
+      y1={AXIS - reach}
+      y2={AXIS + reach}
+    />
+  );
+}
+
+/** A green flag over the step with the lowest validation loss. */
+function BestMark({ all, width }: { readonly all: readonly StepEntry[]; readonly width: number }) {
+  const at = best.value ? all.indexOf(best.value) : -1;
+  if (at < 0) {
+    return null;
+  }
+  const x = tickX(at, all.length, width);
+  const left = x > width - BEST_LABEL_ROOM;
+  return (
+    <g class="best">
+      <path d={`M${x - 4.5},6h9l-4.5,7z`} />
+      <line x1={x} x2={x} y1={13} y2={AXIS - 8} />
+      <text x={left ? x - 8 : x + 8} y={13} text-anchor={left ? "end" : "start"}>
+        best validation
+      </text>
+    </g>
+  );
+}
+
+function onSliderKey(event: KeyboardEvent): void {
+  const last = steps.peek().length - 1;
+  const page = Math.max(1, Math.round(last / 10));
+  const moves: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => moveBy(-1),
+    ArrowDown: () => moveBy(-1),
+    ArrowRight: () => moveBy(1),
+    ArrowUp: () => moveBy(1),
+    PageDown: () => moveBy(-page),
+    PageUp: () => moveBy(page),
+    Home: () => goToIndex(0),
+    End: () => goToIndex(last),
+  };
+  const move = moves[event.key];
+  if (move) {
+    event.preventDefault();
+    move();
+  }
+}
+
+export function StepSlider() {
+  const root = useRef<HTMLDivElement>(null);
+  const width = useSize(root)?.width ?? 0;
+  const all = steps.value;
+  const drawn = useMemo(() => timeline(all, width), [all, width]);
+  const here = entry.value;
+  const x = tickX(Math.max(0, stepIndex.value), all.length, width);
+
+  const follow = (event: PointerEvent): void => {
+    const box = root.current?.getBoundingClientRect();
+    if (box) {
+      goToIndex(tickAt(event.clientX - box.left, all.length, width));
+    }
+  };
+
+  return (
+    <div
+      ref={root}
+      class="step-slider"
+      role="slider"
+      tabIndex={0}
+      aria-label="Training step"
+      aria-valuemin={all[0]?.step ?? 0}
+      aria-valuemax={all.at(-1)?.step ?? 0}
+      aria-valuenow={here?.step ?? 0}
+      aria-valuetext={here ? stepLabel(here) : "no step recorded"}
+      onKeyDown={onSliderKey}
+      onPointerDown={(event) => {
+        event.currentTarget.setPointerCapture(event.pointerId);
+        event.currentTarget.focus();
+        follow(event);
+      }}
+      onPointerMove={(event) => {
+        if (event.currentTarget.hasPointerCapture(event.pointerId)) {
+          follow(event);
+        }
+      }}
+    >
+      <svg width={width} height={60} aria-hidden="true">
+        <line
+          class="track"
+          x1={tickX(0, all.length, width)}
+          x2={tickX(all.length - 1, all.length, width)}
+          y1={AXIS}
+          y2={AXIS}
+        />
+        {drawn.ticks.map((tick) => (
+          <TickMark key={tick.index} tick={tick} count={all.length} />
+        ))}
+        {drawn.labels.map((label) => (
+          <text key={label.x} class="tick-label" x={label.x} y={54} text-anchor={label.anchor}>
+            {label.text}
+          </text>
+        ))}
+        <BestMark all={all} width={width} />
+        {here && (
+          <g class="fob" transform={`translate(${x},${AXIS})`}>
+            <circle r={9.5} />
+            <text y={4}>A</text>
+          </g>
+        )}
+      </svg>
+    </div>
+  );
+}

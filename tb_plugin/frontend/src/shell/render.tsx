@@ -1,0 +1,40 @@
+import { render as mount } from "preact";
+import { httpSource } from "../api/source";
+import { startLoader } from "../state/loader";
+import { startMirror } from "../state/mirror";
+// TensorBoard loads only index.js; a bundled style sheet must be linked by hand.
+import styleSheet from "../style/index.css?url";
+import { forgetWidths } from "../views/measure";
+import { App } from "./App";
+import { followTheme } from "./theme";
+import { followVisibility } from "./visibility";
+
+export function render(): void {
+  document.documentElement.lang = "en";
+  document.title = "Attention";
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = styleSheet;
+  document.head.append(link);
+  const root = document.createElement("div");
+  root.className = "root";
+  document.body.append(root);
+
+  followTheme();
+  const mirror = startMirror();
+  const loader = startLoader(httpSource());
+  followVisibility((visible) => loader.setVisible(visible));
+  const start = (): void => {
+    forgetWidths();
+    mount(<App loader={loader} mirror={mirror} />, root);
+  };
+  link.addEventListener("load", () => {
+    // Labels are fitted to the font's widths, so the first picture waits for it, but not for long.
+    const fonts = Promise.all(
+      ["400 12px Roboto", "500 12px Roboto"].map((font) => document.fonts.load(font)),
+    );
+    const patience = new Promise((resolve) => setTimeout(resolve, 800));
+    void Promise.race([fonts, patience]).then(start, start);
+  });
+  link.addEventListener("error", start);
+}

@@ -1,0 +1,38 @@
+// Dark or light as TensorBoard is: there is no message for it, only the class on its body.
+import { signal } from "@preact/signals";
+import { headColour, headGround, type Theme } from "../scale/heads";
+import { addressWindow } from "../state/hash";
+
+export const theme = signal<Theme>("light");
+
+function hostDocument(): Document {
+  try {
+    return addressWindow().document;
+  } catch {
+    return document;
+  }
+}
+
+const themeOf = (page: Document): Theme =>
+  page.body.classList.contains("dark-mode") || page.body.classList.contains("dark")
+    ? "dark"
+    : "light";
+
+function apply(next: Theme): void {
+  theme.value = next;
+  const root = document.documentElement;
+  root.dataset.theme = next;
+  for (let head = 0; head < 16; head++) {
+    root.style.setProperty(`--head-${head}`, headColour(head, next));
+    root.style.setProperty(`--head-ground-${head}`, headGround(head, next));
+  }
+}
+
+export function followTheme(): void {
+  const page = hostDocument();
+  apply(themeOf(page));
+  new MutationObserver(() => apply(themeOf(page))).observe(page.body, {
+    attributes: true,
+    attributeFilter: ["class"],
+  });
+}

@@ -1,0 +1,192 @@
+// Fetches what the state asks for: the list of runs, the chosen run, its maps, its metrics.
+import { batch, effect } from "@preact/signals";
+import { AttentionCache } from "../api/attention_cache";
+import { isAbort, Latest } from "../api/latest";
+import type { AttentionQuery, DataSource } from "../api/source";
+import type { Run, StepEntry } from "../core/recording";
+import { IDLE } from "../core/resource";
+import { SORT_METRIC } from "../layout/layer_view";
+import * as store from "./store";
+
+/** How many recorded steps around the shown one are fetched ahead. */
+const AHEAD = [1, -1, 2];
+const POLL_INTERVAL = 5000;
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+export interface Loader {
+  /** Ask again for everything that failed. */
+  retry(): void;
+  /** Poll for new runs and steps only while the tab can be seen. */
+  setVisible(visible: boolean): void;
+  stop(): void;
+}
+
+export function startLoader(source: DataSource): Loader {
+  const cache = new AttentionCache(source);
+  const requests = {
+    index: new Latest(),
+    run: new Latest(),
+    maps: new Latest(),
+    series: new Latest(),
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let visible = true;
+
+  const refreshIndex = async (): Promise<void> => {
+    clearTimeout(timer);
+    try {
+      const value = await source.index(requests.index.start());
+      if (store.index.peek().kind !== "ready" || versionOf(store.index.peek()) !== value.version) {
+        store.index.value = { kind: "ready", value };
+      }
+    } catch (error) {
+      if (!isAbort(error) && store.index.peek().kind !== "ready") {
+        store.index.value = { kind: "failed", message: messageOf(error) };
+      }
+    }
+    if (visible) {
+      timer = setTimeout(refreshIndex, POLL_INTERVAL);
+    }
+  };
+
+  const loadRun = async (name: string): Promise<void> => {
+    const before = store.recording.peek();
+    if (before?.name !== name) {
+      store.run.value = { kind: "loading", since: performance.now() };
+    }
+    try {
+      const value = await source.run(name, requests.run.start());
+      receiveRun(value, before?.name === name ? before : null);
+    } catch (error) {
+      if (!isAbort(error)) {
+        store.run.value = { kind: "failed", message: messageOf(error) };
+      }
+    }
+  };
+
+  const loadMaps = async (query: AttentionQuery, entry: StepEntry): Promise<void> => {
+    const signal = requests.maps.start();
+    const known = cache.peek(query);
+    if (!known) {
+      store.request.value = { kind: "loading", since: performance.now() };
+    }
+    try {
+      const maps = known ?? (await cache.load(query, signal));
+      if (signal.aborted) {
+        return;
+      }
+      batch(() => {
+        store.attention.value = {
+          maps,
+          entry,
+          part: query.part,
+          probe: query.probe,
+          run: query.run,
+        };
+        store.request.value = { kind: "ready", value: null };
+      });
+      cache.prefetch(neighbours(query));
+    } catch (error) {
+      if (!isAbort(error) && !signal.aborted) {
+        store.request.value = { kind: "failed", message: messageOf(error) };
+      }
+    }
+  };
+
+  const loadSeries = async (run: string, part: string, probe: number): Promise<void> => {
+    try {
+      const value = await source.metrics({ run, part, probe }, requests.series.start());
+      store.series.value = { kind: "ready", value };
+    } catch (error) {
+      if (!isAbort(error)) {
+        store.series.value = { kind: "failed", message: messageOf(error) };
+      }
+    }
+  };
+
+  const stops = [
+    effect(() => {
+      const name = store.runName.value;
+      const version = store.runs.value.find((run) => run.name === name)?.version;
+      store.retries.value;
+      if (name !== null && version !== undefined) {
+        void loadRun(name);
+      }
+    }),
+    effect(() => {
+      const wanted = store.wanted.value;
+      store.retries.value;
+      if (wanted) {
+        void loadMaps(wanted.query, wanted.entry);
+      } else {
+        requests.maps.cancel();
+        store.request.value = IDLE;
+      }
+    }),
+    effect(() => {
+      const [run, part, probe] = [store.recording.value, store.part.value, store.probe.value];
+      if (run && part && probe && hasSortMetric(run)) {
+        void loadSeries(run.name, part.name, probe.index);
+      }
+    }),
+  ];
+  void refreshIndex();
+
+  return {
+    retry() {
+      store.retries.value += 1;
+      void refreshIndex();
+    },
+    setVisible(next) {
+      if (next !== visible) {
+        visible = next;
+        clearTimeout(timer);
+        if (visible) {
+          void refreshIndex();
+        }
+      }
+    },
+    stop() {
+      clearTimeout(timer);
+      for (const stop of stops) {
+        stop();
+      }
+    },
+  };
+}
+
+const versionOf = (resource: typeof store.index.value): string | null =>
+  resource.kind === "ready" ? resource.value.version : null;
+
+const hasSortMetric = (run: Run): boolean =>
+  run.metrics.some(({ name }) => Object.values(SORT_METRIC).includes(name));
+
+/** Take over a newer state of the run; A follows the newest step only if it stood there. */
+function receiveRun(value: Run, before: Run | null): void {
+  batch(() => {
+    const newestBefore = before?.steps.at(-1)?.step;
+    const newest = value.steps.at(-1);
+    const { step } = store.view.peek();
+    const stoodOnNewest = step === null || step === newestBefore;
+    if (before && newest && newest.step !== newestBefore) {
+      if (stoodOnNewest) {
+        store.select({ step: newest.step });
+      } else {
+        store.arrived.value = newest;
+      }
+    }
+    store.run.value = { kind: "ready", value };
+  });
+}
+
+/** The same question for the recorded steps next to this one. */
+function neighbours(query: AttentionQuery): AttentionQuery[] {
+  const steps = store.steps.peek();
+  const here = steps.findIndex(({ step }) => step === query.step);
+  return AHEAD.flatMap((offset) => {
+    const entry = steps[here + offset];
+    return here >= 0 && entry?.maps ? [{ ...query, step: entry.step }] : [];
+  });
+}

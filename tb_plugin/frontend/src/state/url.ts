@@ -1,0 +1,98 @@
+// ViewState as short readable key=value pairs, and back. Unknown or damaged values are ignored.
+
+import type { HeldHead, PinnedToken } from "../core/selection";
+import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
+import type { LinkCut } from "../layout/links";
+import { INITIAL, type ViewState } from "./view_state";
+
+export type Pairs = Readonly<Record<string, string>>;
+
+const MODE_CODES: Readonly<Record<LayerMode, string>> = { sankey: "s", maps: "m" };
+const SORT_CODES: Readonly<Record<HeadSort, string>> = { head: "h", entropy: "e", position: "p" };
+const CUT_CODES: Readonly<Record<LinkCut["kind"], string>> = { value: "v", mass: "m", count: "k" };
+
+function decode<Name extends string>(
+  codes: Readonly<Record<Name, string>>,
+  code: string,
+): Name | null {
+  const found = (Object.entries(codes) as [Name, string][]).find(([, known]) => known === code);
+  return found?.[0] ?? null;
+}
+
+/** "2:s.v0.1.h" = layer 2 (from 0) as Sankey, links from 0.1 on, heads by number. */
+function writeLayer([layer, view]: readonly [number, LayerView]): string {
+  const { mode, cut, sort } = view;
+  return `${layer}:${MODE_CODES[mode]}${SORT_CODES[sort]}${CUT_CODES[cut.kind]}${Number(cut.amount.toFixed(4))}`;
+}
+
+function readLayer(text: string): [number, LayerView] | null {
+  const match = /^(\d{1,4}):([a-z])([a-z])([a-z])(\d+(?:\.\d+)?)$/.exec(text);
+  const [, layer = "", modeCode = "", sortCode = "", cutCode = "", amount = ""] = match ?? [];
+  const mode = decode(MODE_CODES, modeCode);
+  const sort = decode(SORT_CODES, sortCode);
+  const kind = decode(CUT_CODES, cutCode);
+  return mode && sort && kind
+    ? [Number(layer), { mode, sort, cut: { kind, amount: Number(amount) } }]
+    : null;
+}
+
+const writeLock = ({ layer, head, key }: HeldHead): string =>
+  key === null ? `${layer}.${head}` : `${layer}.${head}.${key}`;
+
+function readLock(text: string | undefined): HeldHead | null {
+  const match = /^(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?$/.exec(text ?? "");
+  if (!match) {
+    return null;
+  }
+  const [, layer, head, key] = match;
+  return { layer: Number(layer), head: Number(head), key: key === undefined ? null : Number(key) };
+}
+
+const writePin = ({ axis, index }: PinnedToken): string =>
+  `${axis === "query" ? "q" : "k"}${index}`;
+
+function readPin(text: string | undefined): PinnedToken | null {
+  const match = /^([qk])(\d{1,6})$/.exec(text ?? "");
+  return match ? { axis: match[1] === "q" ? "query" : "key", index: Number(match[2]) } : null;
+}
+
+function readCount(text: string | undefined): number | null {
+  return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : null;
+}
+
+/** The pairs that differ from a fresh tab. */
+export function toPairs(state: ViewState): Pairs {
+  const pairs: Record<string, string | null> = {
+    run: state.run,
+    part: state.part,
+    probe: state.probe === null ? null : String(state.probe),
+    step: state.step === null ? null : String(state.step),
+    layers: state.layers.size > 0 ? [...state.layers].map(writeLayer).join(",") : null,
+    special: state.hideSpecial ? "hidden" : null,
+    filter: state.filter || null,
+    head: state.lock ? writeLock(state.lock) : null,
+    token: state.pin ? writePin(state.pin) : null,
+  };
+  return Object.fromEntries(
+    Object.entries(pairs).filter((pair): pair is [string, string] => pair[1] !== null),
+  );
+}
+
+export function fromPairs(pairs: Pairs): ViewState {
+  const layers = (pairs.layers ?? "").split(",").flatMap((text) => {
+    const layer = readLayer(text);
+    return layer ? [layer] : [];
+  });
+  return {
+    ...INITIAL,
+    run: pairs.run ?? null,
+    part: pairs.part ?? null,
+    probe: readCount(pairs.probe),
+    step: readCount(pairs.step),
+    layers: new Map(layers),
+    hideSpecial: pairs.special === "hidden",
+    filter: pairs.filter ?? "",
+    lock: readLock(pairs.head),
+    pin: readPin(pairs.token),
+  };
+}

@@ -1,0 +1,48 @@
+// Everything the user chose, in one object. The URL mirrors it; data are never in it.
+import type { HeldHead, PinnedToken } from "../core/selection";
+import { defaultLayerView, type LayerView } from "../layout/layer_view";
+
+export interface ViewState {
+  /** Null until the user, the URL or the first recording decides. */
+  readonly run: string | null;
+  readonly part: string | null;
+  readonly probe: number | null;
+  /** The optimizer step shown as A; null means the newest. */
+  readonly step: number | null;
+  readonly layers: ReadonlyMap<number, LayerView>;
+  readonly hideSpecial: boolean;
+  readonly filter: string;
+  readonly lock: HeldHead | null;
+  readonly pin: PinnedToken | null;
+}
+
+export const INITIAL: ViewState = {
+  run: null,
+  part: null,
+  probe: null,
+  step: null,
+  layers: new Map(),
+  hideSpecial: false,
+  filter: "",
+  lock: null,
+  pin: null,
+};
+
+/** How a layer is shown: as the user set it, else the default. */
+export const layerView = (state: ViewState, layer: number): LayerView =>
+  state.layers.get(layer) ?? defaultLayerView(layer);
+
+/** The layers' settings after changing one layer, or all `count` of them. */
+export function withLayer(
+  state: ViewState,
+  which: number | "all",
+  count: number,
+  patch: Partial<LayerView>,
+): ReadonlyMap<number, LayerView> {
+  const layers = new Map(state.layers);
+  const targets = which === "all" ? Array.from({ length: count }, (_, layer) => layer) : [which];
+  for (const layer of targets) {
+    layers.set(layer, { ...layerView(state, layer), ...patch });
+  }
+  return layers;
+}

@@ -1,0 +1,130 @@
+// The head of one layer's panel: its name, its mode, and the control that mode needs.
+import type { HeadSort, LayerMode, LayerView } from "../../layout/layer_view";
+import { fixed } from "../../scale/format";
+import { html, setText } from "../dom";
+import type { NetworkFrame } from "./props";
+
+export interface LayerHeader {
+  readonly root: HTMLElement;
+  update(frame: NetworkFrame): void;
+}
+
+const MODES: readonly (readonly [LayerMode, string])[] = [
+  ["sankey", "Sankey"],
+  ["maps", "Maps"],
+];
+const SORTS: readonly (readonly [HeadSort, string])[] = [
+  ["head", "Head"],
+  ["entropy", "Entropy"],
+  ["position", "Position"],
+];
+const STRONGEST_CUT = 0.5;
+
+export function createLayerHeader(layer: number): LayerHeader {
+  const name = html("div", { class: "layer-name" });
+  const controls = html("div", { class: "layer-controls" });
+  const root = html("div", {
+    class: "layer-head",
+    role: "group",
+    "aria-label": `Layer ${layer + 1}`,
+  });
+  let frame: NetworkFrame | null = null;
+  const report = (patch: Partial<LayerView>): void => frame?.props.onLayer(layer, patch);
+  const modes = segments(`Show layer ${layer + 1} as`, MODES, (mode) => report({ mode }));
+  const sorts = segments(`Sort heads of layer ${layer + 1} by`, SORTS, (sort) => report({ sort }));
+  const cut = cutSlider(layer, (amount) => report({ cut: { kind: "value", amount } }));
+  root.append(name, modes.root, controls);
+
+  return {
+    root,
+    update(next) {
+      frame = next;
+      const view = next.props.layers[layer];
+      const panel = next.geometry.panels[layer];
+      if (!view || !panel) {
+        return;
+      }
+      root.style.left = `${panel.headerX}px`;
+      root.style.width = `${panel.headerWidth}px`;
+      setText(name, titleOf(next, layer));
+      name.title = next.props.part.layers[layer]?.name ?? "";
+      modes.update(view.mode, {});
+      const control = view.mode === "sankey" ? cut.root : sorts.root;
+      if (controls.firstChild !== control) {
+        controls.replaceChildren(control);
+      }
+      cut.update(view);
+      sorts.update(view.sort, missingSorts(next, layer));
+    },
+  };
+}
+
+function titleOf(frame: NetworkFrame, layer: number): string {
+  return frame.props.part.kind === "cross"
+    ? `Source → layer ${layer + 1} → target`
+    : `Layer ${layer + 1}`;
+}
+
+/** Sort keys without values, with the reason shown as tooltip. */
+function missingSorts(frame: NetworkFrame, layer: number): Partial<Record<HeadSort, string>> {
+  const values = frame.props.sorts[layer];
+  return {
+    ...(values?.entropy ? {} : { entropy: "This recording has no metric “col_entropy” here" }),
+    ...(values?.position ? {} : { position: "This recording has no metric “offset” here" }),
+  };
+}
+
+interface Segments<Value extends string> {
+  readonly root: HTMLElement;
+  update(current: Value, disabled: Partial<Record<Value, string>>): void;
+}
+
+function segments<Value extends string>(
+  name: string,
+  options: readonly (readonly [Value, string])[],
+  onChoose: (value: Value) => void,
+): Segments<Value> {
+  const buttons = options.map(([value, text]) => {
+    const button = html("button", { type: "button" }, text);
+    button.addEventListener("click", () => onChoose(value));
+    return { value, button };
+  });
+  const root = html("div", { class: "segments small", role: "group", "aria-label": name });
+  root.append(...buttons.map(({ button }) => button));
+  return {
+    root,
+    update(current, disabled) {
+      for (const { value, button } of buttons) {
+        const reason = disabled[value];
+        button.setAttribute("aria-pressed", String(value === current));
+        button.disabled = reason !== undefined;
+        button.title = reason ?? "";
+      }
+    },
+  };
+}
+
+function cutSlider(
+  layer: number,
+  onAmount: (amount: number) => void,
+): { root: HTMLElement; update(view: LayerView): void } {
+  const slider = html("input", {
+    type: "range",
+    min: 0,
+    max: STRONGEST_CUT,
+    step: 0.01,
+    "aria-label": `Link threshold of layer ${layer + 1}`,
+  });
+  const value = html("span", { class: "cut-value" });
+  slider.addEventListener("input", () => onAmount(slider.valueAsNumber));
+  const root = html("div", { class: "cut" }, html("span", {}, "≥"), slider, value);
+  return {
+    root,
+    update({ cut }) {
+      if (slider.valueAsNumber !== cut.amount) {
+        slider.value = String(cut.amount);
+      }
+      setText(value, fixed(cut.amount));
+    },
+  };
+}

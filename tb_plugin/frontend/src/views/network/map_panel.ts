@@ -1,0 +1,179 @@
+// Small multiples of one layer: a map per head, in the chosen order.
+import { LABEL_HEIGHT, mapGrid } from "../../layout/map_grid";
+import { shownMap } from "../../layout/network_numbers";
+import { orderHeads } from "../../layout/order";
+import { fixed, headLabel, signed } from "../../scale/format";
+import { attentionRamp, differenceRamp } from "../../scale/ramps";
+import { headBadge, html, setText } from "../dom";
+import { type Cell, cellAt, drawHeat } from "../heat";
+import { headsOf, isSquare, type NetworkFrame } from "./props";
+
+export interface MapTarget {
+  readonly layer: number;
+  readonly head: number;
+  readonly cell: Cell | null;
+  readonly box: DOMRect;
+}
+
+export interface MapEvents {
+  readonly onMap: (map: MapTarget | null) => void;
+  readonly onMapClick: (map: MapTarget) => void;
+}
+
+export interface MapPanel {
+  update(frame: NetworkFrame): void;
+  destroy(): void;
+}
+
+interface MapNodes {
+  readonly root: HTMLElement;
+  readonly value: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+}
+
+export function createMapPanel(host: HTMLElement, layer: number, events: MapEvents): MapPanel {
+  const root = html("div", { class: "map-panel" });
+  const sticky = html("div", { class: "map-sticky" });
+  root.append(sticky);
+  host.append(root);
+  let maps: MapNodes[] = [];
+  let frame: NetworkFrame | null = null;
+
+  const target = (head: number, event: MouseEvent | null): MapTarget | null => {
+    const canvas = maps[head]?.canvas;
+    if (!frame || !canvas) {
+      return null;
+    }
+    const matrix = shownMap(frame.props.maps, null, layer, head);
+    const cell = event ? cellAt(canvas, matrix, event) : null;
+    return { layer, head, cell, box: canvas.getBoundingClientRect() };
+  };
+
+  const createMap = (head: number): MapNodes => {
+    const canvas = html("canvas", { class: "heat", role: "img", tabindex: 0 });
+    const value = html("span", { class: "map-value" });
+    const node = html("div", { class: "map" });
+    node.append(html("div", { class: "map-label" }, headBadge(head), value), canvas);
+    const click = (event: MouseEvent | null): void => {
+      const map = target(head, event);
+      if (map) {
+        events.onMapClick(map);
+      }
+    };
+    canvas.addEventListener("pointermove", (event) => events.onMap(target(head, event)));
+    canvas.addEventListener("pointerleave", () => events.onMap(null));
+    canvas.addEventListener("focus", () => {
+      if (canvas.matches(":focus-visible")) {
+        events.onMap(target(head, null));
+      }
+    });
+    canvas.addEventListener("blur", () => events.onMap(null));
+    canvas.addEventListener("click", click);
+    canvas.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        click(null);
+      }
+    });
+    return { root: node, value, canvas };
+  };
+
+  return {
+    update(next) {
+      frame = next;
+      const heads = headsOf(next.props, layer);
+      if (maps.length !== heads) {
+        maps = Array.from({ length: heads }, (_, head) => createMap(head));
+        sticky.replaceChildren(...maps.map((map) => map.root));
+      }
+      placePanel(root, sticky, next, layer);
+      const order = headOrder(next, layer, heads);
+      arrange(sticky, maps, order, next);
+      maps.forEach((map, head) => {
+        paint(map, next, layer, head);
+      });
+    },
+    destroy: () => root.remove(),
+  };
+}
+
+function placePanel(
+  root: HTMLElement,
+  sticky: HTMLElement,
+  frame: NetworkFrame,
+  layer: number,
+): void {
+  const { geometry } = frame;
+  root.style.left = `${geometry.panels[layer]?.x ?? 0}px`;
+  root.style.top = `${geometry.bodyTop}px`;
+  root.style.width = `${geometry.panelWidth}px`;
+  root.style.height = `${geometry.bodyHeight}px`;
+  sticky.style.height = `${geometry.visibleHeight}px`;
+  sticky.style.top = `${geometry.bodyTop}px`;
+}
+
+function sortValues(frame: NetworkFrame, layer: number): readonly number[] | null {
+  const sort = frame.props.layers[layer]?.sort ?? "head";
+  return sort === "head" ? null : (frame.props.sorts[layer]?.[sort] ?? null);
+}
+
+function headOrder(frame: NetworkFrame, layer: number, heads: number): number[] {
+  const values = sortValues(frame, layer);
+  return values
+    ? orderHeads(values.slice(0, heads))
+    : Array.from({ length: heads }, (_, head) => head);
+}
+
+/** Move maps to their places; nodes follow the visible order for keyboard and screen reader. */
+function arrange(
+  sticky: HTMLElement,
+  maps: readonly MapNodes[],
+  order: readonly number[],
+  frame: NetworkFrame,
+): void {
+  const { geometry } = frame;
+  const grid = mapGrid(maps.length, geometry.panelWidth, geometry.visibleHeight);
+  order.forEach((head, place) => {
+    const map = maps[head];
+    const cell = grid.cells[place];
+    if (map && cell) {
+      map.root.style.transform = `translate(${cell.x}px,${cell.y}px)`;
+      map.root.style.width = `${grid.size}px`;
+      map.canvas.style.width = `${grid.size}px`;
+      map.canvas.style.height = `${grid.size}px`;
+      map.canvas.style.marginTop = `${LABEL_HEIGHT - 15}px`;
+      if (sticky.children[place] !== map.root) {
+        sticky.insertBefore(map.root, sticky.children[place] ?? null);
+      }
+    }
+  });
+}
+
+function paint(map: MapNodes, frame: NetworkFrame, layer: number, head: number): void {
+  const { props } = frame;
+  const { theme, lock } = props;
+  const size = Number.parseFloat(map.canvas.style.width);
+  drawHeat(map.canvas, shownMap(props.maps, props.reference, layer, head), {
+    width: size,
+    height: size,
+    ramp: props.reference ? differenceRamp(theme) : attentionRamp(head, theme),
+    theme,
+    diagonal: isSquare(props),
+  });
+  map.canvas.setAttribute("data-layer", String(layer));
+  map.canvas.setAttribute("data-head", String(head));
+  map.canvas.setAttribute(
+    "aria-label",
+    `Attention of ${headLabel({ layer, head })}, ${props.label}`,
+  );
+  map.canvas.classList.toggle("held", lock?.layer === layer && lock.head === head);
+  setText(map.value, valueText(frame, layer, head));
+}
+
+function valueText(frame: NetworkFrame, layer: number, head: number): string {
+  const value = sortValues(frame, layer)?.[head];
+  if (value === undefined) {
+    return "";
+  }
+  return frame.props.layers[layer]?.sort === "position" ? signed(value, 1) : fixed(value);
+}

@@ -1,0 +1,208 @@
+// The network view of SANVis: token columns, and between them one panel per layer.
+
+import type { Maps } from "../../core/maps";
+import type { HeldHead } from "../../core/selection";
+import { type NetworkGeometry, networkGeometry } from "../../layout/columns";
+import { type LayerNumbers, layerNumbers } from "../../layout/network_numbers";
+import { html, svg } from "../dom";
+import { createTooltip } from "../tooltip";
+import type { View } from "../view";
+import { createLayerHeader, type LayerHeader } from "./layer_header";
+import { createMapPanel, type MapPanel, type MapTarget } from "./map_panel";
+import { createPopup, type PopupTarget } from "./popup";
+import { headsOf, type NetworkFrame, type NetworkProps } from "./props";
+import { createSankey, type SankeyPanel } from "./sankey";
+import { type BarTarget, createTokenColumns } from "./token_columns";
+
+type Panel =
+  | { readonly mode: "sankey"; readonly panel: SankeyPanel }
+  | { readonly mode: "maps"; readonly panel: MapPanel };
+
+export function createNetwork(host: HTMLElement): View<NetworkProps> {
+  const headerRow = html("div", { class: "layer-heads" });
+  const linkLayer = svg("g", { class: "link-layer" });
+  const tokenLayer = svg("g", { class: "token-layer" });
+  const labelLayer = svg("g", { class: "label-layer" });
+  const picture = svg("svg", { class: "network-picture" }, linkLayer, tokenLayer, labelLayer);
+  const root = html("div", { class: "network" }, headerRow, picture);
+  host.append(root);
+
+  let frame: NetworkFrame | null = null;
+  let headers: LayerHeader[] = [];
+  const panels = new Map<number, Panel>();
+  const geometryOf = rememberGeometry();
+  const numbersOf = rememberNumbers();
+  const beforeOf = rememberNumbers();
+  const tooltip = createTooltip(root);
+  const popup = createPopup(root, () => frame?.props.onLock(null));
+
+  const preview = (target: PopupTarget | null): void => {
+    if (!frame || frame.props.lock) {
+      return; // a held head stays until it is released
+    }
+    if (target) {
+      popup.show(frame, target);
+    } else {
+      popup.hide();
+    }
+  };
+  const toggleLock = (lock: HeldHead): void => {
+    const held = frame?.props.lock;
+    const same = held?.layer === lock.layer && held.head === lock.head && held.key === lock.key;
+    frame?.props.onLock(same ? null : lock);
+  };
+  const fromBar = (bar: BarTarget): PopupTarget => ({ ...bar, query: null, locked: false });
+  const fromMap = ({ layer, head, cell, box }: MapTarget): PopupTarget => ({
+    layer,
+    head,
+    query: cell?.query ?? null,
+    key: cell?.key ?? null,
+    box,
+    locked: false,
+  });
+
+  const columns = createTokenColumns(tokenLayer, {
+    onBar: (bar) => preview(bar && fromBar(bar)),
+    onBarClick: ({ layer, head, key }) => toggleLock({ layer, head, key }),
+    onTokenClick: (token) => {
+      const pin = frame?.props.pin;
+      frame?.props.onPin(pin?.axis === token.axis && pin.index === token.index ? null : token);
+    },
+  });
+
+  const panelFor = (layer: number, mode: Panel["mode"]): Panel => {
+    const known = panels.get(layer);
+    if (known?.mode === mode) {
+      return known;
+    }
+    known?.panel.destroy();
+    const made: Panel =
+      mode === "sankey"
+        ? { mode, panel: createSankey(linkLayer, labelLayer, layer, tooltip) }
+        : {
+            mode,
+            panel: createMapPanel(root, layer, {
+              onMap: (map) => preview(map && fromMap(map)),
+              onMapClick: ({ layer: l, head }) => toggleLock({ layer: l, head, key: null }),
+            }),
+          };
+    panels.set(layer, made);
+    return made;
+  };
+
+  const updatePanels = (
+    next: NetworkFrame,
+    numbers: LayerNumbers[],
+    before: LayerNumbers[] | null,
+  ): void => {
+    const { layers } = next.props;
+    for (const [layer, { panel }] of panels) {
+      if (layer >= layers.length) {
+        panel.destroy();
+        panels.delete(layer);
+      }
+    }
+    layers.forEach(({ mode }, layer) => {
+      const made = panelFor(layer, mode);
+      const own = numbers[layer];
+      if (made.mode === "maps") {
+        made.panel.update(next);
+      } else if (own) {
+        made.panel.update(next, own, before?.[layer] ?? null);
+      }
+    });
+  };
+
+  const updateHeaders = (next: NetworkFrame): void => {
+    const count = next.props.layers.length;
+    if (headers.length !== count) {
+      headers = Array.from({ length: count }, (_, layer) => createLayerHeader(layer));
+      headerRow.replaceChildren(...headers.map((header) => header.root));
+    }
+    headerRow.style.width = `${next.geometry.width}px`;
+    for (const header of headers) {
+      header.update(next);
+    }
+  };
+
+  const showLocked = (next: NetworkFrame): void => {
+    const { lock } = next.props;
+    if (
+      !lock ||
+      lock.layer >= next.props.layers.length ||
+      lock.head >= headsOf(next.props, lock.layer)
+    ) {
+      popup.hide();
+      return;
+    }
+    popup.show(next, { ...lock, query: null, box: anchorOf(root, lock), locked: true });
+  };
+
+  return {
+    update(props) {
+      const next: NetworkFrame = { props, geometry: geometryOf(props) };
+      const wasLocked = frame?.props.lock ?? null;
+      frame = next;
+      root.style.width = `${next.geometry.width}px`;
+      root.style.height = `${next.geometry.height}px`;
+      picture.setAttribute("width", String(next.geometry.width));
+      picture.setAttribute("height", String(next.geometry.height));
+      const numbers = numbersOf(props, props.maps);
+      const before = props.reference ? beforeOf(props, props.reference) : null;
+      updateHeaders(next);
+      columns.update(next, numbers, before);
+      updatePanels(next, numbers, before);
+      if (props.lock || wasLocked) {
+        showLocked(next);
+      } else {
+        popup.hide();
+      }
+    },
+    destroy() {
+      popup.destroy();
+      tooltip.destroy();
+      root.remove();
+    },
+  };
+}
+
+/** The node the held head was opened from: its bar, else its map, else the view itself. */
+function anchorOf(root: HTMLElement, { layer, head, key }: HeldHead): DOMRect {
+  const which = `[data-layer="${layer}"][data-head="${head}"]`;
+  const bars = root.querySelectorAll(`.bar-slot${which}`);
+  const node = key === null ? root.querySelector(`canvas${which}`) : bars[key];
+  return (node ?? bars[0] ?? root).getBoundingClientRect();
+}
+
+/** Positions change with the window and the sentence, never with the step. */
+function rememberGeometry(): (props: NetworkProps) => NetworkGeometry {
+  let known: { key: string; geometry: NetworkGeometry } | null = null;
+  return ({ viewport, layers, query, key, part }) => {
+    const shape = {
+      layers: layers.length,
+      queries: query.length,
+      keys: key.length,
+      cross: part.kind === "cross",
+    };
+    const heads = part.layers.map((layer) => layer.heads);
+    const signature = JSON.stringify([part.name, shape, heads, viewport]);
+    if (known?.key !== signature) {
+      known = { key: signature, geometry: networkGeometry(shape, viewport) };
+    }
+    return known.geometry;
+  };
+}
+
+/** Column sums and means of the maps last seen: a moved threshold does not compute them again. */
+function rememberNumbers(): (props: NetworkProps, maps: Maps) => LayerNumbers[] {
+  let known: { maps: Maps; numbers: LayerNumbers[] } | null = null;
+  return (props, maps) => {
+    if (known?.maps !== maps) {
+      const numbers = props.layers.map((_, layer) =>
+        layerNumbers(maps, layer, headsOf(props, layer)),
+      );
+      known = { maps, numbers };
+    }
+    return known.numbers;
+  };
+}

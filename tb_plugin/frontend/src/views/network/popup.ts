@@ -1,0 +1,215 @@
+// The enlarged map of one head, with its words on both axes.
+import type { Axis } from "../../core/axis";
+import { at, keyShares, type Matrix } from "../../core/maps";
+import type { HeadId } from "../../core/recording";
+import { uniformShares } from "../../layout/bars";
+import { shownMap } from "../../layout/network_numbers";
+import { type Box, placeBeside } from "../../layout/place";
+import { fixed, headTitle, signed } from "../../scale/format";
+import { attentionRamp, differenceRamp } from "../../scale/ramps";
+import { tokenText } from "../../scale/text";
+import { headBadge, html, setText, svg } from "../dom";
+import { type Cell, cellAt, drawHeat } from "../heat";
+import { fitLabel } from "../measure";
+import { isSquare, type NetworkFrame } from "./props";
+
+/** Which head is shown, what is framed in it, and beside what the pop-up stands. */
+export interface PopupTarget extends HeadId {
+  readonly query: number | null;
+  readonly key: number | null;
+  readonly box: Box;
+  readonly locked: boolean;
+}
+
+export interface Popup {
+  show(frame: NetworkFrame, target: PopupTarget): void;
+  hide(): void;
+  destroy(): void;
+}
+
+const LABEL_WIDTH = 66;
+const LABEL_HEIGHT = 62;
+const LARGEST_CELL = 15;
+const TEXT_PITCH = 11;
+
+export function createPopup(host: HTMLElement, onClose: () => void): Popup {
+  const title = html("h3");
+  const canvas = html("canvas", { role: "img" });
+  const axes = svg("svg", { "aria-hidden": "true" });
+  const picture = html("div", { class: "popup-picture" });
+  picture.append(axes, canvas);
+  const reading = html("p", { class: "popup-reading" });
+  const help = html("p", { class: "note" });
+  const close = html(
+    "button",
+    { type: "button", class: "close", "aria-label": "Close the map" },
+    "×",
+  );
+  const root = html("div", { class: "popup", role: "dialog" });
+  root.append(close, title, picture, reading, help);
+  root.hidden = true;
+  host.append(root);
+  let shown: { frame: NetworkFrame; target: PopupTarget; map: Matrix } | null = null;
+
+  close.addEventListener("click", onClose);
+  canvas.addEventListener("pointermove", (event) => {
+    if (shown) {
+      pointAt(cellAt(canvas, shown.map, event));
+    }
+  });
+  canvas.addEventListener("pointerleave", () => pointAt(null));
+
+  /** Follow the pointer inside the large map; without one, fall back to what was hovered. */
+  const pointAt = (cell: Cell | null): void => {
+    if (shown) {
+      const target = cell ? { ...shown.target, ...cell } : shown.target;
+      paint(canvas, shown.frame, target, shown.map);
+      setText(reading, readingOf(shown.frame, target, shown.map));
+    }
+  };
+
+  return {
+    show(frame, target) {
+      const { props } = frame;
+      const map = shownMap(props.maps, props.reference, target.layer, target.head);
+      const moved =
+        root.hidden || shown?.target.layer !== target.layer || shown.target.head !== target.head;
+      shown = { frame, target, map };
+      root.hidden = false;
+      root.classList.toggle("locked", target.locked);
+      root.setAttribute("aria-label", headTitle(target));
+      title.replaceChildren(
+        headBadge(target.head),
+        headTitle(target),
+        html("span", { class: "quiet" }, props.label),
+      );
+      drawAxes(axes, frame, target, map);
+      canvas.setAttribute(
+        "aria-label",
+        `Attention of ${headTitle(target)}, ${props.label}, with words`,
+      );
+      pointAt(null);
+      setText(help, helpText(target.locked));
+      close.hidden = !target.locked;
+      if (moved || target.locked) {
+        place(root, target.box);
+      }
+    },
+    hide() {
+      shown = null;
+      root.hidden = true;
+    },
+    destroy: () => root.remove(),
+  };
+}
+
+const helpText = (locked: boolean): string =>
+  locked
+    ? "Rows: query, columns: key. Point at a cell to read it; esc closes."
+    : "Rows: query, columns: key. Click to keep it open.";
+
+function place(root: HTMLElement, anchor: Box): void {
+  const size = { width: root.offsetWidth, height: root.offsetHeight };
+  const spot = placeBeside(anchor, size, { width: window.innerWidth, height: window.innerHeight });
+  root.style.left = `${spot.x}px`;
+  root.style.top = `${spot.y}px`;
+}
+
+/** px per cell: 15 for short sentences, less where the window would not hold the map. */
+function cellSize(map: Matrix): number {
+  const room = Math.min(window.innerWidth - 160, window.innerHeight - 230, 520);
+  return Math.max(1, Math.min(LARGEST_CELL, room / Math.max(map.rows, map.cols, 1)));
+}
+
+function paint(
+  canvas: HTMLCanvasElement,
+  frame: NetworkFrame,
+  target: PopupTarget,
+  map: Matrix,
+): void {
+  const { props } = frame;
+  const cell = cellSize(map);
+  drawHeat(canvas, map, {
+    width: map.cols * cell,
+    height: map.rows * cell,
+    ramp: props.reference ? differenceRamp(props.theme) : attentionRamp(target.head, props.theme),
+    theme: props.theme,
+    diagonal: isSquare(props),
+    framedQuery: target.query,
+    framedKey: target.key,
+  });
+  canvas.style.left = `${LABEL_WIDTH}px`;
+  canvas.style.top = `${LABEL_HEIGHT}px`;
+}
+
+/** Words along both axes; where cells are too small for all of them, every n-th. */
+function drawAxes(
+  root: SVGSVGElement,
+  frame: NetworkFrame,
+  target: PopupTarget,
+  map: Matrix,
+): void {
+  const { props } = frame;
+  const cell = cellSize(map);
+  const stride = Math.ceil(TEXT_PITCH / cell);
+  root.setAttribute("width", String(LABEL_WIDTH + map.cols * cell + 24));
+  root.setAttribute("height", String(LABEL_HEIGHT + map.rows * cell + 2));
+  const rows = labelled(props.query, stride, target.query).map(({ index, text }) =>
+    svg(
+      "text",
+      {
+        class: index === target.query ? "axis framed" : "axis",
+        x: LABEL_WIDTH - 6,
+        y: LABEL_HEIGHT + (index + 0.5) * cell + 4,
+        "text-anchor": "end",
+      },
+      text,
+    ),
+  );
+  const columns = labelled(props.key, stride, target.key).map(({ index, text }) =>
+    svg(
+      "text",
+      {
+        class: index === target.key ? "axis framed" : "axis",
+        transform: `translate(${LABEL_WIDTH + (index + 0.5) * cell + 3},${LABEL_HEIGHT - 6}) rotate(-60)`,
+      },
+      text,
+    ),
+  );
+  root.replaceChildren(...rows, ...columns);
+}
+
+function labelled(
+  axis: Axis,
+  stride: number,
+  framed: number | null,
+): { index: number; text: string }[] {
+  return axis.flatMap((token, index) =>
+    index % stride === 0 || index === framed
+      ? [{ index, text: fitLabel(tokenText(token.text), LABEL_WIDTH - 8).text }]
+      : [],
+  );
+}
+
+function readingOf(frame: NetworkFrame, target: PopupTarget, map: Matrix): string {
+  const { props } = frame;
+  const { query, key } = target;
+  const difference = props.reference !== null;
+  const show = difference ? signed : fixed;
+  if (key === null) {
+    return difference
+      ? "Green: more in A. Purple: more in B."
+      : "Point at a cell to read its weight.";
+  }
+  const keyWord = `“${tokenText(props.key[key]?.text ?? "")}”`;
+  if (query !== null) {
+    const queryWord = `“${tokenText(props.query[query]?.text ?? "")}”`;
+    return `${queryWord} attends to ${keyWord}: ${show(at(map, query, key), 4)}`;
+  }
+  const share = keyShares(map)[key] ?? 0;
+  if (difference) {
+    return `${keyWord} receives ${signed(share, 3)} of all attention`;
+  }
+  const uniform = uniformShares(map.rows, map.cols, props.part.causal)[key] ?? 0;
+  return `${keyWord} receives ${fixed(share, 3)} of all attention (column sum ${fixed(share * map.rows, 2)}), uniform ${fixed(uniform, 3)}`;
+}

@@ -1,0 +1,45 @@
+// What the network view is given and what it reports.
+import type { Axis } from "../../core/axis";
+import type { Maps } from "../../core/maps";
+import type { Part } from "../../core/recording";
+import type { HeldHead, PinnedToken } from "../../core/selection";
+import type { NetworkGeometry, Viewport } from "../../layout/columns";
+import type { LayerView } from "../../layout/layer_view";
+import type { Theme } from "../../scale/heads";
+
+/** Sort values of one layer, one per head; null where the recording has no such metric. */
+export interface SortValues {
+  readonly entropy: readonly number[] | null;
+  readonly position: readonly number[] | null;
+}
+
+export interface NetworkProps {
+  readonly viewport: Viewport;
+  readonly theme: Theme;
+  readonly part: Part;
+  readonly query: Axis;
+  readonly key: Axis;
+  readonly maps: Maps;
+  /** The step that is subtracted, or null when one step is shown as it is. */
+  readonly reference: Maps | null;
+  readonly label: string;
+  readonly layers: readonly LayerView[];
+  readonly sorts: readonly SortValues[];
+  readonly lock: HeldHead | null;
+  readonly pin: PinnedToken | null;
+  readonly onLayer: (layer: number, patch: Partial<LayerView>) => void;
+  readonly onLock: (lock: HeldHead | null) => void;
+  readonly onPin: (pin: PinnedToken | null) => void;
+}
+
+/** Props and the positions that follow from them. */
+export interface NetworkFrame {
+  readonly props: NetworkProps;
+  readonly geometry: NetworkGeometry;
+}
+
+export const headsOf = (props: NetworkProps, layer: number): number =>
+  props.part.layers[layer]?.heads ?? props.maps.heads;
+
+/** Rows and columns are the same tokens: a diagonal means something. */
+export const isSquare = (props: NetworkProps): boolean => props.part.kind === "self";

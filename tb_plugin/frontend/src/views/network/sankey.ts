@@ -1,0 +1,221 @@
+// Sankey panels: one link per (query, key) pair whose mean weight passes the layer's cut.
+import { type Selection, select } from "d3-selection";
+import { linkHorizontal } from "d3-shape";
+import type { Axis } from "../../core/axis";
+import { at, type Matrix } from "../../core/maps";
+import { ROW_GAP } from "../../layout/columns";
+import { type LinkPath, type LinkSelection, placeLinks, selectLinks } from "../../layout/links";
+import type { LayerNumbers } from "../../layout/network_numbers";
+import { fixed, percent, signed } from "../../scale/format";
+import { tokenText } from "../../scale/text";
+import { setText, svg } from "../dom";
+import type { TipLine, Tooltip } from "../tooltip";
+import { headsOf, type NetworkFrame } from "./props";
+
+/** A change of a link below this is drawn as no change. */
+const KEPT = 0.03;
+
+interface Drawn extends LinkPath {
+  /** The key's weight is mostly a sink: pale, underneath. */
+  readonly quiet: boolean;
+  readonly lit: boolean | null;
+  readonly value: number;
+  readonly before: number | null;
+}
+
+export interface SankeyPanel {
+  update(frame: NetworkFrame, numbers: LayerNumbers, before: LayerNumbers | null): void;
+  destroy(): void;
+}
+
+const curve = linkHorizontal<
+  unknown,
+  { source: [number, number]; target: [number, number] },
+  [number, number]
+>()
+  .source((link) => link.source)
+  .target((link) => link.target);
+
+export function createSankey(
+  links: SVGGElement,
+  labels: SVGGElement,
+  layer: number,
+  tooltip: Tooltip,
+): SankeyPanel {
+  const root = svg("g", {
+    class: "links",
+    role: "group",
+    "aria-label": `Links of layer ${layer + 1}`,
+  });
+  const count = svg("text", { class: "link-count" });
+  const mass = svg("text", { class: "link-count" });
+  links.append(root);
+  labels.append(count, mass);
+  let frame: NetworkFrame | null = null;
+
+  const show = (event: PointerEvent): void => {
+    const drawn = frame && event.target instanceof SVGPathElement ? datum(event.target) : null;
+    if (frame && drawn) {
+      tooltip.show(event, describe(drawn, frame, layer));
+    } else {
+      tooltip.hide();
+    }
+  };
+  root.addEventListener("pointermove", show);
+  root.addEventListener("pointerleave", () => tooltip.hide());
+  root.addEventListener("click", (event) => {
+    const drawn = event.target instanceof SVGPathElement ? datum(event.target) : null;
+    if (frame && drawn) {
+      frame.props.onPin({ axis: "key", index: drawn.key });
+    }
+  });
+
+  return {
+    update(next, numbers, before) {
+      frame = next;
+      const selection = selectLinks(
+        decisive(numbers.mean, before?.mean ?? null),
+        cutOf(next, layer),
+      );
+      joinLinks(root, next, layer, decorate(next, layer, selection, numbers, before));
+      writeCounts(next, layer, selection, shareOf(selection, numbers.mean), count, mass);
+    },
+    destroy() {
+      tooltip.hide();
+      root.remove();
+      count.remove();
+      mass.remove();
+    },
+  };
+}
+
+const cutOf = (frame: NetworkFrame, layer: number) =>
+  frame.props.layers[layer]?.cut ?? { kind: "value" as const, amount: 0 };
+
+const datum = (path: SVGPathElement): Drawn | null => select<SVGPathElement, Drawn>(path).datum();
+
+/** In a comparison a link is shown when it is strong on either side: born and lost ones count. */
+function decisive(mean: Matrix, before: Matrix | null): Matrix {
+  return before === null
+    ? mean
+    : { ...mean, data: mean.data.map((value, cell) => Math.max(value, before.data[cell] ?? 0)) };
+}
+
+function shareOf(selection: LinkSelection, mean: Matrix): number {
+  const sum = selection.links.reduce((all, link) => all + at(mean, link.query, link.key), 0);
+  return mean.rows > 0 ? sum / mean.rows : 0;
+}
+
+function decorate(
+  frame: NetworkFrame,
+  layer: number,
+  selection: LinkSelection,
+  numbers: LayerNumbers,
+  before: LayerNumbers | null,
+): Drawn[] {
+  const { geometry, props } = frame;
+  const held = props.pin ?? lockedToken(frame, layer);
+  const paths = placeLinks(selection.links, {
+    top: geometry.bodyTop,
+    queryRow: geometry.queryRow,
+    keyRow: geometry.keyRow,
+    gap: ROW_GAP,
+  });
+  return paths
+    .map((path) => ({
+      ...path,
+      quiet: props.key[path.key]?.special ?? false,
+      lit: held === null ? null : path[held.axis] === held.index,
+      value: at(numbers.mean, path.query, path.key),
+      before: before === null ? null : at(before.mean, path.query, path.key),
+    }))
+    .sort((a, b) => Number(b.quiet) - Number(a.quiet) || a.weight - b.weight);
+}
+
+/** While a head is held open at a token, that token's links are lit in its layer. */
+function lockedToken(frame: NetworkFrame, layer: number): { axis: "key"; index: number } | null {
+  const { lock } = frame.props;
+  return lock && lock.layer === layer && lock.key !== null
+    ? { axis: "key", index: lock.key }
+    : null;
+}
+
+function joinLinks(root: SVGGElement, frame: NetworkFrame, layer: number, links: Drawn[]): void {
+  const { geometry, props } = frame;
+  const panel = geometry.panels[layer];
+  const left = (panel?.x ?? 0) + 1;
+  const right = left + geometry.panelWidth - 2;
+  const paths: Selection<SVGPathElement, Drawn, SVGGElement, unknown> = select(root)
+    .selectAll<SVGPathElement, Drawn>("path")
+    .data(links, (link) => `${link.query}-${link.key}`)
+    .join((enter) => enter.append("path").attr("role", "img"));
+  paths
+    .attr("class", (link) => `link ${tone(link)}`)
+    .attr("d", (link) => curve({ source: [left, link.y0], target: [right, link.y1] }))
+    .attr("stroke-width", (link) => link.width.toFixed(2))
+    .attr("data-layer", layer)
+    .attr("data-query", (link) => recorded(props.query, link.query))
+    .attr("data-key", (link) => recorded(props.key, link.key))
+    .attr("data-weight", (link) => String(link.value))
+    .attr("aria-label", (link) => sentence(link, frame))
+    .order();
+}
+
+const recorded = (axis: Axis, index: number): number => axis[index]?.members[0] ?? index;
+
+function tone(link: Drawn): string {
+  const change = link.before === null ? null : link.value - link.before;
+  const kind =
+    change === null
+      ? link.quiet && link.lit === null
+        ? "quiet"
+        : "plain"
+      : change > KEPT
+        ? "more"
+        : change < -KEPT
+          ? "less"
+          : "kept";
+  const light = link.lit === null ? "" : link.lit ? " lit" : " dim";
+  return `${kind}${link.quiet ? " sink" : ""}${light}`;
+}
+
+const word = (axis: Axis, index: number): string => tokenText(axis[index]?.text ?? "");
+
+function sentence(link: Drawn, { props }: NetworkFrame): string {
+  return `${word(props.key, link.key)} to ${word(props.query, link.query)}, weight ${fixed(link.value, 3)}`;
+}
+
+function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
+  const { props } = frame;
+  const heads = headsOf(props, layer);
+  const lines: TipLine[] = [
+    { text: `${word(props.key, link.key)} → ${word(props.query, link.query)}`, tone: "strong" },
+  ];
+  if (link.before === null) {
+    lines.push({ text: `weight ${fixed(link.value, 4)}, mean of ${heads} heads` });
+  } else {
+    lines.push({ text: `A ${fixed(link.value, 4)} · B ${fixed(link.before, 4)}` });
+    lines.push({ text: `change ${signed(link.value - link.before, 4)}, mean of ${heads} heads` });
+  }
+  lines.push({ text: "left: key, attended to · right: query", tone: "quiet" });
+  return lines;
+}
+
+function writeCounts(
+  frame: NetworkFrame,
+  layer: number,
+  selection: LinkSelection,
+  share: number,
+  count: SVGTextElement,
+  mass: SVGTextElement,
+): void {
+  const { geometry } = frame;
+  const x = (geometry.panels[layer]?.x ?? 0) + geometry.panelWidth / 2;
+  const bottom = geometry.bodyTop + geometry.bodyHeight;
+  count.setAttribute("x", String(x));
+  mass.setAttribute("x", String(x));
+  count.setAttribute("y", String(bottom - 18));
+  mass.setAttribute("y", String(bottom - 5));
+  setText(count, `${selection.links.length} of ${selection.total} links`);
+  setText(mass, `${percent(share)} of attention`);
+}

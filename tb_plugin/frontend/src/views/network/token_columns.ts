@@ -1,0 +1,241 @@
+// Token columns: every token's box, its word, and one bar per head.
+import type { Axis } from "../../core/axis";
+import type { PinnedToken } from "../../core/selection";
+import { barHeight, tokenBars, uniformShares } from "../../layout/bars";
+import { type NetworkGeometry, ROW_GAP, type TokenColumn } from "../../layout/columns";
+import type { LayerNumbers } from "../../layout/network_numbers";
+import { tokenText } from "../../scale/text";
+import { svg } from "../dom";
+import { fitLabel } from "../measure";
+import { headsOf, type NetworkFrame } from "./props";
+
+export interface BarTarget {
+  readonly layer: number;
+  readonly head: number;
+  readonly key: number;
+  readonly box: DOMRect;
+}
+
+export interface TokenEvents {
+  readonly onBar: (bar: BarTarget | null) => void;
+  readonly onBarClick: (bar: BarTarget) => void;
+  readonly onTokenClick: (token: PinnedToken) => void;
+}
+
+interface ColumnNodes {
+  readonly root: SVGGElement;
+  readonly column: TokenColumn;
+  readonly boxes: readonly SVGRectElement[];
+  readonly bars: readonly SVGPathElement[];
+  readonly caps: readonly SVGPathElement[];
+  readonly before: SVGPathElement;
+  /** Invisible targets, [token][head], each as high as its box. */
+  readonly slots: readonly (readonly SVGRectElement[])[];
+}
+
+export interface TokenColumns {
+  update(
+    frame: NetworkFrame,
+    numbers: readonly LayerNumbers[],
+    before: readonly LayerNumbers[] | null,
+  ): void;
+}
+
+export function createTokenColumns(root: SVGGElement, events: TokenEvents): TokenColumns {
+  let columns: ColumnNodes[] = [];
+  let built: { geometry: NetworkGeometry; query: Axis; key: Axis } | null = null;
+  const targets = new Map<EventTarget, Omit<BarTarget, "box">>();
+  const tokens = new Map<EventTarget, PinnedToken>();
+
+  const barOf = (event: Event): BarTarget | null => {
+    const bar = event.target ? targets.get(event.target) : undefined;
+    return bar && event.target instanceof Element
+      ? { ...bar, box: event.target.getBoundingClientRect() }
+      : null;
+  };
+  root.addEventListener("pointerover", (event) => events.onBar(barOf(event)));
+  root.addEventListener("pointerleave", () => events.onBar(null));
+  root.addEventListener("click", (event) => {
+    const bar = barOf(event);
+    const token = event.target ? tokens.get(event.target) : undefined;
+    if (bar) {
+      events.onBarClick(bar);
+    } else if (token) {
+      events.onTokenClick(token);
+    }
+  });
+
+  const build = (frame: NetworkFrame): void => {
+    targets.clear();
+    tokens.clear();
+    columns = frame.geometry.columns.map((column) => buildColumn(frame, column, targets, tokens));
+    root.replaceChildren(...columns.map((nodes) => nodes.root));
+  };
+
+  return {
+    update(frame, numbers, before) {
+      const { geometry, props } = frame;
+      if (built?.geometry !== geometry || built.query !== props.query || built.key !== props.key) {
+        build(frame);
+        built = { geometry, query: props.query, key: props.key };
+      }
+      for (const nodes of columns) {
+        markPinned(nodes, props.pin);
+        if (nodes.column.layer !== null) {
+          fillBars(frame, nodes, numbers[nodes.column.layer], before?.[nodes.column.layer] ?? null);
+        }
+      }
+    },
+  };
+}
+
+function rowOf(geometry: NetworkGeometry, column: TokenColumn): number {
+  return column.axis === "key" ? geometry.keyRow : geometry.queryRow;
+}
+
+function buildColumn(
+  frame: NetworkFrame,
+  column: TokenColumn,
+  targets: Map<EventTarget, Omit<BarTarget, "box">>,
+  tokens: Map<EventTarget, PinnedToken>,
+): ColumnNodes {
+  const { geometry, props } = frame;
+  const axis = column.axis === "key" ? props.key : props.query;
+  const row = rowOf(geometry, column);
+  const height = row - ROW_GAP;
+  const heads = column.layer === null ? 0 : headsOf(props, column.layer);
+  const root = svg("g", {
+    class: "column",
+    transform: `translate(${column.x},${geometry.bodyTop})`,
+    role: "group",
+    "aria-label": columnName(column, props.part.kind === "cross"),
+  });
+  const boxes = axis.map((_, index) => {
+    const box = svg("rect", {
+      class: "token-box",
+      y: index * row,
+      width: geometry.tokenWidth,
+      height,
+      rx: 2,
+    });
+    tokens.set(box, { axis: column.axis, index });
+    return box;
+  });
+  const layers = Array.from({ length: heads }, (_, head) => ({
+    bar: headPath(head, "bar"),
+    cap: headPath(head, "bar-cap"),
+  }));
+  const before = svg("path", { class: "bar-before" });
+  const uniform = svg("path", {
+    class: "uniform",
+    d: heads > 0 ? uniformMarks(frame, column) : "",
+  });
+  const labels = axis.map((token, index) => {
+    const { text, size } = fitLabel(tokenText(token.text), geometry.tokenWidth - 6);
+    return svg(
+      "text",
+      {
+        class: "token",
+        x: geometry.tokenWidth / 2,
+        y: index * row + height / 2 + 4,
+        "font-size": size,
+      },
+      text,
+    );
+  });
+  const slots = axis.map((token, index) =>
+    tokenBars(new Array<number>(heads).fill(0), geometry.tokenWidth, height).map((bar) => {
+      const slot = svg("rect", {
+        class: "bar-slot",
+        x: bar.x,
+        y: index * row,
+        width: bar.width,
+        height,
+        "data-layer": column.layer,
+        "data-head": bar.head,
+        "data-token": token.members[0] ?? index,
+      });
+      if (column.layer !== null) {
+        targets.set(slot, { layer: column.layer, head: bar.head, key: index });
+      }
+      return slot;
+    }),
+  );
+  const bars = layers.map(({ bar }) => bar);
+  const caps = layers.map(({ cap }) => cap);
+  root.append(...boxes, ...bars, ...caps, before, uniform, ...labels, ...slots.flat());
+  return { root, column, boxes, bars, caps, before, slots };
+}
+
+function columnName(column: TokenColumn, cross: boolean): string {
+  if (column.layer === null) {
+    return cross ? "Target tokens" : "Tokens after the last layer";
+  }
+  return cross
+    ? `Source tokens of layer ${column.layer + 1}`
+    : `Tokens before layer ${column.layer + 1}`;
+}
+
+function headPath(head: number, className: string): SVGPathElement {
+  const path = svg("path", { class: className });
+  path.style.fill = `var(--head-${head % 16})`;
+  return path;
+}
+
+/** A dash at the share uniform attention would give, in every box. */
+function uniformMarks(frame: NetworkFrame, column: TokenColumn): string {
+  const { geometry, props } = frame;
+  const row = rowOf(geometry, column);
+  const height = row - ROW_GAP;
+  const shares = uniformShares(props.query.length, props.key.length, props.part.causal);
+  return Array.from(shares, (share, index) => {
+    const y = index * row + height - barHeight(share, height);
+    return `M1,${y.toFixed(2)}H${geometry.tokenWidth - 1}`;
+  }).join("");
+}
+
+function markPinned(nodes: ColumnNodes, pin: PinnedToken | null): void {
+  nodes.boxes.forEach((box, index) => {
+    box.classList.toggle("pinned", pin?.axis === nodes.column.axis && pin.index === index);
+  });
+}
+
+function fillBars(
+  frame: NetworkFrame,
+  nodes: ColumnNodes,
+  numbers: LayerNumbers | undefined,
+  before: LayerNumbers | null,
+): void {
+  const { geometry } = frame;
+  const row = rowOf(geometry, nodes.column);
+  const height = row - ROW_GAP;
+  const heads = nodes.bars.length;
+  const bars = new Array<string>(heads).fill("");
+  const caps = new Array<string>(heads).fill("");
+  let ticks = "";
+  nodes.slots.forEach((slots, token) => {
+    const shares = slots.map((_, head) => numbers?.shares[head]?.[token] ?? 0);
+    const bottom = token * row + height;
+    for (const bar of tokenBars(shares, geometry.tokenWidth, height)) {
+      const { head, x, width } = bar;
+      const tall = bar.height.toFixed(2);
+      bars[head] += `M${x.toFixed(2)},${bottom.toFixed(2)}v-${tall}h${width.toFixed(2)}v${tall}z`;
+      if (bar.clipped) {
+        caps[head] +=
+          `M${x.toFixed(2)},${(token * row).toFixed(2)}h${width.toFixed(2)}v2.5h-${width.toFixed(2)}z`;
+      }
+      if (before) {
+        const was = barHeight(before.shares[head]?.[token] ?? 0, height);
+        ticks += `M${x.toFixed(2)},${(bottom - was).toFixed(2)}h${width.toFixed(2)}`;
+      }
+      slots[head]?.setAttribute("data-value", String(bar.share));
+    }
+  });
+  for (const [head, path] of nodes.bars.entries()) {
+    path.setAttribute("d", bars[head] ?? "");
+  }
+  for (const [head, path] of nodes.caps.entries()) {
+    path.setAttribute("d", caps[head] ?? "");
+  }
+  nodes.before.setAttribute("d", ticks);
+}

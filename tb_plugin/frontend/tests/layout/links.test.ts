@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import type { Matrix } from "../../src/core/maps";
+import { placeLinks, selectLinks } from "../../src/layout/links";
+
+const MEAN: Matrix = {
+  rows: 2,
+  cols: 3,
+  data: Float32Array.from([0.5, 0.25, 0.25, 0.75, 0.125, 0.125]),
+};
+
+describe("selectLinks", () => {
+  it("keeps the links from the threshold on and says what share they carry", () => {
+    const { links, total, share } = selectLinks(MEAN, { kind: "value", amount: 0.25 });
+    expect(links.map(({ query, key }) => [query, key])).toEqual([
+      [0, 0],
+      [0, 1],
+      [0, 2],
+      [1, 0],
+    ]);
+    expect(total).toBe(6);
+    expect(share).toBeCloseTo((0.5 + 0.25 + 0.25 + 0.75) / 2);
+  });
+
+  it("shows fewer links as the threshold rises, and never one of weight zero", () => {
+    const zero: Matrix = { rows: 1, cols: 2, data: Float32Array.from([1, 0]) };
+    expect(selectLinks(zero, { kind: "value", amount: 0 }).links).toHaveLength(1);
+    const counts = [0, 0.13, 0.3, 0.6, 0.8].map(
+      (amount) => selectLinks(MEAN, { kind: "value", amount }).links.length,
+    );
+    expect(counts).toEqual([6, 4, 2, 1, 0]);
+  });
+
+  it("keeps the fewest strongest links that carry the mass", () => {
+    const { links, share } = selectLinks(MEAN, { kind: "mass", amount: 0.6 });
+    expect(links.map(({ weight }) => weight)).toEqual([0.5, 0.75]);
+    expect(share).toBeCloseTo(0.625);
+  });
+
+  it("keeps the strongest k links, in reading order", () => {
+    const { links } = selectLinks(MEAN, { kind: "count", amount: 3 });
+    expect(links.map(({ query, key }) => [query, key])).toEqual([
+      [0, 0],
+      [0, 1],
+      [1, 0],
+    ]);
+  });
+});
+
+describe("placeLinks", () => {
+  const frame = { top: 100, queryRow: 40, keyRow: 40, gap: 5 };
+  const placed = placeLinks(selectLinks(MEAN, { kind: "value", amount: 0 }).links, frame);
+
+  it("draws widths linear in weight", () => {
+    const [first, second] = placed;
+    expect((first?.width ?? 0) / (second?.width ?? 1)).toBeCloseTo(2);
+  });
+
+  it("keeps every end inside its row", () => {
+    for (const { query, key, y0, y1 } of placed) {
+      expect(Math.floor((y0 - 100) / 40)).toBe(key);
+      expect(Math.floor((y1 - 100) / 40)).toBe(query);
+    }
+  });
+
+  it("stacks ends in the order of the other side, so that links of a row do not twist", () => {
+    const fromFirst = placed.filter(({ query }) => query === 0).map(({ y1 }) => y1);
+    expect(fromFirst).toEqual([...fromFirst].sort((a, b) => a - b));
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { readHash, writeHash } from "../../src/state/hash";
+import { fromPairs, toPairs } from "../../src/state/url";
+import { INITIAL, type ViewState, withLayer } from "../../src/state/view_state";
+
+const BUSY: ViewState = {
+  ...INITIAL,
+  run: "exp/ünï #1 & <b>",
+  part: "cross",
+  probe: 3,
+  step: 12345,
+  layers: new Map([
+    [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 } }],
+    [11, { mode: "sankey", sort: "position", cut: { kind: "mass", amount: 0.85 } }],
+  ]),
+  hideSpecial: true,
+  filter: "a|b&c=d",
+  lock: { layer: 2, head: 11, key: 0 },
+  pin: { axis: "query", index: 4 },
+};
+
+describe("the view in the address", () => {
+  it("comes back as it was written", () => {
+    expect(fromPairs(toPairs(BUSY))).toEqual(BUSY);
+  });
+
+  it("survives the host's hash, whatever the names contain", () => {
+    const hash = writeHash("#attn_monitor", toPairs(BUSY));
+    expect(fromPairs(readHash(hash))).toEqual(BUSY);
+  });
+
+  it("is empty for a fresh tab", () => {
+    expect(toPairs(INITIAL)).toEqual({});
+    expect(fromPairs({})).toEqual(INITIAL);
+  });
+
+  it.each([
+    { step: "-1" },
+    { step: "1e9" },
+    { probe: "x" },
+    { layers: "0:zzv1,:,1:mh" },
+    { head: "1" },
+    { token: "z3" },
+    { nonsense: "1" },
+  ])("ignores the damaged value %o", (pairs) => {
+    expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);
+  });
+});
+
+describe("writeHash", () => {
+  it("keeps the host's tab and every other item, and replaces its own", () => {
+    const before = "#scalars&p.attn_monitor.step=7&tagFilter=a%20b&p.other.x=1";
+    expect(writeHash(before, { step: "8" })).toBe(
+      "#scalars&tagFilter=a%20b&p.other.x=1&p.attn_monitor.step=8",
+    );
+  });
+
+  it("names the tab when the address has no hash yet", () => {
+    expect(writeHash("", { step: "8" })).toBe("#attn_monitor&p.attn_monitor.step=8");
+  });
+
+  it("reads a half-typed escape without failing", () => {
+    expect(readHash("#attn_monitor&p.attn_monitor.run=%E0%A4%A")).toEqual({ run: "%E0%A4%A" });
+  });
+});
+
+describe("withLayer", () => {
+  it("changes one layer and leaves the others to their defaults", () => {
+    const layers = withLayer(INITIAL, 2, 6, { mode: "maps" });
+    expect([...layers.keys()]).toEqual([2]);
+    expect(layers.get(2)?.mode).toBe("maps");
+  });
+
+  it("changes all layers but only the field it is given", () => {
+    const layers = withLayer(BUSY, "all", 12, { mode: "sankey" });
+    expect(layers.size).toBe(12);
+    expect([...layers.values()].every(({ mode }) => mode === "sankey")).toBe(true);
+    expect(layers.get(0)?.sort).toBe("entropy");
+  });
+});
