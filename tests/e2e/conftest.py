@@ -1,0 +1,160 @@
+"""A real recording, the real TensorBoard, a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "scripts")]
+
+EPOCHS = 3
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--font-render-hinting=none",
+)
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def logdir(tmp_path_factory):
+    """Two runs of the airline example, small: 6 layers, 8 heads, 3 epochs on 300 tweets."""
+    folder = tmp_path_factory.mktemp("logs")
+    train_small(folder)
+    train_small(folder)
+    return folder
+
+
+def train_small(folder, **options):
+    """Train the airline example in a process of its own: its warnings are not under test."""
+    process = start_training(folder, **options)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors[-3000:]
+
+
+def start_training(folder, *, epochs=EPOCHS, limit=300):
+    code = (
+        "import sys; sys.path.insert(0, 'examples')\n"
+        "from airline_sentiment import train\n"
+        f"train(epochs={epochs}, limit={limit}, d_model=32, logdir={str(folder)!r})"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def serve(logdir: Path, *flags: str, environment: dict[str, str] | None = None) -> Iterator[str]:
+    """Start TensorBoard; yield its address, with the path prefix if there is one."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    prefix = next((f.partition("=")[2] for f in flags if f.startswith("--path_prefix")), "")
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+    command += ["--port", str(port), "--reload_interval", "1", *flags]
+    log = Path(logdir).with_name(f"tensorboard-{port}.log")
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
+        try:
+            url = f"http://localhost:{port}{prefix}/"
+            for _ in range(240):
+                assert server.poll() is None, log.read_text()
+                with contextlib.suppress(URLError, ConnectionError):
+                    urllib.request.urlopen(url, timeout=5).close()
+                    break
+                time.sleep(0.25)
+            yield url
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from ensure_chromium import find
+    from playwright.sync_api import sync_playwright
+
+    path = find()
+    if path is None:
+        pytest.fail("no Chromium: run `python scripts/ensure_chromium.py`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """The Attention tab in one page, and everything the page asked for or complained of."""
+
+    def __init__(self, browser, url, *, query="", fragment="#attn_monitor", size=(1440, 900)):
+        self.url = url
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.requests, self.complaints = [], []
+        self.page.on("request", lambda r: self.requests.append(r.url))
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.goto(f"{url}{query}{fragment}")
+        self.frame = self.page.frame_locator("iframe")
+
+    def _console(self, message):
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    def wait_until_drawn(self):
+        self.frame.locator("[data-layer][data-head]").first.wait_for(timeout=60_000)
+        return self
+
+    def strangers(self):
+        """Requests that left the server."""
+        host = self.url.split("/")[2]
+        local = ("data:", "blob:", "about:")
+        return [u for u in self.requests if not u.startswith(local) and u.split("/")[2] != host]
+
+    def close(self):
+        self.page.close()
+
+
+@pytest.fixture
+def open_tab(chromium):
+    """Open the tab at an address; at the end nothing may have been complained of."""
+    tabs = []
+
+    def open_(url, **options):
+        tabs.append(Tab(chromium, url, **options))
+        return tabs[-1]
+
+    yield open_
+    for tab in tabs:
+        assert tab.strangers() == []
+        assert tab.complaints == []
+        tab.close()

@@ -1,0 +1,112 @@
+"""Folders import only downwards, files stay small, the viewer needs no torch (ARCHITECTURE.md)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STANDARD = set(sys.stdlib_module_names) | {"__future__", "typing_extensions"}
+# folder -> (our folders it may import, other packages it may import)
+ALLOWED = {
+    "attn_monitor/core": (set(), {"numpy", "jaxtyping"}),
+    "attn_monitor/capture": ({"core"}, {"torch", "numpy", "jaxtyping"}),
+    "attn_monitor/analysis": (
+        {"core"},
+        {"numpy", "scipy", "sklearn", "networkx", "gudhi", "nltk", "jaxtyping"},
+    ),
+    "attn_monitor/figures": (
+        {"core", "analysis"},
+        {"numpy", "matplotlib", "mpl_toolkits", "networkx", "jaxtyping"},
+    ),
+    "attn_monitor/store": ({"core"}, {"numpy", "zarr", "fsspec", "numcodecs", "jaxtyping"}),
+    "attn_monitor/monitor": (
+        {"core", "capture", "analysis", "figures", "store"},
+        {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
+    ),
+    "tb_plugin/server": (
+        {"core", "analysis", "store"},
+        {"numpy", "tensorboard", "werkzeug", "jaxtyping"},
+    ),
+}
+
+
+def imports(path):
+    tree = ast.parse(path.read_text())
+    names = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+    return names + [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_a_folder_imports_only_what_lies_below_it(folder):
+    ours, others = ALLOWED[folder]
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imports(path):
+            top, _, rest = name.partition(".")
+            if name == "attn_monitor":
+                continue  # for its version
+            if top == "attn_monitor":
+                below = rest.partition(".")[0]
+                assert below in ours | {Path(folder).name}, f"{path} may not import {name}"
+            elif top == "tb_plugin":
+                assert folder == "tb_plugin/server", f"{path} may not import {name}"
+            else:
+                assert top in STANDARD | others, f"{path} may not import {name}"
+
+
+def test_the_entry_point_imports_nothing_that_can_fail():
+    found = set(imports(ROOT / "tb_plugin" / "loader.py"))
+    ours = {n for n in found if n.startswith(("attn_monitor", "tb_plugin"))}
+    assert all(n.startswith("tb_plugin") for n in ours)
+    top_level = ast.parse((ROOT / "tb_plugin" / "loader.py").read_text()).body
+    eager = {n.module for n in top_level if isinstance(n, ast.ImportFrom)}
+    assert eager <= {"__future__", "typing", "collections.abc", "tensorboard.plugins"} | {
+        "tensorboard.plugins.base_plugin"
+    }
+
+
+def test_lightning_is_known_to_the_callback_alone():
+    for path in (ROOT / "attn_monitor").rglob("*.py"):
+        tops = {name.partition(".")[0] for name in imports(path)}
+        if path.name != "callback.py":
+            assert not tops & {"lightning", "pytorch_lightning"}, path
+
+
+def test_analysis_opens_no_file():
+    for path in (ROOT / "attn_monitor" / "analysis").rglob("*.py"):
+        calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        assert "open" not in {f.id for f in calls if isinstance(f, ast.Name)}, path
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import attn_monitor; attn_monitor.open_run", ("torch", "lightning", "tensorboard")),
+        ("import attn_monitor.analysis", ("torch", "lightning", "tensorboard")),
+        ("import tb_plugin.plugin", ("torch", "lightning")),
+        ("import attn_monitor.capture", ("lightning", "tensorboard")),
+    ],
+)
+def test_importing_a_part_does_not_load_what_it_does_not_need(statement, absent):
+    check = f"{statement}\nimport sys\nprint([m for m in {absent!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_no_source_file_is_longer_than_400_lines():
+    tracked = [
+        *(ROOT / "attn_monitor").rglob("*.py"),
+        *(ROOT / "tb_plugin").rglob("*.py"),
+        *(ROOT / "tb_plugin" / "frontend" / "src").rglob("*.ts*"),
+        *(ROOT / "tb_plugin" / "frontend" / "src").rglob("*.css"),
+    ]
+    long = {
+        str(p.relative_to(ROOT)): n
+        for p in tracked
+        if "node_modules" not in p.parts and (n := p.read_text().count("\n")) > 400
+    }
+    assert long == {}
