@@ -25,28 +25,38 @@ class ByteLru(Generic[K, V]):
         """Bytes held now."""
         return self._bytes
 
+    def find(self, key: K) -> V | None:
+        """Return the value of ``key``, or ``None`` if it is not there."""
+        with self._lock:
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            return self._entries[key][0]
+
+    def keep(self, key: K, value: V, weight: int) -> None:
+        """Add a value of ``weight`` bytes; one heavier than the capacity is not kept."""
+        with self._lock:
+            if key in self._entries or weight > self._capacity:
+                return
+            self._entries[key] = (value, weight)
+            self._bytes += weight
+            while self._bytes > self._capacity:
+                _, (_, dropped) = self._entries.popitem(last=False)
+                self._bytes -= dropped
+
     def get(self, key: K, make: Callable[[], V], weigh: Callable[[V], int]) -> V:
         """Return the value of ``key``, made if it is not there.
 
         Making happens outside the lock, so that a slow disk blocks one request only; two threads
-        that miss the same key at once both make it. A value heavier than the capacity is not kept.
+        that miss the same key at once both make it.
 
         Args:
             key: What identifies the value.
             make: Makes it.
             weigh: Its size in bytes.
         """
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key][0]
-        value = make()
-        weight = weigh(value)
-        with self._lock:
-            if key not in self._entries and weight <= self._capacity:
-                self._entries[key] = (value, weight)
-                self._bytes += weight
-                while self._bytes > self._capacity:
-                    _, (_, dropped) = self._entries.popitem(last=False)
-                    self._bytes -= dropped
+        value = self.find(key)
+        if value is None:
+            value = make()
+            self.keep(key, value, weigh(value))
         return value

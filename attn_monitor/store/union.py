@@ -92,10 +92,15 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
             options=first.options,
         ),
         steps=tuple(sorted({step for rank in joined for step in rank.commits})),
-        version=hashlib.sha256("|".join(r.version for r in ranks).encode()).hexdigest()[:16],
+        version=_digest([*(rank.version for rank in ranks), *found]),
         problems=tuple(found),
         owners=owners,
     )
+
+
+def _digest(texts: Sequence[str]) -> str:
+    joined = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).hexdigest()[:16]
 
 
 def _same_axes(one: RunInfo, other: RunInfo) -> bool:

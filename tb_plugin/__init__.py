@@ -1,0 +1,1 @@
+"""The TensorBoard tab: a server that reads recordings, and the page it serves."""

@@ -1,0 +1,141 @@
+"""Reads the arrays that the page asks for and packs them into frames. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.types import Split
+from attn_monitor.store import Run
+from attn_monitor.store.codec import decode_attention
+from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.wire import attention_frame, series_frame, window_frame
+
+_Layer = tuple[np.ndarray, np.ndarray]
+LayerCache = ByteLru[tuple[object, ...], _Layer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A rectangle of an attention map: query rows and key columns, each ``start <= at < stop``."""
+
+    rows: tuple[int, int] | None = None
+    keys: tuple[int, int] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing is cut away."""
+        return self.rows is None and self.keys is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapQuery:
+    """Which attention maps are wanted.
+
+    Attributes:
+        step: A recorded step.
+        part: Name of a part.
+        probe: Index of a probe.
+        layers: Layers in the order wanted; ``None`` for all.
+        window: The rectangle wanted of each map.
+    """
+
+    step: int
+    part: str
+    probe: int
+    layers: tuple[int, ...] | None = None
+    window: Window = Window()
+
+
+class MapReader:
+    """Packs attention maps into frames; recently shown layers stay in memory."""
+
+    def __init__(self, cache_bytes: int) -> None:
+        self._cache = LayerCache(cache_bytes)
+
+    @property
+    def cached_bytes(self) -> int:
+        """Memory taken by recently shown layers."""
+        return self._cache.size
+
+    def frame(self, run: Run, query: MapQuery) -> bytes:
+        """Return the frame of the wanted maps, [layer, head, query, key].
+
+        Raises:
+            NotRecordedError: They are not in the recording, or the window lies outside.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        layers = query.layers
+        if layers is None:
+            layers = tuple(range(len(run.part(query.part).layers)))
+        found = self._layers(run, query, layers)
+        codes = np.stack([layer[0] for layer in found])
+        row_max = np.stack([layer[1] for layer in found])
+        if query.window.is_whole:
+            return attention_frame(codes, row_max)
+        return window_frame(*cut(codes, row_max, query.window))
+
+    def _layers(self, run: Run, query: MapQuery, layers: Sequence[int]) -> list[_Layer]:
+        identity = (run.session, run.attempt(query.step), query.step, query.part, query.probe)
+        found = {layer: self._cache.find((*identity, layer)) for layer in layers}
+        missing = tuple(layer for layer in layers if found[layer] is None)
+        if missing:
+            codes, row_max = run.codes(
+                step=query.step, probe=query.probe, part=query.part, layers=missing
+            )
+            for at, layer in enumerate(missing):
+                # Copies, or one cached layer would keep the bytes of all layers alive.
+                fresh = (codes[at].copy(), row_max[at].copy())
+                found[layer] = fresh
+                self._cache.keep((*identity, layer), fresh, fresh[0].nbytes + fresh[1].nbytes)
+        return [pair for layer in layers if (pair := found[layer]) is not None]
+
+
+def cut(
+    codes: UInt8[np.ndarray, "layer head query key"],
+    row_max: Float32[np.ndarray, "layer head query"],
+    window: Window,
+) -> tuple[UInt8[np.ndarray, "layer head rows keys"], Float32[np.ndarray, "layer head rows"]]:
+    """Return a window of coded maps and the factor that makes its values absolute.
+
+    Raises:
+        NotRecordedError: The window lies outside the maps.
+    """
+    first_row, last_row = _bounds("rows", window.rows, codes.shape[2])
+    first_key, last_key = _bounds("keys", window.keys, codes.shape[3])
+    codes = codes[:, :, first_row:last_row]
+    row_max = row_max[:, :, first_row:last_row]
+    peak = decode_attention(codes, row_max).max(axis=-1)
+    top = (codes.max(axis=-1) / np.float32(255)) ** 2
+    scale = np.divide(peak, top, out=np.zeros_like(peak), where=top > 0)
+    scale[np.isnan(row_max)] = np.nan
+    return codes[..., first_key:last_key], scale.astype(np.float32)
+
+
+def metrics_frame(run: Run, *, part: str, probe: int | None, split: Split) -> bytes:
+    """Return all metrics over all steps, [step, layer, head, metric].
+
+    Args:
+        run: A recording that does not change meanwhile.
+        part: Name of a part.
+        probe: Index of a probe, or ``None`` for the mean over a split.
+        split: Whose mean.
+
+    Raises:
+        NotRecordedError: No such part or probe.
+    """
+    values = run.metric_values(part=part, probe=probe, split=split)
+    return series_frame(np.asarray(run.steps, dtype=np.uint32), values)
+
+
+def _bounds(axis: str, wanted: tuple[int, int] | None, length: int) -> tuple[int, int]:
+    if wanted is None:
+        return 0, length
+    start, stop = wanted
+    if not 0 <= start < stop <= length:
+        raise NotRecordedError(f"{axis}={start}:{stop} lies outside 0:{length}")
+    return start, stop

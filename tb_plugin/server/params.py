@@ -1,0 +1,82 @@
+"""Reads query parameters: short, typed, and refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from tensorboard import errors
+
+from attn_monitor.core.types import Split
+from tb_plugin.server.arrays import MapQuery, Window
+
+LONGEST_QUERY = 8192
+_INTEGER = re.compile(r"\d{1,10}")
+_RANGE = re.compile(r"(\d{1,10}):(\d{1,10})")
+
+
+def required(args: Mapping[str, str], name: str) -> str:
+    """Return a parameter that must be there."""
+    value = args.get(name)
+    if not value:
+        raise _invalid(f"parameter {name!r} is missing")
+    return value
+
+
+def integer(args: Mapping[str, str], name: str) -> int:
+    """Return a parameter that must be a whole number of at most ten digits."""
+    return _integer(name, required(args, name))
+
+
+def optional_integer(args: Mapping[str, str], name: str) -> int | None:
+    """Return a whole number, or ``None`` if the parameter is absent."""
+    return _integer(name, args[name]) if name in args else None
+
+
+def split(args: Mapping[str, str]) -> Split:
+    """Return which probes to average: ``val`` unless the request says ``train``."""
+    value = args.get("split", "val")
+    if value == "val":
+        return "val"
+    if value == "train":
+        return "train"
+    raise _invalid(f"parameter 'split' should be val or train, got {value[:40]!r}")
+
+
+def map_query(args: Mapping[str, str]) -> MapQuery:
+    """Return which maps a request to ``/attention`` wants."""
+    return MapQuery(
+        step=integer(args, "step"),
+        part=required(args, "part"),
+        probe=integer(args, "probe"),
+        layers=_layers(args),
+        window=Window(rows=_range(args, "rows"), keys=_range(args, "keys")),
+    )
+
+
+def _layers(args: Mapping[str, str]) -> tuple[int, ...] | None:
+    if "layers" not in args:
+        return None
+    layers = tuple(_integer("layers", layer) for layer in args["layers"].split(","))
+    if len(set(layers)) != len(layers):
+        raise _invalid("parameter 'layers' names a layer twice")
+    return layers
+
+
+def _range(args: Mapping[str, str], name: str) -> tuple[int, int] | None:
+    if name not in args:
+        return None
+    match = _RANGE.fullmatch(args[name])
+    if match is None:
+        raise _invalid(f"parameter {name!r} should look like 0:64, got {args[name][:40]!r}")
+    return int(match[1]), int(match[2])
+
+
+def _integer(name: str, text: str) -> int:
+    if not _INTEGER.fullmatch(text) or not text.isascii():
+        raise _invalid(f"parameter {name!r} should be a whole number, got {text[:40]!r}")
+    return int(text)
+
+
+def _invalid(message: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(message)

@@ -1,0 +1,69 @@
+"""The binary frames that carry arrays to the page: see ``http_api.md``, "Binary frames"."""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Float32, UInt8, UInt32
+
+MAGIC = b"ATM1"
+
+
+class Kind(IntEnum):
+    """What a frame holds, and so what follows its header."""
+
+    ATTENTION = 1
+    FLOATS = 2
+    SERIES = 3
+    WINDOW = 4
+
+
+def attention_frame(
+    codes: UInt8[np.ndarray, "layer head query key"],
+    row_max: Float32[np.ndarray, "layer head query"],
+) -> bytes:
+    """Return whole attention rows: the reader divides each decoded row by its sum."""
+    return _coded(Kind.ATTENTION, codes, row_max)
+
+
+def window_frame(
+    codes: UInt8[np.ndarray, "layer head query key"],
+    row_scale: Float32[np.ndarray, "layer head query"],
+) -> bytes:
+    """Return a window of attention rows: ``(code / 255) ** 2 * row_scale``, nothing to divide by.
+
+    A row cut short no longer tells its own sum, so the scale carries it.
+    """
+    return _coded(Kind.WINDOW, codes, row_scale)
+
+
+def float_frame(values: Float32[np.ndarray, ...]) -> bytes:
+    """Return plain numbers; NaN means undefined."""
+    return _header(Kind.FLOATS, values.shape) + values.astype("<f4").tobytes()
+
+
+def series_frame(
+    steps: UInt32[np.ndarray, " step"], values: Float32[np.ndarray, "step layer head metric"]
+) -> bytes:
+    """Return numbers over steps, with the steps in front."""
+    return b"".join(
+        (
+            _header(Kind.SERIES, values.shape),
+            steps.astype("<u4").tobytes(),
+            values.astype("<f4").tobytes(),
+        )
+    )
+
+
+def _coded(
+    kind: Kind,
+    codes: UInt8[np.ndarray, "layer head query key"],
+    rows: Float32[np.ndarray, "layer head query"],
+) -> bytes:
+    return b"".join((_header(kind, codes.shape), rows.astype("<f4").tobytes(), codes.tobytes()))
+
+
+def _header(kind: Kind, shape: tuple[int, ...]) -> bytes:
+    return MAGIC + struct.pack(f"<BBH{len(shape)}I", kind, len(shape), 0, *shape)
