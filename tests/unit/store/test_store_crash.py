@@ -12,7 +12,7 @@ from recordings import encoder_info, record
 from attn_monitor.store import open_run
 from attn_monitor.store.layout import rank_folder
 
-KILLS = 12
+KILLS = 8
 INFO = {"lengths": (20, 30), "heads": 4}
 
 RECORDER = """
