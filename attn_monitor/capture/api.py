@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attn_monitor.capture.kernels import watching
 from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
@@ -44,16 +45,18 @@ def capture(
         torch.Size([1, 2, 5, 5])
     """
     attention = AttentionCapture(model, sink=sink, verify=verify)
-    with attention.tracer.running(), _eagerly(), CaptureMode(attention.tracer):
+    tracer = attention.tracer
+    with tracer.running(), _eagerly(), watching(tracer), CaptureMode(tracer):
         yield attention
 
 
 def _eagerly() -> AbstractContextManager[object]:
     """Run compiled functions as written: a compiled kernel has no operators to look at.
 
-    Only where a compiler was loaded already: importing it costs seconds and about 90 MB.
+    Only where a compiler was loaded already, or flex attention, which loads one when it first
+    runs: importing it here costs a second and about 70 MB.
     """
-    if "torch._dynamo" not in sys.modules:
+    if not {"torch._dynamo", "torch.nn.attention.flex_attention"} & sys.modules.keys():
         return nullcontext()
     stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance

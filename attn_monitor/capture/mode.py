@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attn_monitor.capture.families import Observer, observer_of
-from attn_monitor.capture.operators import OperatorCall, operator_name
-from attn_monitor.capture.tracer import Tracer
+from attn_monitor.capture.families import observer_of
+from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.tracer import Observer, Tracer
 
 Operator = Callable[..., object]
 
@@ -37,7 +38,7 @@ class CaptureMode(TorchDispatchMode):
     ) -> object:
         """Run one operator and let its family look at what it did."""
         kwargs = kwargs or {}
-        if torch.is_inference_mode_enabled() and isinstance(func, torch._ops.OpOverload):
+        if torch.is_inference_mode_enabled() and self._splits(func, args):
             # Inference mode skips the layer that splits composite operators, and with it the
             # matmuls inside scaled_dot_product_attention or einsum: split them here.
             with self:
@@ -45,17 +46,20 @@ class CaptureMode(TorchDispatchMode):
             if split is not NotImplemented:
                 return split
         result = func(*args, **kwargs)
-        if self._in_backward():
+        if self._tracer.paused or self._in_backward():
             return result
         if func not in self._observers:
             self._observers[func] = observer_of(func)
         observer = self._observers[func]
         if observer is not None:
-            try:
-                observer(OperatorCall(func, args, kwargs, result), self._tracer)
-            except Exception as error:  # noqa: BLE001  # never break the user's forward pass
-                self._tracer.problem(error, where=operator_name(func))
+            self._tracer.guarded(observer, OperatorCall(func, args, kwargs, result))
         return result
+
+    @staticmethod
+    def _splits(func: Operator, args: tuple[object, ...]) -> TypeGuard[torch._ops.OpOverload]:
+        """Return whether an operator may be split; nested tensors have kernels of their own."""
+        nested = any(isinstance(arg, torch.Tensor) and arg.is_nested for arg in args)
+        return isinstance(func, torch._ops.OpOverload) and not nested
 
     @staticmethod
     def _in_backward() -> bool:

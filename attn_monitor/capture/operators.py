@@ -1,20 +1,21 @@
-"""One operator call as a family sees it: arguments by their name in the operator's schema."""
+"""One call as a family sees it: arguments by their name in the schema or the signature."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 
 from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorCall:
-    """A finished call of a PyTorch operator.
+    """A finished call of a PyTorch operator, or of a registered kernel's Python function.
 
     Attributes:
-        operator: The overload that ran, for example ``aten.bmm.default``.
+        operator: What ran, for example ``aten.bmm.default``.
         args: Positional arguments.
         kwargs: Keyword arguments.
         result: What it returned.
@@ -39,8 +40,8 @@ class OperatorCall:
         return first
 
     def argument(self, name: str) -> object:
-        """Return an argument by its name in the schema; its default where it was left out."""
-        position, default = _parameters(self.operator)[name]
+        """Return an argument by name; its default where it was left out or is not a parameter."""
+        position, default = _parameters(self.operator).get(name, (len(self.args), None))
         if name in self.kwargs:
             return self.kwargs[name]
         return self.args[position] if position < len(self.args) else default
@@ -74,11 +75,16 @@ def operator_name(operator: object) -> str:
 
 @cache
 def _parameters(operator: object) -> dict[str, tuple[int, object]]:
-    """Return position and default of each parameter of an operator's schema."""
+    """Return position and default of each parameter of a schema or a signature."""
     schema = getattr(operator, "_schema", None)
-    if schema is None:
-        raise TypeError(f"{operator_name(operator)} has no schema to read argument names from")
+    if schema is not None:
+        return {
+            argument.name: (position, argument.default_value)
+            for position, argument in enumerate(schema.arguments)
+        }
+    if not callable(operator):
+        raise TypeError(f"{operator_name(operator)} has no argument names to read")
     return {
-        argument.name: (position, argument.default_value)
-        for position, argument in enumerate(schema.arguments)
+        name: (position, None if parameter.default is parameter.empty else parameter.default)
+        for position, (name, parameter) in enumerate(signature(operator).parameters.items())
     }

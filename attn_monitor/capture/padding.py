@@ -42,6 +42,11 @@ def mark_width(tensor: Tensor, width: int) -> None:
         setattr(tensor, _WIDTH, width)
 
 
+def padded_heads(tensor: Tensor) -> Tensor:
+    """Return ``[sentence, head, token, ...]`` of a nested tensor, zeros after each sentence."""
+    return torch.nested.to_padded_tensor(tensor, 0.0) if tensor.is_nested else tensor
+
+
 def padded(tensor: Tensor) -> Padded:
     """Return the tokens of a nested tensor, padded to the width of their batch."""
     if not tensor.is_nested:

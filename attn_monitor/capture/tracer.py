@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.capture.modules import ModuleStack
+from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.provenance import Attended, before_positions, kinship, set_tag
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
@@ -19,6 +20,7 @@ from attn_monitor.capture.verify import Check
 from attn_monitor.core.types import PartKind
 
 Sink = Callable[[Record], None]
+Observer = Callable[[OperatorCall, "Tracer"], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,11 @@ class Tracer:
 
     A record waits for W_O, which is met right after the attention output, or for the next
     attention call; so at most one is waiting.
+
+    Attributes:
+        modules: The modules that are running.
+        errors: Problems inside the capture, each once.
+        paused: Operators are not looked at: they run inside a kernel that reports itself.
     """
 
     def __init__(self, model: nn.Module, sink: Sink, *, verify: bool) -> None:
@@ -65,6 +72,7 @@ class Tracer:
         self._verify = verify
         self._calls: Counter[str] = Counter()
         self._waiting: Record | None = None
+        self.paused = False
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -132,6 +140,22 @@ class Tracer:
                 self._sink(record)
         except Exception as error:  # noqa: BLE001  # a monitor must not break the forward pass
             self.problem(error, where=f"the sink, at {record.module or 'the model'}")
+
+    @contextmanager
+    def pausing(self) -> Iterator[bool]:
+        """Look at no operator until the block ends; yields whether it is the outermost block."""
+        outermost, self.paused = not self.paused, True
+        try:
+            yield outermost
+        finally:
+            self.paused = not outermost
+
+    def guarded(self, observer: Observer, call: OperatorCall) -> None:
+        """Show a finished call to a family; what goes wrong there is reported, not raised."""
+        try:
+            observer(call, self)
+        except Exception as error:  # noqa: BLE001  # a monitor must not break the forward pass
+            self.problem(error, where=call.name)
 
     def problem(self, error: Exception, *, where: str) -> None:
         """Report something that went wrong inside the capture, once."""

@@ -4,13 +4,22 @@ A new family is a new file here with a function under ``@observes("its_operator"
 below.
 """
 
-from attn_monitor.capture.families import eager, encoder_fast_path, lineage, nested, sdpa
-from attn_monitor.capture.families.base import Observer, observer_of, observes
+from attn_monitor.capture.families import (
+    eager,
+    encoder_fast_path,
+    flash_attention,
+    flex,
+    lineage,
+    nested,
+    sdpa,
+)
+from attn_monitor.capture.families.base import observer_of, observes
 
 __all__ = [
-    "Observer",
     "eager",
     "encoder_fast_path",
+    "flash_attention",
+    "flex",
     "lineage",
     "nested",
     "observer_of",

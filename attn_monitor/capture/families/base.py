@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attn_monitor.capture.operators import OperatorCall, operator_name
-from attn_monitor.capture.tracer import Tracer
-
-Observer = Callable[[OperatorCall, Tracer], None]
+from attn_monitor.capture.operators import operator_name
+from attn_monitor.capture.tracer import Observer
 
 _OBSERVERS: dict[str, Observer] = {}
 _OTHERS: list[Observer] = []

@@ -13,6 +13,7 @@ from torch import Tensor
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.families.layouts import head_count, with_heads
 from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.padding import padded_heads
 from attn_monitor.capture.provenance import (
     Attended,
     Constant,
@@ -32,6 +33,7 @@ _FACTORS: Final = {
     "mm": ("self", "mat2"),
     "addmm": ("mat1", "mat2"),
     "baddbmm": ("batch1", "batch2"),
+    "matmul": ("self", "other"),  # whole only for nested tensors, else split into the above
 }
 
 
@@ -60,6 +62,12 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
         axes = (left.dim() - 2, left.dim() - 1)
         scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
         set_tag(call.output, scores)
+
+
+@observes("linear")
+def linear(call: OperatorCall, tracer: Tracer) -> None:
+    """Treat the projection of a nested tensor, which is not split into a matrix product."""
+    _projection(call.tensor("input"), call.tensor("weight").mT, call.output, tracer)
 
 
 @observes("convolution")
@@ -112,6 +120,7 @@ def _attention(
             that is not known, and only unequal lengths can tell.
     """
     query, key, origins = scores.left, scores.right.mT, (scores.left, scores.right)
+    query, key, weights, value = map(padded_heads, (query, key, weights, value))
     if transposed is None:
         transposed = query.shape[-2] != weights.shape[-2] and key.shape[-2] == weights.shape[-2]
     if transposed:

@@ -31,7 +31,20 @@ from attn_monitor.capture.provenance import (
 )
 from attn_monitor.capture.tracer import Tracer
 
-_SAME_VALUES: Final = frozenset({"_unsafe_view", "_reshape_alias", "clone", "_to_copy", "detach"})
+_SAME_VALUES: Final = frozenset(
+    {
+        "_unsafe_view",
+        "_reshape_alias",
+        "clone",
+        "_to_copy",
+        "detach",
+        "contiguous",
+        "reshape",
+        "unflatten",
+        "values",
+        "_nested_tensor_from_tensor_list",
+    }
+)
 _SOFTMAX: Final = frozenset({"_softmax", "_safe_softmax", "_log_softmax"})
 # Other squashing functions that models put between scores and values.
 _SQUASHING: Final = frozenset({"sigmoid", "relu", "clamp", "clamp_min", "relu_"}) | _SOFTMAX
@@ -85,6 +98,9 @@ def _scores_after(
     tag: Scores, source: Tensor, output: Tensor, call: OperatorCall, *, view: bool
 ) -> Scores | None:
     """Return the scores' tag after one operator; ``None`` after a reduction."""
+    if output.is_nested:
+        state = "weights" if call.name in _SOFTMAX else tag.state
+        return replace(tag, shape=None, axes=None, state=state)
     reduced = tag.shape is not None and output.numel() < math.prod(tag.shape)
     if output.dim() < _MATRIX_AXES or (reduced and not view):
         return None

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from torch import Tensor
+
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.operators import OperatorCall
-from attn_monitor.capture.rules import MaskedSoftmax
+from attn_monitor.capture.padding import padded_heads
+from attn_monitor.capture.rules import MaskedSoftmax, ModelWeights
 from attn_monitor.capture.tracer import Observation, Tracer
 from attn_monitor.capture.verify import ValueCheck
 
@@ -23,6 +26,25 @@ _KERNELS: Final[dict[str, str | None]] = {
     "_scaled_dot_product_cudnn_attention": "attn_bias",
     "_scaled_dot_product_fused_attention_overrideable": "attn_bias",
 }
+
+
+@observes("_scaled_dot_product_attention_math")
+def math_of_nested(call: OperatorCall, tracer: Tracer) -> None:
+    """Report the unfused backend where it is not split: nested tensors in inference mode."""
+    query, key, value = (padded_heads(call.tensor(name)) for name in ("query", "key", "value"))
+    match call.result:
+        case (Tensor() as output, Tensor() as weights):
+            tracer.attention(
+                Observation(
+                    source=call.name,
+                    query=query,
+                    key=key,
+                    value=value,
+                    rule=ModelWeights(tensor=padded_heads(weights).detach()),
+                    output=output,
+                    origins=(call.tensor("query"), call.tensor("key")),
+                )
+            )
 
 
 @observes(*_KERNELS)

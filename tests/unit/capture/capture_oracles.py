@@ -14,7 +14,8 @@ def captured(model, *args, **kwargs):
         with capture(model) as attention:
             watched = model(*args, **kwargs)
     assert_identical(plain, watched)
-    assert list(attention.errors) == []
+    if attention.errors:
+        raise AssertionError("\n".join(attention.errors))
     return attention
 
 
