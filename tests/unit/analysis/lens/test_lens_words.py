@@ -1,0 +1,166 @@
+import importlib.util
+
+import nltk
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nltk.tag import PerceptronTagger
+
+from attn_monitor.analysis.lens.lexicon import tag_with_lexicon
+from attn_monitor.analysis.lens.pieces import join_pieces
+from attn_monitor.analysis.lens.sample import sample_tokens
+from attn_monitor.analysis.lens.taggers import LEXICON, best_tagger, nltk_tagger, textblob_tagger
+from attn_monitor.analysis.lens.tags import TAGS, from_penn
+from attn_monitor.core.types import Tokens
+
+THE_FOX = "The quick brown fox jumped over the lazy dog ."
+FOX_PENN = "DT JJ JJ NN VBD IN DT JJ NN ."
+FOX_TAGS = "DET ADJ ADJ NOUN VERB ADP DET ADJ NOUN PUNCT"
+TWEET = "@airline I want to rebook my flight to Boston , not 2 bags !"
+TWEET_TAGS = "PROPN PRON VERB PART VERB PRON NOUN PART PROPN PUNCT PART NUM NOUN PUNCT"
+
+
+def words(text):
+    return text.split()
+
+
+FOX = words(THE_FOX)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "special", "words", "owners"),
+    [
+        (["[CLS]", "play", "##ing", "!", "[SEP]"], (0, 4), ("playing", "!"), (-1, 0, 0, 1, -1)),
+        (
+            ["Hel", "lo", ",", "\u0120wor", "ld", "."],
+            (),
+            ("Hello", ",", "world", "."),
+            (0, 0, 1, 2, 2, 3),
+        ),
+        (["\u2581Bon", "jour", "\u2581!"], (), ("Bonjour", "!"), (0, 0, 1)),
+        (["wo", "rd</w>", "end</w>", ".</w>"], (), ("word", "end", "."), (0, 0, 1, 2)),
+        (["plain", "words", "."], (), ("plain", "words", "."), (0, 1, 2)),
+        (["##ing", "##"], (), ("ing", "##"), (0, 1)),
+        (["a", "[MASK]", "##b"], (1,), ("a", "b"), (0, -1, 1)),
+        ([], (), (), ()),
+    ],
+)
+def test_pieces_join_into_words(tokens, special, words, owners):
+    joined = join_pieces(tokens, special=special)
+    assert joined.text == words
+    assert joined.of_token == owners
+
+
+@given(st.lists(st.text(max_size=4), max_size=6))
+def test_every_token_gets_a_word_whatever_the_tokens(tokens):
+    joined = join_pieces(tokens)
+    assert len(joined.of_token) == len(tokens)
+    assert set(joined.of_token) == set(range(len(joined.text)))
+
+
+@pytest.mark.parametrize(
+    ("word", "penn", "universal"),
+    [
+        ("dog", "NN", "NOUN"),
+        ("dogs", "NNS", "NOUN"),
+        ("Ann", "NNP", "PROPN"),
+        ("is", "VBZ", "AUX"),
+        ("ran", "VBD", "VERB"),
+        ("must", "MD", "AUX"),
+        ("if", "IN", "SCONJ"),
+        ("of", "IN", "ADP"),
+        ("not", "RB", "PART"),
+        ("who", "WP", "PRON"),
+        ("better", "JJR", "ADJ"),
+        (",", ",", "PUNCT"),
+        ("$", "$", "SYM"),
+        ("word", "???", "X"),
+    ],
+)
+def test_penn_tags_become_universal_ones(word, penn, universal):
+    assert from_penn(word, penn) == universal
+
+
+def test_there_are_17_universal_tags_and_both_ends_of_the_sentence():
+    assert len(set(TAGS)) == 19
+    assert TAGS[-2:] == ("SOS", "EOS")
+
+
+def test_word_lists_and_endings_tag_everyday_sentences():
+    assert tag_with_lexicon(FOX) == words(FOX_TAGS)
+    tweet = words(TWEET)
+    assert tag_with_lexicon(tweet) == words(TWEET_TAGS)
+
+
+def test_a_verb_after_an_article_is_a_noun():
+    assert tag_with_lexicon(["the", "work"]) == ["DET", "NOUN"]
+    assert tag_with_lexicon(["to", "work"]) == ["PART", "VERB"]
+
+
+@given(st.lists(st.text(max_size=6), max_size=6))
+def test_the_word_lists_always_answer(words):
+    assert len(tag_with_lexicon(words)) == len(words)
+
+
+@pytest.fixture
+def _nltk_data(tmp_path, monkeypatch):
+    """Lay a small English tagger, trained here, where NLTK looks for its own."""
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    tagger = PerceptronTagger(load=False)
+    sentence = list(zip(FOX, words(FOX_PENN), strict=True))
+    tagger.train([sentence] * 5, nr_iter=5)
+    folder = tmp_path / "taggers" / "averaged_perceptron_tagger_eng"
+    tagger.save_to_json(lang="eng", loc=str(folder))
+
+
+@pytest.mark.usefixtures("_nltk_data")
+def test_nltk_speaks_where_its_data_are():
+    speaker = nltk_tagger()
+    assert speaker is not None
+    assert speaker.name == "NLTK averaged perceptron (English)"
+    assert speaker.tag(FOX)[:5] == ["DET", "ADJ", "ADJ", "NOUN", "VERB"]
+
+
+def test_without_data_and_without_network_the_chain_still_answers(monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", [])
+    best_tagger.cache_clear()
+    assert nltk_tagger() is None
+    speaker = best_tagger()
+    installed = importlib.util.find_spec("textblob") is not None
+    assert speaker.name == (
+        "TextBlob pattern tagger (English)" if installed else "built-in word lists (English)"
+    )
+    assert list(speaker.tag(["the", "dog"])) == ["DET", "NOUN"]
+    best_tagger.cache_clear()
+
+
+def test_textblob_tags_word_by_word_where_it_is_installed():
+    pytest.importorskip("textblob", reason="TextBlob is optional")
+    speaker = textblob_tagger()
+    assert speaker is not None
+    assert list(speaker.tag(["the", "dog", "is", "here"])) == ["DET", "NOUN", "AUX", "ADV"]
+    assert len(speaker.tag(["two words", "", "three"])) == 3
+
+
+def test_pieces_carry_the_word_its_tag_and_their_own_place():
+    sentences = [
+        Tokens(text=("[CLS]", "the", "play", "##er", ".", "[SEP]"), special=(0, 5)),
+        Tokens(text=("dogs",)),
+    ]
+    sample = sample_tokens(sentences, tagger=LEXICON)
+    assert sample.words == ("[CLS]", "the", "player", "player", ".", "[SEP]", "dogs")
+    assert [TAGS[tag] for tag in sample.tags] == (
+        ["SOS", "DET", "NOUN", "NOUN", "PUNCT", "EOS", "NOUN"]
+    )
+    np.testing.assert_allclose(sample.place, [0, 0.2, 0.4, 0.6, 0.8, 1, 0])
+    assert sample.sentence.tolist() == [0] * 6 + [1]
+    assert sample.tagger == "built-in word lists (English)"
+
+
+def test_special_tokens_inside_a_sentence_are_neither_its_start_nor_its_end():
+    tokens = Tokens(text=("<s>", "a", "<mask>", "b", "</s>", "<pad>"), special=(0, 2, 4, 5))
+    sample = sample_tokens([tokens], tagger=LEXICON)
+    assert [TAGS[tag] for tag in sample.tags][::2] == ["SOS", "X", "EOS"]
+    only = sample_tokens([Tokens(text=("<s>",), special=(0,))], tagger=LEXICON)
+    assert TAGS[only.tags[0]] == "SOS"
