@@ -42,7 +42,8 @@ class FrontendBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchl
         node, npm = node_on_path() or node_from_wheel()
         self.app.display_info(f"front end: building with {node}")
         path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+        installs = [] if is_installed() else [["ci", "--no-audit", "--no-fund"]]
+        for arguments in (*installs, ["run", "build"]):
             subprocess.run(  # noqa: S603 - our own npm with our own arguments
                 [*npm, *arguments], cwd=FRONTEND, env={**os.environ, "PATH": path}, check=True
             )
@@ -62,6 +63,12 @@ def is_current() -> bool:
     inputs = [FRONTEND / name for name in INPUTS]
     files = [file for top in inputs for file in (top, *top.rglob("*")) if file.is_file()]
     return all(file.stat().st_mtime <= newest for file in files)
+
+
+def is_installed() -> bool:
+    """Return whether npm has installed what the lock file says; `npm ci` would start over."""
+    installed, wanted = FRONTEND / "node_modules/.package-lock.json", FRONTEND / "package-lock.json"
+    return installed.is_file() and installed.stat().st_mtime >= wanted.stat().st_mtime
 
 
 def node_on_path() -> tuple[Path, list[str]] | None:
