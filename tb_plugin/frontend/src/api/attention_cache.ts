@@ -5,9 +5,8 @@ import type { AttentionQuery, DataSource } from "./source";
 
 const CAPACITY = 96 * 1024 * 1024;
 
-// The session tells attempts of a resumed run apart: the same step may have been recorded twice.
 const keyOf = (query: AttentionQuery): string =>
-  [query.run, query.session, query.step, query.part, query.probe].join("\u0000");
+  [query.run, query.step, query.version, query.part, query.probe].join("\u0000");
 
 export class AttentionCache {
   private readonly maps = new ByteLru<Maps>(CAPACITY);

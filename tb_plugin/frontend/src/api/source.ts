@@ -5,7 +5,8 @@ import { decodeMaps, decodeSeries } from "./frame";
 
 export interface AttentionQuery {
   readonly run: string;
-  readonly session: string;
+  /** The step's `v`: lets the browser keep the reply, and tells attempts at a step apart. */
+  readonly version: string;
   readonly step: number;
   readonly part: string;
   readonly probe: number;
@@ -57,8 +58,8 @@ export function httpSource(base = "./"): DataSource {
     index: async (signal) => (await request(`${base}index`, signal)).json(),
     run: async (name, signal) =>
       (await request(`${base}run?${query({ run: name })}`, signal)).json(),
-    attention: async ({ run, step, part, probe }, signal) => {
-      const path = `${base}attention?${query({ run, step, part, probe })}`;
+    attention: async ({ run, step, version, part, probe }, signal) => {
+      const path = `${base}attention?${query({ run, step, part, probe, v: version })}`;
       return decodeMaps(await (await request(path, signal)).arrayBuffer());
     },
     metrics: async ({ run, part, probe }, signal) => {

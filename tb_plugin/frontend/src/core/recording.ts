@@ -61,6 +61,8 @@ export interface StepEntry {
   readonly epoch: number;
   /** False when the byte budget dropped this step's maps; its metrics remain. */
   readonly maps: boolean;
+  /** Names these maps for good: a step recorded again by a resumed run gets another one. */
+  readonly v: string;
   readonly scalars: Readonly<Record<string, number | null>>;
 }
 
@@ -73,6 +75,8 @@ export interface Run {
   readonly probes: readonly Probe[];
   readonly steps: readonly StepEntry[];
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** What a reader should know about the recording's state, in whole sentences. */
+  readonly problems: readonly string[];
 }
 
 /** One head of one layer; counted from 0 here and from 1 on screen. */

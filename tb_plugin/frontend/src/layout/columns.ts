@@ -48,7 +48,9 @@ export const HEADER_HEIGHT = 78;
 export const ROW_GAP = 5;
 const PADDING = 14;
 const ROW_MINIMUM = 32;
-const PANEL_MINIMUM = 104;
+/** Three words must not be drawn as three posters. */
+const ROW_MAXIMUM = 72;
+const PANEL_MINIMUM = { self: 104, cross: 70 };
 const PAIR_GAP = 8;
 const TOP_GAP = 8;
 const BOTTOM_GAP = 6;
@@ -69,17 +71,22 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
   const fixed = cross
     ? 2 * PADDING + PAIR_GAP * (layers - 1) + 2 * layers * tokenWidth
     : 2 * PADDING + (layers + 1) * tokenWidth;
-  const panelWidth = Math.max(PANEL_MINIMUM, (viewport.width - fixed) / Math.max(1, layers));
+  const panelWidth = Math.max(
+    PANEL_MINIMUM[cross ? "cross" : "self"],
+    (viewport.width - fixed) / Math.max(1, layers),
+  );
   const visibleHeight = Math.max(
     ROW_MINIMUM * 4,
     viewport.height - HEADER_HEIGHT - TOP_GAP - BOTTOM_GAP,
   );
-  const bodyHeight = Math.max(visibleHeight, Math.max(queries, keys) * ROW_MINIMUM);
+  const longest = Math.max(1, queries, keys);
+  const bodyHeight =
+    longest * Math.min(ROW_MAXIMUM, Math.max(ROW_MINIMUM, visibleHeight / longest));
   const pitch = tokenWidth + panelWidth + (cross ? tokenWidth + PAIR_GAP : 0);
   const start = (layer: number): number => PADDING + layer * pitch;
   return {
     width: fixed + layers * panelWidth,
-    height: HEADER_HEIGHT + TOP_GAP + bodyHeight + BOTTOM_GAP,
+    height: HEADER_HEIGHT + TOP_GAP + Math.max(bodyHeight, visibleHeight) + BOTTOM_GAP,
     bodyTop: HEADER_HEIGHT + TOP_GAP,
     bodyHeight,
     visibleHeight,

@@ -16,9 +16,22 @@ export const SORT_METRIC: Readonly<Record<Exclude<HeadSort, "head">, string>> = 
   position: "offset",
 };
 
-const FIRST_CUT: LinkCut = { kind: "value", amount: 0.1 };
+/**
+ * The first threshold: one and a half times uniform attention, which is the paper's 0.1 for a
+ * sentence of 15 tokens and still shows something for one of 60.
+ */
+export function defaultCut(keys: number): LinkCut {
+  const digits = keys > FINE_KEYS ? 1000 : 100;
+  return {
+    kind: "value",
+    amount: Math.max(1, Math.round((1.5 / Math.max(1, keys)) * digits)) / digits,
+  };
+}
+
+/** Above this many keys weights are so small that the threshold moves in thousandths. */
+export const FINE_KEYS = 100;
 
 /** Links and maps by turns, so that a first look meets both. */
-export function defaultLayerView(layer: number): LayerView {
-  return { mode: layer % 2 === 0 ? "sankey" : "maps", cut: FIRST_CUT, sort: "head" };
+export function defaultLayerView(layer: number, keys: number): LayerView {
+  return { mode: layer % 2 === 0 ? "sankey" : "maps", cut: defaultCut(keys), sort: "head" };
 }

@@ -54,9 +54,10 @@ export function evidenceLabel(evidence: Evidence, error: number | null): string 
     return "model’s own tensor";
   }
   if (evidence === "verified") {
-    return error === null
-      ? "recomputed and verified"
-      : `recomputed and verified, error ${scientific(error)}`;
+    if (error === null || error === 0) {
+      return error === null ? "recomputed and verified" : "recomputed and verified, exact";
+    }
+    return `recomputed and verified, error ${scientific(error)}`;
   }
   return "unverified";
 }

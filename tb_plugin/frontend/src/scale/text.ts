@@ -2,12 +2,14 @@
 import type { Tokens } from "../core/recording";
 
 const LONGEST = 200;
+/** Control characters and bidirectional overrides: they would redraw the text around them. */
+const STEERING = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A token for the screen: word-start marks removed, invisible characters made visible. */
 export function tokenText(token: string): string {
   const short = token.length > LONGEST ? `${token.slice(0, LONGEST)}…` : token;
   const bare = short.length > 1 ? short.replace(/^[▁Ġ]/u, "") : short;
-  const visible = bare.replace(/Ċ|\n/gu, "↵").replace(/\t/gu, "⇥");
+  const visible = bare.replace(/Ċ|\n/gu, "↵").replace(/\t/gu, "⇥").replace(STEERING, "\ufffd");
   return visible.trim() === "" || visible === "Ġ" || visible === "▁" ? "␣" : visible;
 }
 
@@ -39,7 +41,7 @@ export function sentenceText(tokens: Tokens): string {
     ? words.join("").replace(/[▁Ġ]/gu, " ")
     : words.reduce((all, word) => (isPiece(word) ? all + word.slice(2) : `${all} ${word}`), "");
   const short = text.length > 4 * LONGEST ? `${text.slice(0, 4 * LONGEST)}…` : text;
-  return short.trim();
+  return short.replace(STEERING, " ").trim();
 }
 
 const isPiece = (word: string): boolean => word.startsWith("##") && word.length > 2;

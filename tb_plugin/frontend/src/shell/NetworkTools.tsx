@@ -60,7 +60,7 @@ export function NetworkTools() {
           type="range"
           min={0}
           max={0.5}
-          step={0.01}
+          step={0.005}
           aria-label="Link threshold of all layers"
           value={common(layers.map(({ cut }) => cut.amount)) ?? 0.1}
           onInput={(event) =>

@@ -13,6 +13,12 @@ const toggle = (): void => {
   railOpen.value = !railOpen.value;
 };
 
+const STRIP_NAMES: Readonly<Record<string, string>> = {
+  encoder: "Enc",
+  decoder: "Dec",
+  cross: "E–D",
+};
+
 /** The rail folded to a strip: what is chosen, and one button that opens it. */
 function Strip() {
   const place = runs.value.findIndex(({ name }) => name === runName.value);
@@ -39,7 +45,7 @@ function Strip() {
       )}
       {part.value && (
         <span class="strip-mark" title={partTitle(part.value.name)}>
-          {partTitle(part.value.name).slice(0, 3)}
+          {STRIP_NAMES[part.value.name] ?? part.value.name.slice(0, 3)}
         </span>
       )}
     </div>

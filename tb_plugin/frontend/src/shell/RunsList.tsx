@@ -34,6 +34,10 @@ function noteOf(run: RunSummary): string {
   return mark ? `${count} · best at epoch ${mark.epoch}` : count;
 }
 
+/** What the store said about the run that is shown. */
+const problemsOf = (run: RunSummary): readonly string[] =>
+  run.name === recording.value?.name ? recording.value.problems : [];
+
 const choose = (name: string): void => {
   arrived.value = null;
   select({ run: name, step: null, lock: null, pin: null });
@@ -45,7 +49,7 @@ export function RunsList() {
   const kept = filtered(all, filter);
   faulty.value = matcher(filter) === null;
   return (
-    <section aria-label="Runs">
+    <section class="runs" aria-label="Runs">
       <h2>
         Runs <small>{`${kept.length} of ${all.length}`}</small>
       </h2>
@@ -81,6 +85,11 @@ export function RunsList() {
                 <span class="grow">
                   <bdi class="name">{run.name}</bdi>
                   <em class={run.state === "failed" ? "fault" : ""}>{noteOf(run)}</em>
+                  {problemsOf(run).map((problem) => (
+                    <em key={problem} class="fault">
+                      {problem}
+                    </em>
+                  ))}
                 </span>
               </button>
             </li>

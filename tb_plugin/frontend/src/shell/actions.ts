@@ -1,7 +1,7 @@
 // What keys and buttons do. Everything goes through `select`, so the URL and every view follow.
 import { signal } from "@preact/signals";
 import type { LayerView } from "../layout/layer_view";
-import { arrived, part, request, select, stepIndex, steps, view } from "../state/store";
+import { arrived, extent, request, select, stepIndex, steps, view } from "../state/store";
 import { withLayer } from "../state/view_state";
 
 const PLAY_INTERVAL = 450;
@@ -49,6 +49,5 @@ export function setPlaying(next: boolean): void {
 }
 
 export function setLayer(which: number | "all", patch: Partial<LayerView>): void {
-  const count = part.peek()?.layers.length ?? 0;
-  select({ layers: withLayer(view.peek(), which, count, patch) });
+  select({ layers: withLayer(view.peek(), which, extent.peek(), patch) });
 }

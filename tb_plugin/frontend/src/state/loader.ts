@@ -187,6 +187,6 @@ function neighbours(query: AttentionQuery): AttentionQuery[] {
   const here = steps.findIndex(({ step }) => step === query.step);
   return AHEAD.flatMap((offset) => {
     const entry = steps[here + offset];
-    return here >= 0 && entry?.maps ? [{ ...query, step: entry.step }] : [];
+    return here >= 0 && entry?.maps ? [{ ...query, step: entry.step, version: entry.v }] : [];
   });
 }

@@ -15,7 +15,7 @@ import {
   type StepEntry,
 } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
-import { INITIAL, layerView, type ViewState } from "./view_state";
+import { type Extent, INITIAL, layerView, type ViewState } from "./view_state";
 
 /** Maps and the step they belong to: while the next step loads, the last one stays on screen. */
 export interface LoadedMaps {
@@ -80,9 +80,8 @@ export const entry = computed<StepEntry | null>(() => steps.value[stepIndex.valu
 
 export const best = computed<StepEntry | null>(() => bestValidation(steps.value));
 
-export const layerViews = computed(() =>
-  (part.value?.layers ?? []).map((_, layer) => layerView(view.value, layer)),
-);
+// A value of its own, so that the axes stay the same objects while only the step changes.
+const hideSpecial = computed(() => view.value.hideSpecial);
 
 /** The marks along both axes. */
 export const axes = computed<{ query: Axis; key: Axis } | null>(() => {
@@ -90,9 +89,20 @@ export const axes = computed<{ query: Axis; key: Axis } | null>(() => {
     return null;
   }
   const tokens = axesOf(part.value, probe.value);
-  const options = { hideSpecial: view.value.hideSpecial, mergeWords: false };
+  const options = { hideSpecial: hideSpecial.value, mergeWords: false };
   return { query: buildAxis(tokens.query, options), key: buildAxis(tokens.key, options) };
 });
+
+export const extent = computed<Extent>(() => ({
+  layers: part.value?.layers.length ?? 0,
+  keys: axes.value?.key.length ?? 0,
+}));
+
+export const layerViews = computed(() =>
+  Array.from({ length: extent.value.layers }, (_, layer) =>
+    layerView(view.value, layer, extent.value.keys),
+  ),
+);
 
 /** The maps the state asks for; null while the run is unknown or the step's maps were thinned. */
 export const wanted = computed<{ query: AttentionQuery; entry: StepEntry } | null>(() => {
@@ -101,8 +111,8 @@ export const wanted = computed<{ query: AttentionQuery; entry: StepEntry } | nul
   }
   const query = {
     run: recording.value.name,
-    session: recording.value.session,
     step: entry.value.step,
+    version: entry.value.v,
     part: part.value.name,
     probe: probe.value.index,
   };

@@ -29,20 +29,26 @@ export const INITIAL: ViewState = {
 };
 
 /** How a layer is shown: as the user set it, else the default. */
-export const layerView = (state: ViewState, layer: number): LayerView =>
-  state.layers.get(layer) ?? defaultLayerView(layer);
+export const layerView = (state: ViewState, layer: number, keys: number): LayerView =>
+  state.layers.get(layer) ?? defaultLayerView(layer, keys);
 
-/** The layers' settings after changing one layer, or all `count` of them. */
+/** The model a view is about, as far as defaults depend on it. */
+export interface Extent {
+  readonly layers: number;
+  readonly keys: number;
+}
+
+/** The layers' settings after changing one layer, or all of them. */
 export function withLayer(
   state: ViewState,
   which: number | "all",
-  count: number,
+  { layers: count, keys }: Extent,
   patch: Partial<LayerView>,
 ): ReadonlyMap<number, LayerView> {
   const layers = new Map(state.layers);
   const targets = which === "all" ? Array.from({ length: count }, (_, layer) => layer) : [which];
   for (const layer of targets) {
-    layers.set(layer, { ...layerView(state, layer), ...patch });
+    layers.set(layer, { ...layerView(state, layer, keys), ...patch });
   }
   return layers;
 }

@@ -66,13 +66,13 @@ describe("writeHash", () => {
 
 describe("withLayer", () => {
   it("changes one layer and leaves the others to their defaults", () => {
-    const layers = withLayer(INITIAL, 2, 6, { mode: "maps" });
+    const layers = withLayer(INITIAL, 2, { layers: 6, keys: 15 }, { mode: "maps" });
     expect([...layers.keys()]).toEqual([2]);
     expect(layers.get(2)?.mode).toBe("maps");
   });
 
   it("changes all layers but only the field it is given", () => {
-    const layers = withLayer(BUSY, "all", 12, { mode: "sankey" });
+    const layers = withLayer(BUSY, "all", { layers: 12, keys: 15 }, { mode: "sankey" });
     expect(layers.size).toBe(12);
     expect([...layers.values()].every(({ mode }) => mode === "sankey")).toBe(true);
     expect(layers.get(0)?.sort).toBe("entropy");

@@ -1,5 +1,5 @@
 // The head of one layer's panel: its name, its mode, and the control that mode needs.
-import type { HeadSort, LayerMode, LayerView } from "../../layout/layer_view";
+import { FINE_KEYS, type HeadSort, type LayerMode, type LayerView } from "../../layout/layer_view";
 import { fixed } from "../../scale/format";
 import { html, setText } from "../dom";
 import type { NetworkFrame } from "./props";
@@ -53,7 +53,7 @@ export function createLayerHeader(layer: number): LayerHeader {
       if (controls.firstChild !== control) {
         controls.replaceChildren(control);
       }
-      cut.update(view);
+      cut.update(view, next.props.key.length);
       sorts.update(view.sort, missingSorts(next, layer));
     },
   };
@@ -107,12 +107,12 @@ function segments<Value extends string>(
 function cutSlider(
   layer: number,
   onAmount: (amount: number) => void,
-): { root: HTMLElement; update(view: LayerView): void } {
+): { root: HTMLElement; update(view: LayerView, keys: number): void } {
   const slider = html("input", {
     type: "range",
     min: 0,
     max: STRONGEST_CUT,
-    step: 0.01,
+    step: 0.005,
     "aria-label": `Link threshold of layer ${layer + 1}`,
   });
   const value = html("span", { class: "cut-value" });
@@ -120,11 +120,15 @@ function cutSlider(
   const root = html("div", { class: "cut" }, html("span", {}, "≥"), slider, value);
   return {
     root,
-    update({ cut }) {
+    update({ cut }, keys) {
+      slider.step = keys > FINE_KEYS ? "0.001" : "0.005";
       if (slider.valueAsNumber !== cut.amount) {
         slider.value = String(cut.amount);
       }
-      setText(value, fixed(cut.amount));
+      setText(
+        value,
+        fixed(cut.amount, Number.isInteger(Math.round(cut.amount * 1e6) / 1e4) ? 2 : 3),
+      );
     },
   };
 }

@@ -6,6 +6,7 @@ import { fixed, headLabel, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setText } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
+import { placePanel } from "./panel";
 import { headsOf, isSquare, type NetworkFrame } from "./props";
 
 export interface MapTarget {
@@ -32,7 +33,7 @@ interface MapNodes {
 }
 
 export function createMapPanel(host: HTMLElement, layer: number, events: MapEvents): MapPanel {
-  const root = html("div", { class: "map-panel" });
+  const root = html("div", { class: "panel" });
   const sticky = html("div", { class: "map-sticky" });
   root.append(sticky);
   host.append(root);
@@ -86,7 +87,9 @@ export function createMapPanel(host: HTMLElement, layer: number, events: MapEven
         maps = Array.from({ length: heads }, (_, head) => createMap(head));
         sticky.replaceChildren(...maps.map((map) => map.root));
       }
-      placePanel(root, sticky, next, layer);
+      placePanel(root, next, layer);
+      sticky.style.height = `${next.geometry.visibleHeight}px`;
+      sticky.style.top = `${next.geometry.bodyTop}px`;
       const order = headOrder(next, layer, heads);
       arrange(sticky, maps, order, next);
       maps.forEach((map, head) => {
@@ -95,21 +98,6 @@ export function createMapPanel(host: HTMLElement, layer: number, events: MapEven
     },
     destroy: () => root.remove(),
   };
-}
-
-function placePanel(
-  root: HTMLElement,
-  sticky: HTMLElement,
-  frame: NetworkFrame,
-  layer: number,
-): void {
-  const { geometry } = frame;
-  root.style.left = `${geometry.panels[layer]?.x ?? 0}px`;
-  root.style.top = `${geometry.bodyTop}px`;
-  root.style.width = `${geometry.panelWidth}px`;
-  root.style.height = `${geometry.bodyHeight}px`;
-  sticky.style.height = `${geometry.visibleHeight}px`;
-  sticky.style.top = `${geometry.bodyTop}px`;
 }
 
 function sortValues(frame: NetworkFrame, layer: number): readonly number[] | null {
@@ -175,5 +163,9 @@ function valueText(frame: NetworkFrame, layer: number, head: number): string {
   if (value === undefined) {
     return "";
   }
-  return frame.props.layers[layer]?.sort === "position" ? signed(value, 1) : fixed(value);
+  if (frame.props.layers[layer]?.sort !== "position") {
+    return fixed(value);
+  }
+  const far = sortValues(frame, layer)?.some((offset) => Math.abs(offset) >= 1) ?? false;
+  return signed(value, far ? 1 : 2);
 }

@@ -22,8 +22,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   const headerRow = html("div", { class: "layer-heads" });
   const linkLayer = svg("g", { class: "link-layer" });
   const tokenLayer = svg("g", { class: "token-layer" });
-  const labelLayer = svg("g", { class: "label-layer" });
-  const picture = svg("svg", { class: "network-picture" }, linkLayer, tokenLayer, labelLayer);
+  const picture = svg("svg", { class: "network-picture" }, linkLayer, tokenLayer);
   const root = html("div", { class: "network" }, headerRow, picture);
   host.append(root);
 
@@ -78,7 +77,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     known?.panel.destroy();
     const made: Panel =
       mode === "sankey"
-        ? { mode, panel: createSankey(linkLayer, labelLayer, layer, tooltip) }
+        ? { mode, panel: createSankey(linkLayer, root, layer, tooltip) }
         : {
             mode,
             panel: createMapPanel(root, layer, {

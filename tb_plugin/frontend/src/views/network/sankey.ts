@@ -6,10 +6,11 @@ import { at, type Matrix } from "../../core/maps";
 import { ROW_GAP } from "../../layout/columns";
 import { type LinkPath, type LinkSelection, placeLinks, selectLinks } from "../../layout/links";
 import type { LayerNumbers } from "../../layout/network_numbers";
-import { fixed, percent, signed } from "../../scale/format";
+import { fixed, percent, signed, thousands } from "../../scale/format";
 import { tokenText } from "../../scale/text";
-import { setText, svg } from "../dom";
+import { html, setText, svg } from "../dom";
 import type { TipLine, Tooltip } from "../tooltip";
+import { placePanel } from "./panel";
 import { headsOf, type NetworkFrame } from "./props";
 
 /** A change of a link below this is drawn as no change. */
@@ -38,7 +39,7 @@ const curve = linkHorizontal<
 
 export function createSankey(
   links: SVGGElement,
-  labels: SVGGElement,
+  host: HTMLElement,
   layer: number,
   tooltip: Tooltip,
 ): SankeyPanel {
@@ -47,10 +48,10 @@ export function createSankey(
     role: "group",
     "aria-label": `Links of layer ${layer + 1}`,
   });
-  const count = svg("text", { class: "link-count" });
-  const mass = svg("text", { class: "link-count" });
+  const note = html("p", { class: "link-note" });
+  const noteFrame = html("div", { class: "panel link-panel" }, note);
   links.append(root);
-  labels.append(count, mass);
+  host.append(noteFrame);
   let frame: NetworkFrame | null = null;
 
   const show = (event: PointerEvent): void => {
@@ -78,13 +79,13 @@ export function createSankey(
         cutOf(next, layer),
       );
       joinLinks(root, next, layer, decorate(next, layer, selection, numbers, before));
-      writeCounts(next, layer, selection, shareOf(selection, numbers.mean), count, mass);
+      placePanel(noteFrame, next, layer);
+      setText(note, noteOf(selection, numbers.mean));
     },
     destroy() {
       tooltip.hide();
       root.remove();
-      count.remove();
-      mass.remove();
+      noteFrame.remove();
     },
   };
 }
@@ -201,21 +202,14 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
   return lines;
 }
 
-function writeCounts(
-  frame: NetworkFrame,
-  layer: number,
-  selection: LinkSelection,
-  share: number,
-  count: SVGTextElement,
-  mass: SVGTextElement,
-): void {
-  const { geometry } = frame;
-  const x = (geometry.panels[layer]?.x ?? 0) + geometry.panelWidth / 2;
-  const bottom = geometry.bodyTop + geometry.bodyHeight;
-  count.setAttribute("x", String(x));
-  mass.setAttribute("x", String(x));
-  count.setAttribute("y", String(bottom - 18));
-  mass.setAttribute("y", String(bottom - 5));
-  setText(count, `${selection.links.length} of ${selection.total} links`);
-  setText(mass, `${percent(share)} of attention`);
+/** "28 of 225 links, 65 % of attention", or how strong a link would have to be. */
+function noteOf(selection: LinkSelection, mean: Matrix): string {
+  const count = `${thousands(selection.links.length)} of ${thousands(selection.total)} links`;
+  if (selection.links.length === 0) {
+    return `${count}\nstrongest ${fixed(
+      mean.data.reduce((a, b) => Math.max(a, b), 0),
+      3,
+    )}`;
+  }
+  return `${count}\n${percent(shareOf(selection, mean))} of attention`;
 }

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import {
+  axesOf,
+  bestValidation,
+  nearestStep,
+  type Part,
+  type Probe,
+  type StepEntry,
+} from "../../src/core/recording";
+
+const step = (at: number, scalars: StepEntry["scalars"] = {}): StepEntry => ({
+  step: at,
+  epoch: at / 10,
+  maps: true,
+  v: String(at),
+  scalars,
+});
+
+const part = (name: string, kind: Part["kind"]): Part => ({
+  name,
+  kind,
+  causal: false,
+  layers: [],
+  uniform: [],
+});
+
+describe("bestValidation", () => {
+  it("is the first step with the lowest validation loss", () => {
+    const steps = [step(0, { val_loss: 2 }), step(10, { val_loss: 1 }), step(20, { val_loss: 1 })];
+    expect(bestValidation(steps)?.step).toBe(10);
+  });
+
+  it("is nothing without a loss, and ignores steps where it is undefined", () => {
+    expect(bestValidation([step(0), step(10, { val_loss: null })])).toBeNull();
+    expect(bestValidation([step(0, { val_loss: null }), step(10, { val_loss: 3 })])?.step).toBe(10);
+  });
+});
+
+describe("nearestStep", () => {
+  it("is the recorded step itself, else the nearest, the earlier one on a tie", () => {
+    const steps = [step(0), step(10), step(20)];
+    expect(nearestStep(steps, 10)).toBe(1);
+    expect(nearestStep(steps, 14)).toBe(1);
+    expect(nearestStep(steps, 15)).toBe(1);
+    expect(nearestStep(steps, 999)).toBe(2);
+    expect(nearestStep([], 0)).toBe(-1);
+  });
+});
+
+describe("axesOf", () => {
+  const source = { text: ["a"], special: [] };
+  const target = { text: ["b"], special: [] };
+  const pair: Probe = { index: 0, split: "val", source, target };
+  const single: Probe = { ...pair, target: null };
+
+  it("puts target words on the query axis of encoder-decoder attention", () => {
+    expect(axesOf(part("cross", "cross"), pair)).toEqual({ query: target, key: source });
+  });
+
+  it("shows a decoder its target, and a model with one stream its source", () => {
+    expect(axesOf(part("decoder", "self"), pair)).toEqual({ query: target, key: target });
+    expect(axesOf(part("decoder", "self"), single)).toEqual({ query: source, key: source });
+    expect(axesOf(part("encoder", "self"), pair)).toEqual({ query: source, key: source });
+  });
+});

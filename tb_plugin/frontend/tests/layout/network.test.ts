@@ -1,0 +1,144 @@
+import { describe, expect, it } from "vitest";
+import { barAt, barHeight, tokenBars, uniformShares } from "../../src/layout/bars";
+import { type NetworkShape, networkGeometry } from "../../src/layout/columns";
+import { defaultLayerView } from "../../src/layout/layer_view";
+import { mapGrid } from "../../src/layout/map_grid";
+import { orderHeads } from "../../src/layout/order";
+import { placeBeside } from "../../src/layout/place";
+
+const SELF: NetworkShape = { layers: 6, queries: 15, keys: 15, cross: false };
+const WINDOW = { width: 1216, height: 698 };
+
+describe("networkGeometry", () => {
+  it("gives L layers L + 1 token columns, the last one without bars", () => {
+    const { columns, panels } = networkGeometry(SELF, WINDOW);
+    expect(columns).toHaveLength(7);
+    expect(panels).toHaveLength(6);
+    expect(columns.map(({ layer }) => layer)).toEqual([0, 1, 2, 3, 4, 5, null]);
+    expect(columns.at(-1)?.axis).toBe("query");
+  });
+
+  it("fills the window exactly when it is wide enough", () => {
+    const { width, columns, tokenWidth } = networkGeometry(SELF, WINDOW);
+    expect(width).toBeCloseTo(WINDOW.width);
+    expect((columns.at(-1)?.x ?? 0) + tokenWidth).toBeCloseTo(WINDOW.width - 14);
+  });
+
+  it("gives every encoder-decoder layer its own pair of columns", () => {
+    const { columns } = networkGeometry({ ...SELF, keys: 9, cross: true }, WINDOW);
+    expect(columns.map(({ axis }) => axis)).toEqual(Array(6).fill(["key", "query"]).flat());
+    const xs = columns.map(({ x }) => x);
+    expect(xs).toEqual([...xs].sort((a, b) => a - b));
+  });
+
+  it("scrolls instead of squeezing rows below 32 px or panels below their minimum", () => {
+    const long = networkGeometry({ ...SELF, layers: 24, queries: 100, keys: 100 }, WINDOW);
+    expect(long.keyRow).toBe(32);
+    expect(long.panelWidth).toBe(104);
+    expect(long.width).toBeGreaterThan(WINDOW.width);
+  });
+
+  it("does not stretch a sentence of three words over the whole window", () => {
+    expect(networkGeometry({ ...SELF, queries: 3, keys: 3 }, WINDOW).keyRow).toBe(72);
+  });
+});
+
+describe("token bars", () => {
+  it("are linear from 0 to 0.25 and capped above", () => {
+    expect(barHeight(0.125, 21)).toBeCloseTo(10);
+    expect(barHeight(0.9, 21)).toBeCloseTo(20);
+    expect(tokenBars([0.1, 0.3], 62, 30).map(({ clipped }) => clipped)).toEqual([false, true]);
+  });
+
+  it("are found again under the pointer", () => {
+    for (const bar of tokenBars(Array(12).fill(0.1), 62, 30)) {
+      expect(barAt(bar.x + bar.width / 2, 62, 12)).toBe(bar.head);
+    }
+    expect(barAt(-5, 62, 12)).toBe(0);
+    expect(barAt(99, 62, 12)).toBe(11);
+  });
+});
+
+describe("uniformShares", () => {
+  it("is 1/T where every key is visible", () => {
+    expect([...uniformShares(4, 5, false)]).toEqual(Array(5).fill(0.2));
+  });
+
+  it("is the column sum of the uniform causal map, as a slow loop computes it", () => {
+    const size = 7;
+    const expected = Array.from({ length: size }, (_, key) => {
+      let sum = 0;
+      for (let query = key; query < size; query++) {
+        sum += 1 / (query + 1);
+      }
+      return sum / size;
+    });
+    uniformShares(size, size, true).forEach((share, key) => {
+      expect(share).toBeCloseTo(expected[key] ?? 0, 12);
+    });
+  });
+});
+
+describe("mapGrid", () => {
+  it("chooses the columns that make the maps largest", () => {
+    expect(mapGrid(12, 120, 610).columns).toBe(2);
+    expect(mapGrid(4, 500, 610).columns).toBe(2);
+    expect(mapGrid(1, 120, 610).columns).toBe(1);
+  });
+
+  it.each([1, 2, 5, 8, 12, 16, 24])("keeps %i maps apart and inside the panel", (count) => {
+    const { cells, size } = mapGrid(count, 120, 640);
+    expect(cells).toHaveLength(count);
+    cells.forEach((cell, index) => {
+      expect(cell.x).toBeGreaterThanOrEqual(0);
+      expect(cell.x + size).toBeLessThanOrEqual(120);
+      for (const other of cells.slice(index + 1)) {
+        const apart = Math.abs(cell.x - other.x) >= size || Math.abs(cell.y - other.y) >= size;
+        expect(apart).toBe(true);
+      }
+    });
+  });
+});
+
+describe("orderHeads", () => {
+  it("sorts ascending, ties by number, undefined last", () => {
+    expect(orderHeads([3, Number.NaN, 1, 1, Number.NaN])).toEqual([2, 3, 0, 1, 4]);
+  });
+});
+
+describe("defaultLayerView", () => {
+  it("starts with the paper's threshold for a sentence of fifteen tokens", () => {
+    expect(defaultLayerView(0, 15).cut).toEqual({ kind: "value", amount: 0.1 });
+  });
+
+  it("starts lower for longer sentences, and never at zero", () => {
+    expect(defaultLayerView(0, 30).cut.amount).toBe(0.05);
+    expect(defaultLayerView(0, 5000).cut.amount).toBe(0.001);
+  });
+});
+
+describe("placeBeside", () => {
+  const size = { width: 300, height: 200 };
+  const page = { width: 1000, height: 600 };
+
+  it("stands right of its anchor, or left where there is no room", () => {
+    expect(placeBeside({ x: 100, y: 300, width: 10, height: 10 }, size, page).x).toBe(124);
+    expect(placeBeside({ x: 900, y: 300, width: 10, height: 10 }, size, page).x).toBe(586);
+  });
+
+  it("never leaves the window", () => {
+    for (const [x, y] of [
+      [0, 0],
+      [990, 0],
+      [0, 590],
+      [990, 590],
+      [500, 300],
+    ] as const) {
+      const spot = placeBeside({ x, y, width: 10, height: 10 }, size, page);
+      expect(spot.x).toBeGreaterThanOrEqual(8);
+      expect(spot.x + size.width).toBeLessThanOrEqual(992);
+      expect(spot.y).toBeGreaterThanOrEqual(8);
+      expect(spot.y + size.height).toBeLessThanOrEqual(592);
+    }
+  });
+});
