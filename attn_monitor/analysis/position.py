@@ -85,18 +85,37 @@ def right(maps: Maps) -> Float[np.ndarray, " head"]:
 
 
 @metric(
+    "lean",
+    title="Before or after",
+    unit="share after - share before",
+    low=-1,
+    high=1,
+    reading="-1: every word looks back; 0: neither way; 1: every word looks ahead.",
+    source=f"{_SANVIS}, the position sort",
+)
+def lean(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return share after minus share before, -1 to 1; NaN for cross-attention.
+
+    SANVis sorts by "whether the attention goes mainly toward the left, right, or the current
+    location". On BERT this key runs from the previous-word head to the next-word head, where
+    :func:`offset` puts heads first that look at [CLS], because that is far away.
+    """
+    return undefined(maps) if maps.cross else _shares(maps)[:, 2] - _shares(maps)[:, 0]
+
+
+@metric(
     "offset",
     title="Offset",
     unit="share of the sentence",
     low=-1,
     high=1,
     reading="Below 0: looks back; 0: around itself; above 0: looks ahead.",
-    source=f"{_SANVIS}, Figure 4B",
+    source=f"{_SANVIS}, caption of Figure 4",
 )
 def offset(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean signed distance from query to key, ``mean_i sum_j A_ij (j - i) / (n - 1)``.
 
-    Minus 1 to 1, SANVis's position sort. NaN where a single query and key leave no distance.
+    Minus 1 to 1. NaN where a single query and key leave no distance.
     """
     return undefined(maps) if max(maps.queries, maps.keys) == 1 else _shares(maps)[:, 3]
 

@@ -6,6 +6,7 @@ from attn_monitor.analysis.position import (
     at_itself,
     distance,
     following,
+    lean,
     left,
     offset,
     previous,
@@ -20,6 +21,7 @@ def test_position_metrics_of_the_worked_example():
         left: 0.4 / 3,
         at_itself: 0.7,
         right: 0.5 / 3,
+        lean: 0.1 / 3,
         offset: 0.025,
         distance: 0.225,
         previous: 0.1,
@@ -83,7 +85,7 @@ def test_reading_the_sentence_backwards_swaps_left_and_right(maps):
 
 def test_shares_are_undefined_for_cross_attention():
     maps = Maps(attn=np.full((2, 3, 4), 0.25), cross=True)
-    for function in (left, at_itself, right, previous, following):
+    for function in (left, at_itself, right, lean, previous, following):
         assert np.isnan(function(maps)).all(), function.__name__
 
 
@@ -108,3 +110,15 @@ def test_a_single_token_has_no_distance_and_no_neighbour():
 
 def test_a_single_query_still_has_an_offset_into_the_source():
     np.testing.assert_allclose(offset(one_head([[0, 0, 1.0]], cross=True)), [1])
+
+
+def test_lean_runs_from_a_previous_word_head_to_a_next_word_head_whatever_the_first_token_gets():
+    heads = {
+        "previous": one_hot_rows([0, 0, 1, 2, 3, 4, 5], keys=7),
+        "first token, half of it": 0.5 * one_hot_rows([0] * 7, keys=7) + 0.5 / 7,
+        "even": np.full((7, 7), 1 / 7),
+        "next": one_hot_rows([1, 2, 3, 4, 5, 6, 6], keys=7),
+    }
+    values = lean(Maps(attn=np.stack(list(heads.values()))))
+    assert np.argsort(values).tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(values[[0, 2, 3]], [-6 / 7, 0, 6 / 7], atol=1e-12)

@@ -24,6 +24,7 @@ DEFAULT = [
     "left",
     "self",
     "right",
+    "lean",
     "offset",
     "distance",
     "prev",
@@ -35,7 +36,7 @@ DEFAULT = [
     "head_diversity",
     "logit_max",
 ]
-UNDEFINED_FOR_CROSS = {"left", "self", "right", "prev", "next"}
+UNDEFINED_FOR_CROSS = {"left", "self", "right", "lean", "prev", "next"}
 
 
 @pytest.fixture(autouse=True)
