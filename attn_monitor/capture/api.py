@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -50,16 +51,20 @@ def capture(
         yield attention
 
 
-def _eagerly() -> AbstractContextManager[object]:
+@contextmanager
+def _eagerly() -> Iterator[None]:
     """Run compiled functions as written: a compiled kernel has no operators to look at.
 
     Only where a compiler was loaded already, or flex attention, which loads one when it first
     runs: importing it here costs a second and about 70 MB.
     """
     if not {"torch._dynamo", "torch.nn.attention.flex_attention"} & sys.modules.keys():
-        return nullcontext()
-    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
-    return stance
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"), warnings.catch_warnings():
+        # A compiled module warns that it runs the global hooks twice, which the capture expects.
+        warnings.filterwarnings("ignore", message=r"Using `torch.compile\(module\)` when there are")
+        yield
 
 
 class AttentionCapture:

@@ -110,7 +110,7 @@ def _streams(calls: Sequence[Call]) -> dict[str, list[Call]]:
     else:
         _add(streams, "decoder" if whole and all(c.causal for c in whole) else "encoder", whole)
     _add(streams, "cross", cross)
-    for _, same in groupby(windowed, key=lambda call: call.queries):
+    for _, same in groupby(windowed, key=lambda call: (call.queries, call.windows)):
         _add(streams, "", list(same))
     return streams
 
