@@ -1,4 +1,5 @@
 // How one layer of the network view is shown.
+import { cutSlider } from "./link_cut";
 import type { LinkCut } from "./links";
 
 export type LayerMode = "sankey" | "maps";
@@ -20,16 +21,10 @@ export const SORT_METRIC: Readonly<Record<Exclude<HeadSort, "head">, string>> = 
  * The first threshold: one and a half times uniform attention, which is the paper's 0.1 for a
  * sentence of 15 tokens and still shows something for one of 60.
  */
-export function defaultCut(keys: number): LinkCut {
-  const digits = keys > FINE_KEYS ? 1000 : 100;
-  return {
-    kind: "value",
-    amount: Math.max(1, Math.round((1.5 / Math.max(1, keys)) * digits)) / digits,
-  };
-}
-
-/** Above this many keys weights are so small that the threshold moves in thousandths. */
-export const FINE_KEYS = 100;
+export const defaultCut = (keys: number): LinkCut => ({
+  kind: "value",
+  amount: cutSlider("value", keys, keys).start,
+});
 
 /** Links and maps by turns, so that a first look meets both. */
 export function defaultLayerView(layer: number, keys: number): LayerView {

@@ -52,6 +52,36 @@ function strongest(candidates: readonly Link[], cut: LinkCut, rows: number): Lin
 
 const order = (a: Link, b: Link): number => a.query - b.query || a.key - b.key;
 
+/** What became of a link between B and A: it passes the cut in A only, in B only, or in both. */
+export type Fate = "born" | "lost" | "kept";
+
+export interface ComparedLink extends Link {
+  readonly fate: Fate;
+}
+
+export interface LinkComparison {
+  readonly links: readonly ComparedLink[];
+  readonly counts: Readonly<Record<Fate, number>>;
+  readonly total: number;
+}
+
+/** The links that pass the cut at A or at B; a link is as wide as its stronger side. */
+export function compareLinks(a: Matrix, b: Matrix, cut: LinkCut): LinkComparison {
+  const cell = ({ query, key }: Link): number => query * a.cols + key;
+  const inA = new Set(selectLinks(a, cut).links.map(cell));
+  const inB = new Set(selectLinks(b, cut).links.map(cell));
+  const counts = { born: 0, lost: 0, kept: 0 };
+  const links = [...new Set([...inA, ...inB])]
+    .sort((one, other) => one - other)
+    .map((at): ComparedLink => {
+      const fate = !inB.has(at) ? "born" : inA.has(at) ? "kept" : "lost";
+      counts[fate] += 1;
+      const weight = Math.max(a.data[at] ?? 0, b.data[at] ?? 0);
+      return { query: Math.floor(at / a.cols), key: at % a.cols, weight, fate };
+    });
+  return { links, counts, total: a.rows * a.cols };
+}
+
 export interface LinkPath extends Link {
   readonly y0: number;
   readonly y1: number;

@@ -1,5 +1,6 @@
 // How numbers and names are written, in one place.
 import type { Evidence, HeadId, StepEntry } from "../core/recording";
+import type { LinkCut } from "../layout/links";
 
 const MINUS = "\u2212";
 const THIN_SPACE = "\u202f";
@@ -24,6 +25,14 @@ export function signed(value: number, digits = 2): string {
 /** 65 %. */
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
+/** The amount of a link rule: 0.10, 50 %, 30. */
+export function cutLabel({ kind, amount }: LinkCut): string {
+  if (kind === "value") {
+    return fixed(amount, Number.isInteger(Math.round(amount * 1e4) / 100) ? 2 : 3);
+  }
+  return kind === "mass" ? percent(amount) : String(amount);
+}
+
 /** 12 345 with thin spaces. */
 export const thousands = (value: number): string =>
   String(value).replace(/\B(?=(\d{3})+(?!\d))/g, THIN_SPACE);
@@ -31,6 +40,10 @@ export const thousands = (value: number): string =>
 /** "epoch 3 · step 120". */
 export const stepLabel = ({ epoch, step }: Pick<StepEntry, "epoch" | "step">): string =>
   `epoch ${epoch} · step ${thousands(step)}`;
+
+/** "A − B, epoch 3 · step 120 against epoch 0 · step 0". */
+export const changeLabel = (a: StepEntry, b: StepEntry): string =>
+  `A ${MINUS} B, ${stepLabel(a)} against ${stepLabel(b)}`;
 
 /** "L3 H7", counted from 1: the only place that adds the one. */
 export const headLabel = ({ layer, head }: HeadId): string => `L${layer + 1} H${head + 1}`;

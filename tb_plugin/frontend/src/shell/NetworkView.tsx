@@ -1,15 +1,16 @@
 import { useMemo, useRef } from "preact/hooks";
-import { type Series, seriesValue } from "../core/maps";
-import type { Part, Run } from "../core/recording";
+import { type Maps, type Series, seriesValue } from "../core/maps";
+import type { Part, Run, StepEntry } from "../core/recording";
 import { readyValue } from "../core/resource";
 import { SORT_METRIC } from "../layout/layer_view";
-import { stepLabel } from "../scale/format";
+import { changeLabel, stepLabel } from "../scale/format";
 import {
   axes,
+  entry,
   layerViews,
   maps,
-  part,
-  recording,
+  reference,
+  referenceMaps,
   select,
   series,
   shown,
@@ -41,35 +42,62 @@ function sortValues(run: Run, model: Part, values: Series | null, step: number):
   }));
 }
 
+interface Picture {
+  readonly maps: Maps;
+  readonly reference: Maps | null;
+  readonly entry: StepEntry;
+  readonly label: string;
+}
+
+/** What is compared: A, B, or the change between them while both are here. */
+function picture(): Picture | null {
+  const [a, b] = [shown.value, reference.value];
+  const [mapsA, mapsB] = [maps.value, referenceMaps.value];
+  if (!a || !mapsA) {
+    return null;
+  }
+  const { compare } = view.value;
+  if (compare === "A" || !b || !mapsB) {
+    return { maps: mapsA, reference: null, entry: a.entry, label: stepLabel(a.entry) };
+  }
+  return compare === "B"
+    ? { maps: mapsB, reference: null, entry: b.entry, label: stepLabel(b.entry) }
+    : { maps: mapsA, reference: mapsB, entry: a.entry, label: changeLabel(a.entry, b.entry) };
+}
+
 /** Puts the state into the network view's props. */
 export function NetworkView() {
   const root = useRef<HTMLElement>(null);
   const viewport = useSize(root);
-  const run = recording.value;
-  const model = part.value;
-  const loaded = shown.value;
-  const step = loaded?.entry.step ?? -1;
+  const shownNow = shown.value;
+  const drawn = picture();
+  const step = drawn?.entry.step ?? -1;
   const metrics = readyValue(series.value);
   const sorts = useMemo(
-    () => (run && model ? sortValues(run, model, metrics, step) : []),
-    [run, model, metrics, step],
+    () => (shownNow ? sortValues(shownNow.run, shownNow.part, metrics, step) : []),
+    [shownNow, metrics, step],
   );
-  const ready = viewport && model && loaded && maps.value && axes.value;
+  const stale = entry.value?.maps === false;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section class="view" ref={root} tabIndex={0} aria-label="Network view">
-      {ready && maps.value && axes.value && (
+    <section
+      class={stale ? "view stale" : "view"}
+      ref={root}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      aria-label="Network view"
+    >
+      {viewport && shownNow && drawn && axes.value && (
         <ViewHost
           create={createNetwork}
           props={{
             viewport,
             theme: theme.value,
-            part: model,
+            part: shownNow.part,
             query: axes.value.query,
             key: axes.value.key,
-            maps: maps.value,
-            reference: null,
-            label: stepLabel(loaded.entry),
+            maps: drawn.maps,
+            reference: drawn.reference,
+            label: drawn.label,
             layers: layerViews.value,
             sorts,
             lock: view.value.lock,

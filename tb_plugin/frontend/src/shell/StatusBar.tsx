@@ -1,7 +1,7 @@
 import type { Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
-import { axes, part } from "../state/store";
-import { ScaleLegend } from "./ScaleLegend";
+import { axes, part, reference, view } from "../state/store";
+import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */
 function evidenceText(layers: readonly Layer[]): { text: string; detail: string; weak: boolean } {
@@ -31,8 +31,17 @@ export function StatusBar() {
   const evidence = layers.length > 0 ? evidenceText(layers) : null;
   return (
     <footer class="status">
-      <span>Attention weight, √ scale, fixed 0–1</span>
-      <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
+      {view.value.compare === "diff" && reference.value ? (
+        <>
+          <span>More in B</span>
+          <DifferenceLegend />
+        </>
+      ) : (
+        <>
+          <span>Attention weight, √ scale, fixed 0–1</span>
+          <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
+        </>
+      )}
       {evidence && (
         <span class={evidence.weak ? "evidence weak" : "evidence"} title={evidence.detail}>
           Weights: {evidence.text}

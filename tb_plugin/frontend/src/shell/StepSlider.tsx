@@ -2,7 +2,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type { StepEntry } from "../core/recording";
 import { type Tick, tickAt, tickX, timeline } from "../layout/timeline";
 import { stepLabel } from "../scale/format";
-import { best, entry, stepIndex, steps } from "../state/store";
+import { best, entry, referenceEntry, stepIndex, steps } from "../state/store";
 import { goToIndex, moveBy } from "./actions";
 import { useSize } from "./useSize";
 
@@ -41,6 +41,15 @@ function BestMark({ all, width }: { readonly all: readonly StepEntry[]; readonly
   );
 }
 
+function Fob({ name, x }: { readonly name: "A" | "B"; readonly x: number }) {
+  return (
+    <g class={`fob ${name.toLowerCase()}`} transform={`translate(${x},${AXIS})`}>
+      <circle r={9.5} />
+      <text y={4}>{name}</text>
+    </g>
+  );
+}
+
 function onSliderKey(event: KeyboardEvent): void {
   const last = steps.peek().length - 1;
   const page = Math.max(1, Math.round(last / 10));
@@ -68,6 +77,9 @@ export function StepSlider() {
   const drawn = useMemo(() => timeline(all, width), [all, width]);
   const here = entry.value;
   const x = tickX(Math.max(0, stepIndex.value), all.length, width);
+
+  const atB = referenceEntry.value ? all.indexOf(referenceEntry.value) : -1;
+  const xB = atB < 0 ? null : tickX(atB, all.length, width);
 
   const follow = (event: PointerEvent): void => {
     const box = root.current?.getBoundingClientRect();
@@ -107,6 +119,7 @@ export function StepSlider() {
           y1={AXIS}
           y2={AXIS}
         />
+        {xB !== null && <line class="span" x1={x} x2={xB} y1={AXIS} y2={AXIS} />}
         {drawn.ticks.map((tick) => (
           <TickMark key={tick.index} tick={tick} count={all.length} />
         ))}
@@ -116,12 +129,8 @@ export function StepSlider() {
           </text>
         ))}
         <BestMark all={all} width={width} />
-        {here && (
-          <g class="fob" transform={`translate(${x},${AXIS})`}>
-            <circle r={9.5} />
-            <text y={4}>A</text>
-          </g>
-        )}
+        {xB !== null && xB !== x && <Fob name="B" x={xB} />}
+        {here && <Fob name="A" x={x} />}
       </svg>
     </div>
   );

@@ -1,6 +1,8 @@
 import { stepLabel } from "../scale/format";
-import { entry } from "../state/store";
-import { playing, setPlaying } from "./actions";
+import { entry, reference, referenceEntry, view } from "../state/store";
+import type { Compare } from "../state/view_state";
+import { pinReference, playing, setCompare, setPlaying } from "./actions";
+import { Segments } from "./Segments";
 import { StepSlider } from "./StepSlider";
 
 const PLAY = "M2.5 1l8 5-8 5z";
@@ -23,6 +25,37 @@ function PlayButton() {
   );
 }
 
+const OPTIONS: readonly { readonly value: Compare; readonly text: string }[] = [
+  { value: "A", text: "A" },
+  { value: "B", text: "B" },
+  { value: "diff", text: "A − B" },
+];
+
+function Comparison() {
+  const missing = reference.value ? undefined : "The maps of B are not here";
+  return (
+    <>
+      <Segments<Compare>
+        label="Compare"
+        options={OPTIONS.map((option) => ({
+          ...option,
+          disabled: option.value === "A" ? undefined : missing,
+        }))}
+        current={view.value.compare}
+        onChoose={setCompare}
+      />
+      <button
+        type="button"
+        class="button"
+        title="Pin the shown step as the reference B (b)"
+        onClick={pinReference}
+      >
+        Pin B here
+      </button>
+    </>
+  );
+}
+
 export function TimeBar() {
   return (
     <div class="time">
@@ -32,7 +65,13 @@ export function TimeBar() {
         <span>
           <b class="a">A</b> {entry.value ? stepLabel(entry.value) : "–"}
         </span>
+        {referenceEntry.value && (
+          <span class="note-line">
+            <b>B</b> {stepLabel(referenceEntry.value)}
+          </span>
+        )}
       </output>
+      <Comparison />
     </div>
   );
 }

@@ -1,3 +1,4 @@
+import { hasPieces } from "../core/axis";
 import { axesOf } from "../core/recording";
 import { percent } from "../scale/format";
 import { tokenText } from "../scale/text";
@@ -17,25 +18,58 @@ function specialNames(): string[] {
   return [...new Set(names)];
 }
 
+/** Is any word of the shown sentence split into pieces? */
+function split(): boolean {
+  if (!part.value || !probe.value) {
+    return false;
+  }
+  const { query, key } = axesOf(part.value, probe.value);
+  return hasPieces(query) || hasPieces(key);
+}
+
+interface CheckProps {
+  readonly text: string;
+  readonly checked: boolean;
+  readonly onChange: (checked: boolean) => void;
+}
+
+function Check({ text, checked, onChange }: CheckProps) {
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={checked}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+      <span>{text}</span>
+    </label>
+  );
+}
+
 export function TokenOptions() {
   const names = specialNames();
-  if (names.length === 0) {
+  const pieces = split();
+  if (names.length === 0 && !pieces) {
     return null;
   }
   const more = names.length > NAMED ? " …" : "";
   return (
     <section aria-label="Tokens">
       <h2>Tokens</h2>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={view.value.hideSpecial}
-          onChange={(event) =>
-            select({ hideSpecial: event.currentTarget.checked, lock: null, pin: null })
-          }
+      {pieces && (
+        <Check
+          text="Merge word pieces"
+          checked={view.value.mergeWords}
+          onChange={(mergeWords) => select({ mergeWords, lock: null, pin: null })}
         />
-        <span>{`Hide ${names.slice(0, NAMED).join(" ")}${more}`}</span>
-      </label>
+      )}
+      {names.length > 0 && (
+        <Check
+          text={`Hide ${names.slice(0, NAMED).join(" ")}${more}`}
+          checked={view.value.hideSpecial}
+          onChange={(hideSpecial) => select({ hideSpecial, lock: null, pin: null })}
+        />
+      )}
       {hidden.value !== null && (
         <p class="note">{`${percent(hidden.value)} of the attention goes to hidden tokens.`}</p>
       )}

@@ -1,8 +1,8 @@
 // What keys and buttons do. Everything goes through `select`, so the URL and every view follow.
 import { signal } from "@preact/signals";
 import type { LayerView } from "../layout/layer_view";
-import { arrived, extent, request, select, stepIndex, steps, view } from "../state/store";
-import { withLayer } from "../state/view_state";
+import { arrived, entry, extent, request, select, stepIndex, steps, view } from "../state/store";
+import { type Compare, withLayer } from "../state/view_state";
 
 const PLAY_INTERVAL = 450;
 
@@ -47,6 +47,16 @@ export function setPlaying(next: boolean): void {
     }
   }, PLAY_INTERVAL);
 }
+
+/** Pin the shown step as the reference B. */
+export function pinReference(): void {
+  const step = entry.peek()?.step;
+  if (step !== undefined) {
+    select({ reference: step });
+  }
+}
+
+export const setCompare = (compare: Compare): void => select({ compare });
 
 export function setLayer(which: number | "all", patch: Partial<LayerView>): void {
   select({ layers: withLayer(view.peek(), which, extent.peek(), patch) });

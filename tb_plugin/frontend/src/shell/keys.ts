@@ -1,5 +1,14 @@
 import { select, view } from "../state/store";
-import { helpOpen, moveBy, playing, railOpen, setPlaying } from "./actions";
+import type { Compare } from "../state/view_state";
+import {
+  helpOpen,
+  moveBy,
+  pinReference,
+  playing,
+  railOpen,
+  setCompare,
+  setPlaying,
+} from "./actions";
 
 export interface KeyHelp {
   readonly keys: readonly string[];
@@ -11,6 +20,9 @@ export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["←", "→"], action: "one recorded step back, forward" },
   { keys: ["home", "end"], action: "first, newest recorded step (on the slider)" },
   { keys: ["space"], action: "play, pause" },
+  { keys: ["b"], action: "pin the shown step as B" },
+  { keys: ["x"], action: "hold to blink to B" },
+  { keys: ["d"], action: "A − B on, off" },
   { keys: ["/"], action: "filter the runs" },
   { keys: ["enter"], action: "hold the focused map open" },
   { keys: ["esc"], action: "release the held map, then the pinned token" },
@@ -39,6 +51,16 @@ function release(): void {
   }
 }
 
+/** What was compared before `x` was pressed; null while it is not held. */
+let beforeBlink: Compare | null = null;
+
+function onKeyUp(event: KeyboardEvent): void {
+  if (event.key === "x" && beforeBlink !== null) {
+    setCompare(beforeBlink);
+    beforeBlink = null;
+  }
+}
+
 function onKey(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey) {
     return;
@@ -56,6 +78,13 @@ function onKey(event: KeyboardEvent): void {
   } else if (event.key === " " && !usesSpace(event.target)) {
     event.preventDefault();
     setPlaying(!playing.peek());
+  } else if (event.key === "b") {
+    pinReference();
+  } else if (event.key === "x" && !event.repeat) {
+    beforeBlink ??= view.peek().compare;
+    setCompare("B");
+  } else if (event.key === "d") {
+    setCompare(view.peek().compare === "diff" ? "A" : "diff");
   } else if (event.key === "?") {
     helpOpen.value = !helpOpen.peek();
   } else if (event.key === "/") {
@@ -68,5 +97,9 @@ function onKey(event: KeyboardEvent): void {
 /** Listen for keys; returns how to stop. */
 export function listenToKeys(): () => void {
   document.addEventListener("keydown", onKey);
-  return () => document.removeEventListener("keydown", onKey);
+  document.addEventListener("keyup", onKeyUp);
+  return () => {
+    document.removeEventListener("keydown", onKey);
+    document.removeEventListener("keyup", onKeyUp);
+  };
 }

@@ -3,9 +3,10 @@ import { batch, effect } from "@preact/signals";
 import { AttentionCache } from "../api/attention_cache";
 import { isAbort, Latest } from "../api/latest";
 import type { AttentionQuery, DataSource } from "../api/source";
-import type { Run, StepEntry } from "../core/recording";
+import type { Run } from "../core/recording";
 import { IDLE } from "../core/resource";
 import { SORT_METRIC } from "../layout/layer_view";
+import type { Wanted } from "./store";
 import * as store from "./store";
 
 /** How many recorded steps around the shown one are fetched ahead. */
@@ -29,6 +30,7 @@ export function startLoader(source: DataSource): Loader {
     index: new Latest(),
     run: new Latest(),
     maps: new Latest(),
+    reference: new Latest(),
     series: new Latest(),
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -53,7 +55,7 @@ export function startLoader(source: DataSource): Loader {
 
   const loadRun = async (name: string): Promise<void> => {
     const before = store.recording.peek();
-    if (before?.name !== name) {
+    if (!before) {
       store.run.value = { kind: "loading", since: performance.now() };
     }
     try {
@@ -66,8 +68,9 @@ export function startLoader(source: DataSource): Loader {
     }
   };
 
-  const loadMaps = async (query: AttentionQuery, entry: StepEntry): Promise<void> => {
+  const loadMaps = async (wanted: Wanted): Promise<void> => {
     const signal = requests.maps.start();
+    const query = queryOf(wanted);
     const known = cache.peek(query);
     if (!known) {
       store.request.value = { kind: "loading", since: performance.now() };
@@ -78,20 +81,26 @@ export function startLoader(source: DataSource): Loader {
         return;
       }
       batch(() => {
-        store.attention.value = {
-          maps,
-          entry,
-          part: query.part,
-          probe: query.probe,
-          run: query.run,
-        };
+        store.shown.value = { ...wanted, maps };
         store.request.value = { kind: "ready", value: null };
       });
-      cache.prefetch(neighbours(query));
+      cache.prefetch(neighbours(wanted).map(queryOf));
     } catch (error) {
       if (!isAbort(error) && !signal.aborted) {
         store.request.value = { kind: "failed", message: messageOf(error) };
       }
+    }
+  };
+
+  const loadReference = async (wanted: Wanted): Promise<void> => {
+    const signal = requests.reference.start();
+    try {
+      const maps = await cache.load(queryOf(wanted), signal);
+      if (!signal.aborted) {
+        store.loadedReference.value = { ...wanted, maps };
+      }
+    } catch {
+      store.loadedReference.value = null; // A − B stays disabled; A itself is not concerned
     }
   };
 
@@ -119,10 +128,17 @@ export function startLoader(source: DataSource): Loader {
       const wanted = store.wanted.value;
       store.retries.value;
       if (wanted) {
-        void loadMaps(wanted.query, wanted.entry);
+        void loadMaps(wanted);
       } else {
         requests.maps.cancel();
         store.request.value = IDLE;
+      }
+    }),
+    effect(() => {
+      const wanted = store.wantedReference.value;
+      store.retries.value;
+      if (wanted) {
+        void loadReference(wanted);
       }
     }),
     effect(() => {
@@ -181,12 +197,20 @@ function receiveRun(value: Run, before: Run | null): void {
   });
 }
 
+const queryOf = ({ run, part, probe, entry }: Wanted): AttentionQuery => ({
+  run: run.name,
+  step: entry.step,
+  version: entry.v,
+  part: part.name,
+  probe: probe.index,
+});
+
 /** The same question for the recorded steps next to this one. */
-function neighbours(query: AttentionQuery): AttentionQuery[] {
-  const steps = store.steps.peek();
-  const here = steps.findIndex(({ step }) => step === query.step);
+function neighbours(wanted: Wanted): Wanted[] {
+  const { steps } = wanted.run;
+  const here = steps.findIndex(({ step }) => step === wanted.entry.step);
   return AHEAD.flatMap((offset) => {
     const entry = steps[here + offset];
-    return here >= 0 && entry?.maps ? [{ ...query, step: entry.step, version: entry.v }] : [];
+    return here >= 0 && entry?.maps ? [{ ...wanted, entry }] : [];
   });
 }

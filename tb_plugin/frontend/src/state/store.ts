@@ -1,6 +1,5 @@
 // The one typed state object and what follows from it. Only the shell writes to it.
 import { computed, signal } from "@preact/signals";
-import type { AttentionQuery } from "../api/source";
 import { type Axis, buildAxis, hiddenShare, regroup } from "../core/axis";
 import type { Maps, Series } from "../core/maps";
 import {
@@ -17,22 +16,28 @@ import {
 import { IDLE, type Resource, readyValue } from "../core/resource";
 import { type Extent, INITIAL, layerView, type ViewState } from "./view_state";
 
-/** Maps and the step they belong to: while the next step loads, the last one stays on screen. */
-export interface LoadedMaps {
-  readonly maps: Maps;
+/** What a request for maps is about. */
+export interface Wanted {
+  readonly run: Run;
+  readonly part: Part;
+  readonly probe: Probe;
   readonly entry: StepEntry;
-  readonly part: string;
-  readonly probe: number;
-  readonly run: string;
+}
+
+/** Maps and what they are of: until the next ones are here, these stay on screen. */
+export interface LoadedMaps extends Wanted {
+  readonly maps: Maps;
 }
 
 export const view = signal<ViewState>(INITIAL);
 export const index = signal<Resource<RunIndex>>(IDLE);
 export const run = signal<Resource<Run>>(IDLE);
 /** The maps last loaded; they stay on screen until the next ones are here. */
-export const attention = signal<LoadedMaps | null>(null);
+export const shown = signal<LoadedMaps | null>(null);
 /** How the request for the chosen step's maps is doing. */
 export const request = signal<Resource<null>>(IDLE);
+/** The maps of the reference step B last loaded. */
+export const loadedReference = signal<LoadedMaps | null>(null);
 export const series = signal<Resource<Series>>(IDLE);
 /** The newest step, while the user looks at an older one and has not been told; else null. */
 export const arrived = signal<StepEntry | null>(null);
@@ -80,21 +85,24 @@ export const entry = computed<StepEntry | null>(() => steps.value[stepIndex.valu
 
 export const best = computed<StepEntry | null>(() => bestValidation(steps.value));
 
-// A value of its own, so that the axes stay the same objects while only the step changes.
+// Values of their own, so that the axes stay the same objects while only the step changes.
 const hideSpecial = computed(() => view.value.hideSpecial);
+const mergeWords = computed(() => view.value.mergeWords);
+const shownPart = computed(() => shown.value?.part ?? null);
+const shownProbe = computed(() => shown.value?.probe ?? null);
 
-/** The marks along both axes. */
+/** The marks along both axes of what is shown. */
 export const axes = computed<{ query: Axis; key: Axis } | null>(() => {
-  if (!part.value || !probe.value) {
+  if (!shownPart.value || !shownProbe.value) {
     return null;
   }
-  const tokens = axesOf(part.value, probe.value);
-  const options = { hideSpecial: hideSpecial.value, mergeWords: false };
+  const tokens = axesOf(shownPart.value, shownProbe.value);
+  const options = { hideSpecial: hideSpecial.value, mergeWords: mergeWords.value };
   return { query: buildAxis(tokens.query, options), key: buildAxis(tokens.key, options) };
 });
 
 export const extent = computed<Extent>(() => ({
-  layers: part.value?.layers.length ?? 0,
+  layers: shownPart.value?.layers.length ?? 0,
   keys: axes.value?.key.length ?? 0,
 }));
 
@@ -104,36 +112,43 @@ export const layerViews = computed(() =>
   ),
 );
 
-/** The maps the state asks for; null while the run is unknown or the step's maps were thinned. */
-export const wanted = computed<{ query: AttentionQuery; entry: StepEntry } | null>(() => {
-  if (!recording.value || !part.value || !probe.value || !entry.value?.maps) {
-    return null;
-  }
-  const query = {
-    run: recording.value.name,
-    step: entry.value.step,
-    version: entry.value.v,
-    part: part.value.name,
-    probe: probe.value.index,
-  };
-  return { query, entry: entry.value };
+/** B: the pinned step, else the first one whose maps were kept. */
+export const referenceEntry = computed<StepEntry | null>(() => {
+  const { reference } = view.value;
+  const kept = steps.value.filter(({ maps }) => maps);
+  return kept[reference === null ? 0 : nearestStep(kept, reference)] ?? null;
 });
 
-/** The last maps that belong to the chosen run, part and probe, whatever their step. */
-export const shown = computed<LoadedMaps | null>(() => {
-  const value = attention.value;
-  const fits =
-    value?.run === recording.value?.name &&
-    value?.part === part.value?.name &&
-    value?.probe === probe.value?.index;
-  return fits ? value : null;
+const wantedAt = (step: StepEntry | null): Wanted | null =>
+  recording.value && part.value && probe.value && step?.maps
+    ? { run: recording.value, part: part.value, probe: probe.value, entry: step }
+    : null;
+
+/** The maps A asks for; null while the run is unknown or the step's maps were dropped. */
+export const wanted = computed<Wanted | null>(() => wantedAt(entry.value));
+
+/** The maps B asks for. */
+export const wantedReference = computed<Wanted | null>(() => wantedAt(referenceEntry.value));
+
+const sameSentence = (a: Wanted, b: Wanted): boolean =>
+  a.run.name === b.run.name && a.part.name === b.part.name && a.probe.index === b.probe.index;
+
+/** B's maps, once they are of the sentence and part that is shown. */
+export const reference = computed<LoadedMaps | null>(() => {
+  const [a, b] = [shown.value, loadedReference.value];
+  return a && b && sameSentence(a, b) ? b : null;
 });
 
-export const maps = computed<Maps | null>(() =>
-  shown.value && axes.value ? regroup(shown.value.maps, axes.value.query, axes.value.key) : null,
-);
+const grouped = (loaded: LoadedMaps | null): Maps | null =>
+  loaded && axes.value ? regroup(loaded.maps, axes.value.query, axes.value.key) : null;
+
+/** A's maps over the marks on screen. */
+export const maps = computed<Maps | null>(() => grouped(shown.value));
+
+/** B's maps over the marks on screen. */
+export const referenceMaps = computed<Maps | null>(() => grouped(reference.value));
 
 /** Share of attention that the hidden special tokens receive; null while they are shown. */
 export const hidden = computed<number | null>(() =>
-  view.value.hideSpecial && maps.value ? hiddenShare(maps.value) : null,
+  hideSpecial.value && maps.value ? hiddenShare(maps.value) : null,
 );

@@ -2,6 +2,9 @@
 import type { HeldHead, PinnedToken } from "../core/selection";
 import { defaultLayerView, type LayerView } from "../layout/layer_view";
 
+/** One step as it is, or the change from B to A. */
+export type Compare = "A" | "B" | "diff";
+
 export interface ViewState {
   /** Null until the user, the URL or the first recording decides. */
   readonly run: string | null;
@@ -9,8 +12,12 @@ export interface ViewState {
   readonly probe: number | null;
   /** The optimizer step shown as A; null means the newest. */
   readonly step: number | null;
+  /** The optimizer step pinned as B; null means the first recorded one. */
+  readonly reference: number | null;
+  readonly compare: Compare;
   readonly layers: ReadonlyMap<number, LayerView>;
   readonly hideSpecial: boolean;
+  readonly mergeWords: boolean;
   readonly filter: string;
   readonly lock: HeldHead | null;
   readonly pin: PinnedToken | null;
@@ -21,8 +28,11 @@ export const INITIAL: ViewState = {
   part: null,
   probe: null,
   step: null,
+  reference: null,
+  compare: "A",
   layers: new Map(),
   hideSpecial: false,
+  mergeWords: false,
   filter: "",
   lock: null,
   pin: null,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
-import { placeLinks, selectLinks } from "../../src/layout/links";
+import { compareLinks, placeLinks, selectLinks } from "../../src/layout/links";
 
 const MEAN: Matrix = {
   rows: 2,
@@ -65,5 +65,39 @@ describe("placeLinks", () => {
   it("stacks ends in the order of the other side, so that links of a row do not twist", () => {
     const fromFirst = placed.filter(({ query }) => query === 0).map(({ y1 }) => y1);
     expect(fromFirst).toEqual([...fromFirst].sort((a, b) => a - b));
+  });
+});
+
+describe("compareLinks", () => {
+  const matrix = (...data: number[]): Matrix => ({
+    rows: 2,
+    cols: 2,
+    data: Float32Array.from(data),
+  });
+
+  it("tells born, lost and kept links apart and counts them", () => {
+    const a = matrix(0.75, 0.25, 0.0625, 0.9375);
+    const b = matrix(0.5, 0.0625, 0.25, 0.0625);
+    const { links, counts, total } = compareLinks(a, b, { kind: "value", amount: 0.125 });
+    expect(links.map(({ query, key, fate, weight }) => [query, key, fate, weight])).toEqual([
+      [0, 0, "kept", 0.75],
+      [0, 1, "born", 0.25],
+      [1, 0, "lost", 0.25],
+      [1, 1, "born", 0.9375],
+    ]);
+    expect(counts).toEqual({ born: 2, lost: 1, kept: 1 });
+    expect(total).toBe(4);
+  });
+
+  it("finds nothing born or lost between a step and itself, whatever the rule", () => {
+    for (const cut of [
+      { kind: "value", amount: 0.125 },
+      { kind: "mass", amount: 0.6 },
+      { kind: "count", amount: 3 },
+    ] as const) {
+      const { counts } = compareLinks(MEAN, MEAN, cut);
+      expect([counts.born, counts.lost]).toEqual([0, 0]);
+      expect(counts.kept).toBe(selectLinks(MEAN, cut).links.length);
+    }
   });
 });

@@ -9,11 +9,14 @@ const BUSY: ViewState = {
   part: "cross",
   probe: 3,
   step: 12345,
+  reference: 20,
+  compare: "diff",
   layers: new Map([
     [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 } }],
     [11, { mode: "sankey", sort: "position", cut: { kind: "mass", amount: 0.85 } }],
   ]),
   hideSpecial: true,
+  mergeWords: true,
   filter: "a|b&c=d",
   lock: { layer: 2, head: 11, key: 0 },
   pin: { axis: "query", index: 4 },
@@ -41,6 +44,8 @@ describe("the view in the address", () => {
     { layers: "0:zzv1,:,1:mh" },
     { head: "1" },
     { token: "z3" },
+    { show: "C" },
+    { b: "x" },
     { nonsense: "1" },
   ])("ignores the damaged value %o", (pairs) => {
     expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);

@@ -1,7 +1,7 @@
 // The head of one layer's panel: its name, its mode, and the control that mode needs.
-import { FINE_KEYS, type HeadSort, type LayerMode, type LayerView } from "../../layout/layer_view";
-import { fixed } from "../../scale/format";
+import type { HeadSort, LayerMode, LayerView } from "../../layout/layer_view";
 import { html, setText } from "../dom";
+import { createCutControl } from "./cut_control";
 import type { NetworkFrame } from "./props";
 
 export interface LayerHeader {
@@ -18,7 +18,6 @@ const SORTS: readonly (readonly [HeadSort, string])[] = [
   ["entropy", "Entropy"],
   ["position", "Position"],
 ];
-const STRONGEST_CUT = 0.5;
 
 export function createLayerHeader(layer: number): LayerHeader {
   const name = html("div", { class: "layer-name" });
@@ -32,7 +31,7 @@ export function createLayerHeader(layer: number): LayerHeader {
   const report = (patch: Partial<LayerView>): void => frame?.props.onLayer(layer, patch);
   const modes = segments(`Show layer ${layer + 1} as`, MODES, (mode) => report({ mode }));
   const sorts = segments(`Sort heads of layer ${layer + 1} by`, SORTS, (sort) => report({ sort }));
-  const cut = cutSlider(layer, (amount) => report({ cut: { kind: "value", amount } }));
+  const cut = createCutControl(layer, (next) => report({ cut: next }));
   root.append(name, modes.root, controls);
 
   return {
@@ -53,7 +52,7 @@ export function createLayerHeader(layer: number): LayerHeader {
       if (controls.firstChild !== control) {
         controls.replaceChildren(control);
       }
-      cut.update(view, next.props.key.length);
+      cut.update(view.cut, next.props.query.length, next.props.key.length);
       sorts.update(view.sort, missingSorts(next, layer));
     },
   };
@@ -100,35 +99,6 @@ function segments<Value extends string>(
         button.disabled = reason !== undefined;
         button.title = reason ?? "";
       }
-    },
-  };
-}
-
-function cutSlider(
-  layer: number,
-  onAmount: (amount: number) => void,
-): { root: HTMLElement; update(view: LayerView, keys: number): void } {
-  const slider = html("input", {
-    type: "range",
-    min: 0,
-    max: STRONGEST_CUT,
-    step: 0.005,
-    "aria-label": `Link threshold of layer ${layer + 1}`,
-  });
-  const value = html("span", { class: "cut-value" });
-  slider.addEventListener("input", () => onAmount(slider.valueAsNumber));
-  const root = html("div", { class: "cut" }, html("span", {}, "≥"), slider, value);
-  return {
-    root,
-    update({ cut }, keys) {
-      slider.step = keys > FINE_KEYS ? "0.001" : "0.005";
-      if (slider.valueAsNumber !== cut.amount) {
-        slider.value = String(cut.amount);
-      }
-      setText(
-        value,
-        fixed(cut.amount, Number.isInteger(Math.round(cut.amount * 1e6) / 1e4) ? 2 : 3),
-      );
     },
   };
 }

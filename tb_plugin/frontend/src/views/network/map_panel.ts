@@ -147,6 +147,8 @@ function paint(map: MapNodes, frame: NetworkFrame, layer: number, head: number):
     ramp: props.reference ? differenceRamp(theme) : attentionRamp(head, theme),
     theme,
     diagonal: isSquare(props),
+    framedQuery: props.pin?.axis === "query" ? props.pin.index : null,
+    framedKey: props.pin?.axis === "key" ? props.pin.index : null,
   });
   map.canvas.setAttribute("data-layer", String(layer));
   map.canvas.setAttribute("data-head", String(head));

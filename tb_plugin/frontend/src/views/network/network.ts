@@ -1,7 +1,7 @@
 // The network view of SANVis: token columns, and between them one panel per layer.
 
 import type { Maps } from "../../core/maps";
-import type { HeldHead } from "../../core/selection";
+import type { HeldHead, PinnedToken } from "../../core/selection";
 import { type NetworkGeometry, networkGeometry } from "../../layout/columns";
 import { type LayerNumbers, layerNumbers } from "../../layout/network_numbers";
 import { html, svg } from "../dom";
@@ -33,7 +33,14 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   const numbersOf = rememberNumbers();
   const beforeOf = rememberNumbers();
   const tooltip = createTooltip(root);
-  const popup = createPopup(root, () => frame?.props.onLock(null));
+  const togglePin = (token: PinnedToken): void => {
+    const pin = frame?.props.pin;
+    frame?.props.onPin(pin?.axis === token.axis && pin.index === token.index ? null : token);
+  };
+  const popup = createPopup(root, {
+    onClose: () => frame?.props.onLock(null),
+    onPin: (index) => togglePin({ axis: "key", index }),
+  });
 
   const preview = (target: PopupTarget | null): void => {
     if (!frame || frame.props.lock) {
@@ -63,10 +70,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   const columns = createTokenColumns(tokenLayer, {
     onBar: (bar) => preview(bar && fromBar(bar)),
     onBarClick: ({ layer, head, key }) => toggleLock({ layer, head, key }),
-    onTokenClick: (token) => {
-      const pin = frame?.props.pin;
-      frame?.props.onPin(pin?.axis === token.axis && pin.index === token.index ? null : token);
-    },
+    onTokenClick: togglePin,
   });
 
   const panelFor = (layer: number, mode: Panel["mode"]): Panel => {

@@ -32,7 +32,13 @@ const LABEL_HEIGHT = 62;
 const LARGEST_CELL = 15;
 const TEXT_PITCH = 11;
 
-export function createPopup(host: HTMLElement, onClose: () => void): Popup {
+export interface PopupEvents {
+  readonly onClose: () => void;
+  /** The user asks to keep the framed key's links lit, or to let them go. */
+  readonly onPin: (key: number) => void;
+}
+
+export function createPopup(host: HTMLElement, { onClose, onPin }: PopupEvents): Popup {
   const title = html("h3");
   const canvas = html("canvas", { role: "img" });
   const axes = svg("svg", { "aria-hidden": "true" });
@@ -45,13 +51,19 @@ export function createPopup(host: HTMLElement, onClose: () => void): Popup {
     { type: "button", class: "close", "aria-label": "Close the map" },
     "×",
   );
+  const pin = html("button", { type: "button", class: "button" });
   const root = html("div", { class: "popup", role: "dialog" });
-  root.append(close, title, picture, reading, help);
+  root.append(close, title, picture, reading, pin, help);
   root.hidden = true;
   host.append(root);
   let shown: { frame: NetworkFrame; target: PopupTarget; map: Matrix } | null = null;
 
   close.addEventListener("click", onClose);
+  pin.addEventListener("click", () => {
+    if (shown && shown.target.key !== null) {
+      onPin(shown.target.key);
+    }
+  });
   canvas.addEventListener("pointermove", (event) => {
     if (shown) {
       pointAt(cellAt(canvas, shown.map, event));
@@ -91,6 +103,8 @@ export function createPopup(host: HTMLElement, onClose: () => void): Popup {
       pointAt(null);
       setText(help, helpText(target.locked));
       close.hidden = !target.locked;
+      pin.hidden = !target.locked || target.key === null;
+      setText(pin, pinText(frame, target));
       if (moved || target.locked) {
         place(root, target.box);
       }
@@ -101,6 +115,11 @@ export function createPopup(host: HTMLElement, onClose: () => void): Popup {
     },
     destroy: () => root.remove(),
   };
+}
+
+function pinText({ props }: NetworkFrame, { key }: PopupTarget): string {
+  const pinned = props.pin?.axis === "key" && props.pin.index === key;
+  return `${pinned ? "Unpin" : "Pin"} “${key === null ? "" : tokenText(props.key[key]?.text ?? "")}” in all layers`;
 }
 
 const helpText = (locked: boolean): string =>

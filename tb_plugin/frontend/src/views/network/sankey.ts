@@ -4,7 +4,17 @@ import { linkHorizontal } from "d3-shape";
 import type { Axis } from "../../core/axis";
 import { at, type Matrix } from "../../core/maps";
 import { ROW_GAP } from "../../layout/columns";
-import { type LinkPath, type LinkSelection, placeLinks, selectLinks } from "../../layout/links";
+import { defaultCut } from "../../layout/layer_view";
+import {
+  compareLinks,
+  type Fate,
+  type Link,
+  type LinkCut,
+  type LinkPath,
+  type LinkSelection,
+  placeLinks,
+  selectLinks,
+} from "../../layout/links";
 import type { LayerNumbers } from "../../layout/network_numbers";
 import { fixed, percent, signed, thousands } from "../../scale/format";
 import { tokenText } from "../../scale/text";
@@ -17,12 +27,19 @@ import { headsOf, type NetworkFrame } from "./props";
 const KEPT = 0.03;
 
 interface Drawn extends LinkPath {
+  readonly fate: Fate | null;
   /** The key's weight is mostly a sink: pale, underneath. */
   readonly quiet: boolean;
   readonly lit: boolean | null;
   readonly value: number;
   readonly before: number | null;
 }
+
+const FATES: Readonly<Record<Fate, string>> = {
+  born: "born: passes the cut in A only",
+  lost: "lost: passed the cut in B only",
+  kept: "kept: passes the cut in A and B",
+};
 
 export interface SankeyPanel {
   update(frame: NetworkFrame, numbers: LayerNumbers, before: LayerNumbers | null): void;
@@ -67,20 +84,19 @@ export function createSankey(
   root.addEventListener("click", (event) => {
     const drawn = event.target instanceof SVGPathElement ? datum(event.target) : null;
     if (frame && drawn) {
-      frame.props.onPin({ axis: "key", index: drawn.key });
+      const { pin } = frame.props;
+      const same = pin?.axis === "key" && pin.index === drawn.key;
+      frame.props.onPin(same ? null : { axis: "key", index: drawn.key });
     }
   });
 
   return {
     update(next, numbers, before) {
       frame = next;
-      const selection = selectLinks(
-        decisive(numbers.mean, before?.mean ?? null),
-        cutOf(next, layer),
-      );
-      joinLinks(root, next, layer, decorate(next, layer, selection, numbers, before));
+      const picked = pick(numbers, before, cutOf(next, layer));
+      joinLinks(root, next, layer, decorate(next, layer, picked.links, numbers, before));
       placePanel(noteFrame, next, layer);
-      setText(note, noteOf(selection, numbers.mean));
+      setText(note, picked.note);
     },
     destroy() {
       tooltip.hide();
@@ -90,41 +106,49 @@ export function createSankey(
   };
 }
 
-const cutOf = (frame: NetworkFrame, layer: number) =>
-  frame.props.layers[layer]?.cut ?? { kind: "value" as const, amount: 0 };
+const cutOf = (frame: NetworkFrame, layer: number): LinkCut =>
+  frame.props.layers[layer]?.cut ?? defaultCut(frame.props.key.length);
 
 const datum = (path: SVGPathElement): Drawn | null => select<SVGPathElement, Drawn>(path).datum();
 
-/** In a comparison a link is shown when it is strong on either side: born and lost ones count. */
-function decisive(mean: Matrix, before: Matrix | null): Matrix {
-  return before === null
-    ? mean
-    : { ...mean, data: mean.data.map((value, cell) => Math.max(value, before.data[cell] ?? 0)) };
+interface Picked {
+  readonly links: readonly (Link & { readonly fate?: Fate })[];
+  readonly note: string;
 }
 
-function shareOf(selection: LinkSelection, mean: Matrix): number {
-  const sum = selection.links.reduce((all, link) => all + at(mean, link.query, link.key), 0);
-  return mean.rows > 0 ? sum / mean.rows : 0;
+/** The links to draw and the sentence about them. */
+function pick(numbers: LayerNumbers, before: LayerNumbers | null, cut: LinkCut): Picked {
+  if (before === null) {
+    const selection = selectLinks(numbers.mean, cut);
+    return { links: selection.links, note: noteOf(selection, numbers.mean) };
+  }
+  const { links, counts, total } = compareLinks(numbers.mean, before.mean, cut);
+  const share = `${thousands(links.length)} of ${thousands(total)} links`;
+  return {
+    links,
+    note: `${share}\n${counts.born} born · ${counts.lost} lost\n${counts.kept} kept`,
+  };
 }
 
 function decorate(
   frame: NetworkFrame,
   layer: number,
-  selection: LinkSelection,
+  links: Picked["links"],
   numbers: LayerNumbers,
   before: LayerNumbers | null,
 ): Drawn[] {
   const { geometry, props } = frame;
   const held = props.pin ?? lockedToken(frame, layer);
-  const paths = placeLinks(selection.links, {
+  const paths = placeLinks(links, {
     top: geometry.bodyTop,
     queryRow: geometry.queryRow,
     keyRow: geometry.keyRow,
     gap: ROW_GAP,
   });
   return paths
-    .map((path) => ({
+    .map((path, index) => ({
       ...path,
+      fate: links[index]?.fate ?? null,
       quiet: props.key[path.key]?.special ?? false,
       lit: held === null ? null : path[held.axis] === held.index,
       value: at(numbers.mean, path.query, path.key),
@@ -164,20 +188,14 @@ function joinLinks(root: SVGGElement, frame: NetworkFrame, layer: number, links:
 
 const recorded = (axis: Axis, index: number): number => axis[index]?.members[0] ?? index;
 
-function tone(link: Drawn): string {
-  const change = link.before === null ? null : link.value - link.before;
-  const kind =
-    change === null
-      ? link.quiet && link.lit === null
-        ? "quiet"
-        : "plain"
-      : change > KEPT
-        ? "more"
-        : change < -KEPT
-          ? "less"
-          : "kept";
-  const light = link.lit === null ? "" : link.lit ? " lit" : " dim";
-  return `${kind}${link.quiet ? " sink" : ""}${light}`;
+function tone({ before, fate, lit, quiet, value }: Drawn): string {
+  const light = lit === null ? "" : lit ? " lit" : " dim";
+  if (before === null) {
+    return `${quiet && lit === null ? "quiet" : "plain"}${light}`;
+  }
+  const change = value - before;
+  const kind = change > KEPT ? "more" : change < -KEPT ? "less" : "same";
+  return `${kind} ${fate ?? ""}${light}`;
 }
 
 const word = (axis: Axis, index: number): string => tokenText(axis[index]?.text ?? "");
@@ -197,6 +215,7 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
   } else {
     lines.push({ text: `A ${fixed(link.value, 4)} · B ${fixed(link.before, 4)}` });
     lines.push({ text: `change ${signed(link.value - link.before, 4)}, mean of ${heads} heads` });
+    lines.push({ text: FATES[link.fate ?? "kept"], tone: "quiet" });
   }
   lines.push({ text: "left: key, attended to · right: query", tone: "quiet" });
   return lines;
@@ -211,5 +230,5 @@ function noteOf(selection: LinkSelection, mean: Matrix): string {
       3,
     )}`;
   }
-  return `${count}\n${percent(shareOf(selection, mean))} of attention`;
+  return `${count}\n${percent(selection.share)} of attention`;
 }

@@ -1,0 +1,58 @@
+// Which links of a layer are drawn: a rule and its amount.
+import { cutSlider } from "../../layout/link_cut";
+import type { LinkCut } from "../../layout/links";
+import { cutLabel } from "../../scale/format";
+import { html, setText } from "../dom";
+
+export interface CutControl {
+  readonly root: HTMLElement;
+  update(cut: LinkCut, queries: number, keys: number): void;
+}
+
+const RULES: readonly (readonly [LinkCut["kind"], string, string])[] = [
+  ["value", "≥", "links from this weight on"],
+  ["mass", "mass", "the strongest links that together carry this share of attention"],
+  ["count", "top", "this many of the strongest links"],
+];
+
+export function createCutControl(layer: number, onCut: (cut: LinkCut) => void): CutControl {
+  const rule = html("select", {
+    class: "cut-rule",
+    "aria-label": `Link rule of layer ${layer + 1}`,
+  });
+  rule.append(...RULES.map(([kind, text, title]) => html("option", { value: kind, title }, text)));
+  const slider = html("input", {
+    type: "range",
+    "aria-label": `Link threshold of layer ${layer + 1}`,
+  });
+  const value = html("span", { class: "cut-value" });
+  const root = html("div", { class: "cut" }, rule, slider, value);
+  let size = { queries: 1, keys: 1 };
+
+  rule.addEventListener("change", () => {
+    const kind = RULES.find(([known]) => known === rule.value)?.[0];
+    if (kind) {
+      onCut({ kind, amount: cutSlider(kind, size.queries, size.keys).start });
+    }
+  });
+  slider.addEventListener("input", () => {
+    const kind = RULES.find(([known]) => known === rule.value)?.[0];
+    if (kind) {
+      onCut({ kind, amount: slider.valueAsNumber });
+    }
+  });
+
+  return {
+    root,
+    update(cut, queries, keys) {
+      size = { queries, keys };
+      rule.value = cut.kind;
+      const { min, max, step } = cutSlider(cut.kind, queries, keys);
+      Object.assign(slider, { min: String(min), max: String(max), step: String(step) });
+      if (slider.valueAsNumber !== cut.amount) {
+        slider.value = String(cut.amount);
+      }
+      setText(value, cutLabel(cut));
+    },
+  };
+}
