@@ -19,6 +19,7 @@ from attn_monitor.figures.text import FONT, drawable
 
 _DPI = 100
 _POINTS = 72 / _DPI
+_ABOVE_BOXES = 2.5  # Matplotlib would draw images under patches
 
 Pixels = float | int
 Box = tuple[Pixels, Pixels, Pixels, Pixels]
@@ -35,7 +36,7 @@ def blank(width: Pixels, height: Pixels) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def write(  # noqa: PLR0913  # where, what, and how it looks
+def write(
     axes: Axes,
     x: Pixels,
     y: Pixels,
@@ -81,13 +82,20 @@ def picture(
     """Show an image in a hairline frame at (x, y, width, height)."""
     x, y, width, height = place
     limits = (*axes.get_xlim(), *axes.get_ylim())
-    axes.imshow(pixels, extent=(x, x + width, y + height, y), aspect="auto", interpolation="auto")
+    axes.imshow(
+        pixels,
+        extent=(x, x + width, y + height, y),
+        aspect="auto",
+        interpolation="auto",
+        zorder=_ABOVE_BOXES,
+    )
     axes.set_xlim(limits[:2])
     axes.set_ylim(limits[2:])
     if diagonal:
-        grey = {"color": colour.INK3, "alpha": 0.45, "linewidth": 0.6}
+        grey = {"color": colour.INK3, "alpha": 0.45, "linewidth": 0.6, "zorder": _ABOVE_BOXES}
         axes.plot([x, x + width], [y, y + height], **grey)  # type: ignore[arg-type]  # as above
-    box(axes, place, facecolor="none", edgecolor=colour.LINE2, linewidth=0.6)
+    edge = colour.LINE2
+    box(axes, place, facecolor="none", edgecolor=edge, linewidth=0.6, zorder=_ABOVE_BOXES)
 
 
 def badge(axes: Axes, x: Pixels, y: Pixels, head: int, *, size: Pixels) -> float:

@@ -45,6 +45,37 @@ _TO_LAB = np.array(
 _FROM_LAB, _FROM_LMS = np.linalg.inv(_TO_LAB), np.linalg.inv(_TO_LMS)
 
 
+_TAG_HUES = {
+    "NOUN": (295, 0.12),
+    "PROPN": (320, 0.12),
+    "PRON": (345, 0.1),
+    "VERB": (150, 0.12),
+    "AUX": (130, 0.1),
+    "ADJ": (230, 0.12),
+    "ADV": (205, 0.09),
+    "ADP": (60, 0.12),
+    "DET": (85, 0.11),
+    "CCONJ": (30, 0.13),
+    "SCONJ": (15, 0.12),
+    "PART": (45, 0.09),
+    "NUM": (180, 0.1),
+    "INTJ": (0, 0.12),
+    "PUNCT": (260, 0.02),
+    "SYM": (260, 0.03),
+    "X": (260, 0.015),
+    "SOS": (260, 0.0),
+    "EOS": (260, 0.0),
+}
+_TAG_LIGHTNESS = {"SOS": 0.45, "EOS": 0.62, "PUNCT": 0.75}
+
+
+@lru_cache
+def tag_colour(tag: str) -> str:
+    """Return the colour of a part of speech: similar lightness, grey for what is not a word."""
+    hue, chroma = _TAG_HUES[tag]
+    return _hex(oklch(_TAG_LIGHTNESS.get(tag, 0.66), chroma, hue))
+
+
 def head_colour(head: int) -> str:
     """Return the hue of a head; above sixteen heads the colours repeat and numbers decide."""
     return HEAD_HUES[head % len(HEAD_HUES)]
@@ -53,8 +84,7 @@ def head_colour(head: int) -> str:
 @lru_cache
 def head_tint(head: int) -> str:
     """Return the pale ground of a head's badge."""
-    red, green, blue = oklch(0.92, 0.045, _polar(head_colour(head))[1])
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    return _hex(oklch(0.92, 0.045, _polar(head_colour(head))[1]))
 
 
 @lru_cache
@@ -115,6 +145,11 @@ def oklch(lightness: float, chroma: float, hue: float | int) -> tuple[int, int, 
     curved = np.where(linear <= _LINEAR_BELOW, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     red, green, blue = (round(255 * float(channel)) for channel in curved)
     return red, green, blue
+
+
+def _hex(channels: tuple[int, int, int]) -> str:
+    red, green, blue = channels
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def _polar(colour: str) -> tuple[float, float]:

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from attn_monitor.core.types import MetricSpec
 from attn_monitor.figures import canvas, colour
-from attn_monitor.figures.text import sentence
+from attn_monitor.figures.foot import FOOT, write_foot
 
 _WIDTH = 1080
-_LEFT, _RIGHT, _TITLE, _FOOT = 76, 14, 62, 84
+_LEFT, _RIGHT, _TITLE = 76, 14, 62
 _GAP = 0.09  # of a map's width, between neighbours
 
 
@@ -65,7 +65,7 @@ def head_grid(
             place = (_LEFT + head * layout.column, top, layout.map_width, layout.map_height)
             pixels = colour.paint(attn[layer, head], head=head)
             canvas.picture(axes, place, pixels, diagonal=tuple(query_tokens) == tuple(key_tokens))
-    _foot(axes, layout, query_tokens, key_tokens)
+    write_foot(figure, axes, query_tokens=query_tokens, key_tokens=key_tokens)
     return figure
 
 
@@ -109,7 +109,7 @@ def sorted_heads(
             place = (left, top, layout.map_width, layout.map_height)
             pixels = colour.paint(attn[layer, head], head=head)
             canvas.picture(axes, place, pixels, diagonal=tuple(query_tokens) == tuple(key_tokens))
-    _foot(axes, layout, query_tokens, key_tokens)
+    write_foot(figure, axes, query_tokens=query_tokens, key_tokens=key_tokens)
     return figure
 
 
@@ -135,13 +135,13 @@ def _layout(attn: Float[np.ndarray, "layer head query key"], *, caption: bool) -
         row=row,
         label=label,
         width=max(_LEFT + heads * column + _RIGHT, 620),
-        height=_TITLE + head_line + layers * row + _FOOT,
+        height=_TITLE + head_line + layers * row + FOOT,
     )
 
 
 def _row_label(axes: Axes, layout: _Layout, layer: int) -> canvas.Pixels:
     """Write the name of a layer beside its row; return the top of the row's maps."""
-    first = layout.height - _FOOT
+    first = layout.height - FOOT
     layers = round((first - _TITLE) // layout.row)
     top = first - (layers - layer) * layout.row + (layout.row - layout.map_height)
     top -= layout.column * _GAP
@@ -155,26 +155,3 @@ def _centred_badge(
 ) -> None:
     width = layout.label * (0.55 + 0.64 * len(str(head + 1)))
     canvas.badge(axes, at[0] + (layout.map_width - width) / 2, at[1], head, size=layout.label)
-
-
-def _foot(
-    axes: Axes, layout: _Layout, query_tokens: Sequence[str], key_tokens: Sequence[str]
-) -> None:
-    """Write the sentence and the colour scale under the maps."""
-    y = layout.height - _FOOT + 24
-    room = int((layout.width - 360) / 8.6)
-    same = tuple(query_tokens) == tuple(key_tokens)
-    words = sentence(query_tokens, longest=room)
-    canvas.write(axes, 16, y, words if same else f"rows: {words}", size=15)
-    second = (
-        f"{len(key_tokens)} tokens; rows: query, first on top; columns: key"
-        if same
-        else f"columns: {sentence(key_tokens, longest=room)}"
-    )
-    canvas.write(axes, 16, y + 26, second, size=15, ink=colour.INK3 if same else colour.INK)
-    canvas.scale_bar(
-        axes, layout.width - 236, y - 4, width=210, size=16, uniform=1 / len(key_tokens)
-    )
-    canvas.write(axes, layout.width - 250, y + 3, "weight", size=15, align="right")
-    uniform = f"\u25be uniform {1 / len(key_tokens):.3f}"
-    canvas.write(axes, layout.width - 250, y + 26, uniform, size=13, ink=colour.INK3, align="right")

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,11 +79,18 @@ def test_hostile_tokens_are_drawn_as_plain_text():
     pixels(figure)
 
 
-def test_figures_are_drawn_off_the_main_thread_without_pyplot():
+def test_figures_are_drawn_off_the_main_thread():
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(lambda: pixels(grid(attention()))).result()
-    assert drawn.min() < 100
-    assert "matplotlib.pyplot" not in sys.modules
+    np.testing.assert_array_equal(drawn, pixels(grid(attention())))
+
+
+def test_pictures_for_training_never_load_pyplot():
+    code = "import sys, attn_monitor.figures; print('matplotlib.pyplot' in sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "False"
 
 
 def test_every_row_stays_inside_the_picture_whatever_the_size_of_the_model():
