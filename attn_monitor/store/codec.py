@@ -16,6 +16,7 @@ LEVELS = 255
 CODE_NAME = "sqrt_u8"
 DECODE_RULE = "a = (code / 255) ** 2 * row_max; then divide each row by its sum"
 
+_BLOCK = 2**22
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 _SQUARES = ((np.arange(LEVELS + 1) / LEVELS) ** 2).astype(np.float32)
 
@@ -37,6 +38,9 @@ def encode_attention(
     """
     if attn.shape[-1] == 0:
         raise ConfigurationError(f"attention needs at least one key, got shape {attn.shape}")
+    if attn.ndim > 2 and attn.size > _BLOCK:  # noqa: PLR2004 - long texts: bounded working memory
+        blocks = [encode_attention(block) for block in attn]
+        return np.stack([codes for codes, _ in blocks]), np.stack([top for _, top in blocks])
     largest = attn.max(axis=-1)
     finite = np.isfinite(largest) & np.isfinite(attn.min(axis=-1))
     row_max = np.where(finite, np.clip(largest, 0.0, _LARGEST_HALF), np.nan).astype(np.float16)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float16
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.types import Part
 from attn_monitor.store.codec import CODE_NAME, DECODE_RULE, encode_attention
 from attn_monitor.store.layout import (
     CODES,
@@ -14,6 +15,7 @@ from attn_monitor.store.layout import (
     ROW_MAX,
     part_group,
     probe_group,
+    rows_per_chunk,
 )
 from attn_monitor.store.records import RunInfo, StepRecord
 from attn_monitor.store.zarrzip import StepFileBuilder
@@ -28,21 +30,10 @@ def step_contents(info: RunInfo, record: StepRecord) -> bytes:
     Raises:
         ConfigurationError: The step's file would be larger than 4 GiB.
     """
-    builder = StepFileBuilder({"step": record.step, "epoch": record.epoch})
-    for part in info.parts:
-        maps = record.attention.get(part.name, {})
-        vectors = record.vectors.get(part.name, {})
-        if maps or vectors:
-            builder.group(part_group(info.parts, part), {"part": part.name, "kind": part.kind})
-        for probe in sorted(maps.keys() | vectors.keys()):
-            group = probe_group(info.parts, part, probe)
-            builder.group(group, {"probe": probe})
-            if probe in maps:
-                _add_maps(builder, group, maps[probe])
-            if probe in vectors:
-                _add_vectors(builder, f"{group}/{QUERY_VECTORS}", "query", vectors[probe].query)
-                _add_vectors(builder, f"{group}/{KEY_VECTORS}", "key", vectors[probe].key)
-    data = builder.finish()
+    with StepFileBuilder({"step": record.step, "epoch": record.epoch}) as builder:
+        for part in info.parts:
+            _add_part(builder, info, part, record)
+        data = builder.finish()
     if len(data) > _LARGEST_FILE:
         raise ConfigurationError(
             f"step {record.step} takes {len(data) / 1e9:.1f} GB, at most 4.2 GB fit in one file; "
@@ -51,23 +42,39 @@ def step_contents(info: RunInfo, record: StepRecord) -> bytes:
     return data
 
 
+def _add_part(builder: StepFileBuilder, info: RunInfo, part: Part, record: StepRecord) -> None:
+    maps = record.attention.get(part.name, {})
+    vectors = record.vectors.get(part.name, {})
+    if maps or vectors:
+        builder.group(part_group(info.parts, part), {"part": part.name, "kind": part.kind})
+    for probe in sorted(maps.keys() | vectors.keys()):
+        group = probe_group(info.parts, part, probe)
+        builder.group(group, {"probe": probe})
+        if probe in maps:
+            _add_maps(builder, group, maps[probe])
+        if probe in vectors:
+            _add_vectors(builder, f"{group}/{QUERY_VECTORS}", "query", vectors[probe].query)
+            _add_vectors(builder, f"{group}/{KEY_VECTORS}", "key", vectors[probe].key)
+
+
 def _add_maps(
     builder: StepFileBuilder, group: str, maps: Float[np.ndarray, "layer head query key"]
 ) -> None:
     codes, row_max = encode_attention(maps)
+    _, heads, queries, keys = codes.shape
     builder.array(
         f"{group}/{CODES}",
         codes,
         dimension_names=("layer", "head", "query", "key"),
+        chunk=(1, heads, rows_per_chunk(heads, queries, keys), keys),
         attributes={"code": CODE_NAME, "decode": DECODE_RULE},
-        split_first_axis=True,
     )
     builder.array(
         f"{group}/{ROW_MAX}",
         row_max,
         dimension_names=("layer", "head", "query"),
+        chunk=row_max.shape,
         attributes={},
-        split_first_axis=False,
     )
 
 
@@ -84,6 +91,6 @@ def _add_vectors(
         path,
         half,
         dimension_names=("layer", "head", token_axis, "d_head"),
+        chunk=(1, *half.shape[1:]),
         attributes={},
-        split_first_axis=True,
     )

@@ -18,6 +18,8 @@ ROW_MAX: Final = "row_max"
 QUERY_VECTORS: Final = "query_vectors"
 KEY_VECTORS: Final = "key_vectors"
 
+_CHUNK = 2**20
+_LARGEST_CHUNK = 2 * _CHUNK
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -41,6 +43,17 @@ def part_group(parts: tuple[Part, ...], part: Part) -> str:
 def probe_group(parts: tuple[Part, ...], part: Part, probe: int) -> str:
     """Return the zarr group that holds one probe's arrays of one part."""
     return f"{part_group(parts, part)}/{probe:04d}"
+
+
+def rows_per_chunk(heads: int, queries: int, keys: int) -> int:
+    """Return how many query rows of one layer are compressed, and read, together.
+
+    All of them for sentences; blocks of about a megabyte for long texts, of which a page shows a
+    window at a time.
+    """
+    if heads * queries * keys <= _LARGEST_CHUNK:
+        return queries
+    return max(1, _CHUNK // (heads * keys))
 
 
 def map_shape(part: Part, probe: Probe) -> tuple[int, int, int, int]:

@@ -23,7 +23,13 @@ from attn_monitor.store.union import RunView
 
 
 def read_codes(
-    view: RunView, *, step: int, probe: int, part: str, layers: Sequence[int] | None
+    view: RunView,
+    *,
+    step: int,
+    probe: int,
+    part: str,
+    layers: Sequence[int] | None,
+    rows: tuple[int, int] | None,
 ) -> tuple[UInt8[np.ndarray, "layer head query key"], Float32[np.ndarray, "layer head query"]]:
     """Return the stored attention codes of one probe and their row maxima.
 
@@ -35,11 +41,15 @@ def read_codes(
     shape = map_shape(which, view.probe(probe))
     for layer in layers or ():
         _check_index("layer", layer, len(which.layers), part)
+    if rows is not None and not 0 <= rows[0] < rows[1] <= shape[2]:
+        raise NotRecordedError(f"rows={rows[0]}:{rows[1]} lies outside 0:{shape[2]}")
     rank, commit = _holder(view, step, probe, part)
     file = rank.step_file(commit)
     group = probe_group(view.info.parts, which, probe)
-    codes = file.array(f"{group}/{CODES}", dtype="uint8", shape=shape, rows=layers)
-    row_max = file.array(f"{group}/{ROW_MAX}", dtype="float16", shape=shape[:3], rows=layers)
+    codes = file.array(f"{group}/{CODES}", dtype="uint8", shape=shape, layers=layers, rows=rows)
+    row_max = file.array(
+        f"{group}/{ROW_MAX}", dtype="float16", shape=shape[:3], layers=layers, rows=rows
+    )
     return codes, row_max.astype(np.float32)
 
 
@@ -70,7 +80,7 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
             (keys, KEY_VECTORS, key_count),
         ):
             shape = (layer_count, heads, tokens, None)
-            values = file.array(f"{group}/{name}", dtype="float16", shape=shape, rows=(layer,))
+            values = file.array(f"{group}/{name}", dtype="float16", shape=shape, layers=(layer,))
             found.append((probe, values[0, head].astype(np.float32)))
     if not queries:
         raise NotRecordedError(

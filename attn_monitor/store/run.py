@@ -100,6 +100,10 @@ class Run:
         """The sentences replayed at every step, in order of their index."""
         return self._view.info.probes
 
+    def probe(self, index: int) -> Probe:
+        """Return a probe by its index."""
+        return self._view.probe(index)
+
     @property
     def metrics(self) -> tuple[MetricSpec, ...]:
         """What the numbers on the metric axis mean, in order."""
@@ -156,7 +160,13 @@ class Run:
         return decode_attention(codes[0, :heads], row_max[0, :heads])
 
     def codes(
-        self, *, step: int, probe: int, part: str, layers: Sequence[int] | None = None
+        self,
+        *,
+        step: int,
+        probe: int,
+        part: str,
+        layers: Sequence[int] | None = None,
+        rows: tuple[int, int] | None = None,
     ) -> tuple[UInt8[np.ndarray, "layer head query key"], Float32[np.ndarray, "layer head query"]]:
         """Return the stored bytes and their row maxima, undecoded, for sending on.
 
@@ -165,12 +175,13 @@ class Run:
             probe: Index of a probe.
             part: Name of a part.
             layers: Layers in the order wanted; all by default.
+            rows: First and one past the last query row; all by default.
 
         Raises:
             NotRecordedError: Not in this recording, or thinned.
             CorruptRecordingError: The step's file is damaged.
         """
-        return read_codes(self._view, step=step, probe=probe, part=part, layers=layers)
+        return read_codes(self._view, step=step, probe=probe, part=part, layers=layers, rows=rows)
 
     def vectors(self, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
         """Return queries and keys of one head over all probes, with where each token stands.

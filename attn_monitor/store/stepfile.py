@@ -74,16 +74,19 @@ class StepFile:
         *,
         dtype: str,
         shape: tuple[int | None, ...],
-        rows: Sequence[int] | None = None,
+        layers: Sequence[int] | None = None,
+        rows: tuple[int, int] | None = None,
     ) -> np.ndarray:
-        """Return an array, or some indices of its first axis.
+        """Return an array of at least three axes, or some layers and tokens of it.
+
+        Only the chunks that hold what is wanted are read.
 
         Args:
             path: Its place in the hierarchy.
             dtype: The type it must have, a key of :data:`~attn_monitor.store.zarrzip.DATA_TYPES`.
             shape: The shape it must have; ``None`` leaves an axis open.
-            rows: Indices of the first axis in the order wanted; all by default. Only these are
-                read where the array is chunked along its first axis.
+            layers: Indices of the first axis in the order wanted; all by default.
+            rows: First and one past the last index of the third axis; all by default.
 
         Raises:
             NotRecordedError: There is no such array.
@@ -91,21 +94,27 @@ class StepFile:
         """
         if not self.has(path):
             raise NotRecordedError(f"{self._where} holds no {path}")
-        true_shape, split = self._layout(path, dtype, shape)
-        wanted = range(true_shape[0]) if rows is None else rows
-        rest = "/0" * (len(true_shape) - 1)
-        if not split:
-            whole = self._chunk(f"{path}/c/0{rest}", dtype, true_shape)
-            return whole if rows is None else whole[list(rows)]
-        values = np.empty((len(wanted), *true_shape[1:]), DATA_TYPES[dtype])
-        for at, row in enumerate(wanted):
-            values[at] = self._chunk(f"{path}/c/{row}{rest}", dtype, true_shape[1:])
+        found, chunk = self._layout(path, dtype, shape)
+        wanted = range(found[0]) if layers is None else layers
+        start, stop = (0, found[2]) if rows is None else rows
+        values = np.empty((len(wanted), found[1], stop - start, *found[3:]), DATA_TYPES[dtype])
+        pieces: dict[tuple[int, int], np.ndarray] = {}
+        for at, layer in enumerate(wanted):
+            for block in range(start // chunk[2], -(-stop // chunk[2])):
+                key = (layer // chunk[0], block)
+                if key not in pieces:
+                    name = f"{path}/c/{key[0]}/0/{block}" + "/0" * (len(found) - 3)
+                    pieces = {key: self._chunk(name, dtype, chunk)}
+                first = block * chunk[2]
+                low, high = max(start, first), min(stop, first + chunk[2])
+                piece = pieces[key][layer % chunk[0], :, low - first : high - first]
+                values[at, :, low - start : high - start] = piece
         return values
 
     def _layout(
         self, path: str, dtype: str, shape: tuple[int | None, ...]
-    ) -> tuple[tuple[int, ...], bool]:
-        """Check an array's ``zarr.json``; return its shape and whether rows are chunks."""
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Check an array's ``zarr.json``; return its shape and that of its chunks."""
         where = f"{self._where}: {path}/{METADATA}"
         node = parse_object(self._read(f"{path}/{METADATA}", at_most=_LARGEST_METADATA), where)
         true_shape = as_shape(node.get("shape"), f"{where}: shape")
@@ -126,9 +135,10 @@ class StepFile:
             as_object(node.get("chunk_grid"), where).get("configuration"), f"{where}: chunk_grid"
         )
         chunk = as_shape(grid.get("chunk_shape"), f"{where}: chunk_shape")
-        if chunk not in (true_shape, (1, *true_shape[1:])):
+        whole = (true_shape[0], *true_shape[1:2], *chunk[2:3], *true_shape[3:])
+        if chunk not in (whole, (1, *whole[1:])) or not 0 < chunk[2] <= true_shape[2]:
             raise CorruptRecordingError(f"{where}: chunks of {chunk} are not supported")
-        return true_shape, chunk != true_shape
+        return true_shape, chunk
 
     def _chunk(self, name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         kind = DATA_TYPES[dtype]

@@ -12,6 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,17 @@ class StepFileBuilder:
         self._zstd = Zstd(level=ZSTD_LEVEL)
         self.group("", attributes)
 
+    def __enter__(self) -> StepFileBuilder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._zip.close()
+
     def group(self, path: str, attributes: Mapping[str, object]) -> None:
         """Add a group; ``path`` is ``""`` for the root."""
         node = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
@@ -45,8 +57,8 @@ class StepFileBuilder:
         values: np.ndarray,
         *,
         dimension_names: tuple[str, ...],
+        chunk: tuple[int, ...],
         attributes: Mapping[str, object],
-        split_first_axis: bool,
     ) -> None:
         """Add an array of a type in :data:`DATA_TYPES`.
 
@@ -54,19 +66,24 @@ class StepFileBuilder:
             path: Its place in the hierarchy.
             values: Its values.
             dimension_names: One name per axis; xarray refuses arrays without them.
+            chunk: Shape of the pieces that are compressed, and later read, by themselves.
             attributes: Anything JSON can hold.
-            split_first_axis: One chunk per index of the first axis instead of one for everything.
         """
-        chunk = (1, *values.shape[1:]) if split_first_axis else values.shape
         self._add(
             f"{path}/{METADATA}",
             _json(array_metadata(values, chunk, dimension_names, attributes)),
         )
-        parts = values if split_first_axis else values[None]
-        rest = "/0" * (values.ndim - 1)
-        for at, part in enumerate(parts):
-            data = np.ascontiguousarray(part, dtype=DATA_TYPES[values.dtype.name])
-            self._add(f"{path}/c/{at}{rest}", self._zstd.encode(data))
+        grid = [-(-length // step) for length, step in zip(values.shape, chunk, strict=True)]
+        for index in np.ndindex(*grid):
+            box = tuple(
+                slice(i * step, (i + 1) * step) for i, step in zip(index, chunk, strict=True)
+            )
+            piece = np.asarray(values[box], dtype=DATA_TYPES[values.dtype.name])
+            if piece.shape != chunk:  # zarr fills up the chunks at the edge
+                short = zip(chunk, piece.shape, strict=True)
+                piece = np.pad(piece, [(0, wanted - found) for wanted, found in short])
+            name = "/".join(map(str, index))
+            self._add(f"{path}/c/{name}", self._zstd.encode(np.ascontiguousarray(piece)))
 
     def finish(self) -> bytes:
         """Return the zip file."""

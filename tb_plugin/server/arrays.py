@@ -11,9 +11,12 @@ from jaxtyping import Float32, UInt8
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.types import Split
 from attn_monitor.store import Run
-from attn_monitor.store.codec import decode_attention
+from attn_monitor.store.codec import LEVELS
+from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.wire import attention_frame, series_frame, window_frame
+
+LARGEST_FRAME = 2**28
 
 _Layer = tuple[np.ndarray, np.ndarray]
 LayerCache = ByteLru[tuple[object, ...], _Layer]
@@ -66,27 +69,28 @@ class MapReader:
         """Return the frame of the wanted maps, [layer, head, query, key].
 
         Raises:
-            NotRecordedError: They are not in the recording, or the window lies outside.
+            NotRecordedError: They are not in the recording, the window lies outside, or all of it
+                would be more than a browser can take at once.
             CorruptRecordingError: The step's file is damaged.
         """
         layers = query.layers
         if layers is None:
             layers = tuple(range(len(run.part(query.part).layers)))
+        _check_size(run, query, len(layers))
         found = self._layers(run, query, layers)
         codes = np.stack([layer[0] for layer in found])
         row_max = np.stack([layer[1] for layer in found])
         if query.window.is_whole:
             return attention_frame(codes, row_max)
-        return window_frame(*cut(codes, row_max, query.window))
+        return window_frame(*cut(codes, row_max, keys=query.window.keys))
 
     def _layers(self, run: Run, query: MapQuery, layers: Sequence[int]) -> list[_Layer]:
-        identity = (run.session, run.attempt(query.step), query.step, query.part, query.probe)
+        step, part, probe, rows = query.step, query.part, query.probe, query.window.rows
+        identity = (run.session, run.attempt(step), step, part, probe, rows)
         found = {layer: self._cache.find((*identity, layer)) for layer in layers}
         missing = tuple(layer for layer in layers if found[layer] is None)
         if missing:
-            codes, row_max = run.codes(
-                step=query.step, probe=query.probe, part=query.part, layers=missing
-            )
+            codes, row_max = run.codes(step=step, probe=probe, part=part, layers=missing, rows=rows)
             for at, layer in enumerate(missing):
                 # Copies, or one cached layer would keep the bytes of all layers alive.
                 fresh = (codes[at].copy(), row_max[at].copy())
@@ -95,25 +99,39 @@ class MapReader:
         return [pair for layer in layers if (pair := found[layer]) is not None]
 
 
+def _check_size(run: Run, query: MapQuery, layers: int) -> None:
+    part = run.part(query.part)
+    _, heads, queries, keys = map_shape(part, run.probe(query.probe))
+    rows = queries if query.window.rows is None else query.window.rows[1] - query.window.rows[0]
+    if layers * heads * rows * keys > LARGEST_FRAME:
+        raise NotRecordedError(
+            f"{layers} layers x {heads} heads x {rows} x {keys} weights are too many for one "
+            "reply; ask for fewer with layers=, rows= and keys="
+        )
+
+
 def cut(
     codes: UInt8[np.ndarray, "layer head query key"],
     row_max: Float32[np.ndarray, "layer head query"],
-    window: Window,
-) -> tuple[UInt8[np.ndarray, "layer head rows keys"], Float32[np.ndarray, "layer head rows"]]:
-    """Return a window of coded maps and the factor that makes its values absolute.
+    *,
+    keys: tuple[int, int] | None,
+) -> tuple[UInt8[np.ndarray, "layer head query keys"], Float32[np.ndarray, "layer head query"]]:
+    """Return some key columns of coded maps, and the factor that makes their values absolute.
+
+    A row's decoded weights are ``c² · row_max / Σ c² · row_max`` with ``c = code / 255``: the
+    maximum cancels, and the factor is ``1 / Σ c²`` over the whole row.
 
     Raises:
         NotRecordedError: The window lies outside the maps.
     """
-    first_row, last_row = _bounds("rows", window.rows, codes.shape[2])
-    first_key, last_key = _bounds("keys", window.keys, codes.shape[3])
-    codes = codes[:, :, first_row:last_row]
-    row_max = row_max[:, :, first_row:last_row]
-    peak = decode_attention(codes, row_max).max(axis=-1)
-    top = (codes.max(axis=-1) / np.float32(255)) ** 2
-    scale = np.divide(peak, top, out=np.zeros_like(peak), where=top > 0)
+    start, stop = (0, codes.shape[3]) if keys is None else keys
+    if not 0 <= start < stop <= codes.shape[3]:
+        raise NotRecordedError(f"keys={start}:{stop} lies outside 0:{codes.shape[3]}")
+    wide = codes.astype(np.float32)
+    total = np.einsum("lhqk,lhqk->lhq", wide, wide) / np.float32(LEVELS**2)
+    scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
     scale[np.isnan(row_max)] = np.nan
-    return codes[..., first_key:last_key], scale.astype(np.float32)
+    return codes[..., start:stop], scale
 
 
 def metrics_frame(run: Run, *, part: str, probe: int | None, split: Split) -> bytes:
@@ -130,12 +148,3 @@ def metrics_frame(run: Run, *, part: str, probe: int | None, split: Split) -> by
     """
     values = run.metric_values(part=part, probe=probe, split=split)
     return series_frame(np.asarray(run.steps, dtype=np.uint32), values)
-
-
-def _bounds(axis: str, wanted: tuple[int, int] | None, length: int) -> tuple[int, int]:
-    if wanted is None:
-        return 0, length
-    start, stop = wanted
-    if not 0 <= start < stop <= length:
-        raise NotRecordedError(f"{axis}={start}:{stop} lies outside 0:{length}")
-    return start, stop

@@ -62,7 +62,9 @@ def _coded(
     codes: UInt8[np.ndarray, "layer head query key"],
     rows: Float32[np.ndarray, "layer head query"],
 ) -> bytes:
-    return b"".join((_header(kind, codes.shape), rows.astype("<f4").tobytes(), codes.tobytes()))
+    # Joined from views: a reply may be a hundred megabytes, and one copy of it is enough.
+    views = (np.ascontiguousarray(rows, dtype="<f4"), np.ascontiguousarray(codes))
+    return b"".join((_header(kind, codes.shape), *(memoryview(view).cast("B") for view in views)))
 
 
 def _header(kind: Kind, shape: tuple[int, ...]) -> bytes:

@@ -115,6 +115,16 @@ def test_a_query_of_many_kilobytes_is_refused(tab):
     assert "longer than 8192 bytes" in reply.get_data(as_text=True)
 
 
+def test_a_reply_too_large_for_a_browser_is_refused_before_it_is_read(tab, monkeypatch):
+    monkeypatch.setattr("tb_plugin.server.arrays.LARGEST_FRAME", 2 * 2 * 6 * 2 - 1)
+    ask = {**ASK, "probe": "1"}
+    reply = tab.get("attention", **ask)
+    assert reply.status_code == 404
+    assert "2 layers x 2 heads x 6 x 2 weights are too many" in reply.get_data(as_text=True)
+    assert tab.get("attention", **ask, rows="0:5").status_code == 200
+    assert tab.get("attention", **ask, layers="0").status_code == 200
+
+
 def test_a_recording_that_links_out_of_its_run_is_not_read(tmp_path):
     info = encoder_info()
     write_run(tmp_path / "outside", info, [record(info, 0)])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from recordings import softmax_rows
 
 from attn_monitor.store.codec import decode_attention, encode_attention
-from tb_plugin.server.arrays import Window, cut
+from tb_plugin.server.arrays import cut
 from tb_plugin.server.wire import attention_frame, float_frame, series_frame, window_frame
 
 
@@ -16,9 +16,12 @@ def test_every_window_of_a_map_shows_the_values_of_the_whole(queries, keys, seed
     whole = decode_attention(codes, row_max.astype(np.float32))
     rows = sorted(rng.choice(queries + 1, 2, replace=False).tolist())
     columns = sorted(rng.choice(keys + 1, 2, replace=False).tolist())
-    window = Window(rows=(rows[0], rows[1]), keys=(columns[0], columns[1]))
-    _, values = read_frame(window_frame(*cut(codes, row_max.astype(np.float32), window)))
-    truth = whole[:, :, slice(*rows), slice(*columns)]
+    kept = slice(*rows)
+    window = cut(
+        codes[:, :, kept], row_max[:, :, kept].astype(np.float32), keys=(columns[0], columns[1])
+    )
+    _, values = read_frame(window_frame(*window))
+    truth = whole[:, :, kept, slice(*columns)]
     np.testing.assert_allclose(values, truth, atol=1e-6)
 
 
@@ -30,7 +33,7 @@ def test_padded_and_diverged_rows_survive_the_journey():
     wide = row_max.astype(np.float32)
     for frame in (
         attention_frame(codes, wide),
-        window_frame(*cut(codes, wide, Window(keys=(0, 4)))),
+        window_frame(*cut(codes, wide, keys=(0, 4))),
     ):
         _, values = read_frame(frame)
         assert not values[0, 0].any()

@@ -1,3 +1,4 @@
+import re
 import uuid
 
 import fsspec
@@ -122,6 +123,18 @@ def test_zarr_itself_opens_a_step_and_finds_named_axes(tmp_path):
     np.testing.assert_array_equal(vectors[:], truth.astype(np.float16))
 
 
+def test_the_documented_way_to_read_a_step_without_us_works(tmp_path, monkeypatch, request):
+    info = encoder_info(lengths=(4, 5, 6, 7))
+    write(tmp_path, info, (120,))
+    text = (request.config.rootpath / "docs" / "store.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "zarr" in block]
+    monkeypatch.chdir(tmp_path / "plugins/attn_monitor/rank_0000/steps")
+    names = {}
+    exec(code, names)  # noqa: S102 - our own documentation
+    truth = record(info, 120, vectors=True).attention["encoder"][3]
+    np.testing.assert_allclose(names["attention"], truth, atol=0.005)
+
+
 def test_layers_come_in_the_order_asked(tmp_path):
     info = encoder_info(count=4)
     write(tmp_path, info, (1,))
@@ -244,3 +257,27 @@ def test_a_closed_writer_says_so(tmp_path):
     writer.close()
     with pytest.raises(ConfigurationError, match="this RunWriter is closed; open a new one"):
         writer.write(record(info, 0))
+
+
+@pytest.mark.parametrize("length", [60, 90])
+def test_long_texts_are_stored_in_blocks_of_rows_that_are_read_by_themselves(
+    tmp_path, monkeypatch, length
+):
+    # The same rule as for 16 heads x 512 tokens, on a scale that a unit test can afford.
+    monkeypatch.setattr("attn_monitor.store.layout._CHUNK", 2**13)
+    monkeypatch.setattr("attn_monitor.store.layout._LARGEST_CHUNK", 2**13)
+    info = encoder_info(lengths=(length,), heads=4)
+    write(tmp_path, info, (5,))
+    (file,) = tmp_path.rglob("*.zarr.zip")
+    codes = zarr.open_array(ZipStore(file, mode="r"), mode="r", path="encoder/0000/codes")
+    assert codes.chunks == (1, 4, 2**13 // (4 * length), length)
+    assert codes.nchunks > 2
+    run = open_run(tmp_path)
+    whole, maxima = run.codes(step=5, probe=0, part="encoder")
+    np.testing.assert_array_equal(whole, codes[:])
+    for rows in ((0, 1), (0, 40), (33, 35), (20, 55), (length - 1, length)):
+        window, some = run.codes(step=5, probe=0, part="encoder", layers=(1, 0), rows=rows)
+        np.testing.assert_array_equal(window, whole[[1, 0], :, slice(*rows)])
+        np.testing.assert_array_equal(some, maxima[[1, 0], :, slice(*rows)])
+    with pytest.raises(NotRecordedError, match=f"rows=5:5 lies outside 0:{length}"):
+        run.codes(step=5, probe=0, part="encoder", rows=(5, 5))

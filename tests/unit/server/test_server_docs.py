@@ -1,0 +1,59 @@
+"""What http_api.md shows is what the server sends."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from frames import read_frame
+
+
+@pytest.fixture(scope="module")
+def sections(request):
+    text = (request.config.rootpath / "tb_plugin" / "http_api.md").read_text()
+    return dict(
+        section.split("\n", 1) for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    )
+
+
+def block(section, language):
+    return re.search(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)[1]
+
+
+def frame_in(section):
+    digits = [re.split(r"\s{3,}", line)[0] for line in block(section, "").splitlines()]
+    return read_frame(bytes.fromhex("".join(digits)))
+
+
+def keys_of(value):
+    """The names in a JSON document, level by level; lists by their first element."""
+    if isinstance(value, dict):
+        return {name: keys_of(inner) for name, inner in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [keys_of(value[0])]
+    return None
+
+
+def test_every_route_has_an_example(sections, tab):
+    for route in tab.plugin.get_plugin_apps():
+        assert "```" in sections[f"`{route}`"]
+
+
+def test_json_examples_have_the_fields_of_real_replies(sections, tab):
+    index = json.loads(block(sections["`/index`"], "json"))
+    assert keys_of(index) == keys_of(tab.get("index").json)
+    run = json.loads(block(sections["`/run`"], "json"))
+    real = tab.get("run", run="exp/version_0").json
+    for document in (run, real):  # these two depend on the run
+        document["options"] = {}
+        document["probes"][0]["target"] = None
+    assert keys_of(run) == keys_of(real)
+
+
+def test_frame_examples_decode_to_what_their_comments_say(sections):
+    kind, maps = frame_in(sections["`/attention`"])
+    assert kind == 1
+    np.testing.assert_allclose(maps, [[[[1, 0], [0.5, 0.5]]]])
+    kind, steps, values = frame_in(sections["`/metrics`"])
+    assert (kind, steps.tolist()) == (3, [120])
+    np.testing.assert_array_equal(values, np.array([[[[0.5, np.nan]]]], np.float32))
