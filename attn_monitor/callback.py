@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
 from attn_monitor.monitor.probes import ProbeBatch, draw
 from attn_monitor.monitor.session import Session
-from attn_monitor.monitor.summaries import SummaryWriter, is_summary_writer
+from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
     check_writable,
@@ -216,9 +214,9 @@ class AttentionMonitor(pl.Callback):
         if phase == "fit":
             for logger in trainer.loggers:
                 experiment = getattr(logger, "experiment", None)
-                if is_summary_writer(experiment):
+                if isinstance(experiment, SummaryWriter):
                     # Never a second writer in one directory: TensorBoard would stop reading one.
-                    return cast("SummaryWriter", experiment)
+                    return experiment
         from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter  # noqa: PLC0415
 
         self._own_writer = TorchSummaryWriter(self._run_dir)

@@ -56,7 +56,9 @@ class Vocabulary:
 
 
 def words(text: str) -> list[str]:
-    found = WORD.findall(html.unescape(text).lower())
+    # Curly quotes and emoji were destroyed long before this corpus was packed.
+    readable = re.sub(r"[^\x20-\x7e]+", " ", html.unescape(text))
+    found = WORD.findall(readable.lower())
     return ["[URL]" if word.startswith("http") else word for word in found]
 
 
