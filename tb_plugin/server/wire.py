@@ -64,7 +64,7 @@ def _coded(
 ) -> bytes:
     # Joined from views: a reply may be a hundred megabytes, and one copy of it is enough.
     views = (np.ascontiguousarray(rows, dtype="<f4"), np.ascontiguousarray(codes))
-    return b"".join((_header(kind, codes.shape), *(memoryview(view).cast("B") for view in views)))
+    return b"".join((_header(kind, codes.shape), *(view.data.cast("B") for view in views)))
 
 
 def _header(kind: Kind, shape: tuple[int, ...]) -> bytes:
