@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 
 from attn_monitor.analysis.topology.bars import Bars
 
+_OUT_OF_REACH = -2.0  # less than any weight, also after adding one
+
 WEIGHT_GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 """Weights at which Betti curves are read; fixed, so that steps and runs compare."""
 
@@ -23,19 +25,42 @@ def merge_heights(
     """
     tokens = graphs.shape[-1]
     flat = graphs.reshape(-1, tokens, tokens)
-    every = np.arange(len(flat))
-    # A visited token is pushed out of reach of every maximum instead of being removed.
-    visited = np.zeros((len(flat), tokens), dtype=graphs.dtype)
-    reach = flat[:, 0].copy()
-    visited[:, 0] = 2
-    merged = np.empty((len(flat), max(tokens - 1, 0)), dtype=graphs.dtype)
+    if tokens < 2:  # noqa: PLR2004  # nobody to merge with
+        return np.empty((*graphs.shape[:-2], 0), dtype=graphs.dtype)
+    merged = _spanning_weights(flat[0])[None] if len(flat) == 1 else _spanning_weights_of_all(flat)
+    return np.asarray(np.sort(1 - merged, axis=-1).reshape(*graphs.shape[:-2], tokens - 1))
+
+
+def _spanning_weights(graph: Float[np.ndarray, "token token"]) -> Float[np.ndarray, " merge"]:
+    """Return the weights of the maximum spanning tree of one graph."""
+    left = graph.copy()  # a visited token's column is pushed out of reach of every maximum
+    left[:, 0] = _OUT_OF_REACH
+    reach = left[0].copy()
+    merged = np.empty(len(graph) - 1, dtype=graph.dtype)
+    for merge in range(len(graph) - 1):
+        nearest = reach.argmax()
+        merged[merge] = reach[nearest]
+        left[:, nearest] = _OUT_OF_REACH
+        reach[nearest] = _OUT_OF_REACH
+        np.maximum(reach, left[nearest], out=reach)
+    return merged
+
+
+def _spanning_weights_of_all(
+    graphs: Float[np.ndarray, "graph token token"],
+) -> Float[np.ndarray, "graph merge"]:
+    """Return the same for many graphs in step, which spares most of numpy's cost per call."""
+    every, tokens = np.arange(len(graphs)), graphs.shape[-1]
+    visited = np.zeros((len(graphs), tokens), dtype=graphs.dtype)
+    visited[:, 0] = _OUT_OF_REACH
+    reach = graphs[:, 0].copy()
+    merged = np.empty((len(graphs), tokens - 1), dtype=graphs.dtype)
     for merge in range(tokens - 1):
-        nearest = (reach - visited).argmax(axis=-1)
+        nearest = (reach + visited).argmax(axis=-1)
         merged[:, merge] = reach[every, nearest]
-        visited[every, nearest] = 2
-        np.maximum(reach, flat[every, nearest], out=reach)
-    heights = np.sort(1 - merged, axis=-1)
-    return np.asarray(heights.reshape(*graphs.shape[:-2], max(tokens - 1, 0)))
+        visited[every, nearest] = _OUT_OF_REACH
+        np.maximum(reach, graphs[every, nearest], out=reach)
+    return merged
 
 
 def component_bars(graph: Float[np.ndarray, "token token"]) -> Bars:
