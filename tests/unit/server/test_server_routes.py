@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -231,3 +232,30 @@ def test_routes_work_under_a_path_prefix(logdir):
     tab = Tab(logdir, prefix="/pre/fix")
     assert len(tab.get("index").json["runs"]) == 2
     assert tab.get("static/index.js").status_code == 200
+
+
+def test_many_requests_at_once_while_training_writes_all_see_whole_steps(tmp_path):
+    info = encoder_info(lengths=(12, 9))
+    write_run(tmp_path / "a", info, [record(info, 0)])
+    tab = Tab(tmp_path)
+
+    def ask(number):
+        index = tab.get("index").json
+        steps = tab.get("run", run="a").json["steps"]
+        assert len(steps) >= index["runs"][0]["steps"]
+        step = steps[number % len(steps)]["step"]
+        kind, values = read_frame(
+            tab.get("attention", run="a", step=step, part="encoder", probe=number % 2).data
+        )
+        truth = record(info, step).attention["encoder"][number % 2]
+        np.testing.assert_allclose(values, truth, atol=0.005)
+        _, series_steps, series = read_frame(tab.get("metrics", run="a", part="encoder").data)
+        assert len(series_steps) == len(series)
+        return kind
+
+    with RunWriter(tmp_path / "a", info, resume_step=0) as writer, ThreadPoolExecutor(8) as pool:
+        replies = [pool.submit(ask, number) for number in range(40)]
+        for step in range(1, 20):
+            writer.write(record(info, step))
+        assert [reply.result() for reply in replies] == [1] * 40
+    assert tab.get("index").json["runs"][0]["steps"] == 20
