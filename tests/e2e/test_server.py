@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +134,32 @@ def broken_copy(folder, module, text):
         "[tensorboard_plugins]\nattn_monitor = tb_plugin.loader:Loader\n"
     )
     return folder
+
+
+def test_a_wheel_installed_elsewhere_shows_the_tab(recordings, tmp_path):
+    checkout = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT,
+        checkout,
+        ignore=shutil.ignore_patterns(".*", "node_modules", "__pycache__", "tests", "dist"),
+    )
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    subprocess.run(build, cwd=checkout, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "tb_plugin/static/index.js" in names
+    assert any(name.endswith(".css") for name in names)
+    assert not [name for name in names if "frontend" in name or name.endswith(".map")]
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(site), "-q"]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    with (
+        contextlib.chdir(tmp_path),
+        serve(recordings, environment={"PYTHONPATH": str(site)}) as url,
+    ):
+        routes = Routes(url)
+        routes.wait_for(has_runs(2))
+        assert routes.tab("static/index.js") == (site / "tb_plugin/static/index.js").read_bytes()
 
 
 @pytest.mark.parametrize(
