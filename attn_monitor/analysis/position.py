@@ -90,7 +90,7 @@ def right(maps: Maps) -> Float[np.ndarray, " head"]:
     unit="share after - share before",
     low=-1,
     high=1,
-    reading="-1: every word looks back; 0: neither way; 1: every word looks ahead.",
+    reading="\u22121: every word looks back; 0: neither way; 1: every word looks ahead.",
     source=f"{_SANVIS}, the position sort",
 )
 def lean(maps: Maps) -> Float[np.ndarray, " head"]:

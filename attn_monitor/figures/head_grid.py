@@ -102,7 +102,7 @@ def sorted_heads(
                 left + layout.map_width,
                 top - layout.label * 0.85,
                 "\u2013" if np.isnan(value) else f"{value:.2f}".replace("-", "\u2212"),
-                size=layout.label * 0.8,
+                size=layout.label * 0.7,
                 ink=colour.INK2,
                 align="right",
             )

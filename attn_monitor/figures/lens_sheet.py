@@ -96,7 +96,8 @@ def _draw_table(
     largest = float(np.nanmax(np.abs(values)))
     shown = np.nan_to_num(values)
     canvas.write(axes, _TABLE, _TOP - 52, "Query \u00d7 key", size=17)
-    canvas.write(axes, _TABLE, _TOP - 32, name, size=13, ink=colour.INK2)
+    told = f"{name}; rows: query, columns: key"
+    canvas.write(axes, _TABLE, _TOP - 32, told, size=13, ink=colour.INK2)
     place = (_TABLE, _TOP, _SIZE, _SIZE)
     canvas.picture(axes, place, colour.paint_signed(shown, largest=largest))
     for row in range(rows):

@@ -50,7 +50,7 @@ def plane_graph(
     spots = _ring(count)
     figure, labels = canvas.blank(_WIDTH, _HEIGHT)
     # A 3-D axes is always square; one as wide as the figure may stand out above and below.
-    square = (0.0, (_HEIGHT - _WIDTH) / 2 / _HEIGHT - 0.05, 1.0, _WIDTH / _HEIGHT)
+    square = (0.0, (_HEIGHT - _WIDTH) / 2 / _HEIGHT - 0.08, 1.0, _WIDTH / _HEIGHT)
     axes = figure.add_axes(square, projection="3d", computed_zorder=False)
     if not isinstance(axes, Axes3D):
         raise TypeError(f"Matplotlib gave {type(axes).__name__} for a 3-D projection")
@@ -96,7 +96,7 @@ def _disc(axes: Axes3D, layer: int, name: str) -> None:
     axes.text(
         layer * _SPACING,
         0,
-        _RIM + 0.5,
+        _RIM + 0.45,
         name,
         fontsize=13,
         ha="center",
@@ -163,8 +163,8 @@ def _view(axes: Axes3D, planes: int) -> None:
     axes.set_xlim(-0.8, (planes - 1) * _SPACING + 0.8)
     axes.set_ylim(-1.2, 1.2)
     axes.set_zlim(-1.2, 1.2)
-    axes.set_box_aspect((planes * _SPACING, 2.6, 2.6), zoom=1.12)
-    axes.view_init(elev=9, azim=-56)
+    axes.set_box_aspect((planes * _SPACING, 2.6, 2.6), zoom=1.0)
+    axes.view_init(elev=8, azim=-56)
     axes.set_proj_type("ortho")
 
 

@@ -91,9 +91,8 @@ def test_all_default_metrics_of_a_step_take_at_most_a_second(capsys):
 
     (took,) = alternating(step, rounds=3)
     with capsys.disabled():
-        print(
-            f"\nall {len(registry.metric_specs())} metrics, 6 x 12 heads, 32 probes, T = 64: {took:.0f} ms"
-        )
+        number = len(registry.metric_specs())
+        print(f"\nall {number} metrics, 6 x 12 heads, 32 probes, T = 64: {took:.0f} ms")
     assert took <= 1000
 
 
