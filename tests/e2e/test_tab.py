@@ -7,7 +7,7 @@ import pytest
 
 from attn_monitor import open_run
 from tests.e2e.conftest import serve, start_training
-from tests.hostile import record_hostile_run
+from tests.odd_recordings import HOSTILE, record_hostile_run, record_steps
 
 MODES = {
     "fast loading": ("--load_fast=true",),
@@ -225,9 +225,20 @@ def test_dark_and_light_follow_tensorboard(server, open_tab):
 
 
 def test_hostile_tokens_and_names_are_shown_as_text(tmp_path, open_tab):
-    hostile = "<img src=x onerror=alert(1)>"
-    record_hostile_run(tmp_path / "logs" / "<b>run", hostile)
+    record_hostile_run(tmp_path / "logs" / "<b>run")
     with serve(tmp_path / "logs") as url:
         tab = open_tab(url).wait_until_drawn()
         assert tab.frame.locator("img").count() == 0
-        assert tab.frame.get_by_text(hostile, exact=False).count() > 0
+        assert tab.frame.get_by_text(HOSTILE, exact=False).count() > 0
+
+
+def test_three_hundred_recorded_steps_give_three_hundred_ticks(tmp_path, open_tab):
+    steps = range(0, 6000, 20)
+    record_steps(tmp_path / "logs" / "long", steps)
+    with serve(tmp_path / "logs", "--load_fast=false") as url:
+        tab = open_tab(url).wait_until_drawn()
+        assert tab.frame.locator(".step-slider .tick").count() == 300
+        slider(tab).focus()
+        for key, step in (("Home", 0), ("ArrowRight", 20), ("End", 5980), ("ArrowLeft", 5960)):
+            tab.page.keyboard.press(key)
+            assert shown_step(tab) == step

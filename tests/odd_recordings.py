@@ -1,0 +1,66 @@
+"""Recordings that no training would make: words and names that try to be code, many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from attn_monitor.analysis import compute_metrics, metric_specs, uniform_reference
+from attn_monitor.core.maps import Maps
+from attn_monitor.core.types import Layer, Part, Probe, Tokens
+from attn_monitor.monitor.summaries import add_marker
+from attn_monitor.store import RunInfo, RunWriter, StepRecord
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+HOSTILE_WORDS = (
+    HOSTILE,
+    "\u202eright to left",
+    "🙂",
+    "",
+    "x" * 10_000,
+    "\x00\x1b[31m",
+    "plain",
+)
+
+
+def record_hostile_run(folder: Path) -> None:
+    """One step whose tokens, module names, options and scalars are all hostile."""
+    record(folder, [1], words=HOSTILE_WORDS, name=HOSTILE)
+
+
+def record_steps(folder: Path, steps: Iterable[int]) -> None:
+    """Many steps of one short sentence."""
+    record(folder, steps, words=("[CLS]", "it", "flies"), name="layer")
+
+
+def record(folder: Path, steps: Iterable[int], *, words: tuple[str, ...], name: str) -> None:
+    layers = tuple(Layer(name=f"{name}.{i}", heads=2, evidence="model") for i in range(2))
+    part = Part(name="encoder", kind="self", causal=False, layers=layers)
+    random = np.random.default_rng(0)
+    maps = random.dirichlet(np.ones(len(words)), size=(2, 2, len(words))).astype(np.float32)
+    metrics = np.stack([compute_metrics(Maps(attn=layer)) for layer in maps])[None]
+    info = RunInfo(
+        parts=(part,),
+        probes=(Probe(index=0, split="val", source=Tokens(text=words)),),
+        metrics=metric_specs(),
+        uniform={"encoder": np.stack([uniform_reference(Maps(attn=layer)) for layer in maps])},
+        options={"note": name},
+    )
+    writer = RunWriter(str(folder), info)
+    events = SummaryWriter(str(folder))
+    for step in steps:
+        writer.write(
+            StepRecord(
+                step=step,
+                epoch=step // 20,
+                attention={"encoder": {0: maps}},
+                metrics={"encoder": metrics},
+                scalars={f"{name}_loss": 1.0},
+            )
+        )
+        add_marker(events, session=writer.session, step=step, epoch=step // 20)
+    events.close()
+    writer.close()
