@@ -15,8 +15,8 @@ export interface AttentionQuery {
 export interface MetricsQuery {
   readonly run: string;
   readonly part: string;
-  /** One probe, or null for the mean over the validation probes. */
-  readonly probe: number | null;
+  /** One probe by its index, or the mean over a split's probes. */
+  readonly of: number | "val" | "train";
 }
 
 export interface DataSource {
@@ -62,8 +62,8 @@ export function httpSource(base = "./"): DataSource {
       const path = `${base}attention?${query({ run, step, part, probe, v: version })}`;
       return decodeMaps(await (await request(path, signal)).arrayBuffer());
     },
-    metrics: async ({ run, part, probe }, signal) => {
-      const which = probe === null ? { split: "val" } : { probe };
+    metrics: async ({ run, part, of }, signal) => {
+      const which = typeof of === "number" ? { probe: of } : { split: of };
       const path = `${base}metrics?${query({ run, part, ...which })}`;
       return decodeSeries(await (await request(path, signal)).arrayBuffer());
     },

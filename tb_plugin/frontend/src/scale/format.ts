@@ -16,6 +16,16 @@ export function fixed(value: number, digits = 2): string {
   return withMinus(Number(text) === 0 ? text.replace("-", "") : text);
 }
 
+/** A metric's value: two decimals where that says something, else three significant digits. */
+export function metricValue(value: number, digits = 2): string {
+  if (!Number.isFinite(value)) {
+    return "–";
+  }
+  return Math.abs(value) >= 100
+    ? withMinus(String(Number(value.toPrecision(4))))
+    : fixed(value, digits);
+}
+
 /** +0.17 or −0.17. */
 export function signed(value: number, digits = 2): string {
   const text = fixed(value, digits);

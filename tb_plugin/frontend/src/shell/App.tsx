@@ -2,9 +2,23 @@ import { useEffect, useState } from "preact/hooks";
 import { addressWindow } from "../state/hash";
 import type { Loader } from "../state/loader";
 import type { Mirror } from "../state/mirror";
-import { index, part, recording, request, run, runName, runs, shown } from "../state/store";
-import { railOpen } from "./actions";
+import {
+  index,
+  part,
+  recording,
+  request,
+  run,
+  runName,
+  runs,
+  select,
+  shown,
+  view,
+} from "../state/store";
+import { railOpen, TABS } from "./actions";
 import { copyText } from "./clipboard";
+import { Downloads } from "./Downloads";
+import { HeadsTools } from "./HeadsTools";
+import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";
 import { NetworkTools } from "./NetworkTools";
@@ -27,6 +41,23 @@ function CopyLink({ mirror }: { readonly mirror: Mirror }) {
     <button type="button" class="button copy-link" onClick={() => void copy()}>
       {text}
     </button>
+  );
+}
+
+function Tabs() {
+  return (
+    <nav class="view-tabs" aria-label="Views">
+      {TABS.map(({ tab, text }) => (
+        <button
+          key={tab}
+          type="button"
+          aria-current={view.value.tab === tab ? "page" : undefined}
+          onClick={() => select({ tab })}
+        >
+          {text}
+        </button>
+      ))}
+    </nav>
   );
 }
 
@@ -70,7 +101,7 @@ function Content({ loader }: { readonly loader: Loader }) {
   const failed = request.value.kind === "failed" ? request.value.message : null;
   return (
     <>
-      <NetworkView />
+      {view.value.tab === "network" ? <NetworkView /> : <HeadsView />}
       {failed !== null && (
         <Failed title="This step could not be read" message={failed} onRetry={loader.retry} />
       )}
@@ -89,10 +120,11 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
       <Rail />
       <main class="main">
         <header class="tabs">
-          <h1>Network</h1>
-          <NetworkTools />
+          <Tabs />
+          {view.value.tab === "network" ? <NetworkTools /> : <HeadsTools />}
           <span class="grow" />
           <CopyLink mirror={mirror} />
+          <Downloads />
         </header>
         <TimeBar />
         <div class="content">

@@ -1,24 +1,13 @@
 import { useMemo, useRef } from "preact/hooks";
-import { type Maps, type Series, seriesValue } from "../core/maps";
-import type { Part, Run, StepEntry } from "../core/recording";
+import { type Series, seriesValue } from "../core/maps";
+import type { Part, Run } from "../core/recording";
 import { readyValue } from "../core/resource";
 import { SORT_METRIC } from "../layout/layer_view";
-import { changeLabel, stepLabel } from "../scale/format";
-import {
-  axes,
-  entry,
-  layerViews,
-  maps,
-  reference,
-  referenceMaps,
-  select,
-  series,
-  shown,
-  view,
-} from "../state/store";
+import { axes, entry, layerViews, select, series, shown, view } from "../state/store";
 import { createNetwork } from "../views/network/network";
 import type { SortValues } from "../views/network/props";
 import { setLayer } from "./actions";
+import { picture } from "./picture";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
@@ -40,29 +29,6 @@ function sortValues(run: Run, model: Part, values: Series | null, step: number):
     entropy: column(SORT_METRIC.entropy, layer, heads),
     position: column(SORT_METRIC.position, layer, heads),
   }));
-}
-
-interface Picture {
-  readonly maps: Maps;
-  readonly reference: Maps | null;
-  readonly entry: StepEntry;
-  readonly label: string;
-}
-
-/** What is compared: A, B, or the change between them while both are here. */
-function picture(): Picture | null {
-  const [a, b] = [shown.value, reference.value];
-  const [mapsA, mapsB] = [maps.value, referenceMaps.value];
-  if (!a || !mapsA) {
-    return null;
-  }
-  const { compare } = view.value;
-  if (compare === "A" || !b || !mapsB) {
-    return { maps: mapsA, reference: null, entry: a.entry, label: stepLabel(a.entry) };
-  }
-  return compare === "B"
-    ? { maps: mapsB, reference: null, entry: b.entry, label: stepLabel(b.entry) }
-    : { maps: mapsA, reference: mapsB, entry: a.entry, label: changeLabel(a.entry, b.entry) };
 }
 
 /** Puts the state into the network view's props. */

@@ -1,8 +1,18 @@
 // What keys and buttons do. Everything goes through `select`, so the URL and every view follow.
 import { signal } from "@preact/signals";
 import type { LayerView } from "../layout/layer_view";
-import { arrived, entry, extent, request, select, stepIndex, steps, view } from "../state/store";
-import { type Compare, withLayer } from "../state/view_state";
+import {
+  arrived,
+  entry,
+  extent,
+  part,
+  request,
+  select,
+  stepIndex,
+  steps,
+  view,
+} from "../state/store";
+import { type Compare, type Tab, withLayer } from "../state/view_state";
 
 const PLAY_INTERVAL = 450;
 
@@ -47,6 +57,22 @@ export function setPlaying(next: boolean): void {
     }
   }, PLAY_INTERVAL);
 }
+
+export const TABS: readonly { readonly tab: Tab; readonly text: string }[] = [
+  { tab: "network", text: "Network" },
+  { tab: "heads", text: "Heads" },
+];
+
+/** Hold the head this many layers and heads away from the held one, within the part. */
+export function moveHead(layers: number, heads: number): void {
+  const model = part.peek()?.layers ?? [];
+  const held = view.peek().lock ?? { layer: 0, head: 0 };
+  const layer = clamp(held.layer + layers, model.length - 1);
+  const head = clamp(held.head + heads, (model[layer]?.heads ?? 1) - 1);
+  select({ lock: { layer, head, key: null } });
+}
+
+const clamp = (value: number, last: number): number => Math.max(0, Math.min(last, value));
 
 /** Pin the shown step as the reference B. */
 export function pinReference(): void {

@@ -3,11 +3,13 @@ import type { Compare } from "../state/view_state";
 import {
   helpOpen,
   moveBy,
+  moveHead,
   pinReference,
   playing,
   railOpen,
   setCompare,
   setPlaying,
+  TABS,
 } from "./actions";
 
 export interface KeyHelp {
@@ -23,6 +25,9 @@ export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["b"], action: "pin the shown step as B" },
   { keys: ["x"], action: "hold to blink to B" },
   { keys: ["d"], action: "A − B on, off" },
+  { keys: ["1", "2"], action: "Network, Heads" },
+  { keys: ["h", "l"], action: "previous, next head" },
+  { keys: ["k", "j"], action: "previous, next layer" },
   { keys: ["/"], action: "filter the runs" },
   { keys: ["enter"], action: "hold the focused map open" },
   { keys: ["esc"], action: "release the held map, then the pinned token" },
@@ -50,6 +55,13 @@ function release(): void {
     railOpen.value = false;
   }
 }
+
+const HEAD_MOVES: Readonly<Record<string, [layers: number, heads: number]>> = {
+  h: [0, -1],
+  l: [0, 1],
+  k: [-1, 0],
+  j: [1, 0],
+};
 
 /** What was compared before `x` was pressed; null while it is not held. */
 let beforeBlink: Compare | null = null;
@@ -85,6 +97,10 @@ function onKey(event: KeyboardEvent): void {
     setCompare("B");
   } else if (event.key === "d") {
     setCompare(view.peek().compare === "diff" ? "A" : "diff");
+  } else if (event.key in HEAD_MOVES) {
+    moveHead(...(HEAD_MOVES[event.key] ?? [0, 0]));
+  } else if (TABS[Number(event.key) - 1]) {
+    select({ tab: TABS[Number(event.key) - 1]?.tab ?? "network" });
   } else if (event.key === "?") {
     helpOpen.value = !helpOpen.peek();
   } else if (event.key === "/") {

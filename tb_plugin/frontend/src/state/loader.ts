@@ -3,9 +3,9 @@ import { batch, effect } from "@preact/signals";
 import { AttentionCache } from "../api/attention_cache";
 import { isAbort, Latest } from "../api/latest";
 import type { AttentionQuery, DataSource } from "../api/source";
+import type { Series } from "../core/maps";
 import type { Run } from "../core/recording";
 import { IDLE } from "../core/resource";
-import { SORT_METRIC } from "../layout/layer_view";
 import type { Wanted } from "./store";
 import * as store from "./store";
 
@@ -32,6 +32,7 @@ export function startLoader(source: DataSource): Loader {
     maps: new Latest(),
     reference: new Latest(),
     series: new Latest(),
+    splits: new Latest(),
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
   let visible = true;
@@ -106,11 +107,27 @@ export function startLoader(source: DataSource): Loader {
 
   const loadSeries = async (run: string, part: string, probe: number): Promise<void> => {
     try {
-      const value = await source.metrics({ run, part, probe }, requests.series.start());
+      const value = await source.metrics({ run, part, of: probe }, requests.series.start());
       store.series.value = { kind: "ready", value };
     } catch (error) {
       if (!isAbort(error)) {
         store.series.value = { kind: "failed", message: messageOf(error) };
+      }
+    }
+  };
+
+  const loadSplits = async (run: Run, part: string): Promise<void> => {
+    const signal = requests.splits.start();
+    const mean = (split: "val" | "train"): Promise<Series | null> =>
+      run.probes.some((probe) => probe.split === split)
+        ? source.metrics({ run: run.name, part, of: split }, signal)
+        : Promise.resolve(null);
+    try {
+      const [val, train] = await Promise.all([mean("val"), mean("train")]);
+      store.splitSeries.value = { val, train };
+    } catch (error) {
+      if (!isAbort(error)) {
+        store.splitSeries.value = null;
       }
     }
   };
@@ -143,8 +160,14 @@ export function startLoader(source: DataSource): Loader {
     }),
     effect(() => {
       const [run, part, probe] = [store.recording.value, store.part.value, store.probe.value];
-      if (run && part && probe && hasSortMetric(run)) {
+      if (run && part && probe && run.metrics.length > 0) {
         void loadSeries(run.name, part.name, probe.index);
+      }
+    }),
+    effect(() => {
+      const [run, part] = [store.recording.value, store.part.value];
+      if (store.needsSplits.value && run && part) {
+        void loadSplits(run, part.name);
       }
     }),
   ];
@@ -175,9 +198,6 @@ export function startLoader(source: DataSource): Loader {
 
 const versionOf = (resource: typeof store.index.value): string | null =>
   resource.kind === "ready" ? resource.value.version : null;
-
-const hasSortMetric = (run: Run): boolean =>
-  run.metrics.some(({ name }) => Object.values(SORT_METRIC).includes(name));
 
 /** Take over a newer state of the run; A follows the newest step only if it stood there. */
 function receiveRun(value: Run, before: Run | null): void {

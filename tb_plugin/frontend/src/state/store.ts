@@ -5,6 +5,7 @@ import type { Maps, Series } from "../core/maps";
 import {
   axesOf,
   bestValidation,
+  type MetricSpec,
   nearestStep,
   type Part,
   type Probe,
@@ -29,6 +30,11 @@ export interface LoadedMaps extends Wanted {
   readonly maps: Maps;
 }
 
+export interface SplitSeries {
+  readonly val: Series | null;
+  readonly train: Series | null;
+}
+
 export const view = signal<ViewState>(INITIAL);
 export const index = signal<Resource<RunIndex>>(IDLE);
 export const run = signal<Resource<Run>>(IDLE);
@@ -39,6 +45,8 @@ export const request = signal<Resource<null>>(IDLE);
 /** The maps of the reference step B last loaded. */
 export const loadedReference = signal<LoadedMaps | null>(null);
 export const series = signal<Resource<Series>>(IDLE);
+/** Metrics as means over the validation and the training probes. */
+export const splitSeries = signal<SplitSeries | null>(null);
 /** The newest step, while the user looks at an older one and has not been told; else null. */
 export const arrived = signal<StepEntry | null>(null);
 
@@ -82,6 +90,17 @@ export const stepIndex = computed<number>(() => {
 });
 
 export const entry = computed<StepEntry | null>(() => steps.value[stepIndex.value] ?? null);
+
+/** The metric of the life lines: the chosen one, else the recording's first. */
+export const metric = computed<MetricSpec | null>(() => {
+  const specs = recording.value?.metrics ?? [];
+  return specs.find(({ name }) => name === view.value.metric) ?? specs[0] ?? null;
+});
+
+/** Whether the means over all probes are on screen and must be fetched. */
+export const needsSplits = computed(
+  () => view.value.tab === "heads" && view.value.curves === "splits",
+);
 
 export const best = computed<StepEntry | null>(() => bestValidation(steps.value));
 

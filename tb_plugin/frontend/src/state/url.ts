@@ -63,6 +63,7 @@ function readCount(text: string | undefined): number | null {
 /** The pairs that differ from a fresh tab. */
 export function toPairs(state: ViewState): Pairs {
   const pairs: Record<string, string | null> = {
+    view: state.tab === "network" ? null : state.tab,
     run: state.run,
     part: state.part,
     probe: state.probe === null ? null : String(state.probe),
@@ -73,6 +74,9 @@ export function toPairs(state: ViewState): Pairs {
     special: state.hideSpecial ? "hidden" : null,
     words: state.mergeWords ? "merged" : null,
     filter: state.filter || null,
+    metric: state.metric,
+    curves: state.curves === "sentence" ? null : state.curves,
+    y: state.reach === "possible" ? null : state.reach,
     head: state.lock ? writeLock(state.lock) : null,
     token: state.pin ? writePin(state.pin) : null,
   };
@@ -88,6 +92,10 @@ export function fromPairs(pairs: Pairs): ViewState {
   });
   return {
     ...INITIAL,
+    tab: pairs.view === "heads" ? "heads" : "network",
+    metric: pairs.metric ?? null,
+    curves: pairs.curves === "splits" ? "splits" : "sentence",
+    reach: pairs.y === "seen" ? "seen" : "possible",
     run: pairs.run ?? null,
     part: pairs.part ?? null,
     probe: readCount(pairs.probe),

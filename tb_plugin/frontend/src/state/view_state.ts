@@ -1,11 +1,19 @@
 // Everything the user chose, in one object. The URL mirrors it; data are never in it.
 import type { HeldHead, PinnedToken } from "../core/selection";
 import { defaultLayerView, type LayerView } from "../layout/layer_view";
+import type { Reach } from "../layout/life_lines";
 
 /** One step as it is, or the change from B to A. */
 export type Compare = "A" | "B" | "diff";
 
+/** The views a tab can show. */
+export type Tab = "network" | "heads";
+
+/** Life lines of the chosen sentence, or means over validation and training probes. */
+export type CurveSource = "sentence" | "splits";
+
 export interface ViewState {
+  readonly tab: Tab;
   /** Null until the user, the URL or the first recording decides. */
   readonly run: string | null;
   readonly part: string | null;
@@ -20,10 +28,15 @@ export interface ViewState {
   readonly mergeWords: boolean;
   readonly filter: string;
   readonly lock: HeldHead | null;
+  /** The metric of the life lines; null means the recording's first. */
+  readonly metric: string | null;
+  readonly curves: CurveSource;
+  readonly reach: Reach;
   readonly pin: PinnedToken | null;
 }
 
 export const INITIAL: ViewState = {
+  tab: "network",
   run: null,
   part: null,
   probe: null,
@@ -35,6 +48,9 @@ export const INITIAL: ViewState = {
   mergeWords: false,
   filter: "",
   lock: null,
+  metric: null,
+  curves: "sentence",
+  reach: "possible",
   pin: null,
 };
 

@@ -5,6 +5,10 @@ import { INITIAL, type ViewState, withLayer } from "../../src/state/view_state";
 
 const BUSY: ViewState = {
   ...INITIAL,
+  tab: "heads",
+  metric: "row_entropy",
+  curves: "splits",
+  reach: "seen",
   run: "exp/ünï #1 & <b>",
   part: "cross",
   probe: 3,

@@ -1,0 +1,117 @@
+import { signal } from "@preact/signals";
+import { curvesCsv, networkCsv } from "../layout/csv";
+import { axes, layerViews, metric, shown, steps, view } from "../state/store";
+import { composeSvg, svgText, svgToPng } from "../views/export/compose";
+import { curves } from "./curves";
+import { embeddedFonts } from "./fonts";
+import { picture } from "./picture";
+
+const failed = signal<string | null>(null);
+
+/** "airline-version_0_encoder_step-120_probe-0_network": safe in every file system. */
+function fileName(): string {
+  const now = shown.peek();
+  const run = now?.run.name ?? "attention";
+  const rest = now ? `_${now.part.name}_step-${now.entry.step}_probe-${now.probe.index}` : "";
+  return `${run}${rest}_${view.peek().tab}`.replace(/[^\w.-]+/g, "-");
+}
+
+function save(blob: Blob, extension: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `${fileName()}.${extension}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** The view as SVG, drawn from its top left corner whatever is scrolled into sight. */
+function figure(): SVGSVGElement | null {
+  const view = document.querySelector<HTMLElement>(".view");
+  const host = view?.querySelector<HTMLElement>(".view-host");
+  if (!view || !host) {
+    return null;
+  }
+  const { scrollLeft, scrollTop } = view;
+  view.scrollTo(0, 0);
+  const ground = getComputedStyle(view).backgroundColor;
+  const drawn = composeSvg(host, ground);
+  view.scrollTo(scrollLeft, scrollTop);
+  return drawn;
+}
+
+function table(): string | null {
+  const [now, drawn, marks, spec] = [shown.peek(), picture(), axes.peek(), metric.peek()];
+  if (!now || !drawn || !marks) {
+    return null;
+  }
+  if (view.peek().tab === "network") {
+    return networkCsv({ ...marks, ...drawn, part: now.part, layers: layerViews.peek() });
+  }
+  const metricIndex = spec ? now.run.metrics.indexOf(spec) : -1;
+  return spec
+    ? curvesCsv({
+        part: now.part,
+        metric: spec.name,
+        metricIndex,
+        steps: steps.peek(),
+        curves: curves(),
+      })
+    : null;
+}
+
+const saveSvg = async (): Promise<void> => {
+  const drawn = figure();
+  if (drawn) {
+    save(new Blob([svgText(drawn)], { type: "image/svg+xml" }), "svg");
+  }
+};
+
+const savePng = async (): Promise<void> => {
+  const drawn = figure();
+  if (drawn) {
+    save(await svgToPng(drawn, await embeddedFonts()), "png");
+  }
+};
+
+const saveCsv = async (): Promise<void> => {
+  const text = table();
+  if (text !== null) {
+    save(new Blob([text], { type: "text/csv" }), "csv");
+  }
+};
+
+const FORMATS = [
+  { name: "SVG", what: "the picture as SVG", run: saveSvg },
+  { name: "PNG", what: "the picture as PNG", run: savePng },
+  { name: "CSV", what: "the numbers as CSV", run: saveCsv },
+];
+
+async function attempt(run: () => Promise<void>): Promise<void> {
+  try {
+    failed.value = null;
+    await run();
+  } catch (error) {
+    failed.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Save exactly what is shown. */
+export function Downloads() {
+  return (
+    <>
+      {failed.value !== null && <span class="note">{`Not saved: ${failed.value}`}</span>}
+      {FORMATS.map(({ name, what, run }) => (
+        <button
+          key={name}
+          type="button"
+          class="button"
+          aria-label={`Download ${what}`}
+          title={`Download ${what}`}
+          onClick={() => void attempt(run)}
+        >
+          ↓ {name}
+        </button>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,116 @@
+import { useMemo, useRef } from "preact/hooks";
+import type { Series } from "../core/maps";
+import type { HeadId, MetricSpec } from "../core/recording";
+import { rankByChange } from "../layout/change";
+import {
+  axes,
+  best,
+  entry,
+  maps,
+  metric,
+  referenceEntry,
+  referenceMaps,
+  select,
+  shown,
+  view,
+} from "../state/store";
+import { createHeadsGrid } from "../views/heads/grid";
+import type { Marks } from "../views/heads/props";
+import { createRanking } from "../views/heads/ranking";
+import { curves } from "./curves";
+import { picture } from "./picture";
+import { theme } from "./theme";
+import { useSize } from "./useSize";
+import { ViewHost } from "./ViewHost";
+
+const selectHead = (head: HeadId | null): void =>
+  select({ lock: head === null ? null : { ...head, key: null } });
+
+/** Where A, B and the best step lie among the steps of a series. */
+function marksIn(values: Series | undefined): Marks {
+  const at = (step: number | undefined): number =>
+    step === undefined ? -1 : (values?.steps.indexOf(step) ?? -1);
+  return {
+    a: at(entry.value?.step),
+    b: at(referenceEntry.value?.step),
+    best: at(best.value?.step),
+  };
+}
+
+function Grid({ spec }: { readonly spec: MetricSpec }) {
+  const root = useRef<HTMLElement>(null);
+  const viewport = useSize(root);
+  const drawn = curves();
+  const now = shown.value;
+  const metricIndex = now?.run.metrics.indexOf(spec) ?? -1;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section class="view" ref={root} tabIndex={0} aria-label="Curves of all heads">
+      {viewport && now && drawn.length > 0 && metricIndex >= 0 && (
+        <ViewHost
+          create={createHeadsGrid}
+          props={{
+            viewport,
+            theme: theme.value,
+            part: now.part,
+            metric: spec,
+            metricIndex,
+            curves: drawn,
+            reach: view.value.reach,
+            marks: marksIn(drawn[0]?.series),
+            selected: view.value.lock,
+            onSelect: selectHead,
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+function Side() {
+  const [a, b, now] = [maps.value, referenceMaps.value, shown.value];
+  const drawn = picture();
+  const ranking = useMemo(
+    () =>
+      a && b && now
+        ? rankByChange(
+            a,
+            b,
+            now.part.layers.map(({ heads }) => heads),
+          )
+        : [],
+    [a, b, now],
+  );
+  return (
+    <aside class="side" aria-label="Change between A and B">
+      {now && drawn && axes.value && (
+        <ViewHost
+          create={createRanking}
+          props={{
+            theme: theme.value,
+            part: now.part,
+            query: axes.value.query,
+            key: axes.value.key,
+            maps: drawn.maps,
+            reference: drawn.reference,
+            label: drawn.label,
+            ranking,
+            selected: view.value.lock,
+            onSelect: selectHead,
+          }}
+        />
+      )}
+    </aside>
+  );
+}
+
+/** Every head's metric over all recorded steps, and the heads that changed most. */
+export function HeadsView() {
+  const spec = metric.value;
+  return (
+    <div class="heads-view">
+      {spec && <Grid spec={spec} />}
+      <Side />
+    </div>
+  );
+}

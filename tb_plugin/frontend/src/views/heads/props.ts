@@ -1,0 +1,49 @@
+// What the heads view is given and what it reports.
+import type { Axis } from "../../core/axis";
+import type { Maps, Series } from "../../core/maps";
+import type { HeadId, MetricSpec, Part } from "../../core/recording";
+import type { RankedHead } from "../../layout/change";
+import type { Viewport } from "../../layout/columns";
+import type { Reach } from "../../layout/life_lines";
+import type { Theme } from "../../scale/heads";
+
+/** One family of curves; the first one carries the dots and the printed value. */
+export interface Curves {
+  readonly name: string;
+  readonly series: Series;
+  readonly dashed: boolean;
+}
+
+/** Positions among the recorded steps; -1 where there is none. */
+export interface Marks {
+  readonly a: number;
+  readonly b: number;
+  readonly best: number;
+}
+
+export interface HeadsProps {
+  readonly viewport: Viewport;
+  readonly theme: Theme;
+  readonly part: Part;
+  readonly metric: MetricSpec;
+  readonly metricIndex: number;
+  readonly curves: readonly Curves[];
+  /** What the y axes span: all that is possible, or what was seen over all steps. */
+  readonly reach: Reach;
+  readonly marks: Marks;
+  readonly selected: HeadId | null;
+  readonly onSelect: (head: HeadId | null) => void;
+}
+
+export interface RankingProps {
+  readonly theme: Theme;
+  readonly part: Part;
+  readonly query: Axis;
+  readonly key: Axis;
+  readonly maps: Maps;
+  readonly reference: Maps | null;
+  readonly label: string;
+  readonly ranking: readonly RankedHead[];
+  readonly selected: HeadId | null;
+  readonly onSelect: (head: HeadId | null) => void;
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from "vitest";
+import type { Maps, Matrix, Series } from "../../src/core/maps";
+import type { MetricSpec } from "../../src/core/recording";
+import { rankByChange, rowDistance } from "../../src/layout/change";
+import { lifeLine, lineGrid, lineX, lineY, metricDomain } from "../../src/layout/life_lines";
+
+const matrix = (rows: number, cols: number, ...data: number[]): Matrix => ({
+  rows,
+  cols,
+  data: Float32Array.from(data),
+});
+
+describe("rowDistance", () => {
+  it("is 0 between a map and itself and 1 where no key is shared", () => {
+    const left = matrix(2, 2, 1, 0, 1, 0);
+    const right = matrix(2, 2, 0, 1, 0, 1);
+    expect(rowDistance(left, left)).toBe(0);
+    expect(rowDistance(left, right)).toBe(1);
+    expect(rowDistance(left, matrix(2, 2, 1, 0, 0, 1))).toBe(0.5);
+  });
+
+  it("equals scipy.spatial.distance.jensenshannon(base=2) on a worked row", () => {
+    const a = matrix(1, 3, 0.5, 0.25, 0.25);
+    const b = matrix(1, 3, 0.125, 0.125, 0.75);
+    expect(rowDistance(a, b)).toBeCloseTo(0.4433711078012595, 6);
+  });
+
+  it("is symmetric", () => {
+    const a = matrix(2, 3, 0.2, 0.3, 0.5, 0.9, 0.05, 0.05);
+    const b = matrix(2, 3, 0.6, 0.2, 0.2, 0.1, 0.1, 0.8);
+    expect(rowDistance(a, b)).toBeCloseTo(rowDistance(b, a), 12);
+  });
+});
+
+describe("rankByChange", () => {
+  it("puts the most changed head first and leaves out padding", () => {
+    const shape = { layers: 2, heads: 2, queries: 1, keys: 2 };
+    const a: Maps = { ...shape, data: Float32Array.from([1, 0, 1, 0, 0.5, 0.5, 0, 0]) };
+    const b: Maps = { ...shape, data: Float32Array.from([1, 0, 0, 1, 0.75, 0.25, 0, 0]) };
+    const ranked = rankByChange(a, b, [2, 1]);
+    expect(ranked.map(({ layer, head }) => [layer, head])).toEqual([
+      [0, 1],
+      [1, 0],
+      [0, 0],
+    ]);
+  });
+});
+
+const SPEC: MetricSpec = {
+  name: "row_entropy",
+  title: "Row entropy",
+  unit: "share",
+  low: 0,
+  high: 1,
+  reading: "",
+  direction: "ascending",
+  source: "",
+};
+
+/** Two metrics over three steps of one head; the first one is undefined at the second step. */
+const SERIES: Series = {
+  steps: [0, 10, 20],
+  layers: 1,
+  heads: 1,
+  metrics: 2,
+  data: Float32Array.from([0.25, -4, Number.NaN, 2, 0.75, 8]),
+};
+
+describe("metricDomain", () => {
+  it("is the metric's own limits unless the range seen is asked for", () => {
+    expect(metricDomain(SPEC, [SERIES], 0, "possible")).toEqual([0, 1]);
+    expect(metricDomain(SPEC, [SERIES], 0, "seen")).toEqual([0.25, 0.75]);
+  });
+
+  it("spans all steps of an unbounded metric and keeps a limit that exists", () => {
+    const open = { ...SPEC, low: null, high: null };
+    expect(metricDomain(open, [SERIES], 1, "possible")).toEqual([-4, 8]);
+    expect(metricDomain({ ...open, low: -10 }, [SERIES], 1, "possible")).toEqual([-10, 8]);
+  });
+
+  it("has room for a metric that never changes", () => {
+    const flat = { ...SERIES, metrics: 1, data: Float32Array.from([2, 2, 2]) };
+    expect(metricDomain(SPEC, [flat], 0, "seen")).toEqual([1.5, 2.5]);
+  });
+});
+
+describe("lifeLine", () => {
+  const grid = lineGrid(6, 12, { width: 962, height: 698 });
+
+  it("breaks where the metric is undefined", () => {
+    const line = lifeLine(SERIES, { layer: 0, head: 0, metric: 0 }, [0, 1], grid);
+    expect(line[1]).toBeNull();
+    expect(line[0]?.[0]).toBe(lineX(0, 3, grid));
+    expect(line[2]?.[1]).toBe(lineY(0.75, [0, 1], grid));
+  });
+
+  it("stays inside its cell for every value", () => {
+    for (const value of [-9, 0, 0.5, 1, 9]) {
+      const y = lineY(value, [0, 1], grid);
+      expect(y).toBeGreaterThan(0);
+      expect(y).toBeLessThan(grid.cellHeight);
+    }
+    expect(lineX(2, 3, grid)).toBeLessThan(grid.cellWidth);
+  });
+
+  it("fills the window when the heads fit, and scrolls when they do not", () => {
+    expect(grid.width).toBeCloseTo(962);
+    expect(lineGrid(48, 64, { width: 962, height: 698 }).width).toBeGreaterThan(962);
+  });
+});
