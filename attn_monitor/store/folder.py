@@ -8,6 +8,7 @@ offset of their first byte, so that appending stays one atomic put and reading o
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from attn_monitor.store.local import LocalFolder
@@ -53,6 +54,10 @@ class Folder(Protocol):
 
     def read_log(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return bytes ``start`` to ``end`` of a log; empty if it does not exist."""
+        ...
+
+    def read_log_pieces(self, name: str, pieces: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return several ranges of a log; shorter, or empty, where it does not reach."""
         ...
 
     def append_log(self, name: str, data: bytes) -> int:

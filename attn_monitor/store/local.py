@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from attn_monitor.core.errors import CorruptRecordingError
 
@@ -50,10 +52,8 @@ class LocalFolder:
     def read(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return bytes ``start`` to ``end`` of an object, or raise ``FileNotFoundError``."""
         with self._regular(name).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size  # Python sets aside what is asked for, not this
-            stop = size if end is None else min(end, size)
-            file.seek(start)
-            return file.read(max(0, stop - start))
+            size = os.fstat(file.fileno()).st_size
+            return _piece(file, start, size if end is None else min(end, size))
 
     def write(self, name: str, data: bytes) -> None:
         """Store an object: afterwards it is there whole and survives a crash, or not at all."""
@@ -84,6 +84,15 @@ class LocalFolder:
             return self.read(name, start, end)
         except FileNotFoundError:
             return b""
+
+    def read_log_pieces(self, name: str, pieces: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return several ranges of a log; shorter, or empty, where it does not reach."""
+        try:
+            with self._regular(name).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                return [_piece(file, start, min(end, size)) for start, end in pieces]
+        except FileNotFoundError:
+            return [b"" for _ in pieces]
 
     def append_log(self, name: str, data: bytes) -> int:
         """Append to a log durably; return the offset of the first new byte."""
@@ -120,6 +129,14 @@ class LocalFolder:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe or a device could hang
             raise FileNotFoundError(f"{path} is not a regular file")
         return path
+
+
+def _piece(file: BinaryIO, start: int, end: int) -> bytes:
+    """Read up to ``end``, which must not exceed the file: Python sets aside what is asked for."""
+    if start >= end:
+        return b""
+    file.seek(start)
+    return file.read(end - start)
 
 
 def _flush(descriptor: int) -> None:

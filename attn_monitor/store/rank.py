@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float32
-
-from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
+from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.types import Part
 from attn_monitor.store.commits import Commit, CommitLog
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.layout import COMMITS_FILE, METRICS_FILE, RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.lru import ByteLru
+from attn_monitor.store.metricsfile import Metrics, metrics_problem, read_metrics
 from attn_monitor.store.schema import LARGEST_RUN_FILE, Session, load_session
 from attn_monitor.store.stepfile import StepFile
 
@@ -59,38 +57,17 @@ class RankView:
         )
 
     def metrics(
-        self, commit: Commit, part: Part, *, probe: int | None = None
-    ) -> Float32[np.ndarray, "probe layer head metric"]:
-        """Return the metrics of one step, of all probes in order or of the one at a position.
+        self, commits: Sequence[Commit], part: Part, *, position: int | None = None
+    ) -> list[Metrics | None]:
+        """Return the metrics of a part at each commit; ``None`` where they cannot be read.
 
-        Raises:
-            NotRecordedError: The step has no metrics of this part.
-            CorruptRecordingError: They are missing or have another shape.
+        Args:
+            commits: Steps of this rank.
+            part: The part wanted.
+            position: Only the probe at this position of this rank's probes; all by default.
         """
-        info = self.session.info
-        if part.name not in commit.metrics_shapes:
-            raise NotRecordedError(f"step {commit.step} has no metrics of part {part.name!r}")
-        start = commit.metrics_start
-        for name, shape in commit.metrics_shapes.items():
-            if name == part.name:
-                break
-            start += 4 * int(np.prod(shape, dtype=np.float64))
-        one = (len(part.layers), part.heads, len(info.metrics))
-        if commit.metrics_shapes[part.name] != (len(info.probes), *one):
-            raise CorruptRecordingError(
-                f"metrics of step {commit.step} have shape {commit.metrics_shapes[part.name]}, "
-                f"run.json implies {(len(info.probes), *one)}"
-            )
-        size = 4 * int(np.prod(one))
-        count = len(info.probes) if probe is None else 1
-        start += 0 if probe is None else probe * size
-        name = f"{self.name}/{METRICS_FILE}"
-        data = self.folder.read_log(name, start, start + count * size)
-        if len(data) != count * size:
-            raise CorruptRecordingError(
-                f"{self.folder.location}/{name} is too short for step {commit.step}"
-            )
-        return np.frombuffer(data, dtype="<f4").reshape(count, *one)
+        name, info = f"{self.name}/{METRICS_FILE}", self.session.info
+        return read_metrics(self.folder, name, info, commits, part, position=position)
 
 
 class RankReader:
@@ -143,6 +120,10 @@ class RankReader:
             else:
                 state = "missing" if found is None else f"{found} bytes instead of {commit.size}"
                 problems.append(f"maps of step {commit.step} are unreadable: file {state}")
+        written = self._folder.log_size(self._path(METRICS_FILE))
+        for commit in self._log.ordered():
+            problem = metrics_problem(session.info, commit, written)
+            problems += [] if problem is None else [problem]
         return RankView(
             folder=self._folder,
             name=self._name,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Protocol, cast, runtime_checkable
 
 import fsspec
+
+_Part = tuple[str, int, int]  # object, first byte, end
 
 
 @runtime_checkable
@@ -14,6 +18,7 @@ class _FileSystem(Protocol):
     def ls(self, path: str, detail: bool = True) -> list[dict[str, object]]: ...
     def info(self, path: str) -> dict[str, object]: ...
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes: ...
+    def cat_ranges(self, paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]: ...
     def pipe_file(self, path: str, value: bytes) -> None: ...
     def rm_file(self, path: str) -> None: ...
     def invalidate_cache(self, path: str | None = None) -> None: ...
@@ -75,12 +80,16 @@ class RemoteFolder:
 
     def read_log(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """Return bytes ``start`` to ``end`` of a log; empty if it does not exist."""
-        pieces: list[bytes] = []
-        for first, last, object_name in self._segments(name):
-            stop = last if end is None else min(last, end)
-            if first < stop and last > start:
-                pieces.append(self.read(object_name, max(0, start - first), stop - first))
-        return b"".join(pieces)
+        segments = self._segments(name)
+        stop = segments[-1][1] if segments and end is None else end or 0
+        return b"".join(self._read_parts(_overlaps(segments, start, stop)))
+
+    def read_log_pieces(self, name: str, pieces: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return several ranges of a log; shorter, or empty, where it does not reach."""
+        segments = self._segments(name)
+        parts = [_overlaps(segments, start, end) for start, end in pieces]
+        data = iter(self._read_parts([part for group in parts for part in group]))
+        return [b"".join(next(data) for _ in group) for group in parts]
 
     def append_log(self, name: str, data: bytes) -> int:
         """Append to a log; return the offset of the first new byte."""
@@ -107,6 +116,14 @@ class RemoteFolder:
             end += size
         return segments
 
+    def _read_parts(self, parts: Sequence[_Part]) -> list[bytes]:
+        """Read parts of objects, all at once where the file system can."""
+        if not parts:
+            return []
+        paths = [self._path(name) for name, _, _ in parts]
+        starts = [start for _, start, _ in parts]
+        return self._system.cat_ranges(paths, starts, [end for _, _, end in parts])
+
     def _list(self, name: str) -> list[dict[str, object]]:
         path = self._path(name)
         # Listings are cached by some file systems; a run still being written grows under us.
@@ -118,6 +135,18 @@ class RemoteFolder:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
+
+
+def _overlaps(segments: Sequence[tuple[int, int, str]], start: int, end: int) -> list[_Part]:
+    """Return the parts of a log's objects that make up bytes ``start`` to ``end``."""
+    at = max(0, bisect_right(segments, start, key=lambda segment: segment[0]) - 1)
+    parts: list[_Part] = []
+    for first, last, name in segments[at:]:
+        if first >= end:
+            break
+        if max(first, start) < min(last, end):
+            parts.append((name, max(0, start - first), min(last, end) - first))
+    return parts
 
 
 def _last(entry: dict[str, object]) -> str:

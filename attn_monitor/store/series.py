@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float32
+from collections.abc import Mapping
 
-from attn_monitor.core.errors import AttnMonitorError
+import numpy as np
+from jaxtyping import Float32, Float64
+
 from attn_monitor.core.types import Part, Split
-from attn_monitor.store.commits import Commit
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.union import RunView
 
-_Key = tuple[str, str, str, str, str]
-_SUMS = ByteLru[_Key, np.ndarray](64 * 2**20)
+_STEPS_AT_ONCE = 64  # a large model's metrics are a megabyte per step
+_SUMS = ByteLru[tuple[str, ...], np.ndarray](64 * 2**20)
 
 
 def probe_series(
@@ -23,12 +23,11 @@ def probe_series(
     view.probe(probe)
     rank, position = view.owners[probe]
     series = _empty(view, part)
-    for at, step in enumerate(view.steps):
-        commit = rank.commits.get(step)
-        if commit is not None:
-            values = _readable(rank, commit, part, position)
-            if values is not None:
-                series[at] = values[0]
+    places = [at for at, step in enumerate(view.steps) if step in rank.commits]
+    commits = [rank.commits[view.steps[at]] for at in places]
+    for at, values in zip(places, rank.metrics(commits, part, position=position), strict=True):
+        if values is not None:
+            series[at] = values[0]
     return series
 
 
@@ -40,47 +39,52 @@ def split_series(
     NaN where a metric is undefined for all of them.
     """
     series = _empty(view, part)
-    for at, step in enumerate(view.steps):
-        total = np.zeros((2, *series.shape[1:]))
-        for rank in view.ranks:
-            commit = rank.commits.get(step)
-            if commit is not None:
-                total += _sum_and_count(view, rank, commit, part, split)
-        np.divide(total[0], total[1], out=series[at], where=total[1] > 0, casting="same_kind")
+    total = np.zeros(series.shape)
+    defined = np.zeros(series.shape)
+    for rank in view.ranks:
+        sums = _sums(view, rank, part, split)
+        for at, step in enumerate(view.steps):
+            if step in sums:
+                total[at] += sums[step][0]
+                defined[at] += sums[step][1]
+    np.divide(total, defined, out=series, where=defined > 0, casting="same_kind")
     return series
 
 
+def _sums(
+    view: RunView, rank: RankView, part: Part, split: Split
+) -> Mapping[int, Float64[np.ndarray, "2 layer head metric"]]:
+    """Return, per step, the sum over the probes this rank owns and how many were defined.
+
+    Sums of steps seen before are remembered: while training goes on, each poll reads one step.
+    """
+    owned = [
+        position
+        for position, probe in enumerate(rank.session.info.probes)
+        if probe.split == split and view.owners[probe.index][0] is rank
+    ]
+    if not owned:
+        return {}
+    identity = (rank.folder.location, rank.name, rank.session.id, part.name, split)
+    known = {step: _SUMS.find((*identity, rank.commits[step].file_name)) for step in rank.commits}
+    sums = {step: found for step, found in known.items() if found is not None}
+    missing = [rank.commits[step] for step, found in known.items() if found is None]
+    for first in range(0, len(missing), _STEPS_AT_ONCE):
+        commits = missing[first : first + _STEPS_AT_ONCE]
+        for commit, values in zip(commits, rank.metrics(commits, part), strict=True):
+            if values is not None:
+                sums[commit.step] = _sum_and_count(values[owned])
+                weight = sums[commit.step].nbytes
+                _SUMS.keep((*identity, commit.file_name), sums[commit.step], weight)
+    return sums
+
+
 def _sum_and_count(
-    view: RunView, rank: RankView, commit: Commit, part: Part, split: Split
-) -> np.ndarray:
-    """Return the sum over the probes this rank owns in a split, and how many were defined."""
-
-    def compute() -> np.ndarray:
-        owned = [
-            position
-            for position, probe in enumerate(rank.session.info.probes)
-            if probe.split == split and view.owners[probe.index][0] is rank
-        ]
-        values = _readable(rank, commit, part, None)
-        shape = (len(part.layers), part.heads, len(view.info.metrics))
-        if values is None or not owned:
-            return np.zeros((2, *shape))
-        chosen = values[owned].astype(np.float64)
-        defined = ~np.isnan(chosen)
-        return np.stack([np.where(defined, chosen, 0.0).sum(axis=0), defined.sum(axis=0)])
-
-    key = (rank.folder.location, rank.name, f"{rank.session.id}/{commit.file_name}",
-           part.name, split)  # fmt: skip
-    return _SUMS.get(key, compute, lambda array: array.nbytes)
-
-
-def _readable(
-    rank: RankView, commit: Commit, part: Part, position: int | None
-) -> Float32[np.ndarray, "probe layer head metric"] | None:
-    try:
-        return rank.metrics(commit, part, probe=position)
-    except AttnMonitorError:
-        return None  # one damaged step must not hide the curves of all others
+    values: Float32[np.ndarray, "probe layer head metric"],
+) -> Float64[np.ndarray, "2 layer head metric"]:
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0.0).sum(axis=0, dtype=np.float64)
+    return np.stack([total, defined.sum(axis=0)])
 
 
 def _empty(view: RunView, part: Part) -> Float32[np.ndarray, "step layer head metric"]:

@@ -12,10 +12,9 @@ MAGIC = b"ATM1"
 
 
 class Kind(IntEnum):
-    """What a frame holds, and so what follows its header."""
+    """What a frame holds, and so what follows its header; 2 is left for plain numbers."""
 
     ATTENTION = 1
-    FLOATS = 2
     SERIES = 3
     WINDOW = 4
 
@@ -37,11 +36,6 @@ def window_frame(
     A row cut short no longer tells its own sum, so the scale carries it.
     """
     return _coded(Kind.WINDOW, codes, row_scale)
-
-
-def float_frame(values: Float32[np.ndarray, ...]) -> bytes:
-    """Return plain numbers; NaN means undefined."""
-    return _header(Kind.FLOATS, values.shape) + values.astype("<f4").tobytes()
 
 
 def series_frame(

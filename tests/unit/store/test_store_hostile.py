@@ -225,20 +225,31 @@ def test_lines_of_a_later_version_are_skipped_in_silence(run_dir):
     assert open_run(run_dir).problems == ()
 
 
-@pytest.mark.parametrize("shape", [[2, 2, 3, 10**9], [2, 2, 3], [1] * 9])
+@pytest.mark.parametrize("shape", [[2, 2, 3, 10**9], [2, 2, 3], [2**32] * 8])
 def test_absurd_metric_shapes_cost_nothing(run_dir, shape):
     edit_json(
         run_dir, "commits.jsonl", lambda line: line["metrics"].update(shapes={"encoder": shape})
     )
     run = open_run(run_dir)
     assert np.isnan(run.metric("prev", part="encoder")).all()
+    assert "metrics of step 5 have shape" in run.problems[0]
+
+
+def test_an_offset_beyond_any_file_costs_nothing(run_dir):
+    shapes = {"other": [2**32] * 8, "encoder": [2, 2, 3, 3]}
+    edit_json(run_dir, "commits.jsonl", lambda line: line["metrics"].update(shapes=shapes))
+    run = open_run(run_dir)
+    assert np.isnan(run.metric("prev", part="encoder")).all()
+    assert len(run.problems) == 1
 
 
 def test_a_short_metrics_file_gives_nan_not_garbage(run_dir):
     (run_dir / rank_folder(0) / "metrics.f32").write_bytes(b"1234")
-    values = open_run(run_dir).metric_values(part="encoder", probe=0)
+    run = open_run(run_dir)
+    values = run.metric_values(part="encoder", probe=0)
     assert values.shape == (1, 2, 3, 3)
     assert np.isnan(values).all()
+    assert run.problems == ("plugins/attn_monitor/rank_0000: metrics of step 5 are cut off",)
 
 
 def test_links_out_of_the_run_are_not_followed(run_dir, tmp_path_factory):

@@ -1,0 +1,81 @@
+"""``metrics.f32``: where a step's metrics lie, and reading those of many steps at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+from attn_monitor.core.types import Part
+from attn_monitor.store.commits import Commit
+from attn_monitor.store.folder import Folder
+from attn_monitor.store.records import RunInfo
+
+_ITEM = 4
+Metrics = Float32[np.ndarray, "probe layer head metric"]
+
+
+def read_metrics(
+    folder: Folder,
+    name: str,
+    info: RunInfo,
+    commits: Sequence[Commit],
+    part: Part,
+    *,
+    position: int | None = None,
+) -> list[Metrics | None]:
+    """Return the metrics of a part at each commit; ``None`` where they are missing or damaged.
+
+    Args:
+        folder: Where the file is.
+        name: Its name.
+        info: The rank's description.
+        commits: The steps wanted.
+        part: The part wanted.
+        position: Only the probe at this position of ``info.probes``; by default all of them.
+    """
+    ranges = [_range(info, commit, part, position) for commit in commits]
+    pieces = iter(folder.read_log_pieces(name, [pair for pair in ranges if pair is not None]))
+    shape = (-1, len(part.layers), part.heads, len(info.metrics))
+    found: list[Metrics | None] = []
+    for pair in ranges:
+        data = b"" if pair is None else next(pieces)
+        whole = pair is not None and len(data) == pair[1] - pair[0]
+        found.append(np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None)
+    return found
+
+
+def metrics_problem(info: RunInfo, commit: Commit, size: int) -> str | None:
+    """Return what is wrong with a step's metrics in a file of ``size`` bytes, or ``None``."""
+    for part in info.parts:
+        if part.name in commit.metrics_shapes:
+            place = _range(info, commit, part, None)
+            if place is None:
+                shape = commit.metrics_shapes[part.name]
+                return (
+                    f"metrics of step {commit.step} have shape {shape}, not what run.json implies"
+                )
+            if place[1] > size:
+                return f"metrics of step {commit.step} are cut off"
+    return None
+
+
+def _range(
+    info: RunInfo, commit: Commit, part: Part, position: int | None
+) -> tuple[int, int] | None:
+    """Return the first byte and the end of a part's metrics, ``None`` if their shape is wrong."""
+    expected = (len(info.probes), len(part.layers), part.heads, len(info.metrics))
+    if commit.metrics_shapes.get(part.name) != expected:
+        return None
+    start = commit.metrics_start
+    for name, shape in commit.metrics_shapes.items():
+        if name == part.name:
+            break
+        start += _ITEM * int(np.prod(shape, dtype=np.float64))
+    if start > 2**62:  # no file has such an offset
+        return None
+    one = _ITEM * int(np.prod(expected[1:]))
+    if position is None:
+        return start, start + len(info.probes) * one
+    return start + position * one, start + (position + 1) * one
