@@ -57,6 +57,8 @@ def _block_score(attn: Float[np.ndarray, "query key"]) -> float:
     be blocks of one and a vertical bar a block of all. Dynamic programming over block ends.
     """
     tokens = len(attn)
+    if not np.isfinite(attn).all():
+        return float("nan")
     if tokens < 4:  # noqa: PLR2004  # two blocks of two words
         return 0.0
     longest = min(tokens - 2, _LONGEST_BLOCK)

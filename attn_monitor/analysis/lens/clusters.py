@@ -55,11 +55,17 @@ def cluster_vectors(
             are matched by who is together with whom, because a head's space may rotate.
 
     Raises:
-        ValueError: If there is no vector or ``before`` is about other tokens.
+        ValueError: If there is no vector, one is not finite, or ``before`` is about other tokens.
     """
     tokens = len(vectors)
     if tokens == 0:
         raise ValueError("cannot cluster no vectors; record at least one sentence with vectors")
+    broken = int((~np.isfinite(vectors)).any(axis=1).sum())
+    if broken:
+        raise ValueError(
+            f"{broken} of {tokens} vectors are not finite: the head diverged at this step; choose "
+            "another step"
+        )
     if before is not None and len(before) != tokens:
         raise ValueError(
             f"the step before has clusters of {len(before)} tokens, this one {tokens} vectors; "

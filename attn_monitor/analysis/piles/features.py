@@ -62,4 +62,5 @@ def pile_distances(
     heads = len(sentences[0].attn)
     if heads == 1:
         return np.zeros((1, 1))
-    return np.asarray(squareform(np.sqrt(np.mean(squares, axis=0))))
+    # Unchecked: a head that diverged is NaN from all others, which is not symmetric to scipy.
+    return np.asarray(squareform(np.sqrt(np.mean(squares, axis=0)), checks=False))

@@ -42,7 +42,8 @@ def pile_tree(
     single 0.76, Ward 0.74); Ward's piles repeat best on other sentences. SANVis names none.
 
     Raises:
-        ValueError: If the linkage is unknown or the distances are not symmetric.
+        ValueError: If the linkage is unknown, the distances are not symmetric, or a head has
+            none because its weights are not finite.
     """
     if linkage not in get_args(Linkage):
         raise ValueError(f"linkage {linkage!r} is unknown; choose one of {get_args(Linkage)}")
@@ -50,6 +51,13 @@ def pile_tree(
     if heads == 1:
         nothing = np.empty((0, 4))
         return PileTree(heads=1, linkage=linkage, merges=nothing, cophenetic=float("nan"))
+    apart = np.isfinite(distances) & ~np.eye(heads, dtype=bool)
+    broken = np.flatnonzero(~apart.any(axis=1)).tolist()
+    if broken:
+        raise ValueError(
+            f"heads {broken} have no finite distance to any other: their weights are not finite; "
+            "pile the heads that are left"
+        )
     condensed = squareform(np.asarray(distances, dtype=float))
     merges = hierarchy.linkage(condensed, method=linkage)
     return PileTree(

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.registry import metric
 from attn_monitor.analysis.shared import plogp, shared, undefined
-from attn_monitor.analysis.topology.bars import Bars, bar_statistics
+from attn_monitor.analysis.topology.bars import bar_statistics
 from attn_monitor.analysis.topology.components import merge_heights
 from attn_monitor.analysis.topology.graph import attention_graph
 from attn_monitor.analysis.topology.loops import loop_bars
@@ -80,7 +80,7 @@ def component_evenness(maps: Maps) -> Float[np.ndarray, " head"]:
         return undefined(maps)
     deaths = _merges(maps)
     total = deaths.sum(axis=-1, keepdims=True)
-    share = np.divide(deaths, total, out=np.zeros_like(deaths), where=total > 0)
+    share = np.divide(deaths, total, out=np.zeros_like(deaths), where=total != 0)
     return np.asarray((0.0 - plogp(share).sum(axis=-1)) / np.log(maps.keys - 1))
 
 
@@ -110,9 +110,14 @@ def _merges(maps: Maps) -> Float[np.ndarray, "head merge"]:
 
 @shared
 def _loops(maps: Maps) -> Float[np.ndarray, "head 3"]:
-    bars: list[Bars] = [loop_bars(graph) for graph in attention_graph(maps.attn)]
-    found = [bar_statistics(each) for each in bars]
-    return np.array([[float(one.count), one.life, one.midlife] for one in found])
+    return np.array([_loop_numbers(graph) for graph in attention_graph(maps.attn)])
+
+
+def _loop_numbers(graph: Float[np.ndarray, "token token"]) -> tuple[float, float, float]:
+    if not np.isfinite(graph).all():
+        return (np.nan, np.nan, np.nan)
+    found = bar_statistics(loop_bars(graph))
+    return float(found.count), found.life, found.midlife
 
 
 def _loop_column(maps: Maps, column: int) -> Float[np.ndarray, " head"]:

@@ -28,6 +28,9 @@ def loop_bars(
         cut: Where the filtration stops, in units of 1 - w.
         cap: Of a longer sentence only so many most attended tokens take part; the result says
             how many were left out.
+
+    Raises:
+        ValueError: If a weight is not finite.
     """
     kept = most_attended(graph, tokens=cap)
     return _bars(kept, dimension=1, cut=cut, left_out=len(graph) - len(kept))
@@ -44,9 +47,24 @@ def cavity_bars(
     return _bars(graph, dimension=2, cut=cut, left_out=0)
 
 
+def refuse_broken(graph: Float[np.ndarray, "token token"]) -> None:
+    """Raise if a weight is NaN or infinite: gudhi would leave the edge out and find nothing.
+
+    Raises:
+        ValueError: If a weight is not finite.
+    """
+    broken = int((~np.isfinite(graph)).any(axis=1).sum())
+    if broken:
+        raise ValueError(
+            f"{broken} of {len(graph)} tokens have weights that are not finite: the head diverged "
+            "at this step, look at its logits"
+        )
+
+
 def _bars(
     graph: Float[np.ndarray, "token token"], *, dimension: int, cut: float, left_out: int
 ) -> Bars:
+    refuse_broken(graph)
     import gudhi  # noqa: PLC0415  # 0.2 s that TensorBoard's start must not pay
 
     distance = 1.0 - graph.astype(float)

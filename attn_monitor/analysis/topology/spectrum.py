@@ -21,6 +21,22 @@ class Communities:
     modularity: float
 
 
+def laplacian_eigenvalues(
+    graph: Float[np.ndarray, "token token"], *, normalised: bool = True
+) -> Float[np.ndarray, " token"]:
+    """Return the spectrum of ``I - D^-1/2 W D^-1/2``, or of the plain ``D - W``, ascending.
+
+    As many eigenvalues are 0 as the graph has pieces (Chung 1997).
+    """
+    degree = graph.sum(axis=1)
+    laplacian = np.diag(degree) - graph
+    if normalised:
+        # A token without edges keeps a row of zeros: it is a piece of its own.
+        scale = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
+        laplacian = scale[:, None] * laplacian * scale[None, :]
+    return np.asarray(np.maximum(np.linalg.eigvalsh(laplacian), 0.0))  # rounding dips below 0
+
+
 def fiedler(graph: Float[np.ndarray, "token token"], *, normalised: bool = True) -> float:
     """Return the algebraic connectivity, the second smallest eigenvalue of the Laplacian.
 
@@ -30,13 +46,7 @@ def fiedler(graph: Float[np.ndarray, "token token"], *, normalised: bool = True)
     """
     if len(graph) == 1:
         return float("nan")
-    degree = graph.sum(axis=1)
-    laplacian = np.diag(degree) - graph
-    if normalised:
-        # A token without edges keeps a row of zeros: it is a piece of its own.
-        scale = np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0)
-        laplacian = scale[:, None] * laplacian * scale[None, :]
-    return float(np.maximum(np.linalg.eigvalsh(laplacian)[1], 0.0))
+    return float(laplacian_eigenvalues(graph, normalised=normalised)[1])
 
 
 def communities(

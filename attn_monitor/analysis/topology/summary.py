@@ -82,6 +82,10 @@ def head_topology(
             reason=f"topology not computed: {queries} queries and {keys} keys are different "
             "tokens; choose a self-attention part"
         )
+    if not np.isfinite(attn).all():
+        return NotComputed(
+            reason="topology not computed: weights are not finite; the head diverged at this step"
+        )
     graph = attention_graph(attn, weight=weight)
     components, loops = component_bars(graph), loop_bars(graph, cut=cut, cap=cap)
     return Topology(

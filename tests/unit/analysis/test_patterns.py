@@ -82,3 +82,9 @@ def test_the_block_score_is_the_best_of_all_cuts(maps):
 
 def test_sentences_too_short_for_two_blocks_have_no_block():
     assert pattern_scores(one_head(np.eye(3)))[0, 4] == 0
+
+
+def test_a_head_that_diverged_has_no_pattern():
+    scores = pattern_scores(one_head(np.full((5, 5), np.nan)))
+    assert np.isnan(scores).all()
+    assert name_patterns(scores) == (None,)

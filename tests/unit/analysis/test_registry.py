@@ -107,6 +107,23 @@ def test_single_precision_changes_no_metric_noticeably(maps):
     np.testing.assert_allclose(compute_metrics(single), compute_metrics(maps), atol=2e-6)
 
 
+@given(layers(max_heads=6))
+def test_heads_in_chunks_give_what_they_give_together(maps):
+    def only(heads):
+        return Maps(
+            attn=maps.attn[heads], causal=maps.causal, cross=maps.cross, special=maps.special
+        )
+
+    half = len(maps.attn) // 2
+    if half:
+        chunks = [compute_metrics(only(slice(half))), compute_metrics(only(slice(half, None)))]
+        whole = compute_metrics(maps)
+        per_head = [place for place, name in enumerate(DEFAULT) if name != "head_diversity"]
+        np.testing.assert_allclose(
+            np.concatenate(chunks)[:, per_head], whole[:, per_head], rtol=1e-6, atol=1e-7
+        )
+
+
 def test_cross_attention_leaves_exactly_the_position_shares_undefined():
     maps = Maps(attn=random_attention(0, 2, 3, 5), cross=True, logit_max=np.array([1.0, 2.0]))
     empty = np.isnan(compute_metrics(maps)).all(axis=0)

@@ -122,3 +122,10 @@ def test_the_silhouette_is_sklearns_and_undefined_without_two_groups():
     assert np.isnan(silhouette(vectors, cluster_vectors(vectors, k=1)))
     assert np.isnan(silhouette(np.eye(3), cluster_vectors(np.eye(3), k=3)))
     assert len(truth) == 150
+
+
+def test_vectors_of_a_head_that_diverged_are_refused():
+    vectors, _ = planted()
+    vectors[:3] = np.inf
+    with pytest.raises(ValueError, match="3 of 150 vectors are not finite: the head diverged"):
+        cluster_vectors(vectors)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -83,6 +85,19 @@ def test_mass_agrees_with_a_slow_loop_and_its_rows_sum_to_1():
     expected /= np.bincount(queries.labels)[:, None]
     np.testing.assert_allclose(found, expected)
     np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_mass_of_one_sentence_at_a_time_adds_up_to_mass_of_all():
+    attn = [random_attention(0, 5, 5), random_attention(1, 6, 6)]
+    queries, keys = cluster_vectors(vectors(0), k=3), cluster_vectors(vectors(1), k=4)
+    whole = attention_mass(attn, queries, keys)
+    parts = np.zeros_like(whole)
+    for tokens, one in ((slice(0, 5), attn[0]), (slice(5, 11), attn[1])):
+        rows = replace(queries, labels=queries.labels[tokens])
+        columns = replace(keys, labels=keys.labels[tokens])
+        share = np.bincount(rows.labels, minlength=3) / np.bincount(queries.labels)
+        parts += np.nan_to_num(attention_mass([one], rows, columns)) * share[:, None]
+    np.testing.assert_allclose(parts, whole)
 
 
 def test_an_even_spread_has_lift_1_everywhere():

@@ -109,3 +109,10 @@ def test_a_pile_shows_the_mean_of_its_maps_and_the_numbers_of_its_heads():
     assert [pile.heads for pile in piles] == [(0, 2), (1, 3)]
     np.testing.assert_allclose(piles[1].attn, (attn[1] + attn[3]) / 2)
     np.testing.assert_allclose(piles[0].attn.sum(axis=-1), 1)
+
+
+def test_heads_that_diverged_are_named():
+    attn = random_attention(0, 4, 5, 5)
+    attn[[1, 3]] = np.nan
+    with pytest.raises(ValueError, match=r"heads \[1, 3\] have no finite distance to any other"):
+        pile_tree(pile_distances([Maps(attn=attn)]))

@@ -81,3 +81,10 @@ def test_cavities_of_a_long_sentence_are_not_computed_rather_than_zero():
     assert isinstance(found, NotComputed)
     assert found.reason == "cavities not computed: 33 tokens are more than the limit of 32"
     assert not found
+
+
+def test_weights_of_a_head_that_diverged_are_refused():
+    broken = SQUARE.copy()
+    broken[0, 1] = broken[1, 0] = np.nan
+    with pytest.raises(ValueError, match="2 of 4 tokens have weights that are not finite"):
+        loop_bars(broken)

@@ -6,7 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_monitor.analysis.topology.outcome import NotComputed
-from attn_monitor.analysis.topology.spectrum import communities, fiedler
+from attn_monitor.analysis.topology.spectrum import (
+    communities,
+    fiedler,
+    laplacian_eigenvalues,
+)
 from attn_monitor.analysis.topology.units import unit_graph
 
 GRAPHS = st.builds(random_graph, st.integers(0, 1000), st.integers(2, 12))
@@ -86,3 +90,14 @@ def test_too_many_units_or_too_few_samples_are_reasons_not_zeros():
     short = unit_graph(np.zeros((1, 3)))
     assert isinstance(short, NotComputed)
     assert short.reason == "unit graph not computed: 1 sample, wanted at least 2"
+
+
+def test_eigenvalues_of_the_worked_example():
+    plain, scaled = laplacian_eigenvalues(CROSSED, normalised=False), laplacian_eigenvalues(CROSSED)
+    np.testing.assert_allclose(plain, [0, 1.8, 2.130958, 3.069042], atol=1e-6)
+    np.testing.assert_allclose(scaled, [0, 1.079177, 1.2045, 1.716324], atol=1e-6)
+
+
+def test_there_are_as_many_zero_eigenvalues_as_pieces():
+    pieces = weighted(5, {(0, 1): 0.5, (2, 3): 0.9})
+    assert (laplacian_eigenvalues(pieces) < 1e-12).sum() == 3

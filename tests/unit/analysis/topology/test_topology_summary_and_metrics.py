@@ -86,3 +86,17 @@ def test_a_uniform_head_has_its_reference_life():
     reference = uniform_reference(Maps(attn=attention(2, 8, 8)))[-5:]
     np.testing.assert_allclose(reference[:3], [7 / 8, 1, 0], rtol=1e-6)
     assert np.isnan(reference[3:]).all()
+
+
+def test_a_head_that_diverged_has_no_topology_and_leaves_its_neighbours_alone():
+    register_topology()
+    attn = attention(3, 9, 9)
+    clean = compute_metrics(Maps(attn=attn))[:, -5:]
+    attn[1, 0, 0] = np.nan
+    attn[1, 3] = np.nan
+    table = compute_metrics(Maps(attn=attn))[:, -5:]
+    assert np.isnan(table[1]).all()
+    np.testing.assert_array_equal(table[[0, 2]], clean[[0, 2]])
+    found = head_topology(attn[1])
+    assert isinstance(found, NotComputed)
+    assert found.reason.startswith("topology not computed: weights are not finite")
