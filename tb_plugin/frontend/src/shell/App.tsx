@@ -120,6 +120,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
       <Rail />
       <main class="main">
         <header class="tabs">
+          <h1 class="unseen">Attention</h1>
           <Tabs />
           {view.value.tab === "network" ? <NetworkTools /> : <HeadsTools />}
           <span class="grow" />

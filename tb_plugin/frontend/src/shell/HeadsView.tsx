@@ -2,18 +2,8 @@ import { useMemo, useRef } from "preact/hooks";
 import type { Series } from "../core/maps";
 import type { HeadId, MetricSpec } from "../core/recording";
 import { rankByChange } from "../layout/change";
-import {
-  axes,
-  best,
-  entry,
-  maps,
-  metric,
-  referenceEntry,
-  referenceMaps,
-  select,
-  shown,
-  view,
-} from "../state/store";
+import { otherRunName, referenceEntry, referenceMaps } from "../state/reference";
+import { axes, best, entry, maps, metric, select, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
 import type { Marks } from "../views/heads/props";
 import { createRanking } from "../views/heads/ranking";
@@ -32,7 +22,7 @@ function marksIn(values: Series | undefined): Marks {
     step === undefined ? -1 : (values?.steps.indexOf(step) ?? -1);
   return {
     a: at(entry.value?.step),
-    b: at(referenceEntry.value?.step),
+    b: otherRunName.value === null ? at(referenceEntry.value?.step) : -1,
     best: at(best.value?.step),
   };
 }

@@ -69,7 +69,7 @@ export function Rail() {
             <kbd>esc</kbd> release{" "}
             <button
               type="button"
-              class="link"
+              class="text-button"
               onClick={() => {
                 helpOpen.value = true;
               }}

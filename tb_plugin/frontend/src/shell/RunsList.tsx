@@ -91,6 +91,11 @@ export function RunsList() {
                     </em>
                   ))}
                 </span>
+                {view.value.reference?.run === run.name && (
+                  <span class="b-mark" title="B, the reference step, lies in this run">
+                    B
+                  </span>
+                )}
               </button>
             </li>
           ))}

@@ -1,6 +1,7 @@
 import type { Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
-import { axes, part, reference, view } from "../state/store";
+import { reference } from "../state/reference";
+import { axes, part, view } from "../state/store";
 import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */

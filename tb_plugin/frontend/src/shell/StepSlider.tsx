@@ -2,7 +2,8 @@ import { useMemo, useRef } from "preact/hooks";
 import type { StepEntry } from "../core/recording";
 import { type Tick, tickAt, tickX, timeline } from "../layout/timeline";
 import { stepLabel } from "../scale/format";
-import { best, entry, referenceEntry, stepIndex, steps } from "../state/store";
+import { otherRunName, referenceEntry } from "../state/reference";
+import { best, entry, stepIndex, steps } from "../state/store";
 import { goToIndex, moveBy } from "./actions";
 import { useSize } from "./useSize";
 
@@ -78,7 +79,8 @@ export function StepSlider() {
   const here = entry.value;
   const x = tickX(Math.max(0, stepIndex.value), all.length, width);
 
-  const atB = referenceEntry.value ? all.indexOf(referenceEntry.value) : -1;
+  const atB =
+    referenceEntry.value && otherRunName.value === null ? all.indexOf(referenceEntry.value) : -1;
   const xB = atB < 0 ? null : tickX(atB, all.length, width);
 
   const follow = (event: PointerEvent): void => {

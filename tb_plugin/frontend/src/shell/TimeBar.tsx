@@ -1,5 +1,6 @@
 import { stepLabel } from "../scale/format";
-import { entry, reference, referenceEntry, view } from "../state/store";
+import { otherRunName, referenceEntry, referenceProblem } from "../state/reference";
+import { entry, view } from "../state/store";
 import type { Compare } from "../state/view_state";
 import { pinReference, playing, setCompare, setPlaying } from "./actions";
 import { Segments } from "./Segments";
@@ -32,7 +33,7 @@ const OPTIONS: readonly { readonly value: Compare; readonly text: string }[] = [
 ];
 
 function Comparison() {
-  const missing = reference.value ? undefined : "The maps of B are not here";
+  const missing = referenceProblem.value ?? undefined;
   return (
     <>
       <Segments<Compare>
@@ -66,8 +67,9 @@ export function TimeBar() {
           <b class="a">A</b> {entry.value ? stepLabel(entry.value) : "–"}
         </span>
         {referenceEntry.value && (
-          <span class="note-line">
+          <span class="note-line" title={otherRunName.value ?? undefined}>
             <b>B</b> {stepLabel(referenceEntry.value)}
+            {otherRunName.value !== null && <bdi> in {otherRunName.value}</bdi>}
           </span>
         )}
       </output>

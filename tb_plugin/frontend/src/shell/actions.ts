@@ -6,6 +6,7 @@ import {
   entry,
   extent,
   part,
+  recording,
   request,
   select,
   stepIndex,
@@ -76,9 +77,10 @@ const clamp = (value: number, last: number): number => Math.max(0, Math.min(last
 
 /** Pin the shown step as the reference B. */
 export function pinReference(): void {
+  const run = recording.peek()?.name;
   const step = entry.peek()?.step;
-  if (step !== undefined) {
-    select({ reference: step });
+  if (run !== undefined && step !== undefined) {
+    select({ reference: { run, step } });
   }
 }
 

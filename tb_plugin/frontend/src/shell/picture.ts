@@ -2,7 +2,8 @@
 import type { Maps } from "../core/maps";
 import type { StepEntry } from "../core/recording";
 import { changeLabel, stepLabel } from "../scale/format";
-import { maps, reference, referenceMaps, shown, view } from "../state/store";
+import { reference, referenceMaps } from "../state/reference";
+import { maps, shown, view } from "../state/store";
 
 export interface Picture {
   readonly maps: Maps;
@@ -22,7 +23,13 @@ export function picture(): Picture | null {
   if (compare === "A" || !b || !mapsB) {
     return { maps: mapsA, reference: null, entry: a.entry, label: stepLabel(a.entry) };
   }
+  const where = a.run.name === b.run.name ? "" : ` in ${b.run.name}`;
   return compare === "B"
-    ? { maps: mapsB, reference: null, entry: b.entry, label: stepLabel(b.entry) }
-    : { maps: mapsA, reference: mapsB, entry: a.entry, label: changeLabel(a.entry, b.entry) };
+    ? { maps: mapsB, reference: null, entry: b.entry, label: `${stepLabel(b.entry)}${where}` }
+    : {
+        maps: mapsA,
+        reference: mapsB,
+        entry: a.entry,
+        label: changeLabel(a.entry, b.entry) + where,
+      };
 }

@@ -6,6 +6,7 @@ import type { AttentionQuery, DataSource } from "../api/source";
 import type { Series } from "../core/maps";
 import type { Run } from "../core/recording";
 import { IDLE } from "../core/resource";
+import { loadedReference, otherRun, otherRunName, wantedReference } from "./reference";
 import type { Wanted } from "./store";
 import * as store from "./store";
 
@@ -31,6 +32,7 @@ export function startLoader(source: DataSource): Loader {
     run: new Latest(),
     maps: new Latest(),
     reference: new Latest(),
+    otherRun: new Latest(),
     series: new Latest(),
     splits: new Latest(),
   };
@@ -93,15 +95,23 @@ export function startLoader(source: DataSource): Loader {
     }
   };
 
+  const loadOtherRun = async (name: string): Promise<void> => {
+    try {
+      otherRun.value = await source.run(name, requests.otherRun.start());
+    } catch {
+      otherRun.value = null; // B stays disabled; A itself is not concerned
+    }
+  };
+
   const loadReference = async (wanted: Wanted): Promise<void> => {
     const signal = requests.reference.start();
     try {
       const maps = await cache.load(queryOf(wanted), signal);
       if (!signal.aborted) {
-        store.loadedReference.value = { ...wanted, maps };
+        loadedReference.value = { ...wanted, maps };
       }
     } catch {
-      store.loadedReference.value = null; // A − B stays disabled; A itself is not concerned
+      loadedReference.value = null; // A − B stays disabled; A itself is not concerned
     }
   };
 
@@ -152,7 +162,14 @@ export function startLoader(source: DataSource): Loader {
       }
     }),
     effect(() => {
-      const wanted = store.wantedReference.value;
+      const name = otherRunName.value;
+      const version = store.runs.value.find((run) => run.name === name)?.version;
+      if (name !== null && version !== undefined) {
+        void loadOtherRun(name);
+      }
+    }),
+    effect(() => {
+      const wanted = wantedReference.value;
       store.retries.value;
       if (wanted) {
         void loadReference(wanted);

@@ -42,8 +42,6 @@ export const run = signal<Resource<Run>>(IDLE);
 export const shown = signal<LoadedMaps | null>(null);
 /** How the request for the chosen step's maps is doing. */
 export const request = signal<Resource<null>>(IDLE);
-/** The maps of the reference step B last loaded. */
-export const loadedReference = signal<LoadedMaps | null>(null);
 export const series = signal<Resource<Series>>(IDLE);
 /** Metrics as means over the validation and the training probes. */
 export const splitSeries = signal<SplitSeries | null>(null);
@@ -131,41 +129,19 @@ export const layerViews = computed(() =>
   ),
 );
 
-/** B: the pinned step, else the first one whose maps were kept. */
-export const referenceEntry = computed<StepEntry | null>(() => {
-  const { reference } = view.value;
-  const kept = steps.value.filter(({ maps }) => maps);
-  return kept[reference === null ? 0 : nearestStep(kept, reference)] ?? null;
-});
-
-const wantedAt = (step: StepEntry | null): Wanted | null =>
-  recording.value && part.value && probe.value && step?.maps
-    ? { run: recording.value, part: part.value, probe: probe.value, entry: step }
-    : null;
-
 /** The maps A asks for; null while the run is unknown or the step's maps were dropped. */
-export const wanted = computed<Wanted | null>(() => wantedAt(entry.value));
+export const wanted = computed<Wanted | null>(() =>
+  recording.value && part.value && probe.value && entry.value?.maps
+    ? { run: recording.value, part: part.value, probe: probe.value, entry: entry.value }
+    : null,
+);
 
-/** The maps B asks for. */
-export const wantedReference = computed<Wanted | null>(() => wantedAt(referenceEntry.value));
-
-const sameSentence = (a: Wanted, b: Wanted): boolean =>
-  a.run.name === b.run.name && a.part.name === b.part.name && a.probe.index === b.probe.index;
-
-/** B's maps, once they are of the sentence and part that is shown. */
-export const reference = computed<LoadedMaps | null>(() => {
-  const [a, b] = [shown.value, loadedReference.value];
-  return a && b && sameSentence(a, b) ? b : null;
-});
-
-const grouped = (loaded: LoadedMaps | null): Maps | null =>
+/** Loaded maps over the marks on screen. */
+export const grouped = (loaded: LoadedMaps | null): Maps | null =>
   loaded && axes.value ? regroup(loaded.maps, axes.value.query, axes.value.key) : null;
 
 /** A's maps over the marks on screen. */
 export const maps = computed<Maps | null>(() => grouped(shown.value));
-
-/** B's maps over the marks on screen. */
-export const referenceMaps = computed<Maps | null>(() => grouped(reference.value));
 
 /** Share of attention that the hidden special tokens receive; null while they are shown. */
 export const hidden = computed<number | null>(() =>

@@ -3,7 +3,7 @@
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
-import { INITIAL, type ViewState } from "./view_state";
+import { INITIAL, type PinnedStep, type ViewState } from "./view_state";
 
 export type Pairs = Readonly<Record<string, string>>;
 
@@ -60,6 +60,13 @@ function readCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : null;
 }
 
+/** `b` alone means a step of the run that is shown. */
+function readPinnedStep(pairs: Pairs): PinnedStep | null {
+  const step = readCount(pairs.b);
+  const run = pairs.brun ?? pairs.run;
+  return step !== null && run !== undefined ? { run, step } : null;
+}
+
 /** The pairs that differ from a fresh tab. */
 export function toPairs(state: ViewState): Pairs {
   const pairs: Record<string, string | null> = {
@@ -68,7 +75,8 @@ export function toPairs(state: ViewState): Pairs {
     part: state.part,
     probe: state.probe === null ? null : String(state.probe),
     step: state.step === null ? null : String(state.step),
-    b: state.reference === null ? null : String(state.reference),
+    b: state.reference === null ? null : String(state.reference.step),
+    brun: state.reference?.run ?? null,
     show: state.compare === "A" ? null : state.compare,
     layers: state.layers.size > 0 ? [...state.layers].map(writeLayer).join(",") : null,
     special: state.hideSpecial ? "hidden" : null,
@@ -100,7 +108,7 @@ export function fromPairs(pairs: Pairs): ViewState {
     part: pairs.part ?? null,
     probe: readCount(pairs.probe),
     step: readCount(pairs.step),
-    reference: readCount(pairs.b),
+    reference: readPinnedStep(pairs),
     compare: pairs.show === "B" || pairs.show === "diff" ? pairs.show : "A",
     layers: new Map(layers),
     hideSpecial: pairs.special === "hidden",

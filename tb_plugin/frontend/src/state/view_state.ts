@@ -12,6 +12,12 @@ export type Tab = "network" | "heads";
 /** Life lines of the chosen sentence, or means over validation and training probes. */
 export type CurveSource = "sentence" | "splits";
 
+/** A step of a named run. */
+export interface PinnedStep {
+  readonly run: string;
+  readonly step: number;
+}
+
 export interface ViewState {
   readonly tab: Tab;
   /** Null until the user, the URL or the first recording decides. */
@@ -20,8 +26,8 @@ export interface ViewState {
   readonly probe: number | null;
   /** The optimizer step shown as A; null means the newest. */
   readonly step: number | null;
-  /** The optimizer step pinned as B; null means the first recorded one. */
-  readonly reference: number | null;
+  /** The step pinned as B; null means the first recorded one of the run that is shown. */
+  readonly reference: PinnedStep | null;
   readonly compare: Compare;
   readonly layers: ReadonlyMap<number, LayerView>;
   readonly hideSpecial: boolean;

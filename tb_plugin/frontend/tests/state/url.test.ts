@@ -13,7 +13,7 @@ const BUSY: ViewState = {
   part: "cross",
   probe: 3,
   step: 12345,
-  reference: 20,
+  reference: { run: "exp/other", step: 20 },
   compare: "diff",
   layers: new Map([
     [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 } }],

@@ -12,7 +12,7 @@ const MAP_SIZE = 226;
 const SHOWN = 40;
 
 export function createRanking(host: HTMLElement): View<RankingProps> {
-  const title = html("h3");
+  const title = html("h2");
   const canvas = html("canvas", { role: "img", class: "side-map" });
   const reading = html("p", { class: "note side-reading" });
   const figure = html("div", { class: "side-figure" }, title, canvas, reading);
@@ -107,7 +107,7 @@ function row(props: RankingProps, place: number): HTMLElement {
       type: "button",
       class: "rank",
       "aria-pressed": String(selected?.layer === head.layer && selected.head === head.head),
-      "aria-label": `${headTitle(head)}, change ${fixed(head.change)}`,
+      title: `${headTitle(head)}, change ${fixed(head.change, 4)}`,
       "data-layer": head.layer,
       "data-head": head.head,
       "data-value": head.change,

@@ -1,0 +1,78 @@
+// B: the step that A is compared with, in the same run or in another one.
+import { computed, signal } from "@preact/signals";
+import type { Maps } from "../core/maps";
+import { axesOf, nearestStep, type Run, type StepEntry } from "../core/recording";
+import {
+  grouped,
+  type LoadedMaps,
+  part,
+  probe,
+  recording,
+  shown,
+  view,
+  type Wanted,
+} from "./store";
+
+/** The maps of B last loaded. */
+export const loadedReference = signal<LoadedMaps | null>(null);
+/** The other run that B lies in, once its description is here. */
+export const otherRun = signal<Run | null>(null);
+
+/** The name of the other run B was pinned in; null while B lies in the run that is shown. */
+export const otherRunName = computed<string | null>(() => {
+  const pinned = view.value.reference;
+  return pinned && recording.value && pinned.run !== recording.value.name ? pinned.run : null;
+});
+
+/** The run B lies in. */
+export const referenceRun = computed<Run | null>(() => {
+  if (otherRunName.value === null) {
+    return recording.value;
+  }
+  return otherRun.value?.name === otherRunName.value ? otherRun.value : null;
+});
+
+/** B: the pinned step, else the first one whose maps were kept. */
+export const referenceEntry = computed<StepEntry | null>(() => {
+  const pinned = view.value.reference;
+  const kept = (referenceRun.value?.steps ?? []).filter(({ maps }) => maps);
+  return kept[pinned === null ? 0 : nearestStep(kept, pinned.step)] ?? null;
+});
+
+/** The maps B asks for: the same part and the same probe in B's run. */
+export const wantedReference = computed<Wanted | null>(() => {
+  const run = referenceRun.value;
+  const entry = referenceEntry.value;
+  const model = run?.parts.find(({ name }) => name === part.value?.name);
+  const sentence = run?.probes.find(({ index }) => index === probe.value?.index);
+  return run && entry && model && sentence ? { run, entry, part: model, probe: sentence } : null;
+});
+
+const words = ({ part: model, probe: sentence }: Wanted): string =>
+  JSON.stringify(Object.values(axesOf(model, sentence)).map(({ text }) => text));
+
+const sizes = ({ part: model }: Wanted): string =>
+  JSON.stringify(model.layers.map(({ heads }) => heads));
+
+/** Why B cannot be shown beside A; null when it can. */
+export const referenceProblem = computed<string | null>(() => {
+  const [a, b, asked] = [shown.value, loadedReference.value, wantedReference.value];
+  if (otherRunName.value !== null && referenceRun.value && !asked) {
+    return `“${otherRunName.value}” has no such part or probe`;
+  }
+  if (!a || !b || b.part.name !== a.part.name || b.probe.index !== a.probe.index) {
+    return "The maps of B are not here yet";
+  }
+  if (words(a) !== words(b)) {
+    return `“${b.run.name}” has another sentence as this probe`;
+  }
+  return sizes(a) === sizes(b) ? null : `“${b.run.name}” has other layers or heads`;
+});
+
+/** B's maps, when they can be shown beside A's. */
+export const reference = computed<LoadedMaps | null>(() =>
+  referenceProblem.value === null ? loadedReference.value : null,
+);
+
+/** B's maps over the marks on screen. */
+export const referenceMaps = computed<Maps | null>(() => grouped(reference.value));
