@@ -1,7 +1,8 @@
 """Watch every attention head while a Transformer trains.
 
 ``AttentionMonitor`` is the Lightning callback, ``capture`` reads attention out of any PyTorch
-model, ``open_run`` reads a recording back, and ``metric`` adds a number per head everywhere.
+model, ``Wrapper`` draws a module's attention, ``open_run`` reads a recording back, and ``metric``
+adds a number per head everywhere.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
     from attn_monitor.callback import AttentionMonitor
     from attn_monitor.capture import capture
     from attn_monitor.store import open_run
+    from attn_monitor.wrapper import Wrapper
 
 __version__ = "0.1.0"
-__all__ = ["AttentionMonitor", "capture", "metric", "open_run"]
+__all__ = ["AttentionMonitor", "Wrapper", "capture", "metric", "open_run"]
 
 _HOMES = {
     "AttentionMonitor": "attn_monitor.callback",
+    "Wrapper": "attn_monitor.wrapper",
     "metric": "attn_monitor.analysis.registry",
     "open_run": "attn_monitor.store",
 }
