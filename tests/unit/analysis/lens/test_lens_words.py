@@ -21,6 +21,11 @@ TWEET = "@airline I want to rebook my flight to Boston , not 2 bags !"
 TWEET_TAGS = "PROPN PRON VERB PART VERB PRON NOUN PART PROPN PUNCT PART NUM NOUN PUNCT"
 
 
+TEXTBLOB_LEAVES_FILES_OPEN = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
 def words(text):
     return text.split()
 
@@ -122,6 +127,7 @@ def test_nltk_speaks_where_its_data_are():
     assert speaker.tag(FOX)[:5] == ["DET", "ADJ", "ADJ", "NOUN", "VERB"]
 
 
+@TEXTBLOB_LEAVES_FILES_OPEN
 def test_without_data_and_without_network_the_chain_still_answers(monkeypatch):
     monkeypatch.setattr(nltk.data, "path", [])
     best_tagger.cache_clear()
@@ -135,6 +141,7 @@ def test_without_data_and_without_network_the_chain_still_answers(monkeypatch):
     best_tagger.cache_clear()
 
 
+@TEXTBLOB_LEAVES_FILES_OPEN
 def test_textblob_tags_word_by_word_where_it_is_installed():
     pytest.importorskip("textblob", reason="TextBlob is optional")
     speaker = textblob_tagger()

@@ -98,11 +98,6 @@ def test_a_layer_of_one_head_is_one_pile():
     assert cut(tree, height=0.0).tolist() == [0]
 
 
-def test_an_unknown_linkage_is_refused_with_the_choices():
-    with pytest.raises(Exception, match="centroid"):
-        pile_tree(np.zeros((2, 2)), linkage="centroid")
-
-
 def test_a_pile_shows_the_mean_of_its_maps_and_the_numbers_of_its_heads():
     attn = random_attention(0, 4, 5, 5)
     piles = stack_piles(attn, np.array([0, 1, 0, 1]))
