@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from collections.abc import Mapping, Sequence
 from threading import Lock
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from attn_monitor.core.errors import AttnMonitorError, NotRecordedError, RunNotFoundError
+from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.types import MetricSpec, Part, Probe, Split
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.folder import Folder, folder_at
-from attn_monitor.store.layout import PLUGIN_FOLDER
+from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_vectors
-from attn_monitor.store.rank import RankReader, RankView
 from attn_monitor.store.records import HeadVectors, Option
 from attn_monitor.store.series import probe_series, split_series
-from attn_monitor.store.union import RunView, join
-
-_RANK = re.compile(r"rank_\d{4}")
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -45,16 +40,15 @@ class Run:
     """
 
     def __init__(self, folder: Folder) -> None:
-        self._folder = folder
-        self._readers: dict[str, RankReader] = {}
+        self._follower = RunFollower(folder)
         self._lock = Lock()
-        self._view = self._look()
+        self._view = self._follower.refresh()
 
     def refresh(self) -> bool:
         """Pick up what was recorded since; return whether anything changed."""
         with self._lock:
             before = self._view.version
-            self._view = self._look()
+            self._view = self._follower.refresh()
             return self._view.version != before
 
     def snapshot(self) -> Run:
@@ -225,27 +219,3 @@ class Run:
         if probe is not None:
             return probe_series(view, which, probe)
         return split_series(view, which, split)
-
-    def _look(self) -> RunView:
-        names = [name for name in self._folder.folders(PLUGIN_FOLDER) if _RANK.fullmatch(name)]
-        views: list[RankView] = []
-        errors: list[AttnMonitorError] = []
-        for name in names:
-            reader = self._readers.setdefault(
-                name, RankReader(self._folder, f"{PLUGIN_FOLDER}/{name}")
-            )
-            try:
-                view = reader.refresh()
-            except AttnMonitorError as error:
-                errors.append(error)
-            else:
-                views += [] if view is None else [view]
-        if views:
-            return join(views, problems=[str(error) for error in errors])
-        if errors:
-            raise errors[0]
-        raise RunNotFoundError(
-            f"no attention recording under {self._folder.location}; was AttentionMonitor among "
-            "the Trainer's callbacks, and is this the run's directory (the one with the event "
-            "file, for example lightning_logs/version_0)?"
-        )
