@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from wsgiref.types import WSGIApplication
 
 from tensorboard import errors, plugin_util
 from tensorboard.plugins import base_plugin
@@ -18,9 +18,6 @@ from tb_plugin.server.index import RunIndex
 from tb_plugin.server.params import map_query, optional_integer, required, split
 from tb_plugin.server.rundirs import RunDirs
 from tb_plugin.server.static import static_file
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 
 class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboard ships no types

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from tensorboard import errors
 from tensorboard.backend import http_util
@@ -11,9 +11,6 @@ from werkzeug import wrappers
 
 from attn_monitor.core.errors import AttnMonitorError
 from tb_plugin.server.params import LONGEST_QUERY
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BYTES = "application/octet-stream"
 JSON = "application/json"
