@@ -10,6 +10,8 @@ export interface TokenColumn {
   readonly id: string;
   readonly axis: "query" | "key";
   readonly layer: number | null;
+  /** The layer whose queries these tokens are, for columns without bars. */
+  readonly after: number | null;
   readonly x: number;
 }
 
@@ -112,6 +114,7 @@ function sharedColumns(layers: number, start: (layer: number) => number): TokenC
     id: `c${layer}`,
     axis: layer < layers ? "key" : "query",
     layer: layer < layers ? layer : null,
+    after: layer < layers ? null : layer - 1,
     x: start(layer),
   }));
 }
@@ -123,7 +126,7 @@ function pairColumns(
   offset: number,
 ): TokenColumn[] {
   return Array.from({ length: layers }, (_, layer): TokenColumn[] => [
-    { id: `k${layer}`, axis: "key", layer, x: start(layer) },
-    { id: `q${layer}`, axis: "query", layer: null, x: start(layer) + offset },
+    { id: `k${layer}`, axis: "key", layer, after: null, x: start(layer) },
+    { id: `q${layer}`, axis: "query", layer: null, after: layer, x: start(layer) + offset },
   ]).flat();
 }

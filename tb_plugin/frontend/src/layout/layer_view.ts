@@ -17,14 +17,17 @@ export const SORT_METRIC: Readonly<Record<Exclude<HeadSort, "head">, string>> = 
   position: "offset",
 };
 
+/** Above this many keys a weight threshold keeps either nothing or a thicket. */
+const LONG = 40;
+
 /**
- * The first threshold: one and a half times uniform attention, which is the paper's 0.1 for a
- * sentence of 15 tokens and still shows something for one of 60.
+ * The first rule: one and a half times uniform attention, which is the paper's 0.1 for a sentence
+ * of 15 tokens; for long sentences the strongest links, two per token.
  */
-export const defaultCut = (keys: number): LinkCut => ({
-  kind: "value",
-  amount: cutSlider("value", keys, keys).start,
-});
+export function defaultCut(keys: number): LinkCut {
+  const kind = keys > LONG ? "count" : "value";
+  return { kind, amount: cutSlider(kind, keys, keys).start };
+}
 
 /** Links and maps by turns, so that a first look meets both. */
 export function defaultLayerView(layer: number, keys: number): LayerView {

@@ -1,4 +1,4 @@
-import type { HeadSort, LayerMode } from "../layout/layer_view";
+import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
 import { layerViews } from "../state/store";
 import { setLayer } from "./actions";
 import { Segments } from "./Segments";
@@ -19,6 +19,10 @@ function common<Value>(values: readonly Value[]): Value | null {
   const [first] = values;
   return first !== undefined && values.every((value) => value === first) ? first : null;
 }
+
+/** The weight all layers start their links from, if they share that rule. */
+const commonWeight = (layers: readonly LayerView[]): number | null =>
+  common(layers.map(({ cut }) => (cut.kind === "value" ? cut.amount : null)));
 
 /** Settings for all layers at once; a layer's own header changes that layer alone. */
 export function NetworkTools() {
@@ -62,7 +66,7 @@ export function NetworkTools() {
           max={0.5}
           step={0.005}
           aria-label="Link threshold of all layers"
-          value={common(layers.map(({ cut }) => cut.amount)) ?? 0.1}
+          value={commonWeight(layers) ?? 0.1}
           onInput={(event) =>
             setLayer("all", { cut: { kind: "value", amount: event.currentTarget.valueAsNumber } })
           }

@@ -111,9 +111,10 @@ describe("defaultLayerView", () => {
     expect(defaultLayerView(0, 15).cut).toEqual({ kind: "value", amount: 0.1 });
   });
 
-  it("starts lower for longer sentences, and never at zero", () => {
-    expect(defaultLayerView(0, 30).cut.amount).toBe(0.05);
-    expect(defaultLayerView(0, 5000).cut.amount).toBe(0.001);
+  it("starts lower for longer sentences, and with the strongest links for very long ones", () => {
+    expect(defaultLayerView(0, 30).cut).toEqual({ kind: "value", amount: 0.05 });
+    expect(defaultLayerView(0, 64).cut).toEqual({ kind: "count", amount: 128 });
+    expect(defaultLayerView(0, 5000).cut).toEqual({ kind: "count", amount: 400 });
   });
 });
 

@@ -12,6 +12,7 @@ import { createMapPanel, type MapPanel, type MapTarget } from "./map_panel";
 import { createPopup, type PopupTarget } from "./popup";
 import { headsOf, type NetworkFrame, type NetworkProps } from "./props";
 import { createSankey, type SankeyPanel } from "./sankey";
+import { createSchedule } from "./schedule";
 import { type BarTarget, createTokenColumns } from "./token_columns";
 
 type Panel =
@@ -93,28 +94,39 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     return made;
   };
 
-  const updatePanels = (
-    next: NetworkFrame,
-    numbers: LayerNumbers[],
-    before: LayerNumbers[] | null,
-  ): void => {
-    const { layers } = next.props;
+  const dropPanels = (count: number): void => {
     for (const [layer, { panel }] of panels) {
-      if (layer >= layers.length) {
+      if (layer >= count) {
         panel.destroy();
         panels.delete(layer);
       }
     }
-    layers.forEach(({ mode }, layer) => {
-      const made = panelFor(layer, mode);
-      const own = numbers[layer];
-      if (made.mode === "maps") {
-        made.panel.update(next);
-      } else if (own) {
-        made.panel.update(next, own, before?.[layer] ?? null);
-      }
-    });
   };
+
+  /** One layer: the token columns that belong to it, and its panel. */
+  const drawLayer = (layer: number): void => {
+    const mode = frame?.props.layers[layer]?.mode;
+    if (!frame || !mode) {
+      return;
+    }
+    const { props, geometry } = frame;
+    const numbers = numbersOf(props, props.maps, layer);
+    const before = props.reference ? beforeOf(props, props.reference, layer) : null;
+    for (const column of geometry.columns) {
+      if (column.layer === layer) {
+        columns.draw(frame, column, numbers, before);
+      } else if (column.layer === null && column.after === layer) {
+        columns.draw(frame, column, null, null);
+      }
+    }
+    const made = panelFor(layer, mode);
+    if (made.mode === "maps") {
+      made.panel.update(frame);
+    } else {
+      made.panel.update(frame, numbers, before);
+    }
+  };
+  const schedule = createSchedule(drawLayer, () => visibleLayers(host, frame));
 
   const updateHeaders = (next: NetworkFrame): void => {
     const count = next.props.layers.length;
@@ -150,11 +162,10 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       root.style.height = `${next.geometry.height}px`;
       picture.setAttribute("width", String(next.geometry.width));
       picture.setAttribute("height", String(next.geometry.height));
-      const numbers = numbersOf(props, props.maps);
-      const before = props.reference ? beforeOf(props, props.reference) : null;
       updateHeaders(next);
-      columns.update(next, numbers, before);
-      updatePanels(next, numbers, before);
+      columns.prepare(next);
+      dropPanels(props.layers.length);
+      schedule.restart(props.layers.length);
       if (props.lock || wasLocked) {
         showLocked(next);
       } else {
@@ -162,6 +173,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       }
     },
     destroy() {
+      schedule.stop();
       popup.destroy();
       tooltip.destroy();
       root.remove();
@@ -197,15 +209,29 @@ function rememberGeometry(): (props: NetworkProps) => NetworkGeometry {
 }
 
 /** Column sums and means of the maps last seen: a moved threshold does not compute them again. */
-function rememberNumbers(): (props: NetworkProps, maps: Maps) => LayerNumbers[] {
-  let known: { maps: Maps; numbers: LayerNumbers[] } | null = null;
-  return (props, maps) => {
+function rememberNumbers(): (props: NetworkProps, maps: Maps, layer: number) => LayerNumbers {
+  let known: { maps: Maps; layers: Map<number, LayerNumbers> } | null = null;
+  return (props, maps, layer) => {
     if (known?.maps !== maps) {
-      const numbers = props.layers.map((_, layer) =>
-        layerNumbers(maps, layer, headsOf(props, layer)),
-      );
-      known = { maps, numbers };
+      known = { maps, layers: new Map() };
     }
-    return known.numbers;
+    const numbers = known.layers.get(layer) ?? layerNumbers(maps, layer, headsOf(props, layer));
+    known.layers.set(layer, numbers);
+    return numbers;
   };
+}
+
+/** The layers of which any part lies between the edges of the scrolling window. */
+function visibleLayers(host: HTMLElement, frame: NetworkFrame | null): number[] {
+  const window = host.closest(".view")?.getBoundingClientRect();
+  if (!window || !frame) {
+    return [];
+  }
+  const { panels, tokenWidth, panelWidth } = frame.geometry;
+  const shift = host.getBoundingClientRect().left - window.left;
+  return panels
+    .filter(
+      ({ x }) => x + panelWidth + tokenWidth + shift > 0 && x - tokenWidth + shift < window.width,
+    )
+    .map(({ layer }) => layer);
 }

@@ -34,15 +34,19 @@ interface ColumnNodes {
 }
 
 export interface TokenColumns {
-  update(
+  /** Forget columns that no longer fit the sentence, the window or the model. */
+  prepare(frame: NetworkFrame): void;
+  /** Draw one column: its boxes if they are not there yet, then its bars. */
+  draw(
     frame: NetworkFrame,
-    numbers: readonly LayerNumbers[],
-    before: readonly LayerNumbers[] | null,
+    column: TokenColumn,
+    numbers: LayerNumbers | null,
+    before: LayerNumbers | null,
   ): void;
 }
 
 export function createTokenColumns(root: SVGGElement, events: TokenEvents): TokenColumns {
-  let columns: ColumnNodes[] = [];
+  const columns = new Map<string, ColumnNodes>();
   let built: { geometry: NetworkGeometry; query: Axis; key: Axis } | null = null;
   const targets = new Map<EventTarget, Omit<BarTarget, "box">>();
   const tokens = new Map<EventTarget, PinnedToken>();
@@ -65,25 +69,26 @@ export function createTokenColumns(root: SVGGElement, events: TokenEvents): Toke
     }
   });
 
-  const build = (frame: NetworkFrame): void => {
-    targets.clear();
-    tokens.clear();
-    columns = frame.geometry.columns.map((column) => buildColumn(frame, column, targets, tokens));
-    root.replaceChildren(...columns.map((nodes) => nodes.root));
-  };
-
   return {
-    update(frame, numbers, before) {
-      const { geometry, props } = frame;
+    prepare({ geometry, props }) {
       if (built?.geometry !== geometry || built.query !== props.query || built.key !== props.key) {
-        build(frame);
         built = { geometry, query: props.query, key: props.key };
+        columns.clear();
+        targets.clear();
+        tokens.clear();
+        root.replaceChildren();
       }
-      for (const nodes of columns) {
-        markPinned(nodes, props.pin);
-        if (nodes.column.layer !== null) {
-          fillBars(frame, nodes, numbers[nodes.column.layer], before?.[nodes.column.layer] ?? null);
-        }
+    },
+    draw(frame, column, numbers, before) {
+      let nodes = columns.get(column.id);
+      if (!nodes) {
+        nodes = buildColumn(frame, column, targets, tokens);
+        columns.set(column.id, nodes);
+        root.append(nodes.root);
+      }
+      markPinned(nodes, frame.props.pin);
+      if (numbers) {
+        fillBars(frame, nodes, numbers, before);
       }
     },
   };
@@ -203,7 +208,7 @@ function markPinned(nodes: ColumnNodes, pin: PinnedToken | null): void {
 function fillBars(
   frame: NetworkFrame,
   nodes: ColumnNodes,
-  numbers: LayerNumbers | undefined,
+  numbers: LayerNumbers,
   before: LayerNumbers | null,
 ): void {
   const { geometry } = frame;
@@ -214,7 +219,7 @@ function fillBars(
   const caps = new Array<string>(heads).fill("");
   let ticks = "";
   nodes.slots.forEach((slots, token) => {
-    const shares = slots.map((_, head) => numbers?.shares[head]?.[token] ?? 0);
+    const shares = slots.map((_, head) => numbers.shares[head]?.[token] ?? 0);
     const bottom = token * row + height;
     for (const bar of tokenBars(shares, geometry.tokenWidth, height)) {
       const { head, x, width } = bar;
