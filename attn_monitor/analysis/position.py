@@ -14,29 +14,38 @@ from attn_monitor.analysis.registry import metric
 from attn_monitor.analysis.shared import shared, undefined
 from attn_monitor.core.maps import Maps
 
+_BLOCK_ENTRIES = 1 << 20
 _SANVIS = "Park et al. 2019 (SANVis), section 5.1"
 _VOITA = "Voita et al. 2019, section 5.1; Clark et al. 2019, section 3.1"
-
-
-@shared
-def _ahead(maps: Maps) -> Float[np.ndarray, "query key"]:
-    """Return how far key j lies after query i, on positions scaled to 0..1."""
-    query = np.arange(maps.queries) / max(maps.queries - 1, 1)
-    key = np.arange(maps.keys) / max(maps.keys - 1, 1)
-    return np.asarray((key[None, :] - query[:, None]).astype(maps.attn.dtype))
 
 
 @shared
 def _shares(maps: Maps) -> Float[np.ndarray, "head 5"]:
     """Return left, self and right share, mean offset and mean distance of every head.
 
-    All five are means of the map under a fixed weight, hence one matrix product.
+    All five are means of the map under a fixed weight, hence matrix products; in blocks of rows,
+    so that the weights of a long sentence never exist at once.
     """
-    ahead = _ahead(maps)
-    step = np.arange(maps.keys)[None, :] - np.arange(maps.queries)[:, None]
-    weights = np.stack([step < 0, step == 0, step > 0, ahead, np.abs(ahead)])
-    weights = weights.reshape(5, -1).astype(maps.attn.dtype)
-    return np.asarray(maps.attn.reshape(len(maps.attn), -1) @ weights.T / maps.queries)
+    heads, queries, keys = maps.attn.shape
+    rows = max(1, _BLOCK_ENTRIES // keys)
+    total = np.zeros((heads, 5), dtype=maps.attn.dtype)
+    for first in range(0, queries, rows):
+        block = maps.attn[:, first : first + rows]
+        weights = _position_weights(maps, first, first + block.shape[1])
+        total += block.reshape(heads, -1) @ weights.reshape(5, -1).T
+    return np.asarray(total / queries)
+
+
+def _position_weights(maps: Maps, first: int, end: int) -> Float[np.ndarray, "5 query key"]:
+    """Return what the five means of :func:`_shares` weigh the rows ``first:end`` with.
+
+    The last two say how far key j lies after query i, on positions scaled to 0..1.
+    """
+    query, key = np.arange(first, end)[:, None], np.arange(maps.keys)[None]
+    ahead = key / max(maps.keys - 1, 1) - query / max(maps.queries - 1, 1)
+    return np.stack(
+        [key < query, key == query, key > query, ahead, np.abs(ahead)], dtype=maps.attn.dtype
+    )
 
 
 @metric(

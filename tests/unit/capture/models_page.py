@@ -182,7 +182,7 @@ def page() -> str:
                 ("Model", "What is special", "Implementations: largest difference", "Parts"),
                 zoo_rows(),
             ),
-            "\n## Models of other packages\n\nTried as a new user would: build, `capture`, compare. "
+            "\n## Models of other packages\n\nTried as a new user would: build, capture, compare. "
             "They run in the tests where the package is installed.\n",
             table(("Package", "Model", "Parts", "Oracle", "Worth knowing"), third_party_rows()),
             "",

@@ -1,0 +1,142 @@
+"""What capture costs: alternating runs in one process, medians, as ratios; peak memory apart."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from attn_monitor.analysis import compute_metrics
+from attn_monitor.capture import capture
+from attn_monitor.core.maps import Maps
+
+LAYERS, HEADS, WIDTH, SENTENCES = 6, 12, 384, 4
+LENGTHS = (32, 256, 512)
+ROUNDS = {32: 21, 256: 9, 512: 5}
+VECTORS_BUDGET, METRICS_BUDGET = 1.2, 2.0
+MEMORY_BUDGET_MB = 250
+
+
+def bert(implementation):
+    """A 6-layer, 12-head BERT of width 384 with random weights, on one thread."""
+    transformers = pytest.importorskip("transformers")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=1000,
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * WIDTH,
+    )
+    model = transformers.BertModel._from_config(config, attn_implementation=implementation)
+    return model.eval()
+
+
+def torch_metrics(attn):
+    """The same per-head metrics written in torch, ``[sentence, head, query, key]`` in."""
+    tokens = attn.shape[-1]
+    position = torch.arange(tokens)
+    offset = position[None] - position[:, None]
+    nats = -(attn * attn.clamp_min(1e-38).log()).sum(-1)
+    received = attn.mean(-2)
+    received = received / received.sum(-1, keepdim=True)
+    blend = attn.mean(1)
+    blend_nats = -(blend * blend.clamp_min(1e-38).log()).sum(-1)
+    left = (attn * (offset < 0)).sum(-1).mean(-1)
+    right = (attn * (offset > 0)).sum(-1).mean(-1)
+    return [
+        nats.mean(-1),
+        -(received * received.clamp_min(1e-38).log()).sum(-1),
+        left,
+        attn.diagonal(dim1=-2, dim2=-1).mean(-1),
+        right,
+        right - left,
+        (attn * offset).sum(-1).mean(-1),
+        (attn * offset.abs()).sum(-1).mean(-1),
+        attn.diagonal(-1, -2, -1).mean(-1),
+        attn.diagonal(1, -2, -1).mean(-1),
+        attn[..., 0].mean(-1),
+        attn[..., -1].mean(-1),
+        attn.amax(-1).mean(-1),
+        (1 / attn.square().sum(-1)).mean(-1),
+        (blend_nats - nats.mean(1)).mean(-1),
+    ]
+
+
+def numpy_metrics(record):
+    """What the monitor does with every record: all metrics of every sentence."""
+    logits = record.logit_max()
+    for sentence in range(record.shape[0]):
+        weights = record.weights(slice(sentence, sentence + 1))[0].numpy()
+        largest = None if logits is None else logits[sentence].numpy()
+        compute_metrics(Maps(attn=weights, logit_max=largest))
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("tokens", LENGTHS)
+def test_capture_stays_near_the_plain_forward_pass(tokens, capsys):
+    fused, eager = bert("sdpa"), bert("eager")
+    words = torch.randint(0, 1000, (SENTENCES, tokens))
+
+    def watched(sink):
+        with capture(fused, sink=sink, verify=False):
+            fused(words)
+
+    def with_returned_weights():
+        for attn in eager(words, output_attentions=True).attentions:
+            torch_metrics(attn)
+
+    ways = {
+        "plain": lambda: fused(words),
+        "q, k, v": lambda: watched(lambda record: (record.query, record.key, record.value)),
+        "all weights": lambda: watched(lambda record: record.weights()),
+        "all metrics": lambda: watched(numpy_metrics),
+        "output_attentions + metrics in torch": with_returned_weights,
+    }
+    seconds = {name: [] for name in ways}
+    with torch.no_grad():
+        for _ in range(ROUNDS[tokens] + 1):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                way()
+                seconds[name].append(time.perf_counter() - start)
+    plain = seconds["plain"][1:]
+    # Rounds are compared with their own plain pass: the machine's load changes between rounds.
+    ratio = {
+        name: statistics.median(t / p for t, p in zip(times[1:], plain, strict=True))
+        for name, times in seconds.items()
+    }
+    with capsys.disabled():
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in ratio.items())
+        print(
+            f"\nT = {tokens}: plain forward {statistics.median(plain) * 1e3:.0f} ms; times it: {shown}"
+        )
+    if tokens >= LENGTHS[1]:
+        assert ratio["q, k, v"] <= VECTORS_BUDGET
+        assert ratio["all metrics"] <= METRICS_BUDGET
+        assert ratio["all metrics"] < ratio["output_attentions + metrics in torch"]
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(1800)
+def test_metrics_and_thumbnails_of_a_long_sentence_fit_in_little_memory(capsys):
+    script = Path(__file__).parent / "long_sentence.py"
+    peak = {}
+    for what in ("plain", "watched"):
+        command = [sys.executable, str(script), what]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peak[what] = float(done.stdout)
+    above = peak["watched"] - peak["plain"]
+    with capsys.disabled():
+        print(
+            f"\n24 layers x 16 heads, T = 2048: peak {peak['plain']:.0f} MB plain, "
+            f"{above:.0f} MB more with all metrics and thumbnails"
+        )
+    assert above <= MEMORY_BUDGET_MB
