@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from attn_monitor.core.errors import CorruptRecordingError
 
 _Choice = TypeVar("_Choice", bound=str)
@@ -94,7 +96,12 @@ def as_shape(value: object, where: str) -> tuple[int, ...]:
 
 
 def strict(value: object) -> object:
-    """Return ``value`` as strict JSON can hold it: infinities and NaN become text."""
+    """Return ``value`` as strict JSON can hold it: infinities and NaN become text.
+
+    Numbers of numpy become Python's; callers compute them and rarely notice the difference.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):

@@ -6,10 +6,7 @@ and against what zstd announces, before anything is decompressed.
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numcodecs.zstd import Zstd
@@ -18,28 +15,19 @@ from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store.fields import as_list, as_object, as_shape, as_str, parse_object
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.zarrzip import DATA_TYPES, METADATA
+from attn_monitor.store.zipindex import ZipIndex
 
 LARGEST_CHUNK = 2**30
-_LARGEST_DIRECTORY = 64 * 2**20
+LARGEST_ARRAY = 2**33
 _LARGEST_METADATA = 2**20
-_END = struct.Struct("<4s4H2LH")  # zip's "end of central directory"
-_ENTRY = struct.Struct("<4s6H3L5H2L")  # one file in zip's central directory
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    start: int
-    size: int
-    crc: int
 
 
 class StepFile:
     """The arrays of one recorded step. Its directory is read once; safe to use from threads."""
 
     def __init__(self, folder: Folder, name: str, *, size: int) -> None:
-        """Read the zip's directory.
+        """Read the file's directory.
 
         Args:
             folder: Where the file is.
@@ -49,24 +37,16 @@ class StepFile:
         Raises:
             CorruptRecordingError: It is missing, has another size, or is not such a zip file.
         """
-        self._folder = folder
-        self._name = name
-        try:
-            found = folder.size(name)
-        except FileNotFoundError:
-            raise self._corrupt("is missing") from None
-        if found != size:
-            raise self._corrupt(f"has {found} bytes, its commit line says {size}")
-        self._members = self._directory(size)
+        self._zip = ZipIndex(folder, name, size=size)
 
     @property
     def directory_bytes(self) -> int:
         """About how much memory the file's directory takes."""
-        return 300 * len(self._members) + 1000
+        return 300 * len(self._zip) + 1000
 
     def has(self, path: str) -> bool:
         """Return whether there is an array at ``path``."""
-        return f"{path}/{METADATA}" in self._members
+        return f"{path}/{METADATA}" in self._zip
 
     def array(
         self,
@@ -93,10 +73,13 @@ class StepFile:
             CorruptRecordingError: It is not what it should be.
         """
         if not self.has(path):
-            raise NotRecordedError(f"{self._where} holds no {path}")
+            raise NotRecordedError(f"{self._zip.location} holds no {path}")
         found, chunk = self._layout(path, dtype, shape)
         wanted = range(found[0]) if layers is None else layers
         start, stop = (0, found[2]) if rows is None else rows
+        size = len(wanted) * found[1] * (stop - start) * int(np.prod(found[3:], dtype=np.float64))
+        if size > LARGEST_ARRAY:
+            raise self._zip.corrupt(f"announces {size} values in {path}; ask for fewer layers")
         values = np.empty((len(wanted), found[1], stop - start, *found[3:]), DATA_TYPES[dtype])
         pieces: dict[tuple[int, int], np.ndarray] = {}
         for at, layer in enumerate(wanted):
@@ -115,8 +98,8 @@ class StepFile:
         self, path: str, dtype: str, shape: tuple[int | None, ...]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Check an array's ``zarr.json``; return its shape and that of its chunks."""
-        where = f"{self._where}: {path}/{METADATA}"
-        node = parse_object(self._read(f"{path}/{METADATA}", at_most=_LARGEST_METADATA), where)
+        where = f"{self._zip.location}: {path}/{METADATA}"
+        node = parse_object(self._zip.read(f"{path}/{METADATA}", at_most=_LARGEST_METADATA), where)
         true_shape = as_shape(node.get("shape"), f"{where}: shape")
         if len(true_shape) != len(shape) or any(
             wanted is not None and wanted != found
@@ -144,68 +127,17 @@ class StepFile:
         kind = DATA_TYPES[dtype]
         expected = int(np.prod(shape, dtype=np.float64)) * kind.itemsize
         if expected > LARGEST_CHUNK:
-            raise self._corrupt(f"announces a chunk of {expected} bytes")
-        packed = self._read(name, at_most=expected + expected // 128 + 1024)
+            raise self._zip.corrupt(f"announces a chunk of {expected} bytes")
+        packed = self._zip.read(name, at_most=expected + expected // 128 + 1024)
         announced = _announced_size(packed)
         if announced != expected:
-            raise self._corrupt(f"{name} unpacks to {announced} bytes, expected {expected}")
+            raise self._zip.corrupt(f"{name} unpacks to {announced} bytes, expected {expected}")
         values = np.empty(shape, kind)
         try:
             Zstd().decode(packed, values.reshape(-1).view("u1"))
         except (RuntimeError, ValueError) as error:
-            raise self._corrupt(f"{name} cannot be unpacked: {error}") from None
+            raise self._zip.corrupt(f"{name} cannot be unpacked: {error}") from None
         return values
-
-    def _read(self, name: str, *, at_most: int) -> bytes:
-        member = self._members.get(name)
-        if member is None:
-            raise self._corrupt(f"holds no {name}")
-        if member.size > at_most:
-            raise self._corrupt(f"{name} has {member.size} bytes, expected at most {at_most}")
-        # The local header repeats the name; "extra" is empty in what we write.
-        header = _LOCAL_HEADER.size + len(name.encode())
-        data = self._folder.read(self._name, member.start, member.start + header + member.size)
-        body = data[header:]
-        if len(body) != member.size or zlib.crc32(body) != member.crc:
-            raise self._corrupt(f"{name} is damaged")
-        return body
-
-    def _directory(self, size: int) -> Mapping[str, _Member]:
-        tail = self._folder.read(self._name, max(0, size - _END.size), size)
-        if len(tail) != _END.size or not tail.startswith(b"PK\x05\x06"):
-            raise self._corrupt("is not a complete zip file")
-        *_, length, start, _comment = _END.unpack(tail)
-        if length > _LARGEST_DIRECTORY or start + length + _END.size > size:
-            raise self._corrupt("has a damaged zip directory")
-        entries = self._folder.read(self._name, start, start + length)
-        members: dict[str, _Member] = {}
-        at = 0
-        while at < length:
-            name, member, at = self._entry(entries, at)
-            members[name] = member
-        return members
-
-    def _entry(self, entries: bytes, at: int) -> tuple[str, _Member, int]:
-        """Parse one entry of the zip directory; return where the next one starts."""
-        header = entries[at : at + _ENTRY.size]
-        if len(header) != _ENTRY.size or not header.startswith(b"PK\x01\x02"):
-            raise self._corrupt("has a damaged zip directory")
-        fields = _ENTRY.unpack(header)
-        method, crc, packed, size, name_length, extra, comment = (
-            fields[4], *fields[7:13]
-        )  # fmt: skip
-        if method != 0 or packed != size:
-            raise self._corrupt("has compressed members; they should be stored")
-        end = at + _ENTRY.size + name_length
-        name = entries[at + _ENTRY.size : end].decode("utf-8", "replace")
-        return name, _Member(fields[16], size, crc), end + extra + comment
-
-    @property
-    def _where(self) -> str:
-        return f"{self._folder.location}/{self._name}"
-
-    def _corrupt(self, problem: str) -> CorruptRecordingError:
-        return CorruptRecordingError(f"{self._where} {problem}")
 
 
 def _announced_size(frame: bytes) -> int | None:

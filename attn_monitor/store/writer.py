@@ -106,7 +106,7 @@ class RunWriter:
             attempt=self._attempt,
             time=time.time(),
             size=len(contents),
-            scalars=record.scalars,
+            scalars={name: float(value) for name, value in record.scalars.items()},
             metrics_start=start,
             metrics_shapes={part: values.shape for part, values in metrics.items()},
             maps={part: tuple(sorted(maps)) for part, maps in record.attention.items()},

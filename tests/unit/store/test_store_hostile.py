@@ -278,3 +278,11 @@ def test_members_are_checked_by_their_own_checksum(run_dir):
     with zipfile.ZipFile(step_file(run_dir)) as archive:
         assert archive.testzip() is None
         assert zlib.crc32(archive.read(CHUNK)) == archive.getinfo(CHUNK).CRC
+
+
+def test_an_array_larger_than_any_reader_wants_is_refused(run_dir, monkeypatch):
+    monkeypatch.setattr("attn_monitor.store.stepfile.LARGEST_ARRAY", 3 * 7 * 7)
+    run = open_run(run_dir)
+    assert run.attention(**ASK).shape == (3, 7, 7)
+    with pytest.raises(CorruptRecordingError, match="announces 294 values .* ask for fewer layers"):
+        run.codes(step=5, probe=1, part="encoder")

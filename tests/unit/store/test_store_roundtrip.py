@@ -250,6 +250,23 @@ def test_a_record_that_does_not_fit_is_refused_and_leaves_no_trace(tmp_path, cha
     assert open_run(tmp_path).steps == ()
 
 
+def test_numbers_that_numpy_computed_are_written_like_any_other(tmp_path):
+    from dataclasses import replace
+
+    info = encoder_info()
+    checked = tuple(
+        replace(layer, error=np.float64(1e-7), evidence="verified")
+        for layer in info.parts[0].layers
+    )
+    info = replace(info, parts=(replace(info.parts[0], layers=checked),))
+    with RunWriter(tmp_path, info) as writer:
+        writer.write(record(info, 0, scalars={"val_loss": np.float64("nan"), "lr": np.float64(3)}))
+    run = open_run(tmp_path)
+    assert np.isnan(run.scalars(0)["val_loss"])
+    assert run.scalars(0)["lr"] == 3.0
+    assert run.part("encoder").layers[0].error == 1e-7
+
+
 def test_a_closed_writer_says_so(tmp_path):
     info = encoder_info()
     writer = RunWriter(tmp_path, info)
