@@ -2,6 +2,7 @@
 import type { Axis } from "../core/axis";
 import { at, type Maps, type Series, seriesValue } from "../core/maps";
 import type { Part, StepEntry } from "../core/recording";
+import type { Plane } from "./graph_planes";
 import type { LayerView } from "./layer_view";
 import { compareLinks, selectLinks } from "./links";
 import { layerNumbers, shownMap } from "./network_numbers";
@@ -88,6 +89,41 @@ function mapRows(table: NetworkTable, layer: number): Cell[][] {
       value,
     ]);
   }).flat();
+}
+
+/** Every drawn edge of every plane; `change` is empty while one step is shown. */
+export function graphCsv(planes: readonly Plane[], axis: Axis): string {
+  const name = (token: number): Cell[] => [
+    axis[token]?.members[0] ?? token,
+    axis[token]?.text ?? "",
+  ];
+  const rows = planes.flatMap(({ kept }, layer) =>
+    kept.map(({ from, to, weight, forward, backward, level, change }) => [
+      layer,
+      ...name(from),
+      ...name(to),
+      weight,
+      forward,
+      backward,
+      level,
+      change ?? Number.NaN,
+    ]),
+  );
+  return toCsv(
+    [
+      "layer",
+      "from",
+      "from_token",
+      "to",
+      "to_token",
+      "weight",
+      "forward",
+      "backward",
+      "level",
+      "change",
+    ],
+    rows,
+  );
 }
 
 export interface CurveTable {

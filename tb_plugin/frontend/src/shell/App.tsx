@@ -17,6 +17,7 @@ import {
 import { railOpen, TABS } from "./actions";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";
+import { GraphView } from "./GraphView";
 import { HeadsTools } from "./HeadsTools";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
@@ -101,7 +102,9 @@ function Content({ loader }: { readonly loader: Loader }) {
   const failed = request.value.kind === "failed" ? request.value.message : null;
   return (
     <>
-      {view.value.tab === "network" ? <NetworkView /> : <HeadsView />}
+      {view.value.tab === "network" && <NetworkView />}
+      {view.value.tab === "heads" && <HeadsView />}
+      {view.value.tab === "graph" && <GraphView />}
       {failed !== null && (
         <Failed title="This step could not be read" message={failed} onRetry={loader.retry} />
       )}
@@ -122,7 +125,8 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
         <header class="tabs">
           <h1 class="unseen">Attention</h1>
           <Tabs />
-          {view.value.tab === "network" ? <NetworkTools /> : <HeadsTools />}
+          {view.value.tab === "network" && <NetworkTools />}
+          {view.value.tab === "heads" && <HeadsTools />}
           <span class="grow" />
           <CopyLink mirror={mirror} />
           <Downloads />

@@ -1,10 +1,11 @@
 import { signal } from "@preact/signals";
-import { curvesCsv, networkCsv } from "../layout/csv";
+import { curvesCsv, graphCsv, networkCsv } from "../layout/csv";
 import { axes, layerViews, metric, shown, steps, view } from "../state/store";
 import { composeSvg, svgText, svgToPng } from "../views/export/compose";
 import { curves } from "./curves";
 import { embeddedFonts } from "./fonts";
 import { picture } from "./picture";
+import { planes } from "./planes";
 
 const failed = signal<string | null>(null);
 
@@ -46,6 +47,9 @@ function table(): string | null {
   }
   if (view.peek().tab === "network") {
     return networkCsv({ ...marks, ...drawn, part: now.part, layers: layerViews.peek() });
+  }
+  if (view.peek().tab === "graph") {
+    return graphCsv(planes.peek(), marks.key);
   }
   const metricIndex = spec ? now.run.metrics.indexOf(spec) : -1;
   return spec

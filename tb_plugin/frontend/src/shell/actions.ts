@@ -62,6 +62,7 @@ export function setPlaying(next: boolean): void {
 export const TABS: readonly { readonly tab: Tab; readonly text: string }[] = [
   { tab: "network", text: "Network" },
   { tab: "heads", text: "Heads" },
+  { tab: "graph", text: "Graph" },
 ];
 
 /** Hold the head this many layers and heads away from the held one, within the part. */
@@ -71,6 +72,16 @@ export function moveHead(layers: number, heads: number): void {
   const layer = clamp(held.layer + layers, model.length - 1);
   const head = clamp(held.head + heads, (model[layer]?.heads ?? 1) - 1);
   select({ lock: { layer, head, key: null } });
+}
+
+/** Select the token this many layers and tokens away, in the graph. */
+export function moveNode(layers: number, tokens: number): void {
+  const { graph } = view.peek();
+  const node = {
+    layer: clamp(graph.node.layer + layers, extent.peek().layers - 1),
+    token: clamp(graph.node.token + tokens, extent.peek().keys - 1),
+  };
+  select({ graph: { ...graph, node } });
 }
 
 const clamp = (value: number, last: number): number => Math.max(0, Math.min(last, value));

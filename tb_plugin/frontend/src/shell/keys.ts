@@ -4,6 +4,7 @@ import {
   helpOpen,
   moveBy,
   moveHead,
+  moveNode,
   pinReference,
   playing,
   railOpen,
@@ -25,8 +26,8 @@ export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["b"], action: "pin the shown step as B" },
   { keys: ["x"], action: "hold to blink to B" },
   { keys: ["d"], action: "A − B on, off" },
-  { keys: ["1", "2"], action: "Network, Heads" },
-  { keys: ["h", "l"], action: "previous, next head" },
+  { keys: ["1", "2", "3"], action: "Network, Heads, Graph" },
+  { keys: ["h", "l"], action: "previous, next head (in Graph: token)" },
   { keys: ["k", "j"], action: "previous, next layer" },
   { keys: ["/"], action: "filter the runs" },
   { keys: ["enter"], action: "hold the focused map open" },
@@ -98,7 +99,8 @@ function onKey(event: KeyboardEvent): void {
   } else if (event.key === "d") {
     setCompare(view.peek().compare === "diff" ? "A" : "diff");
   } else if (event.key in HEAD_MOVES) {
-    moveHead(...(HEAD_MOVES[event.key] ?? [0, 0]));
+    const move = view.peek().tab === "graph" ? moveNode : moveHead;
+    move(...(HEAD_MOVES[event.key] ?? [0, 0]));
   } else if (TABS[Number(event.key) - 1]) {
     select({ tab: TABS[Number(event.key) - 1]?.tab ?? "network" });
   } else if (event.key === "?") {

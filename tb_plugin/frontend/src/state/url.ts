@@ -3,6 +3,7 @@
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
+import { graphPairs, readGraph } from "./url_graph";
 import { INITIAL, type PinnedStep, type ViewState } from "./view_state";
 
 export type Pairs = Readonly<Record<string, string>>;
@@ -85,6 +86,7 @@ export function toPairs(state: ViewState): Pairs {
     metric: state.metric,
     curves: state.curves === "sentence" ? null : state.curves,
     y: state.reach === "possible" ? null : state.reach,
+    ...graphPairs(state.graph),
     head: state.lock ? writeLock(state.lock) : null,
     token: state.pin ? writePin(state.pin) : null,
   };
@@ -100,10 +102,11 @@ export function fromPairs(pairs: Pairs): ViewState {
   });
   return {
     ...INITIAL,
-    tab: pairs.view === "heads" ? "heads" : "network",
+    tab: pairs.view === "heads" || pairs.view === "graph" ? pairs.view : "network",
     metric: pairs.metric ?? null,
     curves: pairs.curves === "splits" ? "splits" : "sentence",
     reach: pairs.y === "seen" ? "seen" : "possible",
+    graph: readGraph(pairs),
     run: pairs.run ?? null,
     part: pairs.part ?? null,
     probe: readCount(pairs.probe),

@@ -1,16 +1,46 @@
 // Everything the user chose, in one object. The URL mirrors it; data are never in it.
 import type { HeldHead, PinnedToken } from "../core/selection";
+import { NORM_RANGE } from "../layout/graph";
+import type { GraphRule } from "../layout/graph_planes";
 import { defaultLayerView, type LayerView } from "../layout/layer_view";
 import type { Reach } from "../layout/life_lines";
+import { type Camera, FIRST_CAMERA } from "../layout/projection";
 
 /** One step as it is, or the change from B to A. */
 export type Compare = "A" | "B" | "diff";
 
 /** The views a tab can show. */
-export type Tab = "network" | "heads";
+export type Tab = "network" | "heads" | "graph";
 
 /** Life lines of the chosen sentence, or means over validation and training probes. */
 export type CurveSource = "sentence" | "splits";
+
+/** How the graph view is set: which edges, which token, seen from where. */
+export interface GraphState extends GraphRule {
+  readonly values: boolean;
+  readonly node: { readonly layer: number; readonly token: number };
+  readonly camera: Camera;
+}
+
+export const INITIAL_GRAPH: GraphState = {
+  head: "mean",
+  pair: "sum",
+  norm: "uniform",
+  least: NORM_RANGE.uniform.start,
+  words: true,
+  values: true,
+  node: { layer: 0, token: 1 },
+  camera: FIRST_CAMERA,
+};
+
+/** The part of the graph's settings that decides which edges there are. */
+export const graphRule = ({ head, pair, norm, least, words }: GraphState): GraphRule => ({
+  head,
+  pair,
+  norm,
+  least,
+  words,
+});
 
 /** A step of a named run. */
 export interface PinnedStep {
@@ -38,6 +68,7 @@ export interface ViewState {
   readonly metric: string | null;
   readonly curves: CurveSource;
   readonly reach: Reach;
+  readonly graph: GraphState;
   readonly pin: PinnedToken | null;
 }
 
@@ -57,6 +88,7 @@ export const INITIAL: ViewState = {
   metric: null,
   curves: "sentence",
   reach: "possible",
+  graph: INITIAL_GRAPH,
   pin: null,
 };
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
 import type { Maps } from "../../src/core/maps";
 import type { Part } from "../../src/core/recording";
-import { curvesCsv, networkCsv, toCsv } from "../../src/layout/csv";
+import { curvesCsv, graphCsv, networkCsv, toCsv } from "../../src/layout/csv";
+import { graphPlane } from "../../src/layout/graph_planes";
 import type { LayerView } from "../../src/layout/layer_view";
 
 const LAYER = { name: "a", heads: 2, evidence: "model", error: null } as const;
@@ -65,6 +66,17 @@ describe("networkCsv", () => {
       ["link lost", "-0.5"],
       ["link kept", "0"],
     ]);
+  });
+});
+
+describe("graphCsv", () => {
+  it("lists the drawn edges with both directions", () => {
+    const rule = { head: "mean", pair: "sum", norm: "raw", least: 0, words: false } as const;
+    const map = { rows: 2, cols: 2, data: Float32Array.from([0.5, 0.5, 0.25, 0.75]) };
+    const plane = graphPlane(map, null, AXIS, rule);
+    expect(graphCsv([plane], AXIS).split("\r\n")[1]).toBe(
+      '0,0,"say ""hi""",1,"a,b",0.75,0.5,0.25,0.75,',
+    );
   });
 });
 

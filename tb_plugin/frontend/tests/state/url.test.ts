@@ -9,6 +9,16 @@ const BUSY: ViewState = {
   metric: "row_entropy",
   curves: "splits",
   reach: "seen",
+  graph: {
+    head: 3,
+    pair: "directed",
+    norm: "rank",
+    least: 0.95,
+    words: false,
+    values: true,
+    node: { layer: 5, token: 12 },
+    camera: { yaw: -1.25, pitch: 0.5, zoom: 2 },
+  },
   run: "exp/ünï #1 & <b>",
   part: "cross",
   probe: 3,
@@ -50,6 +60,11 @@ describe("the view in the address", () => {
     { token: "z3" },
     { show: "C" },
     { b: "x" },
+    { graph: "mean~sum~nothing~1~w" },
+    { graph: "mean~sum~raw~-1~w" },
+    { camera: "1~2" },
+    { camera: "NaN~0~1" },
+    { node: "1" },
     { nonsense: "1" },
   ])("ignores the damaged value %o", (pairs) => {
     expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);

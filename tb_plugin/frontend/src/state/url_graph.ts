@@ -1,0 +1,75 @@
+// The graph view's settings as one short value: "mean.sum.uniform.1.5.wv" and its camera and node.
+import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph";
+import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/projection";
+import { type GraphState, INITIAL_GRAPH } from "./view_state";
+
+type GraphPairs = Readonly<Record<"graph" | "node" | "camera", string | null>>;
+
+const PAIRS: readonly PairRule[] = ["sum", "mean", "max", "directed"];
+
+const isNorm = (text: string): text is Norm => Object.hasOwn(NORM_RANGE, text);
+
+const short = (value: number): string => String(Number(value.toFixed(3)));
+
+function settings({ head, pair, norm, least, words, values }: GraphState): string {
+  const flags = `${words ? "w" : ""}${values ? "v" : ""}`;
+  return [head, pair, norm, short(least), flags].join("~");
+}
+
+const camera = ({ camera: { yaw, pitch, zoom } }: GraphState): string =>
+  [yaw, pitch, zoom].map(short).join("~");
+
+const node = ({ node: { layer, token } }: GraphState): string => `${layer}.${token}`;
+
+/** What differs from a fresh graph. */
+export function graphPairs(state: GraphState): GraphPairs {
+  const unless = (write: (graph: GraphState) => string): string | null =>
+    write(state) === write(INITIAL_GRAPH) ? null : write(state);
+  return { graph: unless(settings), node: unless(node), camera: unless(camera) };
+}
+
+export function readGraph(pairs: Readonly<Record<string, string>>): GraphState {
+  return {
+    ...INITIAL_GRAPH,
+    ...readSettings(pairs.graph),
+    ...readNode(pairs.node),
+    ...readCamera(pairs.camera),
+  };
+}
+
+function readSettings(text: string | undefined): Partial<GraphState> {
+  const [head = "", pairText = "", norm = "", least = "", flags = ""] = (text ?? "").split("~");
+  const pair = PAIRS.find((known) => known === pairText);
+  const known = head === "mean" || head === "max" || /^\d{1,4}$/.test(head);
+  if (!known || !pair || !isNorm(norm) || !/^\d+(\.\d+)?$/.test(least)) {
+    return {};
+  }
+  return {
+    head: head === "mean" || head === "max" ? head : Number(head),
+    pair,
+    norm,
+    least: Number(least),
+    words: flags.includes("w"),
+    values: flags.includes("v"),
+  };
+}
+
+function readNode(text: string | undefined): Partial<GraphState> {
+  const match = /^(\d{1,4})\.(\d{1,6})$/.exec(text ?? "");
+  return match ? { node: { layer: Number(match[1]), token: Number(match[2]) } } : {};
+}
+
+function readCamera(text: string | undefined): Partial<GraphState> {
+  const numbers = (text ?? "").split("~").map(Number);
+  const [yaw = 0, pitch = 0, zoom = 1] = numbers;
+  if (text === undefined || numbers.length !== 3 || !numbers.every(Number.isFinite)) {
+    return {};
+  }
+  return {
+    camera: {
+      yaw,
+      pitch: Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, pitch)),
+      zoom: Math.max(ZOOM_LIMITS[0], Math.min(ZOOM_LIMITS[1], zoom)),
+    },
+  };
+}
