@@ -29,6 +29,14 @@ class CaptureMode(TorchDispatchMode):
         self._tracer = tracer
         self._observers: dict[Operator, Observer | None] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep PyTorch from wrapping the method below: the wrapper loads the compiler.
+
+        That takes a second and 75 MB, and no compiler runs during a capture anyway.
+        """
+        return False
+
     def __torch_dispatch__(
         self,
         func: Operator,

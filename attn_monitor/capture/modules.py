@@ -67,7 +67,7 @@ class ModuleStack:
         self._running: list[nn.Module] = []
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
-        self.results = ForwardResults(model)
+        self.results = ForwardResults()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -152,12 +152,11 @@ class ForwardResults:
     """What the model returned, and the last hidden states before its head.
 
     Attributes:
-        output: The model's return value of the last finished forward pass.
-        hidden: Return value of the outermost module below the model inside which attention ran.
+        output: Return value of the outermost module around the last attention call: the model.
+        hidden: Return value of the next module inside it, around that attention call.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
+    def __init__(self) -> None:
         self._attending: tuple[nn.Module, ...] = ()
         self.output: object = None
         self.hidden: object = None
@@ -167,8 +166,8 @@ class ForwardResults:
         self._attending = tuple(running)
 
     def left(self, module: nn.Module, output: object) -> None:
-        """Keep the return value of the model and of the outermost attending module below it."""
-        if module is self._model:
+        """Keep the return values of the two outermost modules that attended."""
+        if self._attending[:1] == (module,):
             self.output = output
-        elif module in self._attending:
+        elif self._attending[1:2] == (module,):
             self.hidden = output

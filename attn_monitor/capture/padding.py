@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor
 
-_WIDTH: Final = "_attn_monitor_width"
+from attn_monitor.capture.notes import WIDTH, write_note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class Padded:
 def mark_width(tensor: Tensor, width: int) -> None:
     """Let a nested tensor remember the width of the batch it came from."""
     if tensor.is_nested:
-        setattr(tensor, _WIDTH, width)
+        write_note(tensor, WIDTH, width)
 
 
 def padded_heads(tensor: Tensor) -> Tensor:
@@ -53,7 +52,7 @@ def padded(tensor: Tensor) -> Padded:
         return Padded(values=tensor.detach())
     pieces = tensor.detach().unbind()
     lengths = torch.tensor([piece.shape[0] for piece in pieces], device=tensor.device)
-    width = max(int(getattr(tensor, _WIDTH, 0)), int(lengths.max()))
+    width = max(int(getattr(tensor, WIDTH, 0)), int(lengths.max()))
     shape = (len(pieces), width, *pieces[0].shape[1:])
     return Padded(
         values=torch.nested.to_padded_tensor(tensor.detach(), 0.0, shape), lengths=lengths

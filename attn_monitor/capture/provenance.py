@@ -1,7 +1,7 @@
 """Where a tensor comes from: a small tag that travels with it through the forward pass.
 
-A tag is an attribute of the tensor, so it dies with it, and it names ancestors by number: a
-reference to them would keep every activation of the network alive.
+A tag is a note on the tensor (:mod:`.notes`), so it dies with it, and it names ancestors by
+number: a reference to them would keep every activation of the network alive.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from weakref import ReferenceType
 
 from torch import Tensor, nn
 
+from attn_monitor.capture.notes import TAG, write_note
 from attn_monitor.capture.record import Record
 from attn_monitor.core.types import PartKind
 
-_ATTRIBUTE: Final = "_attn_monitor_tag"
 _KEPT_ANCESTORS: Final = 6
 _KEPT_STAGES: Final = 3
 _numbers = itertools.count()
@@ -84,18 +84,18 @@ CONSTANT: Final = Constant()
 
 def tag_of(tensor: Tensor) -> Tag | None:
     """Return the tensor's tag; a parameter is :data:`CONSTANT` from birth."""
-    tag: Tag | None = getattr(tensor, _ATTRIBUTE, None)
+    tag: Tag | None = getattr(tensor, TAG, None)
     if tag is None and type(tensor) is nn.Parameter:
         return CONSTANT
     return tag
 
 
 def set_tag(tensor: Tensor, tag: Tag | None) -> None:
-    """Attach a tag, replacing an older one."""
+    """Attach a tag, replacing an older one; ``None`` takes it off."""
     if tag is not None:
-        setattr(tensor, _ATTRIBUTE, tag)
-    elif hasattr(tensor, _ATTRIBUTE):
-        delattr(tensor, _ATTRIBUTE)
+        write_note(tensor, TAG, tag)
+    elif hasattr(tensor, TAG):
+        delattr(tensor, TAG)
 
 
 def new_number() -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.capture.modules import ModuleStack
+from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.provenance import Attended, before_positions, kinship, set_tag
 from attn_monitor.capture.record import Record
@@ -77,7 +78,7 @@ class Tracer:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Follow the model's modules; hand over the last record at the end."""
-        with self.modules.following():
+        with taking_notes(), self.modules.following():
             try:
                 yield
             finally:

@@ -115,9 +115,8 @@ def test_capture_stays_near_the_plain_forward_pass(tokens, capsys):
     }
     with capsys.disabled():
         shown = ", ".join(f"{name} {value:.2f}" for name, value in ratio.items())
-        print(
-            f"\nT = {tokens}: plain forward {statistics.median(plain) * 1e3:.0f} ms; times it: {shown}"
-        )
+        base = statistics.median(plain) * 1e3
+        print(f"\nT = {tokens}: plain forward {base:.0f} ms; times it: {shown}")
     if tokens >= LENGTHS[1]:
         assert ratio["q, k, v"] <= VECTORS_BUDGET
         assert ratio["all metrics"] <= METRICS_BUDGET

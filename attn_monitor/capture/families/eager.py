@@ -47,17 +47,9 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
     elif isinstance(left_tag, Constant):
         _projection(right, left, call.output, tracer)
     elif isinstance(left_tag, Scores) and left_tag.state == "weights":
-        _attention(left_tag, left, right, call.output, tracer, transposed=_swapped(left_tag))
+        _attention(left_tag, left, right, call.output, tracer, second=False)
     elif isinstance(right_tag, Scores) and right_tag.state == "weights":
-        turned = _swapped(right_tag)
-        _attention(
-            right_tag,
-            right.mT,
-            left.mT,
-            call.output,
-            tracer,
-            transposed=None if turned is None else not turned,
-        )
+        _attention(right_tag, right, left, call.output, tracer, second=True)
     else:
         axes = (left.dim() - 2, left.dim() - 1)
         scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
@@ -94,34 +86,27 @@ def _projection(source: Tensor, weight: Tensor, output: Tensor, tracer: Tracer) 
     set_tag(output, projected_from(tag if isinstance(tag, Lineage) else None))
 
 
-def _swapped(scores: Scores) -> bool | None:
-    """Return whether the scores were transposed on their way; ``None`` where it is not known."""
-    return None if scores.axes is None else scores.axes[0] > scores.axes[1]
-
-
 def _attention(
-    scores: Scores,
-    weights: Tensor,
-    value: Tensor,
-    output: Tensor,
-    tracer: Tracer,
-    *,
-    transposed: bool | None,
+    scores: Scores, weights: Tensor, value: Tensor, output: Tensor, tracer: Tracer, *, second: bool
 ) -> None:
-    """Report an attention call whose weights are the first factor of ``weights @ value``.
+    """Report an attention call.
 
     Args:
         scores: Where the weights come from.
-        weights: ``[..., query, key]``: the product contracts keys, which fixes the orientation.
-        value: ``[..., key, d_value]``.
+        weights: The factor that went through a softmax. The product contracts keys, which fixes
+            its orientation: ``[..., query, key]``, transposed where it is the second factor.
+        value: The other factor.
         output: Their product.
         tracer: Takes the report.
-        transposed: The weights' rows belong to the right operand of the scores; ``None`` where
-            that is not known, and only unequal lengths can tell.
+        second: The weights are the second factor.
     """
+    transposed = None
+    if scores.axes is not None:
+        transposed = (scores.axes[0] > scores.axes[1]) != second
+    weights, value = (weights.mT, value.mT) if second else (weights, value)
     query, key, origins = scores.left, scores.right.mT, (scores.left, scores.right)
     query, key, weights, value = map(padded_heads, (query, key, weights, value))
-    if transposed is None:
+    if transposed is None:  # only unequal lengths can tell whose rows these are
         transposed = query.shape[-2] != weights.shape[-2] and key.shape[-2] == weights.shape[-2]
     if transposed:
         query, key, origins = key, query, (scores.right, scores.left)

@@ -128,6 +128,8 @@ def _lineage_after(
     tag: Lineage, source: Tensor, output: Tensor, call: OperatorCall, *, view: bool
 ) -> Lineage | None:
     """Return the lineage after one operator; ``None`` for an input that was computed with."""
+    if call.name == "cat" and output.numel() == source.numel():
+        return tag  # joined to an empty cache
     if view:
         narrowed = output.numel() < source.numel()
         return replace(tag, stages=with_stage(tag, source)) if narrowed else tag

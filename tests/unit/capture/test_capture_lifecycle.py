@@ -150,6 +150,40 @@ def test_no_activation_outlives_the_forward_pass():
         gc.enable()
 
 
+def test_tensors_come_out_without_foreign_attributes(tmp_path):
+    """A tensor with attributes of its own no longer loads with ``weights_only``."""
+    watched, x = model(), tokens()
+    buffer = torch.zeros(2, TOKENS, WIDTH)
+    watched.layers[0].register_buffer("cache", buffer)
+
+    def keep(module, _inputs, output):
+        module.layers[0].cache.copy_(output)
+
+    watched.register_forward_hook(keep)
+    with torch.no_grad(), capture(watched):
+        with capture(watched) as inner:
+            watched(x)
+        output = watched(x)
+    assert len(inner.records) == 2
+    for tensor in (x, output, buffer, *watched.parameters()):
+        assert [name for name in vars(tensor) if "attn_monitor" in name] == []
+    torch.save(output, tmp_path / "output.pt")
+    assert torch.equal(torch.load(tmp_path / "output.pt", weights_only=True), output)
+
+
+def test_the_model_may_be_called_from_outside_its_own_forward():
+    """A Lightning module's ``validation_step`` calls an inner module, never the module itself."""
+    outer = nn.Module()
+    outer.inner = nn.Sequential(model(), nn.Linear(WIDTH, 3))
+    loss = nn.MSELoss()
+    with torch.no_grad(), capture(outer) as seen:
+        answer = outer.inner(tokens())
+        loss(answer, torch.zeros_like(answer))
+    assert torch.equal(seen.outputs.answer, answer)
+    assert seen.outputs.last_hidden.shape == (2, TOKENS, WIDTH)
+    assert seen["encoder"].layers[0] == "inner.0.layers.0"
+
+
 def test_modules_called_twice_are_counted():
     layer = model(1).layers[0]
     watched = nn.Sequential(layer, layer, layer).eval()
