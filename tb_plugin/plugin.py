@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 from wsgiref.types import WSGIApplication
 
 from tensorboard import errors, plugin_util
@@ -15,9 +17,12 @@ from tb_plugin.server.arrays import MapReader, metrics_frame
 from tb_plugin.server.describe import describe_run, dump_json, step_version
 from tb_plugin.server.http import BYTES, JSON, respond, route
 from tb_plugin.server.index import RunIndex
-from tb_plugin.server.params import map_query, optional_integer, required, split
+from tb_plugin.server.params import integer, map_query, optional_integer, required, split
 from tb_plugin.server.rundirs import RunDirs
 from tb_plugin.server.static import static_file
+
+if TYPE_CHECKING:
+    from tb_plugin.server.analyses import Analyses
 
 
 class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboard ships no types
@@ -38,6 +43,10 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             "/run": route(self.run_route),
             "/attention": route(self.attention_route),
             "/metrics": route(self.metrics_route),
+            "/piles": route(self.piles_route),
+            "/lens": route(self.lens_route),
+            "/elbow": route(self.elbow_route),
+            "/topology": route(self.topology_route),
             "/static/*": route(self.static_route),
         }
 
@@ -62,12 +71,9 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
     def attention_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/attention``: maps of one step, part and probe."""
         query = map_query(request.args)
-        run = self._run(request, fresh=False)
-        if query.step not in run.steps:  # recorded since the page last asked for the index?
-            run = self._run(request, fresh=True)
+        run = self._run_with(request, query.step)
         frame = self._maps.frame(run, query)
-        keep = request.args.get("v") == step_version(run, query.step)
-        return respond(request, frame, BYTES, keep=keep)
+        return respond(request, frame, BYTES, keep=_names_version(request, run, query.step))
 
     def metrics_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/metrics``: every metric at every step."""
@@ -78,6 +84,22 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
         )
         return respond(request, frame, BYTES)
 
+    def piles_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/piles``: merge trees of every layer's heads."""
+        return self._compute(request, self._analyses.piles)
+
+    def lens_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/lens``: what one head's queries and keys stand for."""
+        return self._compute(request, self._analyses.lens)
+
+    def elbow_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/elbow``: how many clusters a lens should have."""
+        return self._compute(request, self._analyses.elbow)
+
+    def topology_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/topology``: the shape of one head's attention on one sentence."""
+        return self._compute(request, self._analyses.topology)
+
     def static_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/static/*``: a file of the front end."""
         name = request.path.partition("/static/")[2]
@@ -85,6 +107,25 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
         if file is None:
             raise errors.NotFoundError("no such file in the front end")
         return respond(request, file.content, file.content_type, keep=file.immutable)
+
+    @cached_property
+    def _analyses(self) -> Analyses:
+        from tb_plugin.server.analyses import Analyses  # noqa: PLC0415 - see its docstring
+
+        return Analyses()
+
+    def _compute(
+        self, request: wrappers.Request, compute: Callable[[Run, Mapping[str, str]], bytes]
+    ) -> wrappers.Response:
+        step = integer(request.args, "step")
+        run = self._run_with(request, step)
+        body = compute(run, request.args)
+        return respond(request, body, JSON, keep=_names_version(request, run, step))
+
+    def _run_with(self, request: wrappers.Request, step: int) -> Run:
+        """Return the run, looking for new steps only if it does not have the one asked for."""
+        run = self._run(request, fresh=False)
+        return run if step in run.steps else self._run(request, fresh=True)
 
     def _run(self, request: wrappers.Request, *, fresh: bool) -> Run:
         name = required(request.args, "run")
@@ -101,3 +142,8 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             return tuple(markers)
 
         return list_runs
+
+
+def _names_version(request: wrappers.Request, run: Run, step: int) -> bool:
+    """Return whether the address names the step's maps for good: browsers may keep the reply."""
+    return request.args.get("v") == step_version(run, step)

@@ -6,11 +6,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
-from attn_monitor.core.types import Part, Probe, Tokens
+from attn_monitor.core.types import Part, Probe, Split, Tokens
 from attn_monitor.store import Run
 
 Json = Mapping[str, object]
+# Further sentences, recorded for HeadLens only, are nothing to page through.
+SHOWN: Final[tuple[Split, ...]] = ("val", "train")
 
 
 def describe_run(run: Run, name: str) -> Json:
@@ -26,7 +29,7 @@ def describe_run(run: Run, name: str) -> Json:
         "version": run.version,
         "parts": [_part(run, run.part(part)) for part in run.parts],
         "metrics": [asdict(metric) for metric in run.metrics],
-        "probes": [_probe(probe) for probe in run.probes],
+        "probes": [_probe(probe) for probe in run.probes if probe.split in SHOWN],
         "steps": [
             {
                 "step": step,

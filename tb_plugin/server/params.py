@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 from tensorboard import errors
 
 from attn_monitor.core.types import Split
 from tb_plugin.server.arrays import MapQuery, Window
+from tb_plugin.server.describe import SHOWN
 
 LONGEST_QUERY = 8192
+_Choice = TypeVar("_Choice", bound=str)
 _INTEGER = re.compile(r"\d{1,10}")
 _RANGE = re.compile(r"(\d{1,10}):(\d{1,10})")
 
@@ -35,12 +38,24 @@ def optional_integer(args: Mapping[str, str], name: str) -> int | None:
 
 def split(args: Mapping[str, str]) -> Split:
     """Return which probes to average: ``val`` unless the request says ``train``."""
-    value = args.get("split", "val")
-    if value == "val":
-        return "val"
-    if value == "train":
-        return "train"
-    raise _invalid(f"parameter 'split' should be val or train, got {value[:40]!r}")
+    return choice(args, "split", SHOWN)
+
+
+def choice(args: Mapping[str, str], name: str, choices: tuple[_Choice, ...]) -> _Choice:
+    """Return which of ``choices`` a parameter names; the first if it is absent."""
+    value = args.get(name, choices[0])
+    for known in choices:
+        if value == known:
+            return known
+    raise _invalid(f"parameter {name!r} should be one of {', '.join(choices)}, got {value[:40]!r}")
+
+
+def bounded(args: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:
+    """Return a whole number between ``low`` and ``high``; ``default`` if it is absent."""
+    value = _integer(name, args.get(name, str(default)))
+    if not low <= value <= high:
+        raise _invalid(f"parameter {name!r} should be {low} to {high}, got {value}")
+    return value
 
 
 def map_query(args: Mapping[str, str]) -> MapQuery:

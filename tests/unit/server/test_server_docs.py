@@ -6,6 +6,9 @@ import re
 import numpy as np
 import pytest
 from frames import read_frame
+from markers import write_run
+from recordings import encoder_info, record
+from wsgi_tab import Tab
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +32,8 @@ def keys_of(value):
     """The names in a JSON document, level by level; lists by their first element."""
     if isinstance(value, dict):
         return {name: keys_of(inner) for name, inner in value.items()}
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [keys_of(value[0])]
+    if isinstance(value, list) and value and isinstance(value[0], dict | list):
+        return keys_of(value[0])
     return None
 
 
@@ -48,6 +51,20 @@ def test_json_examples_have_the_fields_of_real_replies(sections, tab):
         document["options"] = {}
         document["probes"][0]["target"] = None
     assert keys_of(run) == keys_of(real)
+
+
+def test_computed_examples_have_the_fields_of_real_replies(sections, tmp_path):
+    info = encoder_info(lengths=(6, 5))
+    write_run(tmp_path / "a", info, [record(info, 0, vectors=True)])
+    tab = Tab(tmp_path)
+    head = {"run": "a", "step": 0, "part": "encoder", "probe": 0, "layer": 0, "head": 0}
+    for path in ("piles", "lens", "elbow", "topology"):
+        example = json.loads(block(sections[f"`/{path}`"], "json"))
+        real = tab.get(path, **head).json
+        for document in (example, real):
+            for table in ("component_statistics", "loop_statistics"):
+                document.get("topology", {}).pop(table, None)
+        assert keys_of(example) == keys_of(real)
 
 
 def test_frame_examples_decode_to_what_their_comments_say(sections):

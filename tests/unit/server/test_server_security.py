@@ -106,7 +106,9 @@ def test_what_is_not_there_is_not_found(tab, change, message):
 def test_metrics_of_an_unknown_split_are_refused(tab):
     reply = tab.get("metrics", run=RUN, part="cross", split="test")
     assert reply.status_code == 400
-    assert "should be val or train, got 'test'" in reply.get_data(as_text=True)
+    assert "parameter 'split' should be one of val, train, got 'test'" in reply.get_data(
+        as_text=True
+    )
 
 
 def test_a_query_of_many_kilobytes_is_refused(tab):

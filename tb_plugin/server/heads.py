@@ -1,0 +1,60 @@
+"""Reads maps as the analysis wants them: one layer of one sentence, without padded heads."""
+
+from __future__ import annotations
+
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.maps import Maps
+from attn_monitor.core.types import Probe, Split
+from attn_monitor.store import Run
+from attn_monitor.store.codec import decode_attention
+from attn_monitor.store.layout import map_shape
+
+MOST_WEIGHTS = 2**27
+
+
+def layers_of(run: Run, *, step: int, part: str, probe: Probe) -> tuple[Maps, ...]:
+    """Return the maps of every layer of a part on one sentence.
+
+    Raises:
+        NotRecordedError: They are not in the recording.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    which = run.part(part)
+    codes, row_max = run.codes(step=step, probe=probe.index, part=part)
+    attn = decode_attention(codes, row_max)
+    return tuple(
+        Maps(
+            attn=attn[at, : layer.heads],
+            causal=which.causal,
+            cross=which.kind == "cross",
+            special=probe.axes(which)[1].special,
+        )
+        for at, layer in enumerate(which.layers)
+    )
+
+
+def sentences_of(run: Run, *, step: int, part: str, split: Split) -> list[tuple[Maps, ...]]:
+    """Return the maps of a split's sentences that were recorded at a step, [sentence][layer].
+
+    Long texts are many: it stops after :data:`MOST_WEIGHTS` weights, with one sentence at least.
+
+    Raises:
+        NotRecordedError: No sentence of the split has maps at this step.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    found: list[tuple[Maps, ...]] = []
+    weights = 0
+    for probe in run.probes:
+        if probe.split != split:
+            continue
+        layers, heads, queries, keys = map_shape(run.part(part), probe)
+        weights += layers * heads * queries * keys
+        if found and weights > MOST_WEIGHTS:
+            break
+        try:
+            found.append(layers_of(run, step=step, part=part, probe=probe))
+        except NotRecordedError:
+            continue
+    if not found:
+        raise NotRecordedError(f"no {split} sentence has maps of part {part!r} at step {step}")
+    return found

@@ -1,0 +1,170 @@
+"""HeadLens of one head: what its queries and keys stand for. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int
+
+from attn_monitor.analysis.lens import HeadLens, TokenSample, elbow_curve, head_lens, sample_tokens
+from attn_monitor.analysis.lens.headlens import Side
+from attn_monitor.analysis.lens.tags import TAGS
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.types import Tokens
+from attn_monitor.store import HeadVectors, Run
+from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.plain import plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LensQuery:
+    """Which lens is wanted.
+
+    Attributes:
+        step: A recorded step.
+        part: Name of a part.
+        layer: Layer in execution order.
+        head: Head of that layer.
+        k: Number of clusters per side.
+    """
+
+    step: int
+    part: str
+    layer: int
+    head: int
+    k: int
+
+
+class LensReader:
+    """Makes lenses whose clusters keep their numbers from step to step; remembers recent ones."""
+
+    def __init__(self, cache_bytes: int) -> None:
+        self._lenses = ByteLru[tuple[object, ...], HeadLens](cache_bytes)
+        self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes)
+
+    def describe(self, run: Run, query: LensQuery) -> Mapping[str, object]:
+        """Return the lens of a head; see ``http_api.md``, ``/lens``.
+
+        Raises:
+            NotRecordedError: No vectors were recorded at this step, or the head diverged.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        vectors = _vectors(run, query)
+        lens = self._lens(run, query)
+        return {
+            "step": query.step,
+            "part": query.part,
+            "layer": query.layer,
+            "head": query.head,
+            "tags": list(TAGS),
+            "tagger": lens.tagger,
+            "d_head": lens.d_head,
+            "queries": _side(lens.queries, vectors.query_probe, vectors.query_position),
+            "keys": _side(lens.keys, vectors.key_probe, vectors.key_position),
+            "products": plain(lens.products),
+            "centred": plain(lens.centred),
+            "mass": plain(lens.mass),
+            "lift": plain(lens.lift),
+        }
+
+    def describe_elbow(self, run: Run, query: LensQuery) -> Mapping[str, object]:
+        """Return the inertia for several numbers of clusters; see ``http_api.md``, ``/elbow``."""
+        vectors = _vectors(run, query)
+        return {
+            "queries": plain(elbow_curve(vectors.query)),
+            "keys": plain(elbow_curve(vectors.key)),
+        }
+
+    def _lens(self, run: Run, query: LensQuery) -> HeadLens:
+        identity = (run.session, run.attempt(query.step), query)
+        lens = self._lenses.find(identity)
+        if lens is None:
+            lens = self._make(run, query)
+            self._lenses.keep(identity, lens, _weight(lens))
+        return lens
+
+    def _make(self, run: Run, query: LensQuery) -> HeadLens:
+        vectors = _vectors(run, query)
+        before = self._before(run, query)
+        part = run.part(query.part)
+        probes = [run.probe(index) for index in dict.fromkeys(vectors.query_probe.tolist())]
+        identity = (run.session, query.part, tuple(probe.index for probe in probes))
+        axes = [probe.axes(part) for probe in probes]
+        try:
+            return head_lens(
+                vectors.query,
+                vectors.key,
+                query_tokens=self._sample((*identity, "query"), [axis[0] for axis in axes]),
+                key_tokens=self._sample((*identity, "key"), [axis[1] for axis in axes]),
+                attn=_maps(run, query, [probe.index for probe in probes]),
+                k=query.k,
+                before=before if before and _same_tokens(before, vectors) else None,
+            )
+        except ValueError as error:  # the analysis says what is wrong with the vectors
+            raise NotRecordedError(str(error)) from error
+
+    def _before(self, run: Run, query: LensQuery) -> HeadLens | None:
+        """Return the lens whose cluster numbers this one keeps.
+
+        Not simply the step before: to jump to step 200 would then take 200 lenses. Clearing the
+        lowest set bit of a step's place gives a chain of at most log2 lenses, the same for a step
+        however the slider came there.
+        """
+        place = run.steps.index(query.step)
+        while place:
+            place &= place - 1
+            try:
+                return self._lens(run, replace(query, step=run.steps[place]))
+            except NotRecordedError:
+                continue
+        return None
+
+    def _sample(self, identity: tuple[object, ...], tokens: Sequence[Tokens]) -> TokenSample:
+        return self._samples.get(
+            identity, lambda: sample_tokens(tokens), lambda sample: 200 * len(sample)
+        )
+
+
+def _vectors(run: Run, query: LensQuery) -> HeadVectors:
+    return run.vectors(step=query.step, part=query.part, layer=query.layer, head=query.head)
+
+
+def _maps(run: Run, query: LensQuery, probes: Sequence[int]) -> list[np.ndarray] | None:
+    """Return the head's map on every sentence, ``None`` if one of them was not recorded."""
+    try:
+        return [
+            run.attention(step=query.step, probe=probe, part=query.part, layer=query.layer)[
+                query.head
+            ]
+            for probe in probes
+        ]
+    except NotRecordedError:
+        return None
+
+
+def _same_tokens(before: HeadLens, vectors: HeadVectors) -> bool:
+    return len(before.queries.clusters.labels) == len(vectors.query) and len(
+        before.keys.clusters.labels
+    ) == len(vectors.key)
+
+
+def _side(
+    side: Side, probe: Int[np.ndarray, " token"], position: Int[np.ndarray, " token"]
+) -> Mapping[str, object]:
+    """Return a side without its centroids, which nobody draws, and with where its tokens are."""
+    return {
+        "labels": plain(side.clusters.labels),
+        "probe": plain(probe),
+        "position": plain(position),
+        "kept": side.clusters.kept,
+        "agreement": side.clusters.agreement,
+        "silhouette": side.silhouette,
+        "profile": plain(side.profile),
+    }
+
+
+def _weight(lens: HeadLens) -> int:
+    tokens = len(lens.queries.clusters.labels) + len(lens.keys.clusters.labels)
+    return 8 * tokens + 4 * lens.products.nbytes + 50_000

@@ -1,0 +1,193 @@
+"""Routes that compute: their numbers are the analysis's own, on what open_run returns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from markers import write_run
+from recordings import encoder_info, record
+from wsgi_tab import Tab
+
+from attn_monitor.analysis.piles import pile_distances, pile_tree
+from attn_monitor.analysis.topology import head_topology
+from attn_monitor.core.maps import Maps
+from attn_monitor.store import open_run
+
+RUN = "exp/version_0"
+
+
+@pytest.fixture(scope="module")
+def lens_dir(tmp_path_factory):
+    """Ten steps with vectors of two validation, one training and three lens sentences."""
+    root = tmp_path_factory.mktemp("lens")
+    info = encoder_info(lengths=(9, 8, 7, 12, 10, 11), heads=2)
+    splits = ("val", "val", "train", "lens", "lens", "lens")
+    probes = tuple(
+        replace(probe, split=split) for probe, split in zip(info.probes, splits, strict=True)
+    )
+    info = replace(info, probes=probes)
+    rng = np.random.default_rng(0)
+    drift = [record(info, 0, vectors=True)]
+    for step in range(1, 10):
+        moved = {
+            index: replace(
+                pair,
+                query=pair.query + 0.05 * rng.normal(size=pair.query.shape),
+                key=pair.key + 0.05 * rng.normal(size=pair.key.shape),
+            )
+            for index, pair in drift[-1].vectors["encoder"].items()
+        }
+        drift.append(replace(record(info, step), vectors={"encoder": moved}))
+    write_run(root / "a", info, drift)
+    return root
+
+
+@pytest.fixture(scope="module")
+def lens_tab(lens_dir):
+    return Tab(lens_dir)
+
+
+def test_lens_sentences_are_not_among_the_probes_to_page_through(lens_tab):
+    probes = lens_tab.get("run", run="a").json["probes"]
+    assert [probe["split"] for probe in probes] == ["val", "val", "train"]
+
+
+@pytest.mark.parametrize("part", ["encoder", "cross"])
+@pytest.mark.parametrize("linkage", ["average", "ward"])
+def test_piles_are_the_merge_trees_of_every_layer(logdir, tab, part, linkage):
+    reply = tab.get("piles", run=RUN, step=10, part=part, linkage=linkage).json
+    run = open_run(logdir / RUN)
+    which = run.part(part)
+    assert (reply["split"], reply["scale"], reply["sentences"]) == ("val", "normalised", 1)
+    for at, layer in enumerate(reply["layers"]):
+        maps = Maps(
+            attn=run.attention(step=10, probe=0, part=part, layer=at),
+            causal=which.causal,
+            cross=which.kind == "cross",
+        )
+        tree = pile_tree(pile_distances([maps]), linkage=linkage)
+        assert layer["heads"] == which.layers[at].heads
+        assert layer["linkage"] == linkage
+        np.testing.assert_allclose(layer["merges"], tree.merges, atol=1e-6)
+
+
+def test_long_texts_give_fewer_sentences_and_say_so(lens_dir, monkeypatch):
+    monkeypatch.setattr("tb_plugin.server.heads.MOST_WEIGHTS", 1)
+    assert Tab(lens_dir).get("piles", run="a", step=0, part="encoder").json["sentences"] == 1
+
+
+def test_topology_is_that_of_the_head_or_of_the_mean_over_heads(logdir, tab):
+    ask = {"run": RUN, "step": 10, "part": "encoder", "probe": 0, "layer": 1}
+    attn = open_run(logdir / RUN).attention(step=10, probe=0, part="encoder", layer=1)
+    for query, chosen in (({"head": 1}, attn[1]), ({}, attn.mean(axis=0))):
+        reply = tab.get("topology", **ask, **query, least=200).json
+        truth = head_topology(chosen, least=0.2)
+        assert reply["reason"] is None
+        found = reply["topology"]
+        assert found["curves"]["components"] == truth.curves.components.tolist()
+        assert found["fiedler"] == pytest.approx(truth.fiedler)
+        intervals = np.reshape(found["components"]["intervals"], (-1, 2))
+        np.testing.assert_allclose(intervals, truth.components.intervals)
+        assert found["cliques"]["by_size"] == list(truth.cliques.by_size)
+
+
+def test_topology_that_does_not_exist_comes_with_the_reason(tab):
+    ask = {"run": RUN, "step": 10, "part": "cross", "probe": 0, "layer": 0, "head": 0}
+    reply = tab.get("topology", **ask).json
+    assert reply["topology"] is None
+    assert "3 queries and 5 keys are different tokens" in reply["reason"]
+
+
+def test_a_lens_shows_clusters_of_all_sentences_with_where_each_token_is(lens_dir, lens_tab):
+    lens = lens_tab.get("lens", run="a", step=0, part="encoder", layer=1, head=0, k=4).json
+    vectors = open_run(lens_dir / "a").vectors(step=0, part="encoder", layer=1, head=0)
+    queries = lens["queries"]
+    assert queries["probe"] == vectors.query_probe.tolist()
+    assert queries["position"] == vectors.query_position.tolist()
+    assert sorted(set(queries["labels"])) == [0, 1, 2, 3]
+    assert sum(queries["profile"]["size"]) == 57
+    # Clusters are means: the table must follow from labels and vectors alone.
+    labels = np.array(queries["labels"]), np.array(lens["keys"]["labels"])
+    centroids = [
+        np.stack([side[label == cluster].mean(axis=0) for cluster in range(4)])
+        for side, label in zip((vectors.query, vectors.key), labels, strict=True)
+    ]
+    np.testing.assert_allclose(lens["products"], centroids[0] @ centroids[1].T, atol=1e-3)
+    assert np.array(lens["mass"]).shape == (4, 4)
+    assert lens["d_head"] == 8
+    assert lens["tags"][0]
+
+
+def test_clusters_keep_their_numbers_however_the_slider_came_there(lens_dir):
+    ask = {"run": "a", "part": "encoder", "layer": 0, "head": 1, "k": 4}
+    walked, jumped = Tab(lens_dir), Tab(lens_dir)
+    steps = [walked.get("lens", step=step, **ask).json for step in range(10)]
+    assert jumped.get("lens", step=9, **ask).json == steps[9]
+    assert steps[0]["queries"]["kept"] is None
+    assert min(step["queries"]["kept"] for step in steps[1:]) > 0.8
+
+
+def test_the_elbow_is_offered_on_demand(lens_tab):
+    reply = lens_tab.get("elbow", run="a", step=0, part="encoder", layer=0, head=0).json
+    assert reply["keys"]["chosen"] in reply["keys"]["ks"]
+    assert len(reply["queries"]["inertias"]) == len(reply["queries"]["ks"])
+
+
+def test_a_step_without_vectors_says_how_to_record_them(tab):
+    reply = tab.get("lens", run=RUN, step=10, part="encoder", layer=0, head=0)
+    assert reply.status_code == 404
+    assert "record them with AttentionMonitor(vectors=True)" in reply.get_data(as_text=True)
+
+
+def test_a_head_that_diverged_says_so(tmp_path):
+    info = encoder_info(lengths=(6, 5))
+    step = record(info, 0, vectors=True)
+    step.vectors["encoder"][0].query[0, 0, 0] = np.nan
+    write_run(tmp_path / "a", info, [step])
+    reply = Tab(tmp_path).get("lens", run="a", step=0, part="encoder", layer=0, head=0)
+    assert reply.status_code == 404
+    assert "vectors are not finite: the head diverged" in reply.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "message"),
+    [
+        ("piles", {"linkage": "centroid"}, "should be one of average, complete, single, ward"),
+        ("piles", {"scale": "x"}, "should be one of normalised, raw, got 'x'"),
+        ("piles", {"step": ""}, "parameter 'step' is missing"),
+        ("lens", {"k": "1"}, "parameter 'k' should be 2 to 64, got 1"),
+        ("lens", {"k": "65"}, "parameter 'k' should be 2 to 64, got 65"),
+        ("topology", {"weight": "product"}, "should be one of max, sum, mean"),
+        ("topology", {"least": "0"}, "parameter 'least' should be 1 to 1000, got 0"),
+        ("topology", {"head": "x"}, "parameter 'head' should be a whole number"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(lens_tab, path, change, message):
+    ask = {"run": "a", "step": "0", "part": "encoder", "probe": "0", "layer": "0", "head": "0"}
+    reply = lens_tab.get(path, **{**ask, **change})
+    assert reply.status_code == 400
+    assert message in reply.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "message"),
+    [
+        ("piles", {"part": "cross"}, "no part 'cross' in this run"),
+        ("piles", {"step": "77"}, "step 77 is not recorded"),
+        ("lens", {"head": "2"}, "no head 2 in part 'encoder'; it has 2, from 0"),
+        ("topology", {"head": "2"}, "no head 2 in this layer; it has 2, from 0"),
+        ("topology", {"layer": "9"}, "no layer 9 in part 'encoder'"),
+    ],
+)
+def test_heads_that_do_not_exist_are_not_found(lens_tab, path, change, message):
+    ask = {"run": "a", "step": "0", "part": "encoder", "probe": "0", "layer": "0", "head": "0"}
+    reply = lens_tab.get(path, **{**ask, **change})
+    assert reply.status_code == 404
+    assert message in reply.get_data(as_text=True)
+
+
+def test_answers_with_the_right_version_may_be_kept_by_browsers(lens_tab):
+    version = lens_tab.get("run", run="a").json["steps"][0]["v"]
+    ask = {"run": "a", "step": 0, "part": "encoder"}
+    assert lens_tab.get("piles", **ask, v=version).cache_control.max_age == 30 * 24 * 3600
+    assert lens_tab.get("piles", **ask).cache_control.max_age is None
