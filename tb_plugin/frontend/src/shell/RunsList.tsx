@@ -1,7 +1,17 @@
 import { signal } from "@preact/signals";
 import type { RunSummary } from "../core/recording";
 import { runColour } from "../scale/runs";
-import { arrived, best, recording, runName, runs, select, view } from "../state/store";
+import {
+  arrived,
+  best,
+  recording,
+  runName,
+  runs,
+  select,
+  stepIndex,
+  steps,
+  view,
+} from "../state/store";
 import { theme } from "./theme";
 
 const faulty = signal(false);
@@ -38,9 +48,16 @@ function noteOf(run: RunSummary): string {
 const problemsOf = (run: RunSummary): readonly string[] =>
   run.name === recording.value?.name ? recording.value.problems : [];
 
+/** The newest step stays the newest, any other step stays that step, so that runs compare. */
 const choose = (name: string): void => {
+  const onNewest = stepIndex.peek() === steps.peek().length - 1;
   arrived.value = null;
-  select({ run: name, step: null, lock: null, pin: null });
+  select({
+    run: name,
+    step: onNewest ? null : view.peek().step,
+    lock: null,
+    pin: null,
+  });
 };
 
 export function RunsList() {

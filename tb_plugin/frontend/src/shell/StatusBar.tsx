@@ -1,7 +1,7 @@
 import type { Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
 import { reference } from "../state/reference";
-import { axes, part, view } from "../state/store";
+import { axes, offline, part, view } from "../state/store";
 import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */
@@ -43,7 +43,12 @@ export function StatusBar() {
           <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
         </>
       )}
-      {evidence && (
+      {offline.value && (
+        <span class="evidence weak" role="status">
+          TensorBoard does not answer; trying again
+        </span>
+      )}
+      {evidence && !offline.value && (
         <span class={evidence.weak ? "evidence weak" : "evidence"} title={evidence.detail}>
           Weights: {evidence.text}
         </span>

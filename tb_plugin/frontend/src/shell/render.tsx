@@ -6,6 +6,7 @@ import { startMirror } from "../state/mirror";
 import styleSheet from "../style/index.css?url";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
+import { Guard } from "./Guard";
 import { followTheme } from "./theme";
 import { followVisibility } from "./visibility";
 
@@ -26,7 +27,12 @@ export function render(): void {
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {
     forgetWidths();
-    mount(<App loader={loader} mirror={mirror} />, root);
+    mount(
+      <Guard>
+        <App loader={loader} mirror={mirror} />
+      </Guard>,
+      root,
+    );
   };
   link.addEventListener("load", () => {
     // Labels are fitted to the font's widths, so the first picture waits for it, but not for long.

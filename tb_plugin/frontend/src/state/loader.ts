@@ -43,12 +43,17 @@ export function startLoader(source: DataSource): Loader {
     clearTimeout(timer);
     try {
       const value = await source.index(requests.index.start());
+      store.offline.value = false;
       if (store.index.peek().kind !== "ready" || versionOf(store.index.peek()) !== value.version) {
         store.index.value = { kind: "ready", value };
       }
     } catch (error) {
-      if (!isAbort(error) && store.index.peek().kind !== "ready") {
-        store.index.value = { kind: "failed", message: messageOf(error) };
+      if (!isAbort(error)) {
+        const known = store.index.peek().kind === "ready";
+        store.offline.value = known;
+        store.index.value = known
+          ? store.index.peek()
+          : { kind: "failed", message: messageOf(error) };
       }
     }
     if (visible) {

@@ -48,6 +48,9 @@ export const splitSeries = signal<SplitSeries | null>(null);
 /** The newest step, while the user looks at an older one and has not been told; else null. */
 export const arrived = signal<StepEntry | null>(null);
 
+/** True while the server does not answer; what was read before stays on screen. */
+export const offline = signal(false);
+
 /** Counts up when the user asks to try again. */
 export const retries = signal(0);
 
