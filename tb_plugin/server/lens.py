@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
+from threadpoolctl import threadpool_limits
 
 from attn_monitor.analysis.lens import HeadLens, TokenSample, elbow_curve, head_lens, sample_tokens
 from attn_monitor.analysis.lens.headlens import Side
@@ -42,6 +43,7 @@ class LensReader:
 
     def __init__(self, cache_bytes: int) -> None:
         self._lenses = ByteLru[tuple[object, ...], HeadLens](cache_bytes)
+        self._read = ByteLru[tuple[object, ...], HeadVectors](cache_bytes)
         self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes)
 
     def describe(self, run: Run, query: LensQuery) -> Mapping[str, object]:
@@ -51,7 +53,7 @@ class LensReader:
             NotRecordedError: No vectors were recorded at this step, or the head diverged.
             CorruptRecordingError: The step's file is damaged.
         """
-        vectors = _vectors(run, query)
+        vectors = self._vectors(run, query)
         lens = self._lens(run, query)
         return {
             "step": query.step,
@@ -71,11 +73,12 @@ class LensReader:
 
     def describe_elbow(self, run: Run, query: LensQuery) -> Mapping[str, object]:
         """Return the inertia for several numbers of clusters; see ``http_api.md``, ``/elbow``."""
-        vectors = _vectors(run, query)
-        return {
-            "queries": plain(elbow_curve(vectors.query)),
-            "keys": plain(elbow_curve(vectors.key)),
-        }
+        vectors = self._vectors(run, query)
+        with threadpool_limits(1, user_api="openmp"):
+            return {
+                "queries": plain(elbow_curve(vectors.query)),
+                "keys": plain(elbow_curve(vectors.key)),
+            }
 
     def _lens(self, run: Run, query: LensQuery) -> HeadLens:
         identity = (run.session, run.attempt(query.step), query)
@@ -86,22 +89,25 @@ class LensReader:
         return lens
 
     def _make(self, run: Run, query: LensQuery) -> HeadLens:
-        vectors = _vectors(run, query)
+        vectors = self._vectors(run, query)
         before = self._before(run, query)
         part = run.part(query.part)
         probes = [run.probe(index) for index in dict.fromkeys(vectors.query_probe.tolist())]
         identity = (run.session, query.part, tuple(probe.index for probe in probes))
         axes = [probe.axes(part) for probe in probes]
         try:
-            return head_lens(
-                vectors.query,
-                vectors.key,
-                query_tokens=self._sample((*identity, "query"), [axis[0] for axis in axes]),
-                key_tokens=self._sample((*identity, "key"), [axis[1] for axis in axes]),
-                attn=_maps(run, query, [probe.index for probe in probes]),
-                k=query.k,
-                before=before if before and _same_tokens(before, vectors) else None,
-            )
+            # A thousand tokens are too few to share: beside a training run that keeps all cores
+            # busy, k-means with one thread was six times faster than with two.
+            with threadpool_limits(1, user_api="openmp"):
+                return head_lens(
+                    vectors.query,
+                    vectors.key,
+                    query_tokens=self._sample((*identity, "query"), [axis[0] for axis in axes]),
+                    key_tokens=self._sample((*identity, "key"), [axis[1] for axis in axes]),
+                    attn=_maps(run, query, [probe.index for probe in probes]),
+                    k=query.k,
+                    before=before if before and _same_tokens(before, vectors) else None,
+                )
         except ValueError as error:  # the analysis says what is wrong with the vectors
             raise NotRecordedError(str(error)) from error
 
@@ -121,14 +127,19 @@ class LensReader:
                 continue
         return None
 
+    def _vectors(self, run: Run, query: LensQuery) -> HeadVectors:
+        place = {"step": query.step, "layer": query.layer, "head": query.head}
+        identity = (run.session, run.attempt(query.step), query.part, *place.values())
+        return self._read.get(
+            identity,
+            lambda: run.vectors(part=query.part, **place),
+            lambda vectors: vectors.query.nbytes + vectors.key.nbytes,
+        )
+
     def _sample(self, identity: tuple[object, ...], tokens: Sequence[Tokens]) -> TokenSample:
         return self._samples.get(
             identity, lambda: sample_tokens(tokens), lambda sample: 200 * len(sample)
         )
-
-
-def _vectors(run: Run, query: LensQuery) -> HeadVectors:
-    return run.vectors(step=query.step, part=query.part, layer=query.layer, head=query.head)
 
 
 def _maps(run: Run, query: LensQuery, probes: Sequence[int]) -> list[np.ndarray] | None:

@@ -28,7 +28,7 @@ ALLOWED = {
     ),
     "tb_plugin/server": (
         {"core", "analysis", "store"},
-        {"numpy", "tensorboard", "werkzeug", "jaxtyping"},
+        {"numpy", "tensorboard", "werkzeug", "threadpoolctl", "jaxtyping"},
     ),
 }
 
