@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from attn_monitor.capture.record import Record
 from attn_monitor.core.types import Evidence, Layer, Part, PartKind
@@ -99,8 +98,7 @@ def _layer(call: Call, repeated: set[str]) -> Layer:
 
 
 def _streams(calls: Sequence[Call]) -> dict[str, list[Call]]:
-    cross = [call for call in calls if call.kind == "cross"]
-    windowed = [call for call in calls if call.kind == "self" and call.windows > 1]
+    cross = [call for call in calls if call.kind == "cross" and call.windows == 1]
     whole = [call for call in calls if call.kind == "self" and call.windows == 1]
     streams: dict[str, list[Call]] = {}
     if cross:
@@ -108,25 +106,25 @@ def _streams(calls: Sequence[Call]) -> dict[str, list[Call]]:
         _add(streams, "encoder", [call for call in whole if call not in decoder])
         _add(streams, "decoder", decoder)
     else:
-        _add(streams, "decoder" if whole and all(c.causal for c in whole) else "encoder", whole)
+        _add(streams, "decoder" if all(call.causal for call in whole) else "encoder", whole)
     _add(streams, "cross", cross)
-    for _, same in groupby(windowed, key=lambda call: (call.queries, call.windows)):
-        _add(streams, "", list(same))
+    _add(streams, None, [call for call in calls if call.windows > 1])
     return streams
 
 
-def _add(streams: dict[str, list[Call]], name: str, calls: Iterable[Call]) -> None:
-    """Add a stream; where its maps differ in size, one stream per size, named by module path."""
-    groups: dict[tuple[int, int], list[Call]] = {}
+def _add(streams: dict[str, list[Call]], name: str | None, calls: Iterable[Call]) -> None:
+    """Add a stream, if its calls are one stack of layers with maps of one size.
+
+    Else every stack and every size becomes a stream of its own, named by its module path; so do
+    windows (``name=None``), which are no sentences whatever their size.
+    """
+    groups: dict[tuple[object, ...], list[Call]] = {}
     for call in calls:
-        groups.setdefault((call.queries, call.keys), []).append(call)
+        size = (call.queries, call.keys, call.windows, call.kind)
+        groups.setdefault((_stem(call.module), *size), []).append(call)
     for members in groups.values():
-        chosen = name if name and len(groups) == 1 and _one_tower(members) else _path(members)
-        if len(groups) == 1 and name and not _one_tower(members):
-            for tower in _towers(members).values():
-                streams[_unique(_path(tower), streams)] = tower
-        else:
-            streams[_unique(chosen, streams)] = members
+        chosen = name if name and len(groups) == 1 else _path(members)
+        streams[_unique(chosen, streams)] = members
 
 
 def _decoder_calls(whole: Sequence[Call], cross: Sequence[Call]) -> list[Call]:
@@ -147,27 +145,9 @@ def _decoder_calls(whole: Sequence[Call], cross: Sequence[Call]) -> list[Call]:
 
 def _stem(module: str) -> str:
     """Return a module path up to its first numbered component: ``decoder.layers``."""
-    return ".".join(_before_number(module.split(".")))
-
-
-def _before_number(components: Sequence[str]) -> list[str]:
-    for position, component in enumerate(components):
-        if re.search(r"\d", component):
-            stem = [] if component[0].isalpha() else components[:position]
-            return list(components[:position]) if stem or position else []
-    return list(components[:-1])
-
-
-def _towers(calls: Sequence[Call]) -> dict[str, list[Call]]:
-    towers: dict[str, list[Call]] = {}
-    for call in calls:
-        towers.setdefault(_stem(call.module), []).append(call)
-    return towers
-
-
-def _one_tower(calls: Sequence[Call]) -> bool:
-    """Return whether the calls follow each other in one stack of layers."""
-    return len(_towers(calls)) == 1
+    components = module.split(".")
+    numbered = (i for i, component in enumerate(components) if re.search(r"\d", component))
+    return ".".join(components[: next(numbered, len(components) - 1)])
 
 
 def _path(calls: Sequence[Call]) -> str:

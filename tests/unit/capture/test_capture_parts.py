@@ -1,8 +1,13 @@
 """Streams and their order, on PyTorch's own Transformer and on call lists written by hand."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 import torch
 from capture_oracles import captured
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from attn_monitor.capture import Call, arrange, capture, describe_missing
@@ -94,6 +99,38 @@ def test_places_give_every_call_its_part_and_layer():
     assert places["enc.0.attn", 0] == ("encoder", 0)
     assert [part.name for part in parts] == ["encoder", "decoder", "cross"]
     assert set(places) == {c.key for c in calls}
+
+
+@given(
+    st.lists(
+        st.builds(
+            call,
+            st.sampled_from(["enc.0.a", "enc.1.a", "dec.0.self", "dec.0.cross", "a", "b1.attn"]),
+            kind=st.sampled_from(["self", "cross"]),
+            causal=st.booleans(),
+            queries=st.sampled_from([1, 5, 9]),
+            keys=st.sampled_from([5, 9]),
+            windows=st.sampled_from([1, 1, 4]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_every_call_gets_one_place_and_layers_follow_execution(calls):
+    counts = Counter()
+    numbered = []
+    for one in calls:
+        numbered.append(replace(one, call=counts[one.module]))
+        counts[one.module] += 1
+    places, parts = arrange(numbered)
+    assert set(places) == {one.key for one in numbered}
+    assert len({part.name for part in parts}) == len(parts)
+    for part in parts:
+        members = [one for one in numbered if places[one.key][0] == part.name]
+        assert [places[one.key][1] for one in members] == list(range(len(part.layers)))
+        assert {(one.queries, one.keys, one.windows > 1, one.kind) for one in members} == {
+            (members[0].queries, members[0].keys, members[0].windows > 1, part.kind)
+        }
 
 
 def test_an_unknown_part_names_those_that_exist():
