@@ -111,6 +111,7 @@ export function Downloads() {
           class="button"
           aria-label={`Download ${what}`}
           title={`Download ${what}`}
+          disabled={shown.value === null}
           onClick={() => void attempt(run)}
         >
           ↓ {name}

@@ -1,6 +1,6 @@
 import { stepLabel } from "../scale/format";
 import { otherRunName, referenceEntry, referenceProblem } from "../state/reference";
-import { entry, view } from "../state/store";
+import { entry, steps, view } from "../state/store";
 import type { Compare } from "../state/view_state";
 import { pinReference, playing, setCompare, setPlaying } from "./actions";
 import { Segments } from "./Segments";
@@ -15,6 +15,7 @@ function PlayButton() {
     <button
       type="button"
       class="play"
+      disabled={steps.value.length < 2}
       aria-label={name}
       title={`${name} (space)`}
       onClick={() => setPlaying(!playing.value)}
@@ -48,6 +49,7 @@ function Comparison() {
       <button
         type="button"
         class="button"
+        disabled={entry.value === null}
         title="Pin the shown step as the reference B (b)"
         onClick={pinReference}
       >

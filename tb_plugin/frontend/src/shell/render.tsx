@@ -6,6 +6,7 @@ import { startMirror } from "../state/mirror";
 import styleSheet from "../style/index.css?url";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
+import { followFocus } from "./focus";
 import { Guard } from "./Guard";
 import { followTheme } from "./theme";
 import { followVisibility } from "./visibility";
@@ -22,6 +23,7 @@ export function render(): void {
   document.body.append(root);
 
   followTheme();
+  followFocus();
   const mirror = startMirror();
   const loader = startLoader(httpSource());
   followVisibility((visible) => loader.setVisible(visible));
