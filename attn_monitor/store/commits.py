@@ -42,6 +42,7 @@ class Commit:
         metrics_shapes: Per part, the [probe, layer, head, metric] shape of its metrics, which
             follow each other in this order.
         maps: Per part, the indices of the probes whose maps are in the zip file.
+        vectors: Per part, the indices of the probes whose queries and keys are in it.
         thinned: The maps are gone.
     """
 
@@ -54,6 +55,7 @@ class Commit:
     metrics_start: int
     metrics_shapes: Mapping[str, tuple[int, ...]]
     maps: Mapping[str, tuple[int, ...]]
+    vectors: Mapping[str, tuple[int, ...]]
     thinned: bool = False
 
     @property
@@ -75,6 +77,7 @@ def commit_line(commit: Commit) -> bytes:
             "scalars": commit.scalars,
             "metrics": {"offset": commit.metrics_start, "shapes": commit.metrics_shapes},
             "maps": commit.maps,
+            "vectors": commit.vectors,
         }
     )
 
@@ -154,7 +157,6 @@ class CommitLog:
 def _commit(line: Mapping[str, object], attempt: int) -> Commit:
     metrics = as_object(line.get("metrics"), "metrics")
     shapes = as_object(metrics.get("shapes"), "metrics.shapes")
-    maps = as_object(line.get("maps"), "maps")
     scalars = as_object(line.get("scalars"), "scalars")
     return Commit(
         step=as_int(line.get("step"), "step"),
@@ -167,12 +169,16 @@ def _commit(line: Mapping[str, object], attempt: int) -> Commit:
         metrics_shapes={
             part: as_shape(shape, f"shape of {part}") for part, shape in shapes.items()
         },
-        maps={part: _indices(probes, f"maps of {part}") for part, probes in maps.items()},
+        maps=_probes_by_part(line.get("maps"), "maps"),
+        vectors=_probes_by_part(line.get("vectors", {}), "vectors"),
     )
 
 
-def _indices(value: object, where: str) -> tuple[int, ...]:
-    return tuple(as_int(index, where) for index in as_list(value, where))
+def _probes_by_part(value: object, where: str) -> Mapping[str, tuple[int, ...]]:
+    return {
+        part: tuple(as_int(probe, f"{where} of {part}") for probe in as_list(probes, where))
+        for part, probes in as_object(value, where).items()
+    }
 
 
 def _line(fields: Mapping[str, object]) -> bytes:

@@ -70,10 +70,10 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
         commit = rank.commits.get(step)
         if commit is None or step not in rank.readable:
             continue
+        if probe not in commit.vectors.get(part, ()):
+            continue
         file = rank.step_file(commit)
         group = probe_group(view.info.parts, which, probe)
-        if not file.has(f"{group}/{QUERY_VECTORS}"):
-            continue
         layer_count, heads, query_count, key_count = map_shape(which, view.probe(probe))
         for found, name, tokens in (
             (queries, QUERY_VECTORS, query_count),

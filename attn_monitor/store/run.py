@@ -131,6 +131,13 @@ class Run:
             for rank in self._view.ranks
         )
 
+    def has_vectors(self, step: int) -> bool:
+        """Return whether queries and keys of the step are there."""
+        return any(
+            step in rank.readable and any(rank.commits[step].vectors.values())
+            for rank in self._view.ranks
+        )
+
     def attention(
         self, *, step: int, probe: int, part: str, layer: int
     ) -> Float32[np.ndarray, "head query key"]:

@@ -110,6 +110,7 @@ class RunWriter:
             metrics_start=start,
             metrics_shapes={part: values.shape for part, values in metrics.items()},
             maps={part: tuple(sorted(maps)) for part, maps in record.attention.items()},
+            vectors={part: tuple(sorted(pairs)) for part, pairs in record.vectors.items()},
         )
         self._folder.write(commit.file_name, contents)
         self._append(commit_line(commit))

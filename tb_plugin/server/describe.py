@@ -35,6 +35,7 @@ def describe_run(run: Run, name: str) -> Json:
                 "step": step,
                 "epoch": epoch,
                 "maps": run.has_maps(step),
+                "vectors": run.has_vectors(step),
                 "v": step_version(run, step),
                 "scalars": dict(run.scalars(step)),
             }

@@ -284,5 +284,7 @@ def test_an_array_larger_than_any_reader_wants_is_refused(run_dir, monkeypatch):
     monkeypatch.setattr("attn_monitor.store.stepfile.LARGEST_ARRAY", 3 * 7 * 7)
     run = open_run(run_dir)
     assert run.attention(**ASK).shape == (3, 7, 7)
-    with pytest.raises(CorruptRecordingError, match="announces 294 values .* ask for fewer layers"):
+    with pytest.raises(
+        CorruptRecordingError, match=r"announces 294 values .* ask for fewer layers"
+    ):
         run.codes(step=5, probe=1, part="encoder")

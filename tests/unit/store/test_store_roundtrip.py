@@ -81,6 +81,7 @@ def test_vectors_come_back_with_where_their_tokens_stand(place):
     np.testing.assert_allclose(found.query, queries, rtol=1e-3, atol=1e-3)
     assert found.query_probe.tolist() == [0] * 3 + [1] * 6
     assert found.key_position.tolist() == [0, 1, 2, 3, 4, 0, 1]
+    assert open_run(place).has_vectors(5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -155,6 +156,7 @@ def test_probes_that_the_budget_left_out_are_named_when_asked_for(tmp_path):
     run = open_run(tmp_path)
     assert run.has_maps(1)
     assert not run.has_maps(2)
+    assert not run.has_vectors(1)
     assert run.attention(step=1, probe=1, part="encoder", layer=0).shape == (3, 7, 7)
     with pytest.raises(NotRecordedError, match="step 1 has no maps of probe 0 in part 'encoder'"):
         run.attention(step=1, probe=0, part="encoder", layer=0)
