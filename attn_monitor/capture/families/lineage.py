@@ -48,6 +48,9 @@ _SAME_VALUES: Final = frozenset(
 _SOFTMAX: Final = frozenset({"_softmax", "_safe_softmax", "_log_softmax"})
 # Other squashing functions that models put between scores and values.
 _SQUASHING: Final = frozenset({"sigmoid", "relu", "clamp", "clamp_min", "relu_"}) | _SOFTMAX
+# How keys are appended to a cache.
+_JOINING: Final = frozenset({"cat", "index_copy_", "index_put_", "copy_", "slice_scatter"})
+_KEPT_ANCESTORS: Final = 16
 _DIVIDING: Final = frozenset({"div", "div_", "mul", "mul_"})
 _MATRIX_AXES: Final = 2
 _HEAD_AXES: Final = 4
@@ -135,16 +138,27 @@ def _lineage_after(
         return replace(tag, stages=with_stage(tag, source)) if narrowed else tag
     if not tag.projected:
         return None
-    if output is source:  # in place: the earlier form is gone
-        return replace(tag, number=new_number(), stages=(), changed=True)
     mixed = any(
         isinstance(other, Lineage) and other.projected and other.projection != tag.projection
         for other in map(tag_of, _tensors(call.args))
     )
     if mixed:
-        return replace(tag, number=new_number(), projection=None, stages=(), changed=True)
+        ancestors = _ancestors_of_joined(call) if call.name in _JOINING else tag.ancestors
+        return Lineage(number=new_number(), ancestors=ancestors, projected=True, changed=True)
+    if output is source:  # in place: the earlier form is gone
+        return replace(tag, number=new_number(), stages=(), changed=True)
     stages = tag.stages if tag.changed else with_stage(tag, source)
     return replace(tag, number=new_number(), stages=stages, changed=True)
+
+
+def _ancestors_of_joined(call: OperatorCall) -> tuple[int, ...]:
+    """Return the ancestors of cached keys and of the new ones beside them, newest first.
+
+    Without the new ones, self-attention with a cache would look like cross-attention.
+    """
+    tags = [tag_of(tensor) for tensor in reversed(list(_tensors(call.args)))]
+    ancestors = (number for tag in tags if isinstance(tag, Lineage) for number in tag.ancestors)
+    return tuple(dict.fromkeys(ancestors))[:_KEPT_ANCESTORS]
 
 
 def _most_telling(args: tuple[object, ...]) -> _Operand | None:

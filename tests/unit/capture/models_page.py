@@ -157,6 +157,8 @@ LIMITS = """\
   and not run; no GPU was available. They share the code of the CPU kernel but for argument names.
 - **Worker threads** of `nn.DataParallel`: a dispatch mode belongs to one thread.
 - **Additive attention** (Bahdanau): its scores are no product of queries and keys.
+- **Single-token decoding with grouped queries and a static cache**: PyTorch itself folds the heads
+  that share a key into the query axis, and they are shown so.
 - **A learned query that is a bare parameter** multiplied with keys looks like a projection.
 
 ## Where outputs differ

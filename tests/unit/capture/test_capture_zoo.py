@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+import transformers
 from capture_oracles import assert_identical
-from model_zoo import TARGETS, TOKENS, ZOO
+from model_zoo import IDS, TARGETS, TOKENS, ZOO
 
 from attn_monitor.capture import capture
 
@@ -123,6 +124,21 @@ def test_queries_and_keys_before_rotary_positions_are_the_projections_outputs(im
     assert torch.equal(record.query_projected, query)
     assert torch.equal(record.key_projected, key)
     assert not torch.equal(record.query, query)
+
+
+def test_generating_with_a_cache_stays_self_attention():
+    torch.manual_seed(0)
+    config = by_name("Llama").config()
+    model = transformers.LlamaForCausalLM._from_config(config, attn_implementation="sdpa").eval()
+    options = {"max_new_tokens": 3, "do_sample": False}
+    plain = model.generate(IDS, **options)
+    with capture(model) as attention:
+        assert torch.equal(model.generate(IDS, **options), plain)
+    assert attention.errors == []
+    assert [record.call for record in attention.records] == [0, 0, 1, 1, 2, 2]
+    assert {record.kind for record in attention.records} == {"self"}
+    assert [record.shape[2] for record in attention.records] == [TOKENS, TOKENS, 1, 1, 1, 1]
+    assert {record.evidence for record in attention.records} == {"verified"}
 
 
 def test_cross_attention_runs_from_target_to_source():
