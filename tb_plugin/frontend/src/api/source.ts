@@ -1,6 +1,6 @@
 // Where the tab's data come from. The HTTP source is one; an offline file can be another.
 import type { Maps, Series } from "../core/maps";
-import type { Run, RunIndex } from "../core/recording";
+import type { Piles, Run, RunIndex } from "../core/recording";
 import { decodeMaps, decodeSeries } from "./frame";
 
 export interface AttentionQuery {
@@ -19,11 +19,19 @@ export interface MetricsQuery {
   readonly of: number | "val" | "train";
 }
 
+export interface PilesQuery {
+  readonly run: string;
+  readonly step: number;
+  readonly version: string;
+  readonly part: string;
+}
+
 export interface DataSource {
   index(signal: AbortSignal): Promise<RunIndex>;
   run(name: string, signal: AbortSignal): Promise<Run>;
   attention(query: AttentionQuery, signal: AbortSignal): Promise<Maps>;
   metrics(query: MetricsQuery, signal: AbortSignal): Promise<Series>;
+  piles(query: PilesQuery, signal: AbortSignal): Promise<Piles>;
 }
 
 /** A request the server answered with an error; the message is the server's own sentence. */
@@ -62,6 +70,8 @@ export function httpSource(base = "./"): DataSource {
       const path = `${base}attention?${query({ run, step, part, probe, v: version })}`;
       return decodeMaps(await (await request(path, signal)).arrayBuffer());
     },
+    piles: async ({ run, step, version, part }, signal) =>
+      (await request(`${base}piles?${query({ run, step, part, v: version })}`, signal)).json(),
     metrics: async ({ run, part, of }, signal) => {
       const which = typeof of === "number" ? { probe: of } : { split: of };
       const path = `${base}metrics?${query({ run, part, ...which })}`;

@@ -79,6 +79,28 @@ export interface Run {
   readonly problems: readonly string[];
 }
 
+/** How the heads of a layer merge: heads are piles 0 to heads − 1, merge m makes pile heads + m. */
+export interface PileTree {
+  readonly heads: number;
+  readonly linkage: string;
+  readonly merges: readonly (readonly [
+    first: number,
+    second: number,
+    distance: number,
+    size: number,
+  ])[];
+  /** How faithfully the tree keeps the distances, at most 1. */
+  readonly cophenetic: number | null;
+}
+
+export interface Piles {
+  readonly step: number;
+  readonly part: string;
+  /** On how many probe sentences the heads were compared. */
+  readonly sentences: number;
+  readonly layers: readonly PileTree[];
+}
+
 /** One head of one layer; counted from 0 here and from 1 on screen. */
 export interface HeadId {
   readonly layer: number;

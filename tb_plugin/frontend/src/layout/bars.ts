@@ -17,7 +17,9 @@ const GAP = 0.6;
 
 /** Height of a share inside a box of this height: linear, 0 to 0.25. */
 export const barHeight = (share: number, boxHeight: number): number =>
-  (Math.min(BAR_DOMAIN, Math.max(0, share)) / BAR_DOMAIN) * (boxHeight - 1);
+  Number.isNaN(share)
+    ? 0
+    : (Math.min(BAR_DOMAIN, Math.max(0, share)) / BAR_DOMAIN) * (boxHeight - 1);
 
 /** The bars of one token, heads in their own order. `shares` holds one value per head. */
 export function tokenBars(shares: readonly number[], width: number, boxHeight: number): Bar[] {

@@ -1,14 +1,17 @@
 // How one layer of the network view is shown.
 import { cutSlider } from "./link_cut";
 import type { LinkCut } from "./links";
+import { FIRST_PILE_DISTANCE } from "./piles";
 
-export type LayerMode = "sankey" | "maps";
+export type LayerMode = "sankey" | "maps" | "piles";
 export type HeadSort = "head" | "entropy" | "position";
 
 export interface LayerView {
   readonly mode: LayerMode;
   readonly cut: LinkCut;
   readonly sort: HeadSort;
+  /** The distance up to which heads are piled. */
+  readonly pile: number;
 }
 
 /** The sort keys of SANVis and the metric each one reads. */
@@ -31,5 +34,10 @@ export function defaultCut(keys: number): LinkCut {
 
 /** Links and maps by turns, so that a first look meets both. */
 export function defaultLayerView(layer: number, keys: number): LayerView {
-  return { mode: layer % 2 === 0 ? "sankey" : "maps", cut: defaultCut(keys), sort: "head" };
+  return {
+    mode: layer % 2 === 0 ? "sankey" : "maps",
+    cut: defaultCut(keys),
+    sort: "head",
+    pile: FIRST_PILE_DISTANCE,
+  };
 }

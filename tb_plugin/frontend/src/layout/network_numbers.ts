@@ -22,6 +22,27 @@ export function layerNumbers(maps: Maps, layer: number, heads: number): LayerNum
   };
 }
 
+/** The mean of some heads as shown: at one step, or the change between two. */
+export function shownPile(
+  maps: Maps,
+  reference: Maps | null,
+  layer: number,
+  heads: readonly number[],
+): Matrix {
+  const [first = 0, ...others] = heads;
+  const start = shownMap(maps, reference, layer, first);
+  if (others.length === 0) {
+    return start;
+  }
+  const data = start.data.slice();
+  for (const head of others) {
+    shownMap(maps, reference, layer, head).data.forEach((value, cell) => {
+      data[cell] = (data[cell] ?? 0) + value;
+    });
+  }
+  return { ...start, data: data.map((sum) => sum / heads.length) };
+}
+
 /** A head's map as shown: at one step, or the change between two. */
 export function shownMap(maps: Maps, reference: Maps | null, layer: number, head: number): Matrix {
   const map = headMap(maps, layer, head);

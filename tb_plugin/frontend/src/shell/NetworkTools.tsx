@@ -6,6 +6,7 @@ import { Segments } from "./Segments";
 const MODES = [
   { value: "sankey", text: "Sankey" },
   { value: "maps", text: "Maps" },
+  { value: "piles", text: "Piles" },
 ] as const;
 
 const SORTS: readonly { readonly value: HeadSort; readonly text: string }[] = [

@@ -1,9 +1,19 @@
 import { useMemo, useRef } from "preact/hooks";
 import { type Series, seriesValue } from "../core/maps";
-import type { Part, Run } from "../core/recording";
+import type { Part, PileTree, Run } from "../core/recording";
 import { readyValue } from "../core/resource";
 import { SORT_METRIC } from "../layout/layer_view";
-import { axes, entry, layerViews, select, series, shown, view } from "../state/store";
+import {
+  axes,
+  entry,
+  type LoadedMaps,
+  layerViews,
+  piles,
+  select,
+  series,
+  shown,
+  view,
+} from "../state/store";
 import { createNetwork } from "../views/network/network";
 import type { SortValues } from "../views/network/props";
 import { setLayer } from "./actions";
@@ -29,6 +39,14 @@ function sortValues(run: Run, model: Part, values: Series | null, step: number):
     entropy: column(SORT_METRIC.entropy, layer, heads),
     position: column(SORT_METRIC.position, layer, heads),
   }));
+}
+
+/** The trees of the run and part that are shown, also those of the step before the next are here. */
+function pileTrees({ run, part }: LoadedMaps): readonly PileTree[] | null {
+  const loaded = piles.value;
+  return loaded?.of.run.name === run.name && loaded.of.part.name === part.name
+    ? loaded.value.layers
+    : null;
 }
 
 /** Puts the state into the network view's props. */
@@ -66,6 +84,7 @@ export function NetworkView() {
             label: drawn.label,
             layers: layerViews.value,
             sorts,
+            piles: pileTrees(shownNow),
             lock: view.value.lock,
             pin: view.value.pin,
             onLayer: setLayer,

@@ -1,7 +1,7 @@
 // What is said when there is nothing to show, or something to know.
 import { useEffect, useState } from "preact/hooks";
 import { stepLabel } from "../scale/format";
-import { arrived, entry, steps, view } from "../state/store";
+import { arrived, entry, needsPiles, pilesProblem, steps, view } from "../state/store";
 import { goToIndex, goToNewest } from "./actions";
 
 const SKELETON_DELAY = 200;
@@ -78,6 +78,9 @@ export function StepNotices() {
         <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
       )}
       {here && !here.maps && <ThinnedNotice />}
+      {pilesProblem.value !== null && needsPiles.value && (
+        <p class="message">{`No piles at this step. ${pilesProblem.value}`}</p>
+      )}
       {newer && (
         <p class="message">
           {`${stepLabel(newer)} arrived.`}{" "}

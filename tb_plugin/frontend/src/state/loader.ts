@@ -34,6 +34,7 @@ export function startLoader(source: DataSource): Loader {
     reference: new Latest(),
     otherRun: new Latest(),
     series: new Latest(),
+    piles: new Latest(),
     splits: new Latest(),
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -96,6 +97,22 @@ export function startLoader(source: DataSource): Loader {
     } catch (error) {
       if (!isAbort(error) && !signal.aborted) {
         store.request.value = { kind: "failed", message: messageOf(error) };
+      }
+    }
+  };
+
+  const loadPiles = async ({ run, part, entry }: Wanted): Promise<void> => {
+    const signal = requests.piles.start();
+    const query = { run: run.name, step: entry.step, version: entry.v, part: part.name };
+    try {
+      const value = await source.piles(query, signal);
+      if (!signal.aborted) {
+        store.piles.value = { of: { run, part, entry }, value };
+        store.pilesProblem.value = null;
+      }
+    } catch (error) {
+      if (!isAbort(error)) {
+        store.pilesProblem.value = messageOf(error);
       }
     }
   };
@@ -184,6 +201,13 @@ export function startLoader(source: DataSource): Loader {
       const [run, part, probe] = [store.recording.value, store.part.value, store.probe.value];
       if (run && part && probe && run.metrics.length > 0) {
         void loadSeries(run.name, part.name, probe.index);
+      }
+    }),
+    effect(() => {
+      const wanted = store.wanted.value;
+      store.retries.value;
+      if (store.needsPiles.value && wanted) {
+        void loadPiles(wanted);
       }
     }),
     effect(() => {

@@ -8,6 +8,7 @@ import {
   type MetricSpec,
   nearestStep,
   type Part,
+  type Piles,
   type Probe,
   type Run,
   type RunIndex,
@@ -30,6 +31,12 @@ export interface LoadedMaps extends Wanted {
   readonly maps: Maps;
 }
 
+/** How heads merge at one step of one part. */
+export interface LoadedPiles {
+  readonly of: Pick<Wanted, "run" | "part" | "entry">;
+  readonly value: Piles;
+}
+
 export interface SplitSeries {
   readonly val: Series | null;
   readonly train: Series | null;
@@ -50,6 +57,11 @@ export const arrived = signal<StepEntry | null>(null);
 
 /** True while the server does not answer; what was read before stays on screen. */
 export const offline = signal(false);
+
+/** The piles last loaded; like maps, they stay until the next ones are here. */
+export const piles = signal<LoadedPiles | null>(null);
+/** Why the piles of the shown step cannot be had; null while nothing is wrong. */
+export const pilesProblem = signal<string | null>(null);
 
 /** Counts up when the user asks to try again. */
 export const retries = signal(0);
@@ -137,6 +149,11 @@ export const wanted = computed<Wanted | null>(() =>
   recording.value && part.value && probe.value && entry.value?.maps
     ? { run: recording.value, part: part.value, probe: probe.value, entry: entry.value }
     : null,
+);
+
+/** Whether any layer is shown as piles, so that they must be fetched. */
+export const needsPiles = computed(
+  () => view.value.tab === "network" && layerViews.value.some(({ mode }) => mode === "piles"),
 );
 
 /** Loaded maps over the marks on screen. */

@@ -3,12 +3,13 @@
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
+import { FIRST_PILE_DISTANCE } from "../layout/piles";
 import { graphPairs, readGraph } from "./url_graph";
 import { INITIAL, type PinnedStep, type ViewState } from "./view_state";
 
 export type Pairs = Readonly<Record<string, string>>;
 
-const MODE_CODES: Readonly<Record<LayerMode, string>> = { sankey: "s", maps: "m" };
+const MODE_CODES: Readonly<Record<LayerMode, string>> = { sankey: "s", maps: "m", piles: "p" };
 const SORT_CODES: Readonly<Record<HeadSort, string>> = { head: "h", entropy: "e", position: "p" };
 const CUT_CODES: Readonly<Record<LinkCut["kind"], string>> = { value: "v", mass: "m", count: "k" };
 
@@ -20,20 +21,31 @@ function decode<Name extends string>(
   return found?.[0] ?? null;
 }
 
-/** "2:s.v0.1.h" = layer 2 (from 0) as Sankey, links from 0.1 on, heads by number. */
+const short = (amount: number): number => Number(amount.toFixed(4));
+
+/** "2:shv0.1d0.3": layer 2 (from 0) as Sankey, heads by number, links from 0.1 on, piles to 0.3. */
 function writeLayer([layer, view]: readonly [number, LayerView]): string {
-  const { mode, cut, sort } = view;
-  return `${layer}:${MODE_CODES[mode]}${SORT_CODES[sort]}${CUT_CODES[cut.kind]}${Number(cut.amount.toFixed(4))}`;
+  const { mode, cut, sort, pile } = view;
+  const amounts = `${short(cut.amount)}${pile === FIRST_PILE_DISTANCE ? "" : `d${short(pile)}`}`;
+  return `${layer}:${MODE_CODES[mode]}${SORT_CODES[sort]}${CUT_CODES[cut.kind]}${amounts}`;
 }
 
 function readLayer(text: string): [number, LayerView] | null {
-  const match = /^(\d{1,4}):([a-z])([a-z])([a-z])(\d+(?:\.\d+)?)$/.exec(text);
-  const [, layer = "", modeCode = "", sortCode = "", cutCode = "", amount = ""] = match ?? [];
+  const match = /^(\d{1,4}):([a-z])([a-z])([a-z])(\d+(?:\.\d+)?)(?:d(\d+(?:\.\d+)?))?$/.exec(text);
+  const [, layer = "", modeCode = "", sortCode = "", cutCode = "", amount = "", pile] = match ?? [];
   const mode = decode(MODE_CODES, modeCode);
   const sort = decode(SORT_CODES, sortCode);
   const kind = decode(CUT_CODES, cutCode);
   return mode && sort && kind
-    ? [Number(layer), { mode, sort, cut: { kind, amount: Number(amount) } }]
+    ? [
+        Number(layer),
+        {
+          mode,
+          sort,
+          cut: { kind, amount: Number(amount) },
+          pile: pile === undefined ? FIRST_PILE_DISTANCE : Number(pile),
+        },
+      ]
     : null;
 }
 

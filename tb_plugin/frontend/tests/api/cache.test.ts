@@ -33,6 +33,7 @@ function countingSource(): { source: DataSource; asked: number[] } {
       index: refuse,
       run: refuse,
       metrics: refuse,
+      piles: refuse,
       attention: async ({ step }) => {
         asked.push(step);
         return maps(step);

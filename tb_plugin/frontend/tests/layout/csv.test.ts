@@ -19,7 +19,12 @@ const AXIS = buildAxis(
   { text: ['say "hi"', "a,b"], special: [] },
   { hideSpecial: false, mergeWords: false },
 );
-const LINKS: LayerView = { mode: "sankey", sort: "head", cut: { kind: "value", amount: 0.5 } };
+const LINKS: LayerView = {
+  mode: "sankey",
+  sort: "head",
+  cut: { kind: "value", amount: 0.5 },
+  pile: 0,
+};
 
 const table = (view: LayerView, reference: Maps | null = null) =>
   networkCsv({ part: PART, query: AXIS, key: AXIS, maps: MAPS, reference, layers: [view] });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AttentionQuery, DataSource } from "../../src/api/source";
 import type { Maps, Series } from "../../src/core/maps";
-import type { Run, StepEntry } from "../../src/core/recording";
+import type { Piles, Run, StepEntry } from "../../src/core/recording";
 import { type Loader, startLoader } from "../../src/state/loader";
 import { reference, referenceEntry, referenceProblem } from "../../src/state/reference";
 import * as store from "../../src/state/store";
@@ -76,6 +76,10 @@ class Server implements DataSource {
     }
     const data = Float32Array.from([1, 0, 0.5, 0.5]);
     return { data, layers: 1, heads: 1, queries: 2, keys: 2 };
+  }
+
+  piles(): Promise<Piles> {
+    return Promise.reject(new Error("not asked for in these tests"));
   }
 
   metrics(): Promise<Series> {

@@ -26,8 +26,8 @@ const BUSY: ViewState = {
   reference: { run: "exp/other", step: 20 },
   compare: "diff",
   layers: new Map([
-    [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 } }],
-    [11, { mode: "sankey", sort: "position", cut: { kind: "mass", amount: 0.85 } }],
+    [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 }, pile: 0.22 }],
+    [11, { mode: "sankey", sort: "position", cut: { kind: "mass", amount: 0.85 }, pile: 0.3 }],
   ]),
   hideSpecial: true,
   mergeWords: true,

@@ -2,6 +2,7 @@
 import type { HeadSort, LayerMode, LayerView } from "../../layout/layer_view";
 import { html, setText } from "../dom";
 import { createCutControl } from "./cut_control";
+import { createPileControl } from "./pile_control";
 import type { NetworkFrame } from "./props";
 
 export interface LayerHeader {
@@ -12,6 +13,7 @@ export interface LayerHeader {
 const MODES: readonly (readonly [LayerMode, string])[] = [
   ["sankey", "Sankey"],
   ["maps", "Maps"],
+  ["piles", "Piles"],
 ];
 const SORTS: readonly (readonly [HeadSort, string])[] = [
   ["head", "Head"],
@@ -32,6 +34,8 @@ export function createLayerHeader(layer: number): LayerHeader {
   const modes = segments(`Show layer ${layer + 1} as`, MODES, (mode) => report({ mode }));
   const sorts = segments(`Sort heads of layer ${layer + 1} by`, SORTS, (sort) => report({ sort }));
   const cut = createCutControl(layer, (next) => report({ cut: next }));
+  const pile = createPileControl(layer, (distance) => report({ pile: distance }));
+  const controlOf = { sankey: cut.root, maps: sorts.root, piles: pile.root };
   root.append(name, modes.root, controls);
 
   return {
@@ -48,11 +52,12 @@ export function createLayerHeader(layer: number): LayerHeader {
       setText(name, titleOf(next, layer));
       name.title = next.props.part.layers[layer]?.name ?? "";
       modes.update(view.mode, {});
-      const control = view.mode === "sankey" ? cut.root : sorts.root;
+      const control = controlOf[view.mode];
       if (controls.firstChild !== control) {
         controls.replaceChildren(control);
       }
       cut.update(view.cut, next.props.query.length, next.props.key.length);
+      pile.update(view.pile, next.props.piles?.[layer] ?? null);
       sorts.update(view.sort, missingSorts(next, layer));
     },
   };

@@ -12,6 +12,8 @@ import { headsOf, isSquare, type NetworkFrame } from "./props";
 export interface MapTarget {
   readonly layer: number;
   readonly head: number;
+  /** All heads of a pile; the one head of a single map. */
+  readonly heads: readonly number[];
   readonly cell: Cell | null;
   readonly box: DOMRect;
 }
@@ -47,7 +49,7 @@ export function createMapPanel(host: HTMLElement, layer: number, events: MapEven
     }
     const matrix = shownMap(frame.props.maps, null, layer, head);
     const cell = event ? cellAt(canvas, matrix, event) : null;
-    return { layer, head, cell, box: canvas.getBoundingClientRect() };
+    return { layer, head, heads: [head], cell, box: canvas.getBoundingClientRect() };
   };
 
   const createMap = (head: number): MapNodes => {

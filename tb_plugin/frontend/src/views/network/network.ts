@@ -8,7 +8,8 @@ import { html, svg } from "../dom";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { createLayerHeader, type LayerHeader } from "./layer_header";
-import { createMapPanel, type MapPanel, type MapTarget } from "./map_panel";
+import { createMapPanel, type MapEvents, type MapPanel, type MapTarget } from "./map_panel";
+import { createPilePanel, type PilePanel } from "./pile_panel";
 import { createPopup, type PopupTarget } from "./popup";
 import { headsOf, type NetworkFrame, type NetworkProps } from "./props";
 import { createSankey, type SankeyPanel } from "./sankey";
@@ -17,7 +18,8 @@ import { type BarTarget, createTokenColumns } from "./token_columns";
 
 type Panel =
   | { readonly mode: "sankey"; readonly panel: SankeyPanel }
-  | { readonly mode: "maps"; readonly panel: MapPanel };
+  | { readonly mode: "maps"; readonly panel: MapPanel }
+  | { readonly mode: "piles"; readonly panel: PilePanel };
 
 export function createNetwork(host: HTMLElement): View<NetworkProps> {
   const headerRow = html("div", { class: "layer-heads" });
@@ -58,10 +60,16 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     const same = held?.layer === lock.layer && held.head === lock.head && held.key === lock.key;
     frame?.props.onLock(same ? null : lock);
   };
-  const fromBar = (bar: BarTarget): PopupTarget => ({ ...bar, query: null, locked: false });
-  const fromMap = ({ layer, head, cell, box }: MapTarget): PopupTarget => ({
+  const fromBar = (bar: BarTarget): PopupTarget => ({
+    ...bar,
+    heads: [bar.head],
+    query: null,
+    locked: false,
+  });
+  const fromMap = ({ layer, head, heads, cell, box }: MapTarget): PopupTarget => ({
     layer,
     head,
+    heads,
     query: cell?.query ?? null,
     key: cell?.key ?? null,
     box,
@@ -74,22 +82,28 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     onTokenClick: togglePin,
   });
 
+  const mapEvents: MapEvents = {
+    onMap: (map) => preview(map && fromMap(map)),
+    onMapClick: ({ layer, head }) => toggleLock({ layer, head, key: null }),
+  };
+  const createPanel = (layer: number, mode: Panel["mode"]): Panel => {
+    switch (mode) {
+      case "sankey":
+        return { mode, panel: createSankey(linkLayer, root, layer, tooltip) };
+      case "maps":
+        return { mode, panel: createMapPanel(root, layer, mapEvents) };
+      case "piles":
+        return { mode, panel: createPilePanel(root, layer, mapEvents) };
+    }
+  };
+
   const panelFor = (layer: number, mode: Panel["mode"]): Panel => {
     const known = panels.get(layer);
     if (known?.mode === mode) {
       return known;
     }
     known?.panel.destroy();
-    const made: Panel =
-      mode === "sankey"
-        ? { mode, panel: createSankey(linkLayer, root, layer, tooltip) }
-        : {
-            mode,
-            panel: createMapPanel(root, layer, {
-              onMap: (map) => preview(map && fromMap(map)),
-              onMapClick: ({ layer: l, head }) => toggleLock({ layer: l, head, key: null }),
-            }),
-          };
+    const made = createPanel(layer, mode);
     panels.set(layer, made);
     return made;
   };
@@ -120,10 +134,10 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       }
     }
     const made = panelFor(layer, mode);
-    if (made.mode === "maps") {
-      made.panel.update(frame);
-    } else {
+    if (made.mode === "sankey") {
       made.panel.update(frame, numbers, before);
+    } else {
+      made.panel.update(frame);
     }
   };
   const schedule = createSchedule(drawLayer, () => visibleLayers(host, frame));
@@ -150,7 +164,13 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       popup.hide();
       return;
     }
-    popup.show(next, { ...lock, query: null, box: anchorOf(root, lock), locked: true });
+    popup.show(next, {
+      ...lock,
+      heads: [lock.head],
+      query: null,
+      box: anchorOf(root, lock),
+      locked: true,
+    });
   };
 
   return {

@@ -3,7 +3,7 @@ import type { Axis } from "../../core/axis";
 import { at, keyShares, type Matrix } from "../../core/maps";
 import type { HeadId } from "../../core/recording";
 import { uniformShares } from "../../layout/bars";
-import { shownMap } from "../../layout/network_numbers";
+import { shownPile } from "../../layout/network_numbers";
 import { type Box, placeBeside } from "../../layout/place";
 import { fixed, headTitle, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
@@ -15,6 +15,8 @@ import { isSquare, type NetworkFrame } from "./props";
 
 /** Which head is shown, what is framed in it, and beside what the pop-up stands. */
 export interface PopupTarget extends HeadId {
+  /** More than one: their mean is shown. */
+  readonly heads: readonly number[];
   readonly query: number | null;
   readonly key: number | null;
   readonly box: Box;
@@ -83,25 +85,25 @@ export function createPopup(host: HTMLElement, { onClose, onPin }: PopupEvents):
   return {
     show(frame, target) {
       const { props } = frame;
-      const map = shownMap(props.maps, props.reference, target.layer, target.head);
+      const map = shownPile(props.maps, props.reference, target.layer, target.heads);
       const moved =
         root.hidden || shown?.target.layer !== target.layer || shown.target.head !== target.head;
       shown = { frame, target, map };
       root.hidden = false;
       root.classList.toggle("locked", target.locked);
-      root.setAttribute("aria-label", headTitle(target));
+      root.setAttribute("aria-label", titleOf(target));
       title.replaceChildren(
-        headBadge(target.head),
-        headTitle(target),
+        ...target.heads.map(headBadge),
+        titleOf(target),
         html("span", { class: "quiet" }, props.label),
       );
       drawAxes(axes, frame, target, map);
       canvas.setAttribute(
         "aria-label",
-        `Attention of ${headTitle(target)}, ${props.label}, with words`,
+        `Attention of ${titleOf(target)}, ${props.label}, with words`,
       );
       pointAt(null);
-      setText(help, helpText(target.locked));
+      setText(help, helpText(target));
       close.hidden = !target.locked;
       pin.hidden = !target.locked || target.key === null;
       setText(pin, pinText(frame, target));
@@ -122,10 +124,18 @@ function pinText({ props }: NetworkFrame, { key }: PopupTarget): string {
   return `${pinned ? "Unpin" : "Pin"} “${key === null ? "" : tokenText(props.key[key]?.text ?? "")}” in all layers`;
 }
 
-const helpText = (locked: boolean): string =>
-  locked
-    ? "Rows: query, columns: key. Point at a cell to read it; esc closes."
-    : "Rows: query, columns: key. Click to keep it open.";
+const titleOf = (target: PopupTarget): string =>
+  target.heads.length > 1
+    ? `Layer ${target.layer + 1} · mean of ${target.heads.length} heads`
+    : headTitle(target);
+
+function helpText({ locked, heads }: PopupTarget): string {
+  const axes = "Rows: query, columns: key.";
+  if (locked) {
+    return `${axes} Point at a cell to read it; esc closes.`;
+  }
+  return heads.length > 1 ? axes : `${axes} Click to keep it open.`;
+}
 
 function place(root: HTMLElement, anchor: Box): void {
   const size = { width: root.offsetWidth, height: root.offsetHeight };
@@ -151,7 +161,9 @@ function paint(
   drawHeat(canvas, map, {
     width: map.cols * cell,
     height: map.rows * cell,
-    ramp: props.reference ? differenceRamp(props.theme) : attentionRamp(target.head, props.theme),
+    ramp: props.reference
+      ? differenceRamp(props.theme)
+      : attentionRamp(target.heads.length > 1 ? null : target.head, props.theme),
     theme: props.theme,
     diagonal: isSquare(props),
     framedQuery: target.query,

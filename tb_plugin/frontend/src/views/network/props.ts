@@ -1,7 +1,7 @@
 // What the network view is given and what it reports.
 import type { Axis } from "../../core/axis";
 import type { Maps } from "../../core/maps";
-import type { Part } from "../../core/recording";
+import type { Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
 import type { NetworkGeometry, Viewport } from "../../layout/columns";
 import type { LayerView } from "../../layout/layer_view";
@@ -25,6 +25,8 @@ export interface NetworkProps {
   readonly label: string;
   readonly layers: readonly LayerView[];
   readonly sorts: readonly SortValues[];
+  /** How heads merge, one tree per layer; null until the comparison is here. */
+  readonly piles: readonly PileTree[] | null;
   readonly lock: HeldHead | null;
   readonly pin: PinnedToken | null;
   readonly onLayer: (layer: number, patch: Partial<LayerView>) => void;

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { headMap, type Maps } from "../../src/core/maps";
+import type { PileTree } from "../../src/core/recording";
+import { shownPile } from "../../src/layout/network_numbers";
+import { PILE_LIMIT, pilesAt, placePiles } from "../../src/layout/piles";
+
+/** Five heads: 1 and 3 merge at 0.1, 0 and 4 at 0.2, both piles at 0.4, head 2 joins beyond. */
+const TREE: PileTree = {
+  heads: 5,
+  linkage: "average",
+  cophenetic: 0.9,
+  merges: [
+    [1, 3, 0.1, 2],
+    [0, 4, 0.2, 2],
+    [5, 6, 0.4, 4],
+    [2, 7, 0.9, 5],
+  ],
+};
+
+describe("pilesAt", () => {
+  it("has a pile per head at distance zero and one pile at the slider's end", () => {
+    expect(pilesAt(TREE, 0)).toEqual([[0], [1], [2], [3], [4]]);
+    expect(pilesAt(TREE, PILE_LIMIT)).toEqual([[0, 1, 2, 3, 4]]);
+  });
+
+  it("does every merge up to the distance, the one at the distance included", () => {
+    expect(pilesAt(TREE, 0.1)).toEqual([[1, 3], [0], [2], [4]]);
+    expect(pilesAt(TREE, 0.25)).toEqual([[0, 4], [1, 3], [2]]);
+    expect(pilesAt(TREE, 0.5)).toEqual([[0, 1, 3, 4], [2]]);
+  });
+
+  it("keeps every head in exactly one pile at every distance", () => {
+    for (let distance = 0; distance <= PILE_LIMIT; distance += 0.05) {
+      const heads = pilesAt(TREE, distance).flat();
+      expect(heads.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4]);
+    }
+  });
+});
+
+describe("placePiles", () => {
+  it.each([0, 0.1, 0.25, 0.5, PILE_LIMIT])("keeps piles apart at distance %f", (distance) => {
+    const places = placePiles(pilesAt(TREE, distance), 120, 600);
+    places.forEach((place, index) => {
+      expect(place.x).toBeGreaterThanOrEqual(0);
+      expect(place.x + place.size).toBeLessThanOrEqual(120);
+      for (const other of places.slice(index + 1)) {
+        const beside = Math.abs(place.x - other.x) >= Math.min(place.size, other.size);
+        const below = other.y >= place.y + place.size;
+        expect(beside || below).toBe(true);
+      }
+    });
+  });
+});
+
+describe("shownPile", () => {
+  const maps: Maps = {
+    layers: 1,
+    heads: 2,
+    queries: 1,
+    keys: 2,
+    data: Float32Array.from([1, 0, 0.5, 0.5]),
+  };
+
+  it("is the mean of its heads, and one head's own map for a pile of one", () => {
+    expect([...shownPile(maps, null, 0, [0, 1]).data]).toEqual([0.75, 0.25]);
+    expect(shownPile(maps, null, 0, [1]).data).toEqual(headMap(maps, 0, 1).data);
+  });
+
+  it("is the mean change in a comparison", () => {
+    const before = { ...maps, data: Float32Array.from([0, 1, 0.5, 0.5]) };
+    expect([...shownPile(maps, before, 0, [0, 1]).data]).toEqual([0.5, -0.5]);
+  });
+});
