@@ -69,6 +69,11 @@ def flash_attn_varlen_func(  # noqa: PLR0917  # the package's own order
     return torch.cat([flash_attn_func(*piece, causal=causal)[0] for piece in pieces])
 
 
+def hot(q, k, v):
+    """Attend with a temperature that no argument tells."""
+    return flash_attn_func(2 * q, k, v)
+
+
 @pytest.fixture(autouse=True)
 def registered():
     register_kernel(flash_attn_func)
@@ -136,6 +141,42 @@ def test_packed_sentences_come_back_one_by_one(causal):
         assert (weights[:, : b - a, : b - a] - truth).abs().max() <= EXACT
         assert weights.sum(-1)[:, b - a :].abs().max() == 0 if b - a < 5 else True
     assert record.evidence == "verified"
+
+
+def test_a_recomputation_that_misses_the_output_is_unverified_and_says_by_how_much():
+    """A kernel that does more than its arguments say, here a temperature of its own."""
+
+    class Hot(nn.Module):
+        def forward(self, q, k, v):
+            return hot(q, k, v)
+
+    register_kernel(hot)
+    try:
+        inputs = [torch.randn(2, 6, HEADS, D_HEAD) for _ in range(3)]
+        (record,) = captured(Hot(), *inputs).records
+    finally:
+        forget_kernel(hot)
+    assert record.evidence == "unverified"
+    assert record.error > 0.01
+
+
+def test_an_error_inside_a_family_is_reported_once_and_never_raised():
+    def misread(call, _tracer):
+        call.tensor("no_such_argument")
+
+    register_kernel(flash_attn_func, misread)
+    attention = capture_only(nn.Sequential(Flash(), Flash()), torch.randn(2, 6, WIDTH))
+    assert attention.errors == [
+        "flash_attn_func: TypeError: flash_attn_func(no_such_argument=...) is NoneType, "
+        "wanted a tensor"
+    ]
+    assert attention.records == []
+
+
+def capture_only(model, *inputs):
+    with torch.no_grad(), capture(model) as attention:
+        model(*inputs)
+    return attention
 
 
 def test_a_kernels_function_is_itself_again_after_the_block():
