@@ -7,12 +7,13 @@ from jaxtyping import Float, Float16
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.types import Part
-from attn_monitor.store.codec import CODE_NAME, DECODE_RULE, encode_attention
+from attn_monitor.store.codec import CODE_NAME, DECODE_RULE, encode_attention, sums_to_one
 from attn_monitor.store.layout import (
     CODES,
     KEY_VECTORS,
     QUERY_VECTORS,
     ROW_MAX,
+    ROWS_SUM_TO_ONE,
     part_group,
     probe_group,
     rows_per_chunk,
@@ -67,7 +68,11 @@ def _add_maps(
         codes,
         dimension_names=("layer", "head", "query", "key"),
         chunk=(1, heads, rows_per_chunk(heads, queries, keys), keys),
-        attributes={"code": CODE_NAME, "decode": DECODE_RULE},
+        attributes={
+            "code": CODE_NAME,
+            "decode": DECODE_RULE,
+            ROWS_SUM_TO_ONE: sums_to_one(maps),
+        },
     )
     builder.array(
         f"{group}/{ROW_MAX}",

@@ -15,6 +15,7 @@ STEPS_FOLDER: Final = "steps"
 
 CODES: Final = "codes"
 ROW_MAX: Final = "row_max"
+ROWS_SUM_TO_ONE: Final = "rows_sum_to_one"
 QUERY_VECTORS: Final = "query_vectors"
 KEY_VECTORS: Final = "key_vectors"
 

@@ -14,6 +14,7 @@ from attn_monitor.store.layout import (
     KEY_VECTORS,
     QUERY_VECTORS,
     ROW_MAX,
+    ROWS_SUM_TO_ONE,
     map_shape,
     probe_group,
 )
@@ -51,6 +52,20 @@ def read_codes(
         f"{group}/{ROW_MAX}", dtype="float16", shape=shape[:3], layers=layers, rows=rows
     )
     return codes, row_max.astype(np.float32)
+
+
+def read_rows_sum_to_one(view: RunView, *, step: int, probe: int, part: str) -> bool:
+    """Return whether one probe's rows summed to 1 in the model.
+
+    Raises:
+        NotRecordedError: Not in this recording, or thinned.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    which = view.part(part)
+    view.probe(probe)
+    rank, commit = _holder(view, step, probe, part)
+    group = probe_group(view.info.parts, which, probe)
+    return rank.step_file(commit).flag(f"{group}/{CODES}", ROWS_SUM_TO_ONE)
 
 
 def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) -> HeadVectors:

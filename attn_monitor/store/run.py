@@ -15,7 +15,7 @@ from attn_monitor.core.types import MetricSpec, Part, Probe, Split
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.folder import Folder, folder_at
 from attn_monitor.store.follow import RunFollower
-from attn_monitor.store.maps import read_codes, read_vectors
+from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.records import HeadVectors, Option
 from attn_monitor.store.series import probe_series, split_series
 
@@ -141,7 +141,7 @@ class Run:
     def attention(
         self, *, step: int, probe: int, part: str, layer: int
     ) -> Float32[np.ndarray, "head query key"]:
-        """Return the attention of one layer on one probe; rows sum to 1.
+        """Return the attention of one layer on one probe; rows sum to 1 if the model's do.
 
         Stored in one byte per weight under a maximum per row: see :mod:`attn_monitor.store.codec`
         for the bound on the error.
@@ -158,7 +158,8 @@ class Run:
         """
         codes, row_max = self.codes(step=step, probe=probe, part=part, layers=(layer,))
         heads = self.part(part).layers[layer].heads
-        return decode_attention(codes[0, :heads], row_max[0, :heads])
+        whole = self.rows_sum_to_one(step=step, probe=probe, part=part)
+        return decode_attention(codes[0, :heads], row_max[0, :heads], rows_sum_to_one=whole)
 
     def codes(
         self,
@@ -183,6 +184,17 @@ class Run:
             CorruptRecordingError: The step's file is damaged.
         """
         return read_codes(self._view, step=step, probe=probe, part=part, layers=layers, rows=rows)
+
+    def rows_sum_to_one(self, *, step: int, probe: int, part: str) -> bool:
+        """Return whether rows summed to 1 in the model, so that decoding may rely on it.
+
+        They do not with learned sinks outside of the sentence, or heads mixed after the softmax.
+
+        Raises:
+            NotRecordedError: Not in this recording, or thinned.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        return read_rows_sum_to_one(self._view, step=step, probe=probe, part=part)
 
     def vectors(self, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
         """Return queries and keys of one head over all probes, with where each token stands.

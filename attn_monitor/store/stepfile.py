@@ -6,13 +6,20 @@ and against what zstd announces, before anything is decompressed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numcodecs.zstd import Zstd
 
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
-from attn_monitor.store.fields import as_list, as_object, as_shape, as_str, parse_object
+from attn_monitor.store.fields import (
+    as_bool,
+    as_list,
+    as_object,
+    as_shape,
+    as_str,
+    parse_object,
+)
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.zarrzip import DATA_TYPES, METADATA
 from attn_monitor.store.zipindex import ZipIndex
@@ -94,12 +101,27 @@ class StepFile:
                 values[at, :, low - start : high - start] = piece
         return values
 
+    def flag(self, path: str, name: str) -> bool:
+        """Return a switch among an array's attributes; on where the array does not say.
+
+        Raises:
+            CorruptRecordingError: It is there and no switch.
+        """
+        where = f"{self._zip.location}: {path}/{METADATA}"
+        attributes = as_object(self._metadata(path).get("attributes"), f"{where}: attributes")
+        return as_bool(attributes.get(name, True), f"{where}: {name}")
+
+    def _metadata(self, path: str) -> Mapping[str, object]:
+        name = f"{path}/{METADATA}"
+        data = self._zip.read(name, at_most=_LARGEST_METADATA)
+        return parse_object(data, f"{self._zip.location}: {name}")
+
     def _layout(
         self, path: str, dtype: str, shape: tuple[int | None, ...]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Check an array's ``zarr.json``; return its shape and that of its chunks."""
         where = f"{self._zip.location}: {path}/{METADATA}"
-        node = parse_object(self._zip.read(f"{path}/{METADATA}", at_most=_LARGEST_METADATA), where)
+        node = self._metadata(path)
         true_shape = as_shape(node.get("shape"), f"{where}: shape")
         if len(true_shape) != len(shape) or any(
             wanted is not None and wanted != found

@@ -14,7 +14,7 @@ from attn_monitor.store import Run
 from attn_monitor.store.codec import LEVELS
 from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
-from tb_plugin.server.wire import attention_frame, series_frame, window_frame
+from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
 LARGEST_FRAME = 2**28
 
@@ -80,9 +80,11 @@ class MapReader:
         found = self._layers(run, query, layers)
         codes = np.stack([layer[0] for layer in found])
         row_max = np.stack([layer[1] for layer in found])
-        if query.window.is_whole:
+        whole = run.rows_sum_to_one(step=query.step, probe=query.probe, part=query.part)
+        if whole and query.window.is_whole:
             return attention_frame(codes, row_max)
-        return window_frame(*cut(codes, row_max, keys=query.window.keys))
+        keys = query.window.keys
+        return absolute_frame(*cut(codes, row_max, keys=keys, rows_sum_to_one=whole))
 
     def _layers(self, run: Run, query: MapQuery, layers: Sequence[int]) -> list[_Layer]:
         step, part, probe, rows = query.step, query.part, query.probe, query.window.rows
@@ -115,11 +117,12 @@ def cut(
     row_max: Float32[np.ndarray, "layer head query"],
     *,
     keys: tuple[int, int] | None,
+    rows_sum_to_one: bool = True,
 ) -> tuple[UInt8[np.ndarray, "layer head query keys"], Float32[np.ndarray, "layer head query"]]:
     """Return some key columns of coded maps, and the factor that makes their values absolute.
 
-    A row's decoded weights are ``c² · row_max / Σ c² · row_max`` with ``c = code / 255``: the
-    maximum cancels, and the factor is ``1 / Σ c²`` over the whole row.
+    With ``c = code / 255`` weights are ``c² · row_max``. Where rows sum to 1 they are divided by
+    ``Σ c² · row_max``: the maximum cancels, and the factor is ``1 / Σ c²`` over the whole row.
 
     Raises:
         NotRecordedError: The window lies outside the maps.
@@ -127,6 +130,8 @@ def cut(
     start, stop = (0, codes.shape[3]) if keys is None else keys
     if not 0 <= start < stop <= codes.shape[3]:
         raise NotRecordedError(f"keys={start}:{stop} lies outside 0:{codes.shape[3]}")
+    if not rows_sum_to_one:
+        return codes[..., start:stop], row_max
     wide = codes.astype(np.float32)
     total = np.einsum("lhqk,lhqk->lhq", wide, wide) / np.float32(LEVELS**2)
     scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)

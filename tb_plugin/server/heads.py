@@ -21,7 +21,8 @@ def layers_of(run: Run, *, step: int, part: str, probe: Probe) -> tuple[Maps, ..
     """
     which = run.part(part)
     codes, row_max = run.codes(step=step, probe=probe.index, part=part)
-    attn = decode_attention(codes, row_max)
+    whole = run.rows_sum_to_one(step=step, part=part, probe=probe.index)
+    attn = decode_attention(codes, row_max, rows_sum_to_one=whole)
     return tuple(
         Maps(
             attn=attn[at, : layer.heads],

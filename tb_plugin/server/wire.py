@@ -16,7 +16,7 @@ class Kind(IntEnum):
 
     ATTENTION = 1
     SERIES = 3
-    WINDOW = 4
+    ABSOLUTE = 4
 
 
 def attention_frame(
@@ -27,15 +27,15 @@ def attention_frame(
     return _coded(Kind.ATTENTION, codes, row_max)
 
 
-def window_frame(
+def absolute_frame(
     codes: UInt8[np.ndarray, "layer head query key"],
     row_scale: Float32[np.ndarray, "layer head query"],
 ) -> bytes:
-    """Return a window of attention rows: ``(code / 255) ** 2 * row_scale``, nothing to divide by.
+    """Return attention as ``(code / 255) ** 2 * row_scale``, with nothing to divide by.
 
-    A row cut short no longer tells its own sum, so the scale carries it.
+    For windows, whose rows no longer tell their sum, and for rows that do not sum to 1.
     """
-    return _coded(Kind.WINDOW, codes, row_scale)
+    return _coded(Kind.ABSOLUTE, codes, row_scale)
 
 
 def series_frame(

@@ -1,5 +1,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -259,3 +260,20 @@ def test_many_requests_at_once_while_training_writes_all_see_whole_steps(tmp_pat
             writer.write(record(info, step))
         assert [reply.result() for reply in replies] == [1] * 40
     assert tab.get("index").json["runs"][0]["steps"] == 20
+
+
+def test_attention_given_to_a_sink_is_not_shared_out_among_the_words(tmp_path):
+    info = encoder_info()
+    whole = record(info, 0)
+    sunk = {probe: maps * np.float32(0.4) for probe, maps in whole.attention["encoder"].items()}
+    write_run(tmp_path / "a", info, [replace(whole, attention={"encoder": sunk})])
+    run = open_run(tmp_path / "a")
+    read = run.attention(step=0, probe=1, part="encoder", layer=0)
+    np.testing.assert_allclose(read, sunk[1][0], atol=0.005)
+    tab = Tab(tmp_path)
+    ask = {"run": "a", "step": 0, "part": "encoder", "probe": 1}
+    kind, values = read_frame(tab.get("attention", **ask).data)
+    assert kind == 4
+    np.testing.assert_allclose(values[0], read, atol=1e-6)
+    _, window = read_frame(tab.get("attention", **ask, keys="2:5").data)
+    np.testing.assert_allclose(window[0], read[..., 2:5], atol=1e-6)

@@ -6,7 +6,7 @@ from recordings import softmax_rows
 
 from attn_monitor.store.codec import decode_attention, encode_attention
 from tb_plugin.server.arrays import cut
-from tb_plugin.server.wire import attention_frame, series_frame, window_frame
+from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31))
@@ -20,7 +20,7 @@ def test_every_window_of_a_map_shows_the_values_of_the_whole(queries, keys, seed
     window = cut(
         codes[:, :, kept], row_max[:, :, kept].astype(np.float32), keys=(columns[0], columns[1])
     )
-    _, values = read_frame(window_frame(*window))
+    _, values = read_frame(absolute_frame(*window))
     truth = whole[:, :, kept, slice(*columns)]
     np.testing.assert_allclose(values, truth, atol=1e-6)
 
@@ -33,7 +33,7 @@ def test_padded_and_diverged_rows_survive_the_journey():
     wide = row_max.astype(np.float32)
     for frame in (
         attention_frame(codes, wide),
-        window_frame(*cut(codes, wide, keys=(0, 4))),
+        absolute_frame(*cut(codes, wide, keys=(0, 4))),
     ):
         _, values = read_frame(frame)
         assert not values[0, 0].any()

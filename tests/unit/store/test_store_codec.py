@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as npst
 from recordings import softmax_rows
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.store.codec import decode_attention, encode_attention
+from attn_monitor.store.codec import decode_attention, encode_attention, sums_to_one
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 12))
 ROWS = SHAPES.flatmap(
@@ -87,3 +87,24 @@ def test_half_precision_and_double_precision_are_taken_as_they_come():
 def test_rows_without_keys_are_refused():
     with pytest.raises(ConfigurationError, match=r"at least one key, got shape \(2, 3, 0\)"):
         encode_attention(np.zeros((2, 3, 0), np.float32))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_rows_that_leave_attention_to_a_sink_are_told_from_rounding(share):
+    attn = softmax_rows(np.random.default_rng(0), (2, 4, 64))
+    assert sums_to_one(attn)
+    assert sums_to_one(attn.astype(np.float16))
+    assert not sums_to_one(attn * np.float32(share))
+    codes, row_max = encode_attention(attn * np.float32(share))
+    decoded = decode_attention(codes, row_max, rows_sum_to_one=False)
+    np.testing.assert_allclose(decoded, attn * share, atol=0.005)
+    np.testing.assert_allclose(decoded.sum(axis=-1), share, rtol=0.03)
+
+
+def test_padded_and_diverged_rows_do_not_count_as_missing_attention():
+    attn = softmax_rows(np.random.default_rng(0), (3, 2, 5))
+    attn[0] = 0.0
+    attn[1, 0, 2] = np.nan
+    assert sums_to_one(attn)
+    attn[2, 1] *= 0.5
+    assert not sums_to_one(attn)

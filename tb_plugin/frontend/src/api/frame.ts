@@ -6,7 +6,7 @@ export class FrameError extends Error {
 }
 
 const MAGIC = "ATM1";
-const KIND = { codes: 1, series: 3 } as const;
+const KIND = { codes: 1, series: 3, absolute: 4 } as const;
 const HEADER = 8;
 /** Larger than any honest reply; a damaged header must not make the tab allocate gigabytes. */
 const MAX_ELEMENTS = 1 << 28;
@@ -60,10 +60,14 @@ function expectKind(header: Header, kind: number, dimensions: number): void {
   }
 }
 
-/** Decode attention: a = (u / 255)² · row maximum, then every row is divided by its sum. */
+/**
+ * Decode attention: a = (u / 255)² · row maximum, then every row is divided by its sum; absolute
+ * attention (rows that do not sum to 1) is not divided.
+ */
 export function decodeMaps(buffer: ArrayBuffer): Maps {
   const header = readHeader(buffer);
-  expectKind(header, KIND.codes, 4);
+  const absolute = header.kind === KIND.absolute;
+  expectKind(header, absolute ? KIND.absolute : KIND.codes, 4);
   const [layers = 0, heads = 0, queries = 0, keys = 0] = header.shape;
   const rows = layers * heads * queries;
   const codesStart = header.bodyStart + 4 * rows;
@@ -72,7 +76,7 @@ export function decodeMaps(buffer: ArrayBuffer): Maps {
   const codes = new Uint8Array(buffer, codesStart);
   const data = new Float32Array(rows * keys);
   for (let row = 0; row < rows; row++) {
-    decodeRow(codes, data, row * keys, keys, maxima[row] ?? 0);
+    decodeRow(codes, data, row * keys, keys, maxima[row] ?? 0, absolute);
   }
   return { data, layers, heads, queries, keys };
 }
@@ -83,6 +87,7 @@ function decodeRow(
   start: number,
   keys: number,
   maximum: number,
+  absolute: boolean,
 ): void {
   let sum = 0;
   for (let cell = start; cell < start + keys; cell++) {
@@ -92,9 +97,10 @@ function decodeRow(
   if (sum === 0) {
     return; // rows of zeros (heads a layer does not have) stay zero
   }
+  const divisor = absolute ? 1 : sum;
   for (let cell = start; cell < start + keys; cell++) {
     const root = (codes[cell] ?? 0) / 255;
-    data[cell] = (root * root * maximum) / sum;
+    data[cell] = (root * root * maximum) / divisor;
   }
 }
 

@@ -27,6 +27,12 @@ describe("decodeMaps", () => {
     }
   });
 
+  it("does not divide absolute attention: some models' rows leave a part to a sink", () => {
+    const body = [Float32Array.from([0.5]), Uint8Array.from([255, 0])];
+    const maps = decodeMaps(frame({ kind: 4, shape: [1, 1, 1, 2], body }));
+    expect([...maps.data]).toEqual([0.5, 0]);
+  });
+
   it("leaves the rows of absent heads at zero", () => {
     expect([...decodeMaps(codes([1, 1, 1, 2], [0], [255, 255])).data]).toEqual([0, 0]);
     expect([...decodeMaps(codes([1, 1, 1, 2], [1], [0, 0])).data]).toEqual([0, 0]);
