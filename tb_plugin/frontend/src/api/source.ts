@@ -1,4 +1,5 @@
 // Where the tab's data come from. The HTTP source is one; an offline file can be another.
+import type { Elbow, Lens } from "../core/lens";
 import type { Maps, Series } from "../core/maps";
 import type { Piles, Run, RunIndex } from "../core/recording";
 import { decodeMaps, decodeSeries } from "./frame";
@@ -26,12 +27,20 @@ export interface PilesQuery {
   readonly part: string;
 }
 
+export interface LensQuery extends PilesQuery {
+  readonly layer: number;
+  readonly head: number;
+  readonly clusters: number;
+}
+
 export interface DataSource {
   index(signal: AbortSignal): Promise<RunIndex>;
   run(name: string, signal: AbortSignal): Promise<Run>;
   attention(query: AttentionQuery, signal: AbortSignal): Promise<Maps>;
   metrics(query: MetricsQuery, signal: AbortSignal): Promise<Series>;
   piles(query: PilesQuery, signal: AbortSignal): Promise<Piles>;
+  lens(query: LensQuery, signal: AbortSignal): Promise<Lens>;
+  elbow(query: LensQuery, signal: AbortSignal): Promise<Elbow>;
 }
 
 /** A request the server answered with an error; the message is the server's own sentence. */
@@ -60,6 +69,9 @@ const query = (parameters: Record<string, string | number>): string =>
     Object.entries(parameters).map(([key, value]): [string, string] => [key, String(value)]),
   ).toString();
 
+const lensParameters = ({ run, step, version, part, layer, head, clusters }: LensQuery): string =>
+  query({ run, step, part, layer, head, k: clusters, v: version });
+
 /** The plugin's own routes, relative to the page so that any path prefix works. */
 export function httpSource(base = "./"): DataSource {
   return {
@@ -72,6 +84,10 @@ export function httpSource(base = "./"): DataSource {
     },
     piles: async ({ run, step, version, part }, signal) =>
       (await request(`${base}piles?${query({ run, step, part, v: version })}`, signal)).json(),
+    lens: async (asked, signal) =>
+      (await request(`${base}lens?${lensParameters(asked)}`, signal)).json(),
+    elbow: async (asked, signal) =>
+      (await request(`${base}elbow?${lensParameters(asked)}`, signal)).json(),
     metrics: async ({ run, part, of }, signal) => {
       const which = typeof of === "number" ? { probe: of } : { split: of };
       const path = `${base}metrics?${query({ run, part, ...which })}`;

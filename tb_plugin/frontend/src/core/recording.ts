@@ -61,6 +61,8 @@ export interface StepEntry {
   readonly epoch: number;
   /** False when the byte budget dropped this step's maps; its metrics remain. */
   readonly maps: boolean;
+  /** Whether query and key vectors were kept, so that HeadLens has something to show. */
+  readonly vectors?: boolean;
   /** Names these maps for good: a step recorded again by a resumed run gets another one. */
   readonly v: string;
   readonly scalars: Readonly<Record<string, number | null>>;

@@ -82,6 +82,27 @@ export function attentionRamp(head: number | null, theme: Theme): Ramp {
   );
 }
 
+const LOW = 256;
+const HIGH = 25;
+
+function productColour(position: number, theme: Theme): Rgb {
+  const strength = Math.abs(position);
+  const hue = position < 0 ? LOW : HIGH;
+  return theme === "light"
+    ? oklch(0.985 - strength * 0.53, 0.16 * Math.min(1, 1.35 * strength), hue)
+    : oklch(0.235 + strength * 0.6, 0.16 * Math.min(1, 1.5 * strength), hue);
+}
+
+/** HeadLens, as in SANVis: red is high, blue is low, over [-1, 1]. */
+export function productRamp(theme: Theme): Ramp {
+  return remember(`${theme} product`, () =>
+    makeRamp(
+      steps((t) => productColour(2 * t - 1, theme)),
+      (value) => Math.round(127.5 + 127.5 * clamp(value, -1, 1)),
+    ),
+  );
+}
+
 /** A − B: green is more in A, purple more in B, the ground is no change. */
 export function differenceRamp(theme: Theme): Ramp {
   return remember(`${theme} difference`, () =>

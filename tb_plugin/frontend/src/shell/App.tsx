@@ -22,6 +22,7 @@ import { HeadsTools } from "./HeadsTools";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";
+import { LensDrawer } from "./LensDrawer";
 import { NetworkTools } from "./NetworkTools";
 import { NetworkView } from "./NetworkView";
 import { Empty, Failed, Skeleton, StepNotices } from "./Notices";
@@ -111,6 +112,7 @@ function Content({ loader }: { readonly loader: Loader }) {
       {failed === null && !shown.value && request.value.kind !== "idle" && (
         <Skeleton layers={part.value?.layers.length ?? 6} what="Loading attention…" />
       )}
+      {view.value.tab !== "graph" && <LensDrawer />}
       <StepNotices />
     </>
   );

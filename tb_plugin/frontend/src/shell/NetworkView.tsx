@@ -14,6 +14,7 @@ import {
   shown,
   view,
 } from "../state/store";
+import { openLens } from "../state/view_state";
 import { createNetwork } from "../views/network/network";
 import type { SortValues } from "../views/network/props";
 import { setLayer } from "./actions";
@@ -87,6 +88,8 @@ export function NetworkView() {
             piles: pileTrees(shownNow),
             lock: view.value.lock,
             pin: view.value.pin,
+            lens: shownNow.entry.vectors === true,
+            onLens: (head) => select({ lens: openLens(head), lock: null }),
             onLayer: setLayer,
             onLock: (lock) => select({ lock }),
             onPin: (pin) => select({ pin }),

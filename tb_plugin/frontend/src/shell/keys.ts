@@ -31,7 +31,7 @@ export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["k", "j"], action: "previous, next layer" },
   { keys: ["/"], action: "filter the runs" },
   { keys: ["enter"], action: "hold the focused map open" },
-  { keys: ["esc"], action: "release the held map, then the pinned token" },
+  { keys: ["esc"], action: "release the held map, close HeadLens, release the pinned token" },
   { keys: ["?"], action: "this list" },
 ];
 
@@ -50,6 +50,8 @@ function release(): void {
     helpOpen.value = false;
   } else if (view.peek().lock) {
     select({ lock: null });
+  } else if (view.peek().lens) {
+    select({ lens: null });
   } else if (view.peek().pin) {
     select({ pin: null });
   } else {

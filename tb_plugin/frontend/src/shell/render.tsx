@@ -1,5 +1,6 @@
 import { render as mount } from "preact";
 import { httpSource } from "../api/source";
+import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
 // TensorBoard loads only index.js; a bundled style sheet must be linked by hand.
@@ -25,7 +26,9 @@ export function render(): void {
   followTheme();
   followFocus();
   const mirror = startMirror();
-  const loader = startLoader(httpSource());
+  const source = httpSource();
+  const loader = startLoader(source);
+  startLens(source);
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {
     forgetWidths();

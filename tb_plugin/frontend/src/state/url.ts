@@ -1,11 +1,12 @@
 // ViewState as short readable key=value pairs, and back. Unknown or damaged values are ignored.
 
+import type { LensTable } from "../core/lens";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
 import { FIRST_PILE_DISTANCE } from "../layout/piles";
 import { graphPairs, readGraph } from "./url_graph";
-import { INITIAL, type PinnedStep, type ViewState } from "./view_state";
+import { INITIAL, type LensState, type PinnedStep, type ViewState } from "./view_state";
 
 export type Pairs = Readonly<Record<string, string>>;
 
@@ -69,6 +70,31 @@ function readPin(text: string | undefined): PinnedToken | null {
   return match ? { axis: match[1] === "q" ? "query" : "key", index: Number(match[2]) } : null;
 }
 
+const TABLE_CODES: Readonly<Record<LensTable, string>> = { products: "r", centred: "c", mass: "a" };
+
+/** "2.0~16r" or, with a chosen cell, "2.0~16r~3.7". */
+function writeLens({ layer, head, clusters, table, cell }: LensState): string {
+  const chosen = cell ? `~${cell.query}.${cell.key}` : "";
+  return `${layer}.${head}~${clusters}${TABLE_CODES[table]}${chosen}`;
+}
+
+function readLens(text: string | undefined): LensState | null {
+  const match = /^(\d{1,4})\.(\d{1,4})~(\d{1,2})([a-z])(?:~(\d{1,2})\.(\d{1,2}))?$/.exec(
+    text ?? "",
+  );
+  const [, layer, head, clusters, code = "", query, key] = match ?? [];
+  const table = decode(TABLE_CODES, code);
+  return table
+    ? {
+        layer: Number(layer),
+        head: Number(head),
+        clusters: Math.max(2, Math.min(64, Number(clusters))),
+        table,
+        cell: query === undefined ? null : { query: Number(query), key: Number(key) },
+      }
+    : null;
+}
+
 function readCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : null;
 }
@@ -99,6 +125,7 @@ export function toPairs(state: ViewState): Pairs {
     curves: state.curves === "sentence" ? null : state.curves,
     y: state.reach === "possible" ? null : state.reach,
     ...graphPairs(state.graph),
+    lens: state.lens ? writeLens(state.lens) : null,
     head: state.lock ? writeLock(state.lock) : null,
     token: state.pin ? writePin(state.pin) : null,
   };
@@ -119,6 +146,7 @@ export function fromPairs(pairs: Pairs): ViewState {
     curves: pairs.curves === "splits" ? "splits" : "sentence",
     reach: pairs.y === "seen" ? "seen" : "possible",
     graph: readGraph(pairs),
+    lens: readLens(pairs.lens),
     run: pairs.run ?? null,
     part: pairs.part ?? null,
     probe: readCount(pairs.probe),

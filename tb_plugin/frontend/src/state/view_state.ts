@@ -1,4 +1,6 @@
 // Everything the user chose, in one object. The URL mirrors it; data are never in it.
+import type { LensCell, LensTable } from "../core/lens";
+import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import { NORM_RANGE } from "../layout/graph";
 import type { GraphRule } from "../layout/graph_planes";
@@ -42,6 +44,22 @@ export const graphRule = ({ head, pair, norm, least, words }: GraphState): Graph
   words,
 });
 
+/** The head that HeadLens is open for, and what of it is shown. */
+export interface LensState extends HeadId {
+  readonly clusters: number;
+  readonly table: LensTable;
+  /** Null means the strongest cell. */
+  readonly cell: LensCell | null;
+}
+
+export const openLens = ({ layer, head }: HeadId): LensState => ({
+  layer,
+  head,
+  clusters: 16,
+  table: "products",
+  cell: null,
+});
+
 /** A step of a named run. */
 export interface PinnedStep {
   readonly run: string;
@@ -69,6 +87,7 @@ export interface ViewState {
   readonly curves: CurveSource;
   readonly reach: Reach;
   readonly graph: GraphState;
+  readonly lens: LensState | null;
   readonly pin: PinnedToken | null;
 }
 
@@ -89,6 +108,7 @@ export const INITIAL: ViewState = {
   curves: "sentence",
   reach: "possible",
   graph: INITIAL_GRAPH,
+  lens: null,
   pin: null,
 };
 

@@ -34,6 +34,8 @@ function countingSource(): { source: DataSource; asked: number[] } {
       run: refuse,
       metrics: refuse,
       piles: refuse,
+      lens: refuse,
+      elbow: refuse,
       attention: async ({ step }) => {
         asked.push(step);
         return maps(step);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AttentionQuery, DataSource } from "../../src/api/source";
-import type { Maps, Series } from "../../src/core/maps";
-import type { Piles, Run, StepEntry } from "../../src/core/recording";
+import type { Maps } from "../../src/core/maps";
+import type { Run, StepEntry } from "../../src/core/recording";
 import { type Loader, startLoader } from "../../src/state/loader";
 import { reference, referenceEntry, referenceProblem } from "../../src/state/reference";
 import * as store from "../../src/state/store";
@@ -38,6 +38,8 @@ function recording(name: string, steps: number[], words = WORDS): Run {
     problems: [],
   };
 }
+
+const unasked = (): Promise<never> => Promise.reject(new Error("not asked for in these tests"));
 
 /** A server in memory: the runs it holds can grow, and requests can be made to fail. */
 class Server implements DataSource {
@@ -78,13 +80,11 @@ class Server implements DataSource {
     return { data, layers: 1, heads: 1, queries: 2, keys: 2 };
   }
 
-  piles(): Promise<Piles> {
-    return Promise.reject(new Error("not asked for in these tests"));
-  }
+  piles = unasked;
+  lens = unasked;
+  elbow = unasked;
 
-  metrics(): Promise<Series> {
-    return Promise.reject(new Error("not asked for in these tests"));
-  }
+  metrics = unasked;
 }
 
 let server: Server;

@@ -31,6 +31,7 @@ const BUSY: ViewState = {
   ]),
   hideSpecial: true,
   mergeWords: true,
+  lens: { layer: 3, head: 1, clusters: 12, table: "centred", cell: { query: 4, key: 0 } },
   filter: "a|b&c=d",
   lock: { layer: 2, head: 11, key: 0 },
   pin: { axis: "query", index: 4 },
@@ -65,6 +66,7 @@ describe("the view in the address", () => {
     { camera: "1~2" },
     { camera: "NaN~0~1" },
     { node: "1" },
+    { lens: "1.2~16z" },
     { nonsense: "1" },
   ])("ignores the damaged value %o", (pairs) => {
     expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);

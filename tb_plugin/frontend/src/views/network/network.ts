@@ -42,6 +42,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   };
   const popup = createPopup(root, {
     onClose: () => frame?.props.onLock(null),
+    onLens: (head) => frame?.props.onLens(head),
     onPin: (index) => togglePin({ axis: "key", index }),
   });
 

@@ -38,9 +38,11 @@ export interface PopupEvents {
   readonly onClose: () => void;
   /** The user asks to keep the framed key's links lit, or to let them go. */
   readonly onPin: (key: number) => void;
+  /** The user asks what this head's queries and keys stand for. */
+  readonly onLens: (head: HeadId) => void;
 }
 
-export function createPopup(host: HTMLElement, { onClose, onPin }: PopupEvents): Popup {
+export function createPopup(host: HTMLElement, { onClose, onPin, onLens }: PopupEvents): Popup {
   const title = html("h3");
   const canvas = html("canvas", { role: "img" });
   const axes = svg("svg", { "aria-hidden": "true" });
@@ -54,13 +56,20 @@ export function createPopup(host: HTMLElement, { onClose, onPin }: PopupEvents):
     "×",
   );
   const pin = html("button", { type: "button", class: "button" });
+  const lens = html("button", { type: "button", class: "button" }, "Open HeadLens");
+  const buttons = html("div", { class: "popup-buttons" }, lens, pin);
   const root = html("div", { class: "popup", role: "dialog" });
-  root.append(close, title, picture, reading, pin, help);
+  root.append(close, title, picture, reading, buttons, help);
   root.hidden = true;
   host.append(root);
   let shown: { frame: NetworkFrame; target: PopupTarget; map: Matrix } | null = null;
 
   close.addEventListener("click", onClose);
+  lens.addEventListener("click", () => {
+    if (shown) {
+      onLens({ layer: shown.target.layer, head: shown.target.head });
+    }
+  });
   pin.addEventListener("click", () => {
     if (shown && shown.target.key !== null) {
       onPin(shown.target.key);
@@ -105,6 +114,7 @@ export function createPopup(host: HTMLElement, { onClose, onPin }: PopupEvents):
       pointAt(null);
       setText(help, helpText(target));
       close.hidden = !target.locked;
+      lens.hidden = !target.locked || !props.lens;
       pin.hidden = !target.locked || target.key === null;
       setText(pin, pinText(frame, target));
       if (moved || target.locked) {

@@ -1,7 +1,7 @@
 // What the network view is given and what it reports.
 import type { Axis } from "../../core/axis";
 import type { Maps } from "../../core/maps";
-import type { Part, PileTree } from "../../core/recording";
+import type { HeadId, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
 import type { NetworkGeometry, Viewport } from "../../layout/columns";
 import type { LayerView } from "../../layout/layer_view";
@@ -30,6 +30,9 @@ export interface NetworkProps {
   readonly lock: HeldHead | null;
   readonly pin: PinnedToken | null;
   readonly onLayer: (layer: number, patch: Partial<LayerView>) => void;
+  /** HeadLens has something to show at this step. */
+  readonly lens: boolean;
+  readonly onLens: (head: HeadId) => void;
   readonly onLock: (lock: HeldHead | null) => void;
   readonly onPin: (pin: PinnedToken | null) => void;
 }

@@ -1,0 +1,90 @@
+// One row per cluster: its parts of speech as a stacked bar, its places in the sentence as a strip.
+import type { LensSide } from "../../core/lens";
+import { type LensGeometry, stackShares } from "../../layout/lens";
+import { percent } from "../../scale/format";
+import type { Theme } from "../../scale/heads";
+import { tagColour, tagName } from "../../scale/pos";
+import { productRamp } from "../../scale/ramps";
+import { svg } from "../dom";
+
+export interface FeatureProps {
+  readonly side: LensSide;
+  readonly tags: readonly string[];
+  readonly theme: Theme;
+  readonly geometry: LensGeometry;
+  readonly x: number;
+  readonly title: string;
+  readonly chosen: number;
+  readonly dashed: boolean;
+}
+
+const AIR = 1;
+const STRIP_GAP = 6;
+const GROUND = 3;
+
+export function drawFeatures(props: FeatureProps): SVGGElement {
+  const { side, geometry, x, title } = props;
+  const heading = svg("text", { class: "lens-title", x: 0, y: 12 }, title);
+  const under = svg("text", { class: "lens-note", x: 0, y: 28 }, "part of speech");
+  const places = svg(
+    "text",
+    { class: "lens-note", x: geometry.bar + STRIP_GAP, y: 28 },
+    "position",
+  );
+  const rows = side.profile.size.map((_, cluster) => drawRow(props, cluster));
+  return svg(
+    "g",
+    { transform: `translate(${x},0)` },
+    heading,
+    under,
+    places,
+    ...rows,
+    frame(props),
+  );
+}
+
+function drawRow(props: FeatureProps, cluster: number): SVGGElement {
+  const { side, tags, theme, geometry } = props;
+  const { pitch, bar, strip } = geometry;
+  const shares = side.profile.tags[cluster] ?? [];
+  const segments = stackShares(shares, bar).map(({ index, x, width }) => {
+    const tag = tags[index] ?? "X";
+    const name = `${tagName(tag)} (${tag}) ${percent(shares[index] ?? 0)} of cluster ${cluster + 1}`;
+    return svg(
+      "rect",
+      { x, width: Math.max(0, width - 0.5), height: pitch - 2 * AIR, fill: tagColour(tag, theme) },
+      svg("title", {}, name),
+    );
+  });
+  const places = side.profile.places[cluster] ?? [];
+  const step = strip / Math.max(1, places.length);
+  const ramp = productRamp(theme);
+  const marks = places.map((share, at) =>
+    svg(
+      "rect",
+      {
+        x: bar + STRIP_GAP + at * step,
+        width: step,
+        height: pitch - 2 * AIR,
+        fill: ramp.colour(Math.sqrt(share)),
+      },
+      svg(
+        "title",
+        {},
+        `${percent(share)} of cluster ${cluster + 1} at place ${at + 1} of ${places.length}`,
+      ),
+    ),
+  );
+  const y = geometry.top + cluster * pitch + AIR;
+  return svg("g", { transform: `translate(0,${y})` }, ...segments, ...marks);
+}
+
+function frame({ geometry, chosen, dashed }: FeatureProps): SVGRectElement {
+  return svg("rect", {
+    class: dashed ? "lens-frame dashed" : "lens-frame",
+    x: -2,
+    y: geometry.top + chosen * geometry.pitch - 1,
+    width: geometry.bar + STRIP_GAP + geometry.strip + GROUND,
+    height: geometry.pitch + 2,
+  });
+}

@@ -1,0 +1,17 @@
+// What HeadLens is given and what it reports.
+import type { Elbow, Lens, LensCell, LensTable } from "../../core/lens";
+import type { Matrix } from "../../core/maps";
+import type { Theme } from "../../scale/heads";
+
+export interface LensProps {
+  readonly width: number;
+  readonly theme: Theme;
+  readonly lens: Lens;
+  readonly elbow: Elbow | null;
+  readonly table: LensTable;
+  readonly cell: LensCell;
+  /** The head's map of the shown sentence, and whether its axes are the same tokens. */
+  readonly map: Matrix;
+  readonly square: boolean;
+  readonly onCell: (cell: LensCell) => void;
+}
