@@ -3,7 +3,7 @@ import { type LensTable, strongestCell } from "../core/lens";
 import { headMap } from "../core/maps";
 import { headTitle, percent, thousands } from "../scale/format";
 import { elbow, lens, lensProblem } from "../state/lens";
-import { select, shown, view } from "../state/store";
+import { axes, maps, select, shown, view } from "../state/store";
 import type { LensState } from "../state/view_state";
 import { createLens } from "../views/lens/lens";
 import { Segments } from "./Segments";
@@ -92,13 +92,14 @@ export function LensDrawer() {
   if (!state) {
     return null;
   }
+  const marks = axes.value && maps.value && { ...axes.value, maps: maps.value };
   const fits = value && now && value.layer < now.maps.layers && value.part === now.part.name;
   return (
     <section class="lens" ref={root} aria-label={`HeadLens of ${headTitle(state)}`}>
       <Header state={state} />
       {lensProblem.value !== null && <p class="message">{lensProblem.value}</p>}
       {lensProblem.value === null && !value && <p class="note">Clustering queries and keys…</p>}
-      {lensProblem.value === null && fits && size && (
+      {lensProblem.value === null && fits && size && marks && (
         <ViewHost
           create={createLens}
           props={{
@@ -108,7 +109,9 @@ export function LensDrawer() {
             elbow: elbow.value,
             table: state.table,
             cell: state.cell ?? strongestCell(value[state.table] ?? value.products),
-            map: headMap(now.maps, value.layer, value.head),
+            map: headMap(marks.maps, value.layer, value.head),
+            query: marks.query,
+            key: marks.key,
             square: now.part.kind === "self",
             onCell: (cell) => change({ cell }),
           }}

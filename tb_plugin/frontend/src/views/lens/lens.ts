@@ -1,19 +1,20 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
 import { type LensCell, type LensSide, type LensWord, largest } from "../../core/lens";
 import { type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens";
-import { fixed, percent } from "../../scale/format";
+import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
 import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { drawHeat } from "../heat";
+import { fitLabel } from "../measure";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { drawElbow } from "./elbow";
 import { drawFeatures } from "./features";
+import { drawMapAxes, MAP } from "./map_axes";
 import type { LensProps } from "./props";
 
-const MAP_SIZE = 208;
 const WORDS = 7;
 const WORD_PITCH = 16;
 
@@ -60,13 +61,18 @@ export function createLens(host: HTMLElement): View<LensProps> {
       picture.setAttribute("width", String(next.width));
       picture.replaceChildren(...draw(next, geometry));
       drawHeat(canvas, next.map, {
-        width: MAP_SIZE,
-        height: MAP_SIZE,
+        width: MAP.size,
+        height: MAP.size,
         ramp: attentionRamp(next.lens.head, next.theme),
         theme: next.theme,
         diagonal: next.square,
       });
-      canvas.setAttribute("aria-label", "Attention of this head, this sentence");
+      canvas.style.left = `${MAP.left}px`;
+      canvas.style.top = `${MAP.top}px`;
+      canvas.setAttribute(
+        "aria-label",
+        `Attention of ${headLabel(next.lens)}, this sentence; rows: query, columns: key`,
+      );
     },
     destroy() {
       tooltip.destroy();
@@ -90,6 +96,7 @@ function draw(props: LensProps, geometry: LensGeometry): SVGElement[] {
   const shared = { tags: lens.tags, theme, geometry };
   return [
     svg("text", { class: "lens-title", x: 0, y: 12 }, "Attention, this sentence"),
+    drawMapAxes(props.query, props.key),
     drawTable(props, geometry),
     drawFeatures({
       ...shared,
@@ -195,7 +202,11 @@ function drawWords(
         { width: 7, height: 10, y: 1, fill: tagColour(tag, theme) },
         svg("title", {}, tagName(tag)),
       ),
-      svg("text", { class: "lens-word", x: 12, y: 10 }, tokenText(text).slice(0, 14)),
+      svg(
+        "text",
+        { class: "lens-word", x: 12, y: 10 },
+        fitLabel(tokenText(text), barLeft - 16).text,
+      ),
       svg("rect", {
         x: barLeft,
         y: 1,

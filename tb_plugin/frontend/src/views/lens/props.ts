@@ -1,4 +1,5 @@
 // What HeadLens is given and what it reports.
+import type { Axis } from "../../core/axis";
 import type { Elbow, Lens, LensCell, LensTable } from "../../core/lens";
 import type { Matrix } from "../../core/maps";
 import type { Theme } from "../../scale/heads";
@@ -12,6 +13,8 @@ export interface LensProps {
   readonly cell: LensCell;
   /** The head's map of the shown sentence, and whether its axes are the same tokens. */
   readonly map: Matrix;
+  readonly query: Axis;
+  readonly key: Axis;
   readonly square: boolean;
   readonly onCell: (cell: LensCell) => void;
 }
