@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.types import Split
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
@@ -39,6 +40,8 @@ class AttentionMonitor(pl.Callback):
         probes: Sentences from the validation loader.
         train_probes: Sentences from the training loader, replayed in evaluation mode, so that
             what the model does on sentences it learns from can be compared; 0 for none.
+        lens_sentences: Further validation sentences whose queries and keys are kept for
+            HeadLens; 0 for none.
         every_n_epochs: Record at the validations of every n-th epoch.
         every_n_steps: Record after every n-th optimizer step instead.
         tokens: Turns ids into strings: a Hugging Face or ``tokenizers`` tokenizer, a callable
@@ -65,6 +68,7 @@ class AttentionMonitor(pl.Callback):
         *,
         probes: int = 16,
         train_probes: int = 16,
+        lens_sentences: int = 48,
         every_n_epochs: int = 1,
         every_n_steps: int | None = None,
         tokens: TokenSource = None,
@@ -80,6 +84,7 @@ class AttentionMonitor(pl.Callback):
         self.options = MonitorOptions(
             probes=probes,
             train_probes=train_probes,
+            lens_sentences=lens_sentences,
             every_n_epochs=every_n_epochs,
             every_n_steps=every_n_steps,
             tokens=tokens,
@@ -183,25 +188,28 @@ class AttentionMonitor(pl.Callback):
 
     def _draw(self, trainer: pl.Trainer, phase: str) -> tuple[ProbeBatch, ...]:
         options = self.options
-        loaders = trainer.test_dataloaders if phase == "test" else trainer.val_dataloaders
-        drawn = draw(
-            loaders,
-            split="val",
-            count=options.probes,
-            seed=options.seed,
-            tokens=options.tokens,
-            describe_batch=options.describe_batch,
-        )
-        if phase == "fit" and options.train_probes:
-            drawn += draw(
-                trainer.train_dataloader,
-                split="train",
-                count=options.train_probes,
+        validation = trainer.test_dataloaders if phase == "test" else trainer.val_dataloaders
+        wanted: list[tuple[object, Split, int, int]] = [
+            (validation, "val", options.probes, 0),
+            # The same seed and a longer draw: what follows the probes, never a probe again.
+            (validation, "lens", options.lens_sentences, options.probes),
+        ]
+        if phase == "fit":
+            wanted.insert(1, (trainer.train_dataloader, "train", options.train_probes, 0))
+        return tuple(
+            batch
+            for loader, split, count, skip in wanted
+            if count
+            for batch in draw(
+                loader,
+                split=split,
+                count=count,
+                skip=skip,
                 seed=options.seed,
                 tokens=options.tokens,
                 describe_batch=options.describe_batch,
             )
-        return drawn
+        )
 
     def _record(self, trainer: pl.Trainer, epoch: int) -> None:
         session = self._session

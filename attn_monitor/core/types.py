@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Split = Literal["val", "train"]
+Split = Literal["val", "train", "lens"]
 PartKind = Literal["self", "cross"]
 Evidence = Literal["model", "verified", "unverified"]
 
@@ -91,7 +91,8 @@ class Probe:
 
     Attributes:
         index: Position in the run's list of probes.
-        split: ``"val"`` or ``"train"``: which loader it was drawn from.
+        split: ``"val"`` or ``"train"``: which loader it was drawn from; ``"lens"`` is a further
+            validation sentence that nobody pages through, whose queries and keys HeadLens clusters.
         source: The tokens an encoder (or a model with a single stream) reads.
         target: The tokens a decoder reads beside an encoder, else ``None``.
     """

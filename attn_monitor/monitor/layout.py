@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from attn_monitor.capture import Call, arrange, capture, describe_missing
+from attn_monitor.capture import Call, Record, arrange, capture, describe_missing
 from attn_monitor.core.errors import NothingCapturedError, TokenLengthError
 from attn_monitor.core.types import Part, Probe, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
@@ -32,12 +32,15 @@ class Layout:
         places: (module, n-th call) of an attention call -> (part, layer).
         batches: The probe batches; their tokens fit the attention's axes.
         probes: The sentences in replay order.
+        widths: Entries of a query or key vector in each part; a part whose layers differ in it
+            is missing, its vectors cannot be kept in one array.
     """
 
     parts: tuple[Part, ...]
     places: dict[tuple[str, int], Place]
     batches: tuple[ProbeBatch, ...]
     probes: tuple[Probe, ...]
+    widths: dict[str, int]
 
     def part(self, name: str) -> Part:
         """Return the part of that name."""
@@ -57,7 +60,8 @@ def find_layout(
     Raises:
         NothingCapturedError: No attention was seen; the message names what looks like it.
     """
-    seen = [_calls(model, batch, replay) for batch in batches]
+    sizes: dict[tuple[str, int], int] = {}
+    seen = [_calls(model, batch, replay, sizes) for batch in batches]
     if not seen or not seen[0]:
         raise NothingCapturedError(describe_missing(model))
     kept = [call for call in seen[0] if call.windows == 1]
@@ -79,16 +83,33 @@ def find_layout(
         places=places,
         batches=fitted,
         probes=_probes(fitted, tokens, failures),
+        widths=_widths(places, sizes),
     )
 
 
-def _calls(model: nn.Module, batch: ProbeBatch, replay: Replay) -> list[Call]:
+def _calls(
+    model: nn.Module, batch: ProbeBatch, replay: Replay, sizes: dict[tuple[str, int], int]
+) -> list[Call]:
     calls: list[Call] = []
-    with capture(model, sink=lambda record: calls.append(Call.of(record)), verify=True) as seen:
+
+    def note(record: Record) -> None:
+        calls.append(Call.of(record))
+        sizes[record.module, record.call] = int(record.query.shape[-1])
+
+    with capture(model, sink=note, verify=True) as seen:
         replay(batch.batch)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
     return calls
+
+
+def _widths(
+    places: dict[tuple[str, int], Place], sizes: dict[tuple[str, int], int]
+) -> dict[str, int]:
+    found: dict[str, set[int]] = {}
+    for call, (part, _) in places.items():
+        found.setdefault(part, set()).add(sizes[call])
+    return {part: widths.pop() for part, widths in found.items() if len(widths) == 1}
 
 
 def _fit(

@@ -22,6 +22,7 @@ class MonitorOptions:
 
     probes: int = 16
     train_probes: int = 16
+    lens_sentences: int = 48
     every_n_epochs: int = 1
     every_n_steps: int | None = None
     tokens: TokenSource = None
@@ -36,6 +37,7 @@ class MonitorOptions:
     def __post_init__(self) -> None:
         _at_least("probes", self.probes, 1)
         _at_least("train_probes", self.train_probes, 0)
+        _at_least("lens_sentences", self.lens_sentences, 0)
         _at_least("every_n_epochs", self.every_n_epochs, 1)
         if self.every_n_steps is not None:
             _at_least("every_n_steps", self.every_n_steps, 1)
@@ -55,6 +57,7 @@ class MonitorOptions:
         return {
             "probes": self.probes,
             "train_probes": self.train_probes,
+            "lens_sentences": self.lens_sentences,
             "every_n_epochs": self.every_n_epochs,
             "every_n_steps": self.every_n_steps or 0,
             "budget_mb": self.budget_mb,

@@ -42,6 +42,7 @@ def draw(
     split: Split,
     count: int,
     seed: int,
+    skip: int = 0,
     tokens: TokenSource = None,
     describe_batch: DescribeBatch | None = None,
 ) -> tuple[ProbeBatch, ...]:
@@ -49,7 +50,7 @@ def draw(
 
     A map-style dataset is sampled by index and collated by the loader's own ``collate_fn``, so
     that shuffling, workers and batch size do not matter. From any other iterable the first
-    sentences are taken.
+    sentences are taken. ``skip`` leaves out that many at the start of the same draw.
 
     Raises:
         BatchNotUnderstoodError: The tokens of a batch could not be found.
@@ -61,20 +62,20 @@ def draw(
     loader = _one_loader(loader)
     with _random_state_kept():
         if isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
-            return _by_index(loader, split, count, seed, read)
-        return _first(loader, split, count, read)
+            return _by_index(loader, split, range(skip, skip + count), seed, read)
+        return _first(loader, split, range(skip, skip + count), read)
 
 
 def _by_index(
     loader: DataLoader[object],
     split: Split,
-    count: int,
+    turn: range,
     seed: int,
     read: Callable[[object], BatchTokens],
 ) -> tuple[ProbeBatch, ...]:
     dataset = loader.dataset
     size = len(dataset)  # type: ignore[arg-type]  # map-style: it has a length
-    chosen = np.random.default_rng(seed).permutation(size)[:count]
+    chosen = np.random.default_rng(seed).permutation(size)[turn.start : turn.stop]
     drawn: list[ProbeBatch] = []
     for start in range(0, len(chosen), REPLAY_SENTENCES):
         samples = [dataset[int(i)] for i in chosen[start : start + REPLAY_SENTENCES]]
@@ -89,17 +90,19 @@ def _by_index(
 
 
 def _first(
-    batches: Iterable[object], split: Split, count: int, read: Callable[[object], BatchTokens]
+    batches: Iterable[object], split: Split, turn: range, read: Callable[[object], BatchTokens]
 ) -> tuple[ProbeBatch, ...]:
     drawn: list[ProbeBatch] = []
+    seen = 0
     for batch in batches:
-        missing = count - sum(len(b.rows) for b in drawn)
-        if missing <= 0:
+        if seen >= turn.stop:
             break
         kept = to_cpu(batch)
         described = read(kept)
-        rows = tuple(range(min(missing, len(described))))
-        drawn.append(ProbeBatch(split=split, batch=kept, tokens=described, rows=rows))
+        rows = tuple(row for row in range(len(described)) if seen + row in turn)
+        seen += len(described)
+        if rows:
+            drawn.append(ProbeBatch(split=split, batch=kept, tokens=described, rows=rows))
     return tuple(drawn)
 
 

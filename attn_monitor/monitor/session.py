@@ -63,8 +63,8 @@ class Session:
                 model, batches, replay, tokens=options.tokens, failures=failures
             )
         self._recorder = Recorder(
-            model,
-            self.layout,
+            model=model,
+            layout=self.layout,
             budget_bytes=int(options.budget_mb * 1e6),
             failures=failures,
         )
@@ -73,7 +73,12 @@ class Session:
             probes=self.layout.probes,
             metrics=self._recorder.specs,
             uniform=self._recorder.uniform(),
-            options={**options.summary(), "phase": phase, "maps_kept": len(self._recorder.kept)},
+            options={
+                **options.summary(),
+                "phase": phase,
+                "maps_kept": len(self._recorder.kept.maps),
+                "vectors_kept": len(self._recorder.kept.vectors),
+            },
         )
         self._store = RunWriter(
             run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
@@ -93,6 +98,7 @@ class Session:
                 epoch=epoch,
                 attention=observation.attention,
                 metrics=observation.metrics,
+                vectors=observation.vectors,
                 scalars=dict(scalars),
             )
 
@@ -150,6 +156,8 @@ class _Report:
         # Matplotlib takes half a second to import, and a run without pictures never needs it.
         from attn_monitor.figures import head_grid  # noqa: PLC0415
 
+        if not seen.attention[part.name]:
+            return
         index = min(seen.attention[part.name])
         query, key = self._layout.probes[index].axes(part)
         figure = head_grid(
@@ -166,7 +174,7 @@ def mean_over_probes(
     values: Float[np.ndarray, "probe layer head metric"], probes: Sequence[Probe]
 ) -> Float[np.ndarray, "layer head metric"]:
     """Return the mean over validation probes, NaN where no probe has a value."""
-    chosen = [p.index for p in probes if p.split == "val"] or [p.index for p in probes]
+    chosen = [p.index for p in probes if p.split == "val"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a metric undefined for every probe
         mean: Float[np.ndarray, "layer head metric"] = np.nanmean(values[chosen], axis=0)

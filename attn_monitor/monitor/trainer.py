@@ -43,11 +43,6 @@ class Trainer(Protocol):
         ...
 
     @property
-    def datamodule(self) -> Any:  # noqa: ANN401  # a LightningDataModule or None
-        """Where the loaders come from, if not from the module."""
-        ...
-
-    @property
     def log_dir(self) -> str | None:
         """The first logger's directory."""
         ...
@@ -141,7 +136,7 @@ def _on_device(
 ) -> object:
     """Take a batch the way Lightning's loops take theirs: precision, the user's hook, device."""
     batch = trainer.strategy.precision_plugin.convert_input(batch)
-    for owner in (trainer.datamodule, module):
+    for owner in (getattr(trainer, "datamodule", None), module):
         hook = getattr(owner, "on_before_batch_transfer", None)
         batch = batch if hook is None else hook(batch, 0)
     return trainer.strategy.batch_to_device(batch, device, dataloader_idx=0)

@@ -16,7 +16,7 @@ from torch import nn
 from attn_monitor import AttentionMonitor, open_run
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.failures import AttentionMonitorWarning
-from tests.tiny_lightning import Tiny, loaders, trainer, words
+from tests.tiny_lightning import WORDS, Tiny, loaders, trainer, words
 
 
 def fit(root, *callbacks, model=None, epochs=2, seed=5, fails=False, **options):
@@ -64,7 +64,8 @@ def test_every_epoch_is_recorded_once_from_the_untrained_model_on(tmp_path):
     recording = open_run(run_dir(run))
     assert list(recording.steps) == [0, 4, 8, 12]
     assert list(recording.epochs) == [0, 1, 2, 3]
-    assert [p.split for p in recording.probes] == ["val"] * 4 + ["train"] * 3
+    shown = [p.split for p in recording.probes if p.split != "lens"]
+    assert shown == ["val"] * 4 + ["train"] * 3
     assert recording.probes[0].source.text[0] == "[CLS]"
     assert recording.probes[0].source.special == (0,)
     assert recording.scalars(12)["val_loss"] == pytest.approx(
@@ -101,6 +102,26 @@ def test_metrics_are_computed_on_the_original_floats_of_all_probes(tmp_path):
         for p in range(4)
     ]
     assert values[2, 1, 0] == pytest.approx(np.mean(by_hand), abs=4e-3)
+
+
+def test_queries_and_keys_of_further_validation_sentences_are_those_of_the_model(tmp_path):
+    model, run = fit(tmp_path, monitor(lens_sentences=5))
+    recording = open_run(run_dir(run))
+    lens = [p for p in recording.probes if p.split == "lens"]
+    assert len(lens) == 5
+    assert {p.source.text for p in lens}.isdisjoint(
+        p.source.text for p in recording.probes if p.split == "val"
+    )
+    seen = recording.vectors(step=8, part="encoder", layer=0, head=1)
+    ids = torch.tensor([[WORDS.index(t) for t in lens[0].source.text]])
+    attention = model.encoder.layers[0].self_attn
+    projected = torch.nn.functional.linear(
+        model.embed(ids)[0], attention.in_proj_weight, attention.in_proj_bias
+    )
+    own = projected.detach().numpy()[:, 8:16]
+    mine = seen.query_probe == lens[0].index
+    np.testing.assert_allclose(seen.query[mine], own, atol=2e-3)
+    assert len(seen.query) == sum(len(p.source) for p in lens)
 
 
 def test_a_schedule_in_steps_records_between_validations(tmp_path):
@@ -164,7 +185,7 @@ def test_testing_and_validating_are_recorded_as_runs_of_their_own(tmp_path):
         recording = open_run(run_dir(run) / phase)
         assert list(recording.steps) == [8]
         assert recording.options["phase"] == phase
-        assert {p.split for p in recording.probes} == {"val"}
+        assert {p.split for p in recording.probes} == {"val", "lens"}
     assert list(open_run(run_dir(run)).steps) == [0, 4, 8]
 
 

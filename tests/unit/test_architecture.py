@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STANDARD = set(sys.stdlib_module_names) | {"__future__", "typing_extensions"}
+STANDARD = set(sys.stdlib_module_names) | {"__future__", "typing_extensions", "_typeshed"}
 # folder -> (our folders it may import, other packages it may import)
 ALLOWED = {
     "attn_monitor/core": (set(), {"numpy", "jaxtyping"}),
