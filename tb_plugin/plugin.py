@@ -47,6 +47,7 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             "/lens": route(self.lens_route),
             "/elbow": route(self.elbow_route),
             "/topology": route(self.topology_route),
+            "/curves": route(self.curves_route),
             "/static/*": route(self.static_route),
         }
 
@@ -99,6 +100,11 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
     def topology_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/topology``: the shape of one head's attention on one sentence."""
         return self._compute(request, self._analyses.topology)
+
+    def curves_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/curves``: metrics of training and validation sentences over all steps."""
+        run = self._run(request, fresh=True)
+        return respond(request, self._analyses.curves(run, request.args), JSON)
 
     def static_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/static/*``: a file of the front end."""

@@ -17,7 +17,7 @@ from attn_monitor.store.folder import Folder, folder_at
 from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.records import HeadVectors, Option
-from attn_monitor.store.series import probe_series, split_series
+from attn_monitor.store.series import probe_series, probes_series, split_series
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -215,10 +215,19 @@ class Run:
         Raises:
             NotRecordedError: No such metric or part in this recording.
         """
-        names = [metric.name for metric in self.metrics]
-        if name not in names:
-            raise NotRecordedError(f"no metric {name!r} in this run; it has {names}")
-        return self.metric_values(part=part, split=split)[..., names.index(name)]
+        (at,) = self._metrics_at((name,))
+        return self.metric_values(part=part, split=split)[..., at]
+
+    def probe_metrics(
+        self, names: Sequence[str], *, part: str, split: Split = "val"
+    ) -> Float32[np.ndarray, "step probe layer head metric"]:
+        """Return some metrics of every probe of a split over all steps; NaN where undefined.
+
+        Raises:
+            NotRecordedError: No such metric or part in this recording.
+        """
+        view, metrics = self._view, self._metrics_at(names)
+        return probes_series(view, view.part(part), split, metrics=metrics)
 
     def metric_values(
         self, *, part: str, probe: int | None = None, split: Split = "val"
@@ -238,3 +247,10 @@ class Run:
         if probe is not None:
             return probe_series(view, which, probe)
         return split_series(view, which, split)
+
+    def _metrics_at(self, names: Sequence[str]) -> list[int]:
+        known = [metric.name for metric in self.metrics]
+        for name in names:
+            if name not in known:
+                raise NotRecordedError(f"no metric {name!r} in this run; it has {known}")
+        return [known.index(name) for name in names]

@@ -1,4 +1,4 @@
-"""The routes that compute: piles, lenses, topology. Loaded when the first of them is asked for.
+"""The routes that compute: piles, lenses, topology, curves. Loaded when the first is asked for.
 
 scipy, scikit-learn and gudhi take a second or two to import, and TensorBoard should not wait for
 them before it shows its first page.
@@ -14,13 +14,23 @@ from attn_monitor.analysis.piles.tree import Linkage
 from attn_monitor.analysis.topology.graph import Direction
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.curves import CurvesQuery, describe_curves
 from tb_plugin.server.describe import dump_json
 from tb_plugin.server.lens import LensQuery, LensReader
-from tb_plugin.server.params import bounded, choice, integer, optional_integer, required, split
+from tb_plugin.server.params import (
+    bounded,
+    choice,
+    integer,
+    names,
+    optional_integer,
+    required,
+    split,
+)
 from tb_plugin.server.piles import PilesQuery, describe_piles
 from tb_plugin.server.topology import TopologyQuery, describe_topology
 
 MOST_CLUSTERS = 64
+MOST_CURVES = 16
 _CACHE_BYTES = 32 * 2**20
 
 
@@ -66,6 +76,23 @@ class Analyses:
             least=bounded(args, "least", default=100, low=1, high=1000),
         )
         return self._answer(run, query.step, query, lambda: describe_topology(run, query))
+
+    def curves(self, run: Run, args: Mapping[str, str]) -> bytes:
+        """Return the answer to ``/curves``."""
+        query = CurvesQuery(
+            part=required(args, "part"),
+            metrics=names(args, "metrics", most=MOST_CURVES),
+            layer=optional_integer(args, "layer"),
+            head=optional_integer(args, "head"),
+        )
+        return self._answer_for_now(run, query, lambda: describe_curves(run, query))
+
+    def _answer_for_now(
+        self, run: Run, query: object, make: Callable[[], Mapping[str, object]]
+    ) -> bytes:
+        """Answer what changes with every step that is recorded."""
+        identity = (run.session, run.version, query)
+        return self._answers.get(identity, lambda: dump_json(make()), len)
 
     def _answer(
         self, run: Run, step: int, query: object, make: Callable[[], Mapping[str, object]]

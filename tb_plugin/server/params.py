@@ -50,6 +50,16 @@ def choice(args: Mapping[str, str], name: str, choices: tuple[_Choice, ...]) -> 
     raise _invalid(f"parameter {name!r} should be one of {', '.join(choices)}, got {value[:40]!r}")
 
 
+def names(args: Mapping[str, str], name: str, *, most: int) -> tuple[str, ...]:
+    """Return one to ``most`` different names, separated by commas."""
+    found = tuple(required(args, name).split(","))
+    if len(found) > most:
+        raise _invalid(f"parameter {name!r} should hold at most {most} names, got {len(found)}")
+    if len(set(found)) != len(found):
+        raise _invalid(f"parameter {name!r} holds a name twice")
+    return found
+
+
 def bounded(args: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:
     """Return a whole number between ``low`` and ``high``; ``default`` if it is absent."""
     value = _integer(name, args.get(name, str(default)))

@@ -28,6 +28,8 @@ def test_ranks_with_probes_of_their_own_are_read_as_one_run(tmp_path):
     )
     mean = run.metric_values(part="encoder", split="val")[1]
     np.testing.assert_allclose(mean, expected.astype(np.float32).mean(axis=0), rtol=1e-6)
+    apart = run.probe_metrics(("prev",), part="encoder")[1, ..., 0]
+    np.testing.assert_array_equal(apart, expected[..., 1].astype(np.float32))
     alone = record(second, 20, seed=1020).metrics["encoder"][:2].astype(np.float32).mean(axis=0)
     np.testing.assert_allclose(run.metric_values(part="encoder")[2], alone, rtol=1e-6)
 

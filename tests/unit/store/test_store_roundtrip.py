@@ -72,6 +72,19 @@ def test_metrics_come_back_bit_for_bit_per_probe_and_as_the_mean_of_a_split(plac
     )
 
 
+def test_metrics_of_every_probe_of_a_split_come_in_the_order_asked(place):
+    info = encoder_info(lengths=(4, 5, 6, 7))
+    write(place, info, (0, 10))
+    run = open_run(place)
+    found = run.probe_metrics(("support", "row_entropy"), part="encoder", split="train")
+    assert found.shape == (2, 2, 2, 3, 2)
+    for at, probe in enumerate((2, 3)):
+        truth = run.metric_values(part="encoder", probe=probe)[..., [2, 0]]
+        np.testing.assert_array_equal(found[:, at], truth)
+    with pytest.raises(NotRecordedError, match="no metric 'x' in this run"):
+        run.probe_metrics(("prev", "x"), part="encoder")
+
+
 def test_vectors_come_back_with_where_their_tokens_stand(place):
     info = translation_info()
     write(place, info, (5,))
