@@ -219,15 +219,28 @@ class Run:
         return self.metric_values(part=part, split=split)[..., at]
 
     def probe_metrics(
-        self, names: Sequence[str], *, part: str, split: Split = "val"
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        part: str,
+        split: Split = "val",
+        steps: Sequence[int] | None = None,
     ) -> Float32[np.ndarray, "step probe layer head metric"]:
-        """Return some metrics of every probe of a split over all steps; NaN where undefined.
+        """Return metrics of every probe of a split over steps; NaN where undefined.
+
+        Args:
+            names: Metrics in the order wanted; all of them by default.
+            part: Name of a part.
+            split: Whose probes.
+            steps: Recorded steps in the order wanted; all of them by default.
 
         Raises:
-            NotRecordedError: No such metric or part in this recording.
+            NotRecordedError: No such metric, part or step in this recording.
         """
-        view, metrics = self._view, self._metrics_at(names)
-        return probes_series(view, view.part(part), split, metrics=metrics)
+        view = self._view
+        metrics = range(len(self.metrics)) if names is None else self._metrics_at(names)
+        chosen = view.steps if steps is None else tuple(view.commit(step).step for step in steps)
+        return probes_series(view, view.part(part), split, steps=chosen, metrics=metrics)
 
     def metric_values(
         self, *, part: str, probe: int | None = None, split: Split = "val"

@@ -52,18 +52,19 @@ def split_series(
 
 
 def probes_series(
-    view: RunView, part: Part, split: Split, *, metrics: Sequence[int]
+    view: RunView, part: Part, split: Split, *, steps: Sequence[int], metrics: Sequence[int]
 ) -> Float32[np.ndarray, "step probe layer head metric"]:
-    """Return some metrics of every probe of a split at every step; NaN where undefined.
+    """Return some metrics of every probe of a split at some steps; NaN where undefined.
 
     Args:
         view: What was recorded.
         part: The part wanted.
         split: Whose probes; they come in the order of their index.
+        steps: Recorded steps, in the order wanted.
         metrics: Positions on the metric axis, in the order wanted.
     """
     wanted = [probe.index for probe in view.info.probes if probe.split == split]
-    shape = (len(view.steps), len(wanted), len(part.layers), part.heads, len(metrics))
+    shape = (len(steps), len(wanted), len(part.layers), part.heads, len(metrics))
     series = np.full(shape, np.nan, dtype=np.float32)
     for rank in view.ranks:
         owned = [
@@ -71,10 +72,10 @@ def probes_series(
             for position, probe in enumerate(rank.session.info.probes)
             if probe.split == split and view.owners[probe.index][0] is rank
         ]
-        places = [at for at, step in enumerate(view.steps) if owned and step in rank.commits]
+        places = [at for at, step in enumerate(steps) if owned and step in rank.commits]
         for first in range(0, len(places), _STEPS_AT_ONCE):
             some = places[first : first + _STEPS_AT_ONCE]
-            commits = [rank.commits[view.steps[at]] for at in some]
+            commits = [rank.commits[steps[at]] for at in some]
             for at, values in zip(some, rank.metrics(commits, part), strict=True):
                 if values is not None:
                     for place, position in owned:

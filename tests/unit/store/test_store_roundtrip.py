@@ -81,6 +81,10 @@ def test_metrics_of_every_probe_of_a_split_come_in_the_order_asked(place):
     for at, probe in enumerate((2, 3)):
         truth = run.metric_values(part="encoder", probe=probe)[..., [2, 0]]
         np.testing.assert_array_equal(found[:, at], truth)
+    everything = run.probe_metrics(part="encoder", split="train", steps=(10,))
+    np.testing.assert_array_equal(everything[..., [2, 0]], found[1:])
+    with pytest.raises(NotRecordedError, match="step 5 is not recorded"):
+        run.probe_metrics(part="encoder", steps=(5,))
     with pytest.raises(NotRecordedError, match="no metric 'x' in this run"):
         run.probe_metrics(("prev", "x"), part="encoder")
 
