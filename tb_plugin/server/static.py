@@ -8,6 +8,7 @@ from typing import Final
 
 BUNDLE: Final = Path(__file__).resolve().parent.parent / "static"
 ENTRY: Final = "index.js"
+OFFLINE: Final = "offline.js"  # the tab in one script, for files that are opened from a disk
 # Windows' registry may know other types, and with `nosniff` a wrong one stops the page.
 TYPES: Final = {
     ".js": "text/javascript",
@@ -64,4 +65,5 @@ def _files(bundle: Path) -> dict[str, Path]:
         path.relative_to(bundle).as_posix(): path
         for path in bundle.rglob("*")
         if path.suffix in TYPES and path.is_file() and not path.is_symlink()
+        if path.name != OFFLINE
     }

@@ -12,6 +12,7 @@ def bundle(tmp_path):
     (root / "style-abc.css").write_text("a {}")
     (root / "index.js.map").write_text("{}")
     (root / "notes.txt").write_text("x")
+    (root / "offline.js").write_text("show()")
     (tmp_path / "secret.js").write_text("secret")
     (root / "linked.js").symlink_to(tmp_path / "secret.js")
     return root
@@ -35,7 +36,18 @@ def test_files_named_by_their_content_may_be_kept_and_the_entry_may_not(bundle):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "..", "../secret.js", "linked.js", "index.js.map", "notes.txt", "chunks", "/etc"]
+    "name",
+    [
+        "",
+        "..",
+        "../secret.js",
+        "linked.js",
+        "index.js.map",
+        "notes.txt",
+        "offline.js",
+        "chunks",
+        "/etc",
+    ],
 )
 def test_nothing_else_is_served(bundle, name):
     assert static_file(name, bundle=bundle) is None

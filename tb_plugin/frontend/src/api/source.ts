@@ -1,4 +1,4 @@
-// Where the tab's data come from. The HTTP source is one; an offline file can be another.
+// What the tab asks for, and how it asks: the same words over HTTP and in an offline page.
 import type { Elbow, Lens } from "../core/lens";
 import type { Maps, Series } from "../core/maps";
 import type { Piles, Run, RunIndex } from "../core/recording";
@@ -43,55 +43,44 @@ export interface DataSource {
   elbow(query: LensQuery, signal: AbortSignal): Promise<Elbow>;
 }
 
-/** A request the server answered with an error; the message is the server's own sentence. */
-export class ServerError extends Error {
-  override readonly name = "ServerError";
+/** Answers one question in the words of tb_plugin/http_api.md, such as "run?run=airline". */
+export type Ask = (question: string, signal: AbortSignal) => Promise<ArrayBuffer>;
 
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
+const text = new TextDecoder();
 
-async function request(path: string, signal: AbortSignal): Promise<Response> {
-  const reply = await fetch(path, { signal });
-  if (!reply.ok) {
-    const text = (await reply.text()).slice(0, 500);
-    throw new ServerError(reply.status, text || `the server answered ${reply.status}`);
-  }
-  return reply;
-}
-
-const query = (parameters: Record<string, string | number>): string =>
-  new URLSearchParams(
-    Object.entries(parameters).map(([key, value]): [string, string] => [key, String(value)]),
-  ).toString();
-
-const lensParameters = ({ run, step, version, part, layer, head, clusters }: LensQuery): string =>
-  query({ run, step, part, layer, head, k: clusters, v: version });
-
-/** The plugin's own routes, relative to the page so that any path prefix works. */
-export function httpSource(base = "./"): DataSource {
+/** A source that asks in the words of tb_plugin/http_api.md, whoever answers. */
+export function dataSource(ask: Ask): DataSource {
+  const bytes = (route: string, parameters: Parameters, signal: AbortSignal) =>
+    ask(`${route}?${new URLSearchParams(toTexts(parameters))}`, signal);
+  const json = async (route: string, parameters: Parameters, signal: AbortSignal) =>
+    JSON.parse(text.decode(await bytes(route, parameters, signal)));
   return {
-    index: async (signal) => (await request(`${base}index`, signal)).json(),
-    run: async (name, signal) =>
-      (await request(`${base}run?${query({ run: name })}`, signal)).json(),
-    attention: async ({ run, step, version, part, probe }, signal) => {
-      const path = `${base}attention?${query({ run, step, part, probe, v: version })}`;
-      return decodeMaps(await (await request(path, signal)).arrayBuffer());
-    },
-    piles: async ({ run, step, version, part }, signal) =>
-      (await request(`${base}piles?${query({ run, step, part, v: version })}`, signal)).json(),
-    lens: async (asked, signal) =>
-      (await request(`${base}lens?${lensParameters(asked)}`, signal)).json(),
-    elbow: async (asked, signal) =>
-      (await request(`${base}elbow?${lensParameters(asked)}`, signal)).json(),
+    index: (signal) => json("index", {}, signal),
+    run: (run, signal) => json("run", { run }, signal),
+    attention: async ({ run, step, version, part, probe }, signal) =>
+      decodeMaps(await bytes("attention", { run, step, part, probe, v: version }, signal)),
     metrics: async ({ run, part, of }, signal) => {
       const which = typeof of === "number" ? { probe: of } : { split: of };
-      const path = `${base}metrics?${query({ run, part, ...which })}`;
-      return decodeSeries(await (await request(path, signal)).arrayBuffer());
+      return decodeSeries(await bytes("metrics", { run, part, ...which }, signal));
     },
+    piles: ({ run, step, version, part }, signal) =>
+      json("piles", { run, step, part, v: version }, signal),
+    lens: (asked, signal) => json("lens", lensParameters(asked), signal),
+    elbow: (asked, signal) => json("elbow", lensParameters(asked), signal),
   };
 }
+
+type Parameters = Readonly<Record<string, string | number>>;
+
+const toTexts = (parameters: Parameters): [string, string][] =>
+  Object.entries(parameters).map(([name, value]) => [name, String(value)]);
+
+const lensParameters = ({ run, step, version, part, layer, head, clusters }: LensQuery) => ({
+  run,
+  step,
+  part,
+  layer,
+  head,
+  k: clusters,
+  v: version,
+});

@@ -1,10 +1,8 @@
 import { render as mount } from "preact";
-import { httpSource } from "../api/source";
+import type { DataSource } from "../api/source";
 import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
-// TensorBoard loads only index.js; a bundled style sheet must be linked by hand.
-import styleSheet from "../style/index.css?url";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
 import { followFocus } from "./focus";
@@ -12,7 +10,8 @@ import { Guard } from "./Guard";
 import { followTheme } from "./theme";
 import { followVisibility } from "./visibility";
 
-export function render(): void {
+/** Show the tab on data from anywhere; `styleSheet` is the address of its style sheet. */
+export function show(source: DataSource, styleSheet: string): void {
   document.documentElement.lang = "en";
   document.title = "Attention";
   const link = document.createElement("link");
@@ -26,7 +25,6 @@ export function render(): void {
   followTheme();
   followFocus();
   const mirror = startMirror();
-  const source = httpSource();
   const loader = startLoader(source);
   startLens(source);
   followVisibility((visible) => loader.setVisible(visible));

@@ -36,3 +36,11 @@ export function followTheme(): void {
     attributeFilter: ["class"],
   });
 }
+
+/** Alone in a file there is no TensorBoard to follow, only the system's wish. */
+export function followSystem(): void {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const tell = (): void => void document.body.classList.toggle("dark-mode", dark.matches);
+  dark.addEventListener("change", tell);
+  tell();
+}

@@ -1,0 +1,56 @@
+// Answers that travel inside an offline page, one element each (tb_plugin/offline/page.py).
+import type { Ask } from "./source";
+
+/** The part of an element `<script data-question="piles?…">` that is read. */
+export interface Answer {
+  readonly dataset: Readonly<Record<string, string | undefined>>;
+  /** Deflated, in base64. */
+  readonly textContent: string | null;
+}
+
+/** A page holds one state of a run, so a step's version says nothing new. */
+const VERSION = "v";
+
+const NAMES: Readonly<Record<string, string>> = {
+  attention: "The maps of this sentence at this step are",
+  piles: "The piles of this step are",
+  lens: "HeadLens of this head at this step, with this number of clusters, is",
+};
+
+/** One spelling of a question, whatever the order of its parameters and who escaped them. */
+function spelled(question: string): string {
+  const [route = "", parameters = ""] = question.split("?");
+  const sorted = new URLSearchParams(parameters);
+  sorted.delete(VERSION);
+  sorted.sort();
+  return `${route}?${sorted}`;
+}
+
+function missing(question: string): Error {
+  const [route = ""] = question.split("?");
+  const what = NAMES[route] ?? `The answer to “${route}” is`;
+  return new Error(`${what} not in this file; the recording itself may have it.`);
+}
+
+async function unpacked(base64: string): Promise<ArrayBuffer> {
+  const packed = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
+}
+
+/** Ask the page itself. */
+export function insidePage(answers: Iterable<Answer>): Ask {
+  const known = new Map<string, Answer>();
+  for (const answer of answers) {
+    known.set(spelled(answer.dataset.question ?? ""), answer);
+  }
+  return async (question, signal) => {
+    const answer = known.get(spelled(question));
+    if (answer === undefined) {
+      throw missing(question);
+    }
+    const bytes = await unpacked(answer.textContent ?? "");
+    signal.throwIfAborted();
+    return bytes;
+  };
+}
