@@ -1,0 +1,151 @@
+"""From a recording to everything the signals panel says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.analysis.signals import trust
+from attn_monitor.analysis.signals.balance import Property, compare_probe_sets
+from attn_monitor.analysis.signals.context import (
+    drift_signal,
+    separation_signals,
+    stability_signals,
+)
+from attn_monitor.analysis.signals.gap import SMALLEST_SET
+from attn_monitor.analysis.signals.losses import read_losses
+from attn_monitor.analysis.signals.outputs import ENTROPY, NORM, OutputStatistic, output_signal
+from attn_monitor.analysis.signals.recording import Recording
+from attn_monitor.analysis.signals.types import Assessment, Signal, State
+from attn_monitor.core.types import Probe, Split
+
+
+def assess(run: Recording, *, context: bool = True) -> Assessment:
+    """Return what a recording shows about memorisation, and how far to trust it.
+
+    Args:
+        run: A recording, finished or still being written: ``open_run(...)`` or the like.
+        context: Also what attention does (separation, topology, drift, stability), which reads
+            every probe's metrics; without it the answer takes a few milliseconds.
+    """
+    steps, epochs = run.steps, run.epochs
+    losses = read_losses(steps, epochs, [run.scalars(step) for step in steps])
+    balance = _balance(run)
+    outputs = tuple(
+        signal
+        for statistic in (ENTROPY, NORM)
+        if (signal := _output(run, statistic, balance)) is not None
+    )
+    around: list[Signal] = []
+    if context and steps:
+        best = None if losses.best_step is None else steps.index(losses.best_step)
+        for part in run.parts:
+            around += _context(run, part, best)
+    signals = (*outputs, *(() if balance is None else (balance,)), *around)
+    state, headline = _verdict(run, signals)
+    return Assessment(
+        steps=np.asarray(steps, dtype=np.int64),
+        epochs=np.asarray(epochs, dtype=np.int64),
+        losses=losses,
+        signals=signals,
+        state=state,
+        headline=headline,
+    )
+
+
+def _balance(run: Recording) -> Signal | None:
+    """Return the comparison of the probe sets, ``None`` where there is only one set."""
+    val, train = _split(run, "val"), _split(run, "train")
+    if min(len(val), len(train)) < SMALLEST_SET or not run.steps:
+        return None
+    properties = compare_probe_sets(val, train)
+    wrong = [one for one in properties if not one.matches]
+    worst = min(properties, key=lambda one: one.p)
+    return Signal(
+        name="probe_balance",
+        title="Do the probe sets match?",
+        unit="",
+        kind="warning",
+        panel="probes",
+        curves=(),
+        fired=run.steps[0] if wrong else None,
+        value=worst.val - worst.train,
+        p=worst.p,
+        n_val=len(val),
+        n_train=len(train),
+        sentence=_mismatch(wrong) if wrong else _match(properties),
+        trust=trust.BALANCE,
+    )
+
+
+def _match(properties: Sequence[Property]) -> str:
+    figures = "; ".join(f"{one.title} {one.val:.3g} and {one.train:.3g}" for one in properties)
+    return f"Validation and training probes match: {figures}."
+
+
+def _mismatch(wrong: Sequence[Property]) -> str:
+    figures = "; ".join(
+        f"{one.title} {one.val:.3g} and {one.train:.3g} (p = {one.p:.2g})" for one in wrong
+    )
+    return (
+        f"Validation and training probes differ in {figures}. Differences between them may come "
+        "from that alone: draw both sets from the same kind of text, with one vocabulary."
+    )
+
+
+def _output(run: Recording, statistic: OutputStatistic, balance: Signal | None) -> Signal | None:
+    if balance is None:
+        return None
+    val = run.outputs(statistic.column, split="val")
+    train = run.outputs(statistic.column, split="train")
+    # Steps of an older recording, before a resume, may lack outputs.
+    if not np.isfinite(val).any() or not np.isfinite(train).any():
+        return None
+    return output_signal(
+        statistic,
+        steps=run.steps,
+        epochs=run.epochs,
+        val=_defined(val),
+        train=_defined(train),
+        suppressed=balance.sentence if balance.fired is not None else "",
+    )
+
+
+def _defined(values: Float[np.ndarray, "step probe"]) -> Float[np.ndarray, "step probe"]:
+    """Leave out probes that never have a value, such as sentences without a valid token."""
+    return values[:, np.isfinite(values).any(axis=0)]
+
+
+def _context(run: Recording, part: str, best: int | None) -> list[Signal]:
+    mean = run.metric_values(part=part, split="val")
+    found: list[Signal] = []
+    if min(len(_split(run, "val")), len(_split(run, "train"))) >= SMALLEST_SET:
+        found += separation_signals(run, part)
+    if best is not None:
+        found.append(drift_signal(run, part, mean, best))
+    return [*found, *stability_signals(run, part, mean)]
+
+
+def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:
+    named = {signal.name: signal for signal in signals}
+    if len(_split(run, "train")) < SMALLEST_SET or len(_split(run, "val")) < SMALLEST_SET:
+        return "no_train_probes", (
+            f"Fewer than {SMALLEST_SET} probes from training or from validation: nothing to "
+            "compare, no flag. Set AttentionMonitor(train_probes=64, probes=64)."
+        )
+    flag = named.get(ENTROPY.name)
+    balance = named.get("probe_balance")
+    if balance is not None and balance.fired is not None:
+        return "unreliable", balance.sentence
+    if flag is None:
+        return "not_recorded", (
+            "No class scores were found in the model's output, so there is no output entropy and "
+            "no flag."
+        )
+    return ("quiet", flag.sentence) if flag.fired is None else ("fired", flag.sentence)
+
+
+def _split(run: Recording, split: Split) -> list[Probe]:
+    return [probe for probe in run.probes if probe.split == split]
