@@ -12,5 +12,13 @@ from attn_monitor.analysis.registry import (
 __all__ = ["compute_metrics", "metric", "metric_specs", "uniform_reference"]
 
 # Loading a file registers its metrics; this order is the order of columns on screen.
-for _name in ("entropy", "position", "tokens", "sharpness", "diversity", "stability"):
+for _name in (
+    "entropy",
+    "position",
+    "induction",
+    "tokens",
+    "sharpness",
+    "diversity",
+    "stability",
+):
     import_module(f"attn_monitor.analysis.{_name}")

@@ -3,7 +3,54 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+
+from attn_monitor.analysis.registry import metric
+from attn_monitor.analysis.shared import undefined
+from attn_monitor.core.maps import Maps
+
+_BLOCK_ENTRIES = 1 << 20
+
+
+@metric(
+    "induction",
+    title="Induction",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: a word seen before looks at what followed it then; chance is below 0.1.",
+    direction="descending",
+    source="Olsson et al. 2022 (prefix matching), on the sentence as it is",
+)
+def prefix_matching(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the attention of repeated tokens to what followed them earlier, 0 to 1.
+
+    The mean over queries ``i`` whose token stands at some earlier ``p < i - 1``, of the sum of
+    ``A[i, p + 1]`` over all such ``p``. On random tokens written twice it is the prefix-matching
+    score of Olsson et al., see :func:`induction`; here it is taken on whatever sentence is probed,
+    and a text that repeats nothing has none. NaN there, without a causal mask, for encoder-decoder
+    attention, and where the tokens are not known.
+    """
+    if maps.key_tokens is None or maps.cross or not maps.causal:
+        return undefined(maps)
+    number = {token: i for i, token in enumerate(dict.fromkeys(maps.key_tokens))}
+    ids = np.array([number[token] for token in maps.key_tokens])
+    rows = max(1, _BLOCK_ENTRIES // maps.keys)
+    total, queries = np.zeros(len(maps.attn)), 0
+    for first in range(0, maps.queries, rows):
+        after = _after_the_same(ids, first, min(first + rows, maps.queries))
+        block = maps.attn[:, first : first + rows]
+        total += np.einsum("hqk,qk->h", block, after.astype(block.dtype))
+        queries += int(after.any(axis=1).sum())
+    return total / queries if queries else undefined(maps)
+
+
+def _after_the_same(ids: np.ndarray, first: int, end: int) -> Bool[np.ndarray, "query key"]:
+    """Return which keys follow an earlier copy of the query's token, for queries ``first:end``."""
+    same = np.zeros((end - first, len(ids)), dtype=bool)
+    same[:, 1:] = ids[first:end, None] == ids[None, :-1]
+    # Strictly before the query: of "A A" the second follows the first, and is the query itself.
+    return np.asarray(same & (np.arange(len(ids)) < np.arange(first, end)[:, None]))
 
 
 def induction(

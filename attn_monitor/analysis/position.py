@@ -15,6 +15,7 @@ from attn_monitor.analysis.shared import shared, undefined
 from attn_monitor.core.maps import Maps
 
 _BLOCK_ENTRIES = 1 << 20
+_BAND = 0.1  # half the width of "straight across", as a share of the key sentence
 _SANVIS = "Park et al. 2019 (SANVis), section 5.1"
 _VOITA = "Voita et al. 2019, section 5.1; Clark et al. 2019, section 3.1"
 
@@ -178,3 +179,31 @@ def _diagonal_mean(maps: Maps, step: int) -> Float[np.ndarray, " head"]:
     if maps.cross or diagonal.shape[1] == 0:
         return undefined(maps)
     return np.asarray(diagonal.mean(axis=-1))
+
+
+@metric(
+    "diagonal",
+    title="Diagonal share",
+    unit="share of attention",
+    low=0,
+    high=1,
+    reading="1: every target word looks straight across, at its own place in the source.",
+    direction="descending",
+    source="Park et al. 2019 (SANVis), section 6 (the picture); the band: attn_monitor",
+)
+def diagonal(maps: Maps) -> Float[np.ndarray, " head"]:
+    """Return the share of encoder-decoder attention close to the diagonal, 0 to 1.
+
+    Both sentences are scaled to 0..1; close is within a tenth of the source, and never less than
+    one token: ``mean_i sum_j A_ij [|j / (K - 1) - i / (Q - 1)| <= max(0.1, 1 / (K - 1))]``. Where
+    source and target have much the same word order, it rises as the model learns who translates
+    whom. NaN for self-attention, whose diagonal is ``prev``, ``self`` and ``next``, and where
+    either side is a single token.
+    """
+    if not maps.cross or min(maps.queries, maps.keys) == 1:
+        return undefined(maps)
+    key, query = np.linspace(0, 1, maps.keys), np.linspace(0, 1, maps.queries)
+    # Rounding must not decide whether the neighbour is in: 1e-9 is far below one token.
+    band = np.abs(key - query[:, None]) <= max(_BAND, 1 / (maps.keys - 1)) + 1e-9
+    total = np.einsum("hqk,qk->h", maps.attn, band.astype(maps.attn.dtype))
+    return np.asarray(total / maps.queries)

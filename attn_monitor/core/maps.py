@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,6 +21,8 @@ class Maps:
         cross: Queries and keys are different tokens (encoder-decoder attention).
         special: Key positions of tokens that are not words.
         logit_max: Largest score before softmax per head, ``None`` where the kernel hides it.
+        key_tokens: What stands at each key, for metrics that ask whether a token occurs again;
+            ``None`` where nobody knows.
     """
 
     attn: Float[np.ndarray, "head query key"]
@@ -28,6 +30,7 @@ class Maps:
     cross: bool = False
     special: tuple[int, ...] = ()
     logit_max: Float[np.ndarray, " head"] | None = None
+    key_tokens: tuple[str, ...] | None = None
 
     @property
     def queries(self) -> int:
@@ -50,4 +53,4 @@ class Maps:
         visible = self.visible()
         seen = np.arange(self.keys)[None, :] < visible[:, None]
         even = np.where(seen, 1.0 / visible[:, None], 0.0)[None]
-        return Maps(attn=even, causal=self.causal, cross=self.cross, special=self.special)
+        return replace(self, attn=even, logit_max=None)

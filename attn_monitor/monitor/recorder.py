@@ -170,6 +170,7 @@ class _View:
             causal=self.part.causal,
             cross=self.part.kind == "cross",
             special=self.probe.axes(self.part)[1].special,
+            key_tokens=self.probe.axes(self.part)[1].text,
             logit_max=None if self.logit_max is None else self.logit_max[self.row, heads],
         )
 
@@ -220,6 +221,7 @@ def _blank(part: Part, probe: Probe) -> Maps:
         causal=part.causal,
         cross=part.kind == "cross",
         special=key.special,
+        key_tokens=key.text,
     )
 
 

@@ -4,6 +4,7 @@ from sample_maps import A, layers, one_head, one_hot_rows
 
 from attn_monitor.analysis.position import (
     at_itself,
+    diagonal,
     distance,
     following,
     lean,
@@ -122,3 +123,39 @@ def test_lean_runs_from_a_previous_word_head_to_a_next_word_head_whatever_the_fi
     values = lean(Maps(attn=np.stack(list(heads.values()))))
     assert np.argsort(values).tolist() == [0, 1, 2, 3]
     np.testing.assert_allclose(values[[0, 2, 3]], [-6 / 7, 0, 6 / 7], atol=1e-12)
+
+
+def test_a_head_that_looks_straight_across_has_a_diagonal_share_of_1():
+    across = one_head(one_hot_rows([0, 2, 4, 6, 8], keys=9), cross=True)
+    assert diagonal(across) == 1
+
+
+def test_the_diagonal_share_of_a_reversed_alignment_is_its_middle_word_alone():
+    reversed_order = one_head(one_hot_rows([8, 6, 4, 2, 0], keys=9), cross=True)
+    np.testing.assert_allclose(diagonal(reversed_order), 1 / 5)
+
+
+def test_the_band_is_one_token_wide_in_short_sentences_and_a_tenth_in_long_ones():
+    short = one_head(one_hot_rows([1, 2, 3, 2], keys=4), cross=True)
+    np.testing.assert_allclose(diagonal(short), 1)
+    long = one_head(one_hot_rows(np.minimum(np.arange(31) + 4, 30), keys=31), cross=True)
+    np.testing.assert_allclose(diagonal(long), 4 / 31)
+
+
+@given(layers(cross=True))
+def test_the_diagonal_share_agrees_with_a_slow_loop(maps):
+    if min(maps.queries, maps.keys) == 1:
+        assert np.isnan(diagonal(maps)).all()
+        return
+    share = np.zeros(len(maps.attn))
+    for i in range(maps.queries):
+        for j in range(maps.keys):
+            apart = abs(j * (maps.queries - 1) - i * (maps.keys - 1))
+            token = max(0.1 * (maps.keys - 1), 1) * (maps.queries - 1)
+            share += maps.attn[:, i, j] * (apart <= token + 1e-9) / maps.queries
+    np.testing.assert_allclose(diagonal(maps), share, atol=1e-12)
+
+
+@given(layers(cross=False))
+def test_self_attention_has_no_diagonal_share(maps):
+    assert np.isnan(diagonal(maps)).all()

@@ -29,6 +29,8 @@ DEFAULT = [
     "distance",
     "prev",
     "next",
+    "diagonal",
+    "induction",
     "sink",
     "special",
     "confidence",
@@ -36,7 +38,7 @@ DEFAULT = [
     "head_diversity",
     "logit_max",
 ]
-UNDEFINED_FOR_CROSS = {"left", "self", "right", "lean", "prev", "next"}
+UNDEFINED_FOR_CROSS = {"left", "self", "right", "lean", "prev", "next", "induction"}
 
 
 @pytest.fixture(autouse=True)
