@@ -61,6 +61,7 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
                     f"attention[{name!r}][{index}] has shape {attn.shape}, wanted {wanted} = "
                     "[layer, head, query, key] cropped to the probe's tokens"
                 )
+    _check_bounded(record, parts, probes)
     for name, vectors in record.vectors.items():
         _check_known(name, parts, "vectors")
         for index, pair in vectors.items():
@@ -72,6 +73,38 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
                         f"vectors[{name!r}][{index}].{side} has shape {found.shape}, wanted "
                         f"{(layers, heads, tokens)} and d_head = [layer, head, token, d_head]"
                     )
+
+
+def _check_bounded(
+    record: StepRecord, parts: Mapping[str, Part], probes: Mapping[int, Probe]
+) -> None:
+    for name, windows in record.windows.items():
+        _check_known(name, parts, "windows")
+        for index, window in windows.items():
+            _check_known(index, probes, f"windows[{name!r}]")
+            layers, heads, queries, keys = map_shape(parts[name], probes[index])
+            found = window.attn.shape
+            inside = (
+                0 <= window.query_start < window.query_start + found[-2] <= queries
+                and 0 <= window.key_start < window.key_start + found[-1] <= keys
+            )
+            if found[:-2] != (layers, heads) or not inside:
+                raise ConfigurationError(
+                    f"windows[{name!r}][{index}] has shape {found} from query {window.query_start} "
+                    f"and key {window.key_start}, wanted [layer, head, query, key] inside "
+                    f"{(layers, heads, queries, keys)}"
+                )
+    for name, thumbnails in record.thumbnails.items():
+        _check_known(name, parts, "thumbnails")
+        for index, small in thumbnails.items():
+            _check_known(index, probes, f"thumbnails[{name!r}]")
+            axes = (small.layers, small.heads, small.query_edges[1:], small.key_edges[1:])
+            wanted = tuple(map(len, axes))
+            if small.cells.shape != wanted:
+                raise ConfigurationError(
+                    f"thumbnails[{name!r}][{index}] has shape {small.cells.shape}, its layers, "
+                    f"heads and edges describe {wanted}"
+                )
 
 
 def checked_metrics(

@@ -43,6 +43,8 @@ class Commit:
             follow each other in this order.
         maps: Per part, the indices of the probes whose maps are in the zip file.
         vectors: Per part, the indices of the probes whose queries and keys are in it.
+        windows: Per part, the indices of the probes that have a window of their maps in it.
+        thumbnails: Per part, the indices of the probes that have coarse maps in it.
         thinned: The maps are gone.
     """
 
@@ -56,6 +58,8 @@ class Commit:
     metrics_shapes: Mapping[str, tuple[int, ...]]
     maps: Mapping[str, tuple[int, ...]]
     vectors: Mapping[str, tuple[int, ...]]
+    windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    thumbnails: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     thinned: bool = False
 
     @property
@@ -78,6 +82,8 @@ def commit_line(commit: Commit) -> bytes:
             "metrics": {"offset": commit.metrics_start, "shapes": commit.metrics_shapes},
             "maps": commit.maps,
             "vectors": commit.vectors,
+            **({"windows": commit.windows} if any(commit.windows.values()) else {}),
+            **({"thumbnails": commit.thumbnails} if any(commit.thumbnails.values()) else {}),
         }
     )
 
@@ -171,6 +177,8 @@ def _commit(line: Mapping[str, object], attempt: int) -> Commit:
         },
         maps=_probes_by_part(line.get("maps"), "maps"),
         vectors=_probes_by_part(line.get("vectors", {}), "vectors"),
+        windows=_probes_by_part(line.get("windows", {}), "windows"),
+        thumbnails=_probes_by_part(line.get("thumbnails", {}), "thumbnails"),
     )
 
 

@@ -10,15 +10,23 @@ from attn_monitor.core.types import Part
 from attn_monitor.store.codec import CODE_NAME, DECODE_RULE, encode_attention, sums_to_one
 from attn_monitor.store.layout import (
     CODES,
+    HEADS,
+    KEY_EDGES,
     KEY_VECTORS,
+    KEYS,
+    LAYERS,
+    QUERIES,
+    QUERY_EDGES,
     QUERY_VECTORS,
     ROW_MAX,
     ROWS_SUM_TO_ONE,
+    THUMBNAIL,
+    WINDOW,
     part_group,
     probe_group,
     rows_per_chunk,
 )
-from attn_monitor.store.records import RunInfo, StepRecord
+from attn_monitor.store.records import MapWindow, RunInfo, StepRecord, Thumbnail
 from attn_monitor.store.zarrzip import StepFileBuilder
 
 _LARGEST_FILE = 2**32 - 1  # beyond it zip needs another layout
@@ -46,38 +54,73 @@ def step_contents(info: RunInfo, record: StepRecord) -> bytes:
 def _add_part(builder: StepFileBuilder, info: RunInfo, part: Part, record: StepRecord) -> None:
     maps = record.attention.get(part.name, {})
     vectors = record.vectors.get(part.name, {})
-    if maps or vectors:
+    windows = record.windows.get(part.name, {})
+    thumbnails = record.thumbnails.get(part.name, {})
+    present = maps.keys() | vectors.keys() | windows.keys() | thumbnails.keys()
+    if present:
         builder.group(part_group(info.parts, part), {"part": part.name, "kind": part.kind})
-    for probe in sorted(maps.keys() | vectors.keys()):
+    for probe in sorted(present):
         group = probe_group(info.parts, part, probe)
         builder.group(group, {"probe": probe})
         if probe in maps:
-            _add_maps(builder, group, maps[probe])
+            _add_maps(builder, group, maps[probe], axes=("query", "key"))
+        if probe in windows:
+            _add_window(builder, f"{group}/{WINDOW}", windows[probe])
+        if probe in thumbnails:
+            _add_thumbnail(builder, f"{group}/{THUMBNAIL}", thumbnails[probe])
         if probe in vectors:
             _add_vectors(builder, f"{group}/{QUERY_VECTORS}", "query", vectors[probe].query)
             _add_vectors(builder, f"{group}/{KEY_VECTORS}", "key", vectors[probe].key)
 
 
+def _add_window(builder: StepFileBuilder, group: str, window: MapWindow) -> None:
+    queries, keys = window.attn.shape[-2:]
+    spans = {
+        QUERIES: [window.query_start, window.query_start + queries],
+        KEYS: [window.key_start, window.key_start + keys],
+    }
+    builder.group(group, spans)
+    _add_maps(builder, group, window.attn, axes=("query", "key"), sums=False)
+
+
+def _add_thumbnail(builder: StepFileBuilder, group: str, thumbnail: Thumbnail) -> None:
+    builder.group(
+        group,
+        {
+            LAYERS: list(thumbnail.layers),
+            HEADS: list(thumbnail.heads),
+            QUERY_EDGES: list(thumbnail.query_edges),
+            KEY_EDGES: list(thumbnail.key_edges),
+        },
+    )
+    _add_maps(builder, group, thumbnail.cells, axes=("query_stretch", "key_stretch"))
+
+
 def _add_maps(
-    builder: StepFileBuilder, group: str, maps: Float[np.ndarray, "layer head query key"]
+    builder: StepFileBuilder,
+    group: str,
+    maps: Float[np.ndarray, "layer head query key"],
+    *,
+    axes: tuple[str, str],
+    sums: bool | None = None,
 ) -> None:
     codes, row_max = encode_attention(maps)
     _, heads, queries, keys = codes.shape
     builder.array(
         f"{group}/{CODES}",
         codes,
-        dimension_names=("layer", "head", "query", "key"),
+        dimension_names=("layer", "head", *axes),
         chunk=(1, heads, rows_per_chunk(heads, queries, keys), keys),
         attributes={
             "code": CODE_NAME,
             "decode": DECODE_RULE,
-            ROWS_SUM_TO_ONE: sums_to_one(maps),
+            ROWS_SUM_TO_ONE: sums_to_one(maps) if sums is None else sums,
         },
     )
     builder.array(
         f"{group}/{ROW_MAX}",
         row_max,
-        dimension_names=("layer", "head", "query"),
+        dimension_names=("layer", "head", axes[0]),
         chunk=row_max.shape,
         attributes={},
     )

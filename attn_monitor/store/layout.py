@@ -18,6 +18,14 @@ ROW_MAX: Final = "row_max"
 ROWS_SUM_TO_ONE: Final = "rows_sum_to_one"
 QUERY_VECTORS: Final = "query_vectors"
 KEY_VECTORS: Final = "key_vectors"
+WINDOW: Final = "window"
+THUMBNAIL: Final = "thumbnail"
+QUERIES: Final = "queries"
+KEYS: Final = "keys"
+QUERY_EDGES: Final = "query_edges"
+KEY_EDGES: Final = "key_edges"
+LAYERS: Final = "layers"
+HEADS: Final = "heads"
 
 _CHUNK = 2**20
 _LARGEST_CHUNK = 2 * _CHUNK

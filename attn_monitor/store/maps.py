@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -21,6 +22,13 @@ from attn_monitor.store.layout import (
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.records import HeadVectors
 from attn_monitor.store.union import RunView
+
+_MapForm = Literal["maps", "windows", "thumbnails"]
+_READ_WITH: Final[Mapping[_MapForm, str]] = {
+    "maps": "attention",
+    "windows": "window",
+    "thumbnails": "thumbnail",
+}
 
 
 def read_codes(
@@ -41,10 +49,10 @@ def read_codes(
     which = view.part(part)
     shape = map_shape(which, view.probe(probe))
     for layer in layers or ():
-        _check_index("layer", layer, len(which.layers), part)
+        check_index("layer", layer, len(which.layers), part)
     if rows is not None and not 0 <= rows[0] < rows[1] <= shape[2]:
         raise NotRecordedError(f"rows={rows[0]}:{rows[1]} lies outside 0:{shape[2]}")
-    rank, commit = _holder(view, step, probe, part)
+    rank, commit = holder(view, step, probe, part)
     file = rank.step_file(commit)
     group = probe_group(view.info.parts, which, probe)
     codes = file.array(f"{group}/{CODES}", dtype="uint8", shape=shape, layers=layers, rows=rows)
@@ -63,7 +71,7 @@ def read_rows_sum_to_one(view: RunView, *, step: int, probe: int, part: str) -> 
     """
     which = view.part(part)
     view.probe(probe)
-    rank, commit = _holder(view, step, probe, part)
+    rank, commit = holder(view, step, probe, part)
     group = probe_group(view.info.parts, which, probe)
     return rank.step_file(commit).flag(f"{group}/{CODES}", ROWS_SUM_TO_ONE)
 
@@ -77,8 +85,8 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
     """
     which = view.part(part)
     view.commit(step)
-    _check_index("layer", layer, len(which.layers), part)
-    _check_index("head", head, which.layers[layer].heads, part)
+    check_index("layer", layer, len(which.layers), part)
+    check_index("head", head, which.layers[layer].heads, part)
     queries: list[tuple[int, np.ndarray]] = []
     keys: list[tuple[int, np.ndarray]] = []
     for probe, (rank, _) in sorted(view.owners.items()):
@@ -114,8 +122,15 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
     )
 
 
-def _holder(view: RunView, step: int, probe: int, part: str) -> tuple[RankView, Commit]:
-    """Return the rank that holds a probe's maps of a step, and its commit."""
+def holder(
+    view: RunView, step: int, probe: int, part: str, what: _MapForm = "maps"
+) -> tuple[RankView, Commit]:
+    """Return the rank that holds what is kept of a probe's maps at a step, and its commit.
+
+    Raises:
+        NotRecordedError: They were thinned, or it is something else that is kept.
+    """
+    view.probe(probe)
     rank, _ = view.owners[probe]
     commit = rank.commits.get(step) or view.commit(step)
     if commit.thinned:
@@ -123,12 +138,20 @@ def _holder(view: RunView, step: int, probe: int, part: str) -> tuple[RankView, 
             f"the maps of step {step} were given up to the recording's byte budget; "
             "its metrics are kept"
         )
-    if step not in rank.commits or probe not in commit.maps.get(part, ()):
-        raise NotRecordedError(f"step {step} has no maps of probe {probe} in part {part!r}")
-    return rank, commit
+    forms: dict[_MapForm, Mapping[str, Sequence[int]]] = {
+        "maps": commit.maps,
+        "windows": commit.windows,
+        "thumbnails": commit.thumbnails,
+    }
+    if step in rank.commits and probe in forms[what].get(part, ()):
+        return rank, commit
+    others = [f"Run.{_READ_WITH[form]}()" for form in forms if probe in forms[form].get(part, ())]
+    hint = f"; what fits the byte budget is read with {' and '.join(others)}" if others else ""
+    raise NotRecordedError(f"step {step} has no {what} of probe {probe} in part {part!r}{hint}")
 
 
-def _check_index(kind: str, index: int, count: int, part: str) -> None:
+def check_index(kind: str, index: int, count: int, part: str) -> None:
+    """Raise ``NotRecordedError`` unless ``index`` is one of ``count``."""
     if not 0 <= index < count:
         raise NotRecordedError(f"no {kind} {index} in part {part!r}; it has {count}, from 0")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
+from attn_monitor.core.kept import Kept
 from attn_monitor.core.types import MetricSpec, Part, Probe
 
 Option = str | int | float | bool
@@ -23,6 +24,7 @@ class RunInfo:
         metrics: What each number on the metric axis means, in order.
         uniform: Per part, the same metrics for a head that attends evenly: the baseline.
         options: The options of the callback, for the reader's information.
+        kept: What is written of each probe; empty where nobody said, as in earlier recordings.
     """
 
     parts: tuple[Part, ...]
@@ -30,6 +32,7 @@ class RunInfo:
     metrics: tuple[MetricSpec, ...]
     uniform: Mapping[str, Float[np.ndarray, "_layer _metric"]]
     options: Mapping[str, Option] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,46 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MapWindow:
+    """A corner of maps that were too large to keep: exact weights between some tokens.
+
+    Weights are shares of the whole row, so a row sums to what its query gives to the window's
+    keys; the rest went to keys outside of it.
+
+    Attributes:
+        attn: The weights.
+        query_start: Position of the first query token in the sentence.
+        key_start: Position of the first key token in the sentence.
+    """
+
+    attn: Float[np.ndarray, "*layer head query key"]
+    query_start: int = 0
+    key_start: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbnail:
+    """Coarse maps of a whole sentence: attention between stretches of tokens, not tokens.
+
+    A cell is the share of attention that an average query of its row's stretch gives to its
+    column's stretch as a whole, so rows sum to 1 if the model's do.
+
+    Attributes:
+        cells: The shares.
+        layers: The layers they belong to.
+        heads: The heads they belong to.
+        query_edges: Where the stretches of queries begin, and, last, where the last one ends.
+        key_edges: Likewise for keys.
+    """
+
+    cells: Float[np.ndarray, "*layer head row column"]
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    query_edges: tuple[int, ...]
+    key_edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
     """Everything recorded at one step.
 
@@ -53,12 +96,14 @@ class StepRecord:
         step: Optimizer steps taken so far.
         epoch: Epoch the step belongs to.
         attention: Part, then probe index, then maps cropped to the probe's valid tokens, heads
-            padded with zeros to the part's largest head count. Probes the byte budget left out
-            are simply absent.
+            padded with zeros to the part's largest head count. Probes that the byte budget left
+            without whole maps are absent.
         metrics: Per part, the metrics computed from the original floats; the probe axis follows
             :attr:`RunInfo.probes`. NaN means undefined.
         scalars: Numbers of the whole step, such as ``val_loss``.
         vectors: Part, then probe index, then queries and keys; empty unless asked for.
+        windows: Part, then probe index, then the window that is kept of maps too large to keep.
+        thumbnails: Part, then probe index, then coarse maps.
     """
 
     step: int
@@ -67,6 +112,8 @@ class StepRecord:
     metrics: Mapping[str, Float[np.ndarray, "_probe _layer _head _metric"]]
     scalars: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, Mapping[int, Vectors]] = field(default_factory=dict)
+    windows: Mapping[str, Mapping[int, MapWindow]] = field(default_factory=dict)
+    thumbnails: Mapping[str, Mapping[int, Thumbnail]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

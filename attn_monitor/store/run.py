@@ -11,12 +11,14 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.kept import Kept
 from attn_monitor.core.types import MetricSpec, Part, Probe, Split
+from attn_monitor.store.bounded import read_thumbnail, read_window
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.folder import Folder, folder_at
 from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
-from attn_monitor.store.records import HeadVectors, Option
+from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail
 from attn_monitor.store.series import probe_series, probes_series, split_series
 
 
@@ -98,6 +100,15 @@ class Run:
         """Return a probe by its index."""
         return self._view.probe(index)
 
+    def kept(self, probe: int) -> Kept | None:
+        """Return what is written of a probe beside its metrics.
+
+        ``None`` for a recording that does not say: one made before windows and coarse maps.
+        """
+        self._view.probe(probe)
+        found = (kept for kept in self._view.info.kept if kept.probe == probe)
+        return next(found, None)
+
     @property
     def metrics(self) -> tuple[MetricSpec, ...]:
         """What the numbers on the metric axis mean, in order."""
@@ -125,7 +136,10 @@ class Run:
         return self._view.commit(step).attempt
 
     def has_maps(self, step: int) -> bool:
-        """Return whether the step's maps are there; metrics stay when maps are thinned."""
+        """Return whether maps of the step are there; metrics stay when maps are thinned.
+
+        Whole maps of some probes: which ones, :meth:`kept` says.
+        """
         return any(
             step in rank.readable and any(rank.commits[step].maps.values())
             for rank in self._view.ranks
@@ -184,6 +198,42 @@ class Run:
             CorruptRecordingError: The step's file is damaged.
         """
         return read_codes(self._view, step=step, probe=probe, part=part, layers=layers, rows=rows)
+
+    def window(self, *, step: int, probe: int, part: str, layer: int) -> MapWindow:
+        """Return exact weights [head, query, key] between some tokens, and which tokens.
+
+        Kept of sentences whose maps are too large for the byte budget. Weights are shares of the
+        whole row: what is missing to 1 went to keys outside of the window.
+
+        Args:
+            step: A recorded step.
+            probe: Index of a probe.
+            part: Name of a part.
+            layer: Layer in execution order, from 0.
+
+        Raises:
+            NotRecordedError: Not in this recording, or thinned.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        return read_window(self._view, step=step, probe=probe, part=part, layer=layer)
+
+    def thumbnail(self, *, step: int, probe: int, part: str, layer: int) -> Thumbnail:
+        """Return coarse maps [head, row, column] of a whole sentence, and where stretches begin.
+
+        Kept of sentences whose maps are too large for the byte budget. A cell stands between
+        stretches of tokens, never between tokens: :meth:`attention` never returns one.
+
+        Args:
+            step: A recorded step.
+            probe: Index of a probe.
+            part: Name of a part.
+            layer: Layer in execution order, from 0.
+
+        Raises:
+            NotRecordedError: Not in this recording, or thinned, or not of this layer.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        return read_thumbnail(self._view, step=step, probe=probe, part=part, layer=layer)
 
     def rows_sum_to_one(self, *, step: int, probe: int, part: str) -> bool:
         """Return whether rows summed to 1 in the model, so that decoding may rely on it.

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.core.errors import CorruptRecordingError
+from attn_monitor.core.kept import Form, Kept
 from attn_monitor.core.types import (
     Evidence,
     Layer,
@@ -66,6 +67,7 @@ def dump_session(session: Session, *, version: str) -> bytes:
         "metrics": [asdict(metric) for metric in info.metrics],
         "uniform": {part: rows.tolist() for part, rows in info.uniform.items()},
         "options": dict(info.options),
+        "kept": [asdict(kept) for kept in info.kept],
     }
     # Pure ASCII: a token may hold half a surrogate pair, which UTF-8 cannot carry.
     return json.dumps(strict(document), indent=1, allow_nan=False).encode("ascii")
@@ -115,7 +117,14 @@ def load_session(data: bytes, where: str) -> Session:
             if part.name in uniform
         },
         options=_options(document.get("options", {}), f"{where}: options"),
+        kept=tuple(
+            _kept(kept, {probe.index for probe in probes}, f"{where}: kept[{at}]")
+            for at, kept in enumerate(
+                as_list(document.get("kept", []), f"{where}: kept", longest=_LARGEST_AXIS)
+            )
+        ),
     )
+    _unique([kept.probe for kept in info.kept], f"{where}: probes in kept")
     return Session(id=as_str(document.get("session"), f"{where}: session"), info=info)
 
 
@@ -175,6 +184,27 @@ def _tokens(value: object, where: str) -> Tokens:
         for position in as_list(tokens.get("special", []), f"{where}.special")
     )
     return Tokens(text=text, special=special)
+
+
+def _kept(value: object, probes: set[int], where: str) -> Kept:
+    kept = as_object(value, where)
+    probe = as_int(kept.get("probe"), f"{where}.probe")
+    if probe not in probes:
+        raise CorruptRecordingError(f"{where}.probe is {probe}, which is not among the probes")
+    counts = {name: kept.get(name) for name in ("layers", "heads")}
+    layers, heads = (
+        None if count is None else as_int(count, f"{where}.{name}", low=1, high=_LARGEST_AXIS)
+        for name, count in counts.items()
+    )
+    return Kept(
+        probe=probe,
+        form=as_choice(kept.get("form"), get_args(Form), f"{where}.form"),
+        window=as_int(kept.get("window"), f"{where}.window", high=_LARGEST_AXIS),
+        cells=as_int(kept.get("cells"), f"{where}.cells", high=_LARGEST_AXIS),
+        layers=layers,
+        heads=heads,
+        vectors=as_bool(kept.get("vectors"), f"{where}.vectors"),
+    )
 
 
 def _metric(value: object, where: str) -> MetricSpec:

@@ -107,9 +107,20 @@ class StepFile:
         Raises:
             CorruptRecordingError: It is there and no switch.
         """
-        where = f"{self._zip.location}: {path}/{METADATA}"
-        attributes = as_object(self._metadata(path).get("attributes"), f"{where}: attributes")
-        return as_bool(attributes.get(name, True), f"{where}: {name}")
+        return as_bool(self.attributes(path).get(name, True), f"{self.describe(path)}: {name}")
+
+    def attributes(self, path: str) -> Mapping[str, object]:
+        """Return the attributes of an array or group, as they are in the file: trust nothing.
+
+        Raises:
+            CorruptRecordingError: There are none.
+        """
+        where = f"{self.describe(path)}: attributes"
+        return as_object(self._metadata(path).get("attributes"), where)
+
+    def describe(self, path: str) -> str:
+        """Return the name of an array's or group's description, for error messages."""
+        return f"{self._zip.location}: {path}/{METADATA}"
 
     def _metadata(self, path: str) -> Mapping[str, object]:
         name = f"{path}/{METADATA}"

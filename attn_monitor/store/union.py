@@ -82,6 +82,12 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
         for position, probe in enumerate(rank.session.info.probes):
             owners.setdefault(probe.index, (rank, position))
     probes = [owners[index][0].session.info.probes[owners[index][1]] for index in sorted(owners)]
+    kept = {
+        stated.probe: stated
+        for rank in joined
+        for stated in rank.session.info.kept
+        if owners[stated.probe][0] is rank
+    }
     return RunView(
         ranks=tuple(joined),
         info=RunInfo(
@@ -90,6 +96,7 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
             metrics=first.metrics,
             uniform=first.uniform,
             options=first.options,
+            kept=tuple(kept[index] for index in sorted(kept)),
         ),
         steps=tuple(sorted({step for rank in joined for step in rank.commits})),
         version=_digest([*(rank.version for rank in ranks), *found]),

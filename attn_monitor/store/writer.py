@@ -111,6 +111,8 @@ class RunWriter:
             metrics_shapes={part: values.shape for part, values in metrics.items()},
             maps={part: tuple(sorted(maps)) for part, maps in record.attention.items()},
             vectors={part: tuple(sorted(pairs)) for part, pairs in record.vectors.items()},
+            windows={part: tuple(sorted(found)) for part, found in record.windows.items()},
+            thumbnails={part: tuple(sorted(found)) for part, found in record.thumbnails.items()},
         )
         self._folder.write(commit.file_name, contents)
         self._append(commit_line(commit))

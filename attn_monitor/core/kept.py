@@ -1,0 +1,65 @@
+"""What a byte budget leaves of one sentence's attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["whole", "window", "thumbnail", "metrics"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is written of one probe at every step, beside its metrics, which always are.
+
+    Attributes:
+        probe: Index of the probe.
+        form: ``"whole"``: every weight. ``"window"``: every weight between the first ``window``
+            tokens, and coarse maps of the whole sentence. ``"thumbnail"``: coarse maps only.
+            ``"metrics"``: no maps.
+        window: Tokens along each axis of a window, from the first; 0 in other forms.
+        cells: Largest number of cells along each axis of the coarse maps; 0 where there are none.
+        layers: How many layers of each part have coarse maps, evenly spread with the first and
+            the last among them; ``None`` for all.
+        heads: How many heads of these layers, chosen likewise; ``None`` for all.
+        vectors: Queries and keys are written too.
+    """
+
+    probe: int
+    form: Form
+    window: int = 0
+    cells: int = 0
+    layers: int | None = None
+    heads: int | None = None
+    vectors: bool = False
+
+
+def spread(size: int, count: int | None) -> tuple[int, ...]:
+    """Return ``count`` of the positions ``0..size - 1``, evenly spaced, first and last among them.
+
+    Args:
+        size: How many positions there are.
+        count: How many are wanted; ``None``, or more than there are, for all.
+
+    Example:
+        >>> spread(9, 3)
+        (0, 4, 8)
+    """
+    if count is None or count >= size:
+        return tuple(range(size))
+    if count == 1:
+        return (0,)
+    return tuple(round(at * (size - 1) / (count - 1)) for at in range(count))
+
+
+def cell_edges(tokens: int, cells: int) -> tuple[int, ...]:
+    """Return where the stretches of a coarse axis begin, and, last, where the last one ends.
+
+    Stretches differ by at most one token; a sentence of at most ``cells`` tokens has one for each.
+
+    Example:
+        >>> cell_edges(10, 4)
+        (0, 3, 5, 8, 10)
+    """
+    count = min(tokens, cells)
+    return tuple(-(-at * tokens // count) for at in range(count + 1))
