@@ -93,7 +93,7 @@ def train(
     data = airline_data(limit=limit)
     model = Sentiment(len(data.vocabulary), d_model=d_model)
     # The one line that matters. The vocabulary is a callable from ids to words.
-    callbacks = [AttentionMonitor(tokens=data.vocabulary)] if monitor else []
+    callbacks = [AttentionMonitor(tokens=data.vocabulary, topology=True)] if monitor else []
     trainer = L.Trainer(
         max_epochs=epochs,
         accelerator="cpu",

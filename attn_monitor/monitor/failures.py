@@ -36,10 +36,9 @@ class Failures:
         """Count an error; warn the first time this message comes up."""
         with self._lock:
             self.count += 1
-            key = f"{doing}: {message}"
-            if key in self._said:
+            if message in self._said:
                 return
-            self._said.add(key)
+            self._said.add(message)
         text = f"AttentionMonitor, while {doing}: {message}\nTraining goes on without it."
         with warnings.catch_warnings():
             # Said even where warnings are errors: an error here would kill the run.

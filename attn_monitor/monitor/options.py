@@ -30,6 +30,7 @@ class MonitorOptions:
     replay: ReplayBatch | None = None
     budget_mb: float = 64.0
     run_budget_mb: float = 2048.0
+    topology: bool = False
     log_images: bool = True
     log_scalars: bool = True
     seed: int = 0
@@ -61,6 +62,7 @@ class MonitorOptions:
             "every_n_epochs": self.every_n_epochs,
             "every_n_steps": self.every_n_steps or 0,
             "budget_mb": self.budget_mb,
+            "topology": self.topology,
             "seed": self.seed,
         }
 

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attn_monitor.analysis import compute_metrics, metric_specs, uniform_reference
+from attn_monitor.analysis import metric_specs, uniform_reference
 from attn_monitor.capture import Record, capture
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.types import MetricSpec, Part, Probe
 from attn_monitor.monitor.budget import Kept, keep_within
+from attn_monitor.monitor.deferred import Deferred
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.probes import ProbeBatch
@@ -34,12 +35,15 @@ class Observation:
         attention: Part -> probe index -> maps cropped to valid tokens, heads padded with zeros.
             Probes beyond the byte budget are missing here, never in the metrics.
         vectors: Part -> probe index -> queries and keys of the lens probes.
-        metrics: Part -> one value per probe, layer, head and metric; NaN where undefined.
+        metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
+            probes, and until ``deferred.finish()`` was called.
+        deferred: Metrics not yet computed.
     """
 
     attention: Mapping[str, ProbeMaps]
     vectors: Mapping[str, ProbeVectors]
     metrics: Mapping[str, Float[np.ndarray, "probe layer head metric"]]
+    deferred: Deferred = field(default_factory=Deferred)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +78,7 @@ class Recorder:
         return rows
 
     def observe(self, replay: Replay) -> Observation:
-        """Replay every probe batch and return its maps, vectors and metrics."""
+        """Replay every probe batch; return its maps and vectors, and metrics to be finished."""
         seen = _empty(self.layout, len(self.specs))
         first = 0
         for batch in self.layout.batches:
@@ -112,14 +116,19 @@ class _Sink:
     def _reduce(self, view: _View, layer: int) -> None:
         probe, part, heads = view.probe, view.part, view.record.heads
         table = self.seen.metrics[part.name][probe.index, layer, :heads]
+        measured = probe.split != "lens"
         query, key = probe.axes(part)
         if heads * len(query) * len(key) > LARGEST_LAYER:
-            table[:] = metrics_head_by_head(heads, lambda head: view.maps(slice(head, head + 1)))
+            if measured:
+                table[:] = metrics_head_by_head(
+                    heads, lambda head: view.maps(slice(head, head + 1))
+                )
             if probe.index in self.kept.maps:
                 self._keep_maps(view, view.maps().attn, layer)
             return
         maps = view.maps()
-        table[:] = compute_metrics(maps)
+        if measured:
+            self.seen.deferred.add(maps, table)
         if probe.index in self.kept.maps:
             self._keep_maps(view, maps.attn, layer)
         if probe.index in self.kept.vectors:
@@ -166,7 +175,8 @@ class _View:
         sentence = slice(self.row, self.row + 1)
         weights = _numpy(self.record.weights(sentence, heads)[0])
         return Maps(
-            attn=np.ascontiguousarray(weights[:, query, key]),
+            # A copy: these may be the model's own numbers, and metrics are computed later.
+            attn=np.array(weights[:, query, key]),
             causal=self.part.causal,
             cross=self.part.kind == "cross",
             special=self.probe.axes(self.part)[1].special,

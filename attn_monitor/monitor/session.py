@@ -10,17 +10,21 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
+from attn_monitor.analysis.topology import register_topology
 from attn_monitor.core.types import MetricSpec, Part, Probe
 from attn_monitor.monitor import summaries
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import untouched
 from attn_monitor.monitor.layout import Layout, Replay, find_layout
 from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.monitor.pace import Pace
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Observation, Recorder
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.worker import Worker
 from attn_monitor.store import RunInfo, RunWriter, StepRecord
+
+PICTURE_SHARE = 0.1  # of the wall time: in short epochs, not every step gets a picture
 
 
 class Session:
@@ -56,6 +60,8 @@ class Session:
     ) -> None:
         self.options = options
         self.failures = failures
+        if options.topology:
+            register_topology()
         self._replay = replay
         self._model = model
         with _quiet_forward(model):
@@ -103,6 +109,8 @@ class Session:
             )
 
             def write() -> None:
+                with self.failures.contained(f"computing the metrics of step {step}"):
+                    observation.deferred.finish()
                 # The marker follows the data: a step that TensorBoard lists can be read.
                 self._store.write(record)
                 self._report(observation, step=step, epoch=epoch, session=self._store.session)
@@ -111,13 +119,17 @@ class Session:
 
     def close(self) -> None:
         """Wait for everything to be written."""
+        self._worker.submit("drawing the last step", self._report.close)
         self._worker.close()
         with self.failures.contained("closing the recording"):
             self._store.close()
 
 
 class _Report:
-    """Scalars, pictures and markers of one step, for TensorBoard's own tabs and for ours."""
+    """Scalars, pictures and markers of one step, for TensorBoard's own tabs and for ours.
+
+    Pictures take at most ``PICTURE_SHARE`` of the time; the first and the last step have one.
+    """
 
     def __init__(
         self,
@@ -132,6 +144,8 @@ class _Report:
         self._specs = specs
         self._options = options
         self._failures = failures
+        self._pace = Pace(PICTURE_SHARE)
+        self._undrawn: tuple[Observation, int, int] | None = None
 
     def __call__(self, seen: Observation, *, step: int, epoch: int, session: str) -> None:
         writer = self._writer
@@ -146,7 +160,21 @@ class _Report:
         summaries.add_marker(writer, session=session, step=step, epoch=epoch)
         # Flushed at once: the tab shows a step seconds after it was recorded.
         writer.flush()
-        if self._options.log_images:
+        if self._options.log_images and self._pace.due():
+            self._pictures(writer, seen, step=step, epoch=epoch)
+        elif self._options.log_images:
+            self._undrawn = (seen, step, epoch)
+
+    def close(self) -> None:
+        """Draw the last step, if it came too soon after the one before."""
+        if self._writer is not None and self._undrawn is not None:
+            seen, step, epoch = self._undrawn
+            self._pictures(self._writer, seen, step=step, epoch=epoch)
+            self._writer.flush()
+
+    def _pictures(self, writer: SummaryWriter, seen: Observation, *, step: int, epoch: int) -> None:
+        self._undrawn = None
+        with self._pace.working():
             for part in self._layout.parts:
                 self._picture(writer, part, seen, step=step, epoch=epoch)
 
