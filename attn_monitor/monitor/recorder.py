@@ -13,6 +13,7 @@ from attn_monitor.analysis import metric_specs, uniform_reference
 from attn_monitor.capture import Record, capture
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.types import MetricSpec, Part, Probe
+from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Kept, keep_within
 from attn_monitor.monitor.deferred import Deferred
 from attn_monitor.monitor.failures import Failures
@@ -37,12 +38,14 @@ class Observation:
         vectors: Part -> probe index -> queries and keys of the lens probes.
         metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
             probes, and until ``deferred.finish()`` was called.
+        outputs: The model's answer to each probe in a few numbers; NaN where undefined.
         deferred: Metrics not yet computed.
     """
 
     attention: Mapping[str, ProbeMaps]
     vectors: Mapping[str, ProbeVectors]
     metrics: Mapping[str, Float[np.ndarray, "probe layer head metric"]]
+    outputs: Float[np.ndarray, "probe statistic"]
     deferred: Deferred = field(default_factory=Deferred)
 
 
@@ -87,6 +90,9 @@ class Recorder:
                 replay(batch.batch)
             for error in attention.errors:
                 self.failures.report(error, doing="capturing attention")
+            with self.failures.contained("reading the model's output"):
+                answers = output_statistics(attention.outputs, batch.tokens)
+                seen.outputs[first : first + len(batch.rows)] = answers[list(batch.rows)]
             first += len(batch.rows)
         return seen
 
@@ -221,6 +227,7 @@ def _empty(layout: Layout, metrics: int) -> Observation:
             )
             for part in layout.parts
         },
+        outputs=np.full((probes, len(OUTPUT_SPECS)), np.nan, dtype=np.float32),
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from attn_monitor.analysis.topology import register_topology
 from attn_monitor.core.types import MetricSpec, Part, Probe
 from attn_monitor.monitor import summaries
+from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import untouched
 from attn_monitor.monitor.layout import Layout, Replay, find_layout
@@ -78,6 +79,7 @@ class Session:
             parts=self.layout.parts,
             probes=self.layout.probes,
             metrics=self._recorder.specs,
+            outputs=OUTPUT_SPECS,
             uniform=self._recorder.uniform(),
             options={
                 **options.summary(),
@@ -105,6 +107,7 @@ class Session:
                 attention=observation.attention,
                 metrics=observation.metrics,
                 vectors=observation.vectors,
+                outputs=observation.outputs,
                 scalars=dict(scalars),
             )
 

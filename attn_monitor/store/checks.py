@@ -23,6 +23,7 @@ def check_info(info: RunInfo) -> None:
     _check_unique([part.name for part in info.parts], "part name")
     _check_unique([probe.index for probe in info.probes], "probe index")
     _check_unique([metric.name for metric in info.metrics], "metric name")
+    _check_unique([output.name for output in info.outputs], "output statistic")
     for part in info.parts:
         if not part.layers:
             raise ConfigurationError(f"part {part.name!r} has no layers")
@@ -121,6 +122,24 @@ def checked_metrics(
         _check_known(name, parts, "metrics")
         checked[name] = _without_padding(parts[name], info, values)
     return checked
+
+
+def checked_outputs(
+    info: RunInfo, record: StepRecord
+) -> Float32[np.ndarray, "_probe _statistic"] | None:
+    """Return the numbers about the model's output as they are stored, float32.
+
+    Raises:
+        ConfigurationError: They have another shape than the run's probes and statistics.
+    """
+    if record.outputs is None:
+        return None
+    wanted = (len(info.probes), len(info.outputs))
+    if record.outputs.shape != wanted:
+        raise ConfigurationError(
+            f"outputs has shape {record.outputs.shape}, wanted {wanted} = [probe, statistic]"
+        )
+    return record.outputs.astype("<f4")
 
 
 def _without_padding(

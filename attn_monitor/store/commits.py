@@ -45,6 +45,8 @@ class Commit:
         vectors: Per part, the indices of the probes whose queries and keys are in it.
         windows: Per part, the indices of the probes that have a window of their maps in it.
         thumbnails: Per part, the indices of the probes that have coarse maps in it.
+        outputs_start: Offset of the numbers about the model's output in the same file.
+        outputs_shape: Their [probe, statistic] shape; empty in a step recorded without them.
         thinned: The maps are gone.
     """
 
@@ -60,6 +62,8 @@ class Commit:
     vectors: Mapping[str, tuple[int, ...]]
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     thumbnails: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    outputs_start: int = 0
+    outputs_shape: tuple[int, ...] = ()
     thinned: bool = False
 
     @property
@@ -80,6 +84,7 @@ def commit_line(commit: Commit) -> bytes:
             "bytes": commit.size,
             "scalars": commit.scalars,
             "metrics": {"offset": commit.metrics_start, "shapes": commit.metrics_shapes},
+            "outputs": {"offset": commit.outputs_start, "shape": commit.outputs_shape},
             "maps": commit.maps,
             "vectors": commit.vectors,
             **({"windows": commit.windows} if any(commit.windows.values()) else {}),
@@ -164,6 +169,7 @@ def _commit(line: Mapping[str, object], attempt: int) -> Commit:
     metrics = as_object(line.get("metrics"), "metrics")
     shapes = as_object(metrics.get("shapes"), "metrics.shapes")
     scalars = as_object(line.get("scalars"), "scalars")
+    outputs = as_object(line.get("outputs", {}), "outputs")
     return Commit(
         step=as_int(line.get("step"), "step"),
         epoch=as_int(line.get("epoch"), "epoch"),
@@ -177,6 +183,8 @@ def _commit(line: Mapping[str, object], attempt: int) -> Commit:
         },
         maps=_probes_by_part(line.get("maps"), "maps"),
         vectors=_probes_by_part(line.get("vectors", {}), "vectors"),
+        outputs_start=as_int(outputs.get("offset", 0), "outputs.offset"),
+        outputs_shape=as_shape(outputs.get("shape", []), "outputs.shape"),
         windows=_probes_by_part(line.get("windows", {}), "windows"),
         thumbnails=_probes_by_part(line.get("thumbnails", {}), "thumbnails"),
     )

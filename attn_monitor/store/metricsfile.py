@@ -1,4 +1,4 @@
-"""``metrics.f32``: where a step's metrics lie, and reading those of many steps at once."""
+"""``metrics.f32``: where a step's numbers lie, and reading those of many steps at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from attn_monitor.store.folder import Folder
 from attn_monitor.store.records import RunInfo
 
 _ITEM = 4
+_FARTHEST = 2**62
 Metrics = Float32[np.ndarray, "probe layer head metric"]
+Outputs = Float32[np.ndarray, "probe statistic"]
 
 
 def read_metrics(
@@ -46,6 +48,36 @@ def read_metrics(
     return found
 
 
+def read_outputs(
+    folder: Folder, name: str, info: RunInfo, commits: Sequence[Commit]
+) -> list[Outputs | None]:
+    """Return the numbers about the model's output at each commit; ``None`` where there are none.
+
+    Args:
+        folder: Where the file is.
+        name: Its name.
+        info: The rank's description.
+        commits: The steps wanted.
+    """
+    shape = (len(info.probes), len(info.outputs))
+    size = _ITEM * shape[0] * shape[1]
+    starts = [c.outputs_start if _has_outputs(info, c) else None for c in commits]
+    ranges = [(start, start + size) for start in starts if start is not None]
+    pieces = iter(folder.read_log_pieces(name, ranges))
+    found: list[Outputs | None] = []
+    for start in starts:
+        data = b"" if start is None else next(pieces)
+        whole = start is not None and len(data) == size
+        found.append(np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None)
+    return found
+
+
+def _has_outputs(info: RunInfo, commit: Commit) -> bool:
+    wanted = (len(info.probes), len(info.outputs))
+    # No file is that large: an offset beyond it was made up.
+    return commit.outputs_shape == wanted and 0 not in wanted and commit.outputs_start < _FARTHEST
+
+
 def metrics_problem(info: RunInfo, commit: Commit, size: int) -> str | None:
     """Return what is wrong with a step's metrics in a file of ``size`` bytes, or ``None``."""
     for part in info.parts:
@@ -73,7 +105,7 @@ def _range(
         if name == part.name:
             break
         start += _ITEM * int(np.prod(shape, dtype=np.float64))
-    if start > 2**62:  # no file has such an offset
+    if start > _FARTHEST:
         return None
     one = _ITEM * int(np.prod(expected[1:]))
     if position is None:

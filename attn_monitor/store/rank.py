@@ -11,7 +11,13 @@ from attn_monitor.store.commits import Commit, CommitLog
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.layout import COMMITS_FILE, METRICS_FILE, RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.lru import ByteLru
-from attn_monitor.store.metricsfile import Metrics, metrics_problem, read_metrics
+from attn_monitor.store.metricsfile import (
+    Metrics,
+    Outputs,
+    metrics_problem,
+    read_metrics,
+    read_outputs,
+)
 from attn_monitor.store.schema import LARGEST_RUN_FILE, Session, load_session
 from attn_monitor.store.stepfile import StepFile
 
@@ -68,6 +74,11 @@ class RankView:
         """
         name, info = f"{self.name}/{METRICS_FILE}", self.session.info
         return read_metrics(self.folder, name, info, commits, part, position=position)
+
+    def outputs(self, commits: Sequence[Commit]) -> list[Outputs | None]:
+        """Return the numbers about the model's output at each commit, ``None`` without any."""
+        name = f"{self.name}/{METRICS_FILE}"
+        return read_outputs(self.folder, name, self.session.info, commits)
 
 
 class RankReader:

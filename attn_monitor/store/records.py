@@ -24,6 +24,7 @@ class RunInfo:
         metrics: What each number on the metric axis means, in order.
         uniform: Per part, the same metrics for a head that attends evenly: the baseline.
         options: The options of the callback, for the reader's information.
+        outputs: What each number about the model's output means, in order.
         kept: What is written of each probe; empty where nobody said, as in earlier recordings.
     """
 
@@ -32,6 +33,7 @@ class RunInfo:
     metrics: tuple[MetricSpec, ...]
     uniform: Mapping[str, Float[np.ndarray, "_layer _metric"]]
     options: Mapping[str, Option] = field(default_factory=dict)
+    outputs: tuple[MetricSpec, ...] = ()
     kept: tuple[Kept, ...] = ()
 
 
@@ -102,6 +104,7 @@ class StepRecord:
             :attr:`RunInfo.probes`. NaN means undefined.
         scalars: Numbers of the whole step, such as ``val_loss``.
         vectors: Part, then probe index, then queries and keys; empty unless asked for.
+        outputs: The numbers of :attr:`RunInfo.outputs` for every probe, ``None`` without any.
         windows: Part, then probe index, then the window that is kept of maps too large to keep.
         thumbnails: Part, then probe index, then coarse maps.
     """
@@ -112,6 +115,7 @@ class StepRecord:
     metrics: Mapping[str, Float[np.ndarray, "_probe _layer _head _metric"]]
     scalars: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, Mapping[int, Vectors]] = field(default_factory=dict)
+    outputs: Float[np.ndarray, "_probe _statistic"] | None = None
     windows: Mapping[str, Mapping[int, MapWindow]] = field(default_factory=dict)
     thumbnails: Mapping[str, Mapping[int, Thumbnail]] = field(default_factory=dict)
 

@@ -19,7 +19,7 @@ from attn_monitor.store.folder import Folder, folder_at
 from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail
-from attn_monitor.store.series import probe_series, probes_series, split_series
+from attn_monitor.store.series import output_series, probe_series, probes_series, split_series
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -310,6 +310,26 @@ class Run:
         if probe is not None:
             return probe_series(view, which, probe)
         return split_series(view, which, split)
+
+    @property
+    def output_specs(self) -> tuple[MetricSpec, ...]:
+        """What is known of the model's output to each probe; empty in earlier recordings."""
+        return self._view.info.outputs
+
+    def outputs(self, name: str, *, split: Split = "val") -> Float32[np.ndarray, "step probe"]:
+        """Return one number about the model's output per step and probe of a split.
+
+        Args:
+            name: One of :attr:`output_specs`, for example ``"output_entropy"``.
+            split: Whose probes, in the order of their index.
+
+        Raises:
+            NotRecordedError: No such number in this recording.
+        """
+        known = [spec.name for spec in self.output_specs]
+        if name not in known:
+            raise NotRecordedError(f"no output statistic {name!r} in this run; it has {known}")
+        return output_series(self._view, split, known.index(name))
 
     def _metrics_at(self, names: Sequence[str]) -> list[int]:
         known = [metric.name for metric in self.metrics]

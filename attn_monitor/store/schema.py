@@ -65,6 +65,7 @@ def dump_session(session: Session, *, version: str) -> bytes:
         "parts": [asdict(part) for part in info.parts],
         "probes": [asdict(probe) for probe in info.probes],
         "metrics": [asdict(metric) for metric in info.metrics],
+        "outputs": [asdict(output) for output in info.outputs],
         "uniform": {part: rows.tolist() for part, rows in info.uniform.items()},
         "options": dict(info.options),
         "kept": [asdict(kept) for kept in info.kept],
@@ -117,6 +118,12 @@ def load_session(data: bytes, where: str) -> Session:
             if part.name in uniform
         },
         options=_options(document.get("options", {}), f"{where}: options"),
+        outputs=tuple(
+            _metric(output, f"{where}: outputs[{at}]")
+            for at, output in enumerate(
+                as_list(document.get("outputs", []), f"{where}: outputs", longest=1024)
+            )
+        ),
         kept=tuple(
             _kept(kept, {probe.index for probe in probes}, f"{where}: kept[{at}]")
             for at, kept in enumerate(

@@ -83,6 +83,33 @@ def probes_series(
     return series
 
 
+def output_series(view: RunView, split: Split, statistic: int) -> Float32[np.ndarray, "step probe"]:
+    """Return one number about the model's output per step and probe of a split, in their order.
+
+    NaN where it is undefined, and at steps that were recorded without it.
+    """
+    wanted = [probe.index for probe in view.info.probes if probe.split == split]
+    series = np.full((len(view.steps), len(wanted)), np.nan, dtype=np.float32)
+    for rank in view.ranks:
+        owned = _owned(view, rank, split)
+        places = [at for at, step in enumerate(view.steps) if owned and step in rank.commits]
+        commits = [rank.commits[view.steps[at]] for at in places]
+        for at, values in zip(places, rank.outputs(commits), strict=True):
+            if values is not None:
+                for position, probe in owned:
+                    series[at, wanted.index(probe)] = values[position, statistic]
+    return series
+
+
+def _owned(view: RunView, rank: RankView, split: Split) -> list[tuple[int, int]]:
+    """Return (position on this rank, index) of the probes of a split that this rank speaks for."""
+    return [
+        (position, probe.index)
+        for position, probe in enumerate(rank.session.info.probes)
+        if probe.split == split and view.owners[probe.index][0] is rank
+    ]
+
+
 def _sums(
     view: RunView, rank: RankView, part: Part, split: Split
 ) -> Mapping[int, Float64[np.ndarray, "2 layer head metric"]]:

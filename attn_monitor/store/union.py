@@ -96,6 +96,7 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
             metrics=first.metrics,
             uniform=first.uniform,
             options=first.options,
+            outputs=first.outputs,
             kept=tuple(kept[index] for index in sorted(kept)),
         ),
         steps=tuple(sorted({step for rank in joined for step in rank.commits})),

@@ -13,7 +13,12 @@ from types import TracebackType
 
 from attn_monitor import __version__
 from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError
-from attn_monitor.store.checks import check_info, check_record, checked_metrics
+from attn_monitor.store.checks import (
+    check_info,
+    check_record,
+    checked_metrics,
+    checked_outputs,
+)
 from attn_monitor.store.commits import (
     NOTHING,
     Commit,
@@ -93,12 +98,14 @@ class RunWriter:
             raise ConfigurationError("this RunWriter is closed; open a new one to go on recording")
         check_record(self._info, record)
         metrics = checked_metrics(self._info, record)
+        outputs = checked_outputs(self._info, record)
         contents = step_contents(self._info, record)
         earlier = self._log.commits.get(record.step)
         if earlier is not None:  # readers may have the earlier file open: never write over it
             self._attempt = max(self._attempt, earlier.attempt + 1)
+        numbers = b"".join(values.tobytes() for values in metrics.values())
         start = self._folder.append_log(
-            METRICS_FILE, b"".join(values.tobytes() for values in metrics.values())
+            METRICS_FILE, numbers if outputs is None else numbers + outputs.tobytes()
         )
         commit = Commit(
             step=record.step,
@@ -109,6 +116,8 @@ class RunWriter:
             scalars={name: float(value) for name, value in record.scalars.items()},
             metrics_start=start,
             metrics_shapes={part: values.shape for part, values in metrics.items()},
+            outputs_start=start + len(numbers),
+            outputs_shape=() if outputs is None else outputs.shape,
             maps={part: tuple(sorted(maps)) for part, maps in record.attention.items()},
             vectors={part: tuple(sorted(pairs)) for part, pairs in record.vectors.items()},
             windows={part: tuple(sorted(found)) for part, found in record.windows.items()},

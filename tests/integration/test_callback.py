@@ -432,3 +432,19 @@ def test_a_small_budget_keeps_fewer_maps_and_all_metrics(tmp_path):
     assert recording.options["maps_kept"] < 7
     assert recording.metric_values(part="encoder", probe=6).shape[0] == 3
     assert np.isfinite(recording.metric_values(part="encoder", probe=6)[..., 0]).all()
+
+
+def test_what_the_model_answers_to_every_probe_is_recorded(tmp_path):
+    model, run = fit(tmp_path, monitor())
+    recording = open_run(run_dir(run))
+    val = recording.outputs("output_entropy")
+    assert val.shape == (len(recording.steps), 4)
+    assert recording.outputs("output_entropy", split="train").shape == (len(recording.steps), 3)
+    assert recording.outputs("hidden_norm").min() > 0
+    model.eval()
+    ids = torch.tensor([[WORDS.index(token) for token in recording.probes[1].source.text]])
+    with torch.no_grad():
+        chance = model(ids).softmax(-1)[0]
+    wanted = float(torch.special.entr(chance).sum() / np.log(2))
+    assert val[-1, 1] == pytest.approx(wanted, abs=1e-5)
+    assert recording.outputs("confidence")[-1, 1] == pytest.approx(float(chance.max()), abs=1e-5)

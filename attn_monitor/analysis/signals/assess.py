@@ -96,7 +96,7 @@ def _mismatch(wrong: Sequence[Property]) -> str:
 
 
 def _output(run: Recording, statistic: OutputStatistic, balance: Signal | None) -> Signal | None:
-    if balance is None:
+    if balance is None or statistic.column not in {spec.name for spec in run.output_specs}:
         return None
     val = run.outputs(statistic.column, split="val")
     train = run.outputs(statistic.column, split="train")

@@ -39,6 +39,11 @@ class Recording(Protocol):
         """What the numbers on the metric axis mean."""
         ...
 
+    @property
+    def output_specs(self) -> tuple[MetricSpec, ...]:
+        """What is known of the model's output to each probe."""
+        ...
+
     def part(self, name: str) -> Part:
         """Return a part."""
         ...

@@ -1,0 +1,109 @@
+"""How certain the model is of each sentence, and how large its last hidden states are."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attn_monitor.capture.outputs import Outputs
+from attn_monitor.core.types import MetricSpec
+from attn_monitor.monitor.batches import BatchTokens, Stream
+
+OUTPUT_SPECS: Final = (
+    MetricSpec(
+        name="output_entropy",
+        title="Output entropy",
+        unit="share of ln(classes)",
+        low=0.0,
+        high=1.0,
+        reading="0: certain of one class; 1: every class is as likely. Mean over valid tokens.",
+    ),
+    MetricSpec(
+        name="confidence",
+        title="Output confidence",
+        unit="probability",
+        low=0.0,
+        high=1.0,
+        reading="Probability of the most likely class. Mean over valid tokens.",
+    ),
+    MetricSpec(
+        name="hidden_norm",
+        title="Hidden norm",
+        unit="norm / sqrt(d)",
+        low=0.0,
+        high=None,
+        reading="Root mean square of the last hidden states' entries. Mean over valid tokens.",
+    ),
+)
+_FEWEST_CLASSES: Final = 2
+_PER_TOKEN: Final = 3  # axes: sentence, token, class
+_SUM_TOLERANCE: Final = 1e-3
+
+
+def output_statistics(
+    outputs: Outputs, tokens: BatchTokens
+) -> Float[np.ndarray, "sentence statistic"]:
+    """Return the numbers of :data:`OUTPUT_SPECS` per sentence of a batch, NaN where undefined.
+
+    The model's answer is read as class scores, ``[sentence, class]`` or one per token, unless it
+    is as wide as its hidden states: then it is taken for hidden states. Rows that are
+    probabilities already are taken as they are.
+
+    Args:
+        outputs: What the forward pass ended with.
+        tokens: The batch's tokens, to leave padding out.
+    """
+    table = np.full((len(tokens), len(OUTPUT_SPECS)), np.nan, dtype=np.float32)
+    answer, hidden = outputs.answer, outputs.last_hidden
+    if answer is not None and answer.is_floating_point() and not _same_width(answer, hidden):
+        for row, scores in enumerate(_sentences(answer, tokens)):
+            if scores.shape[-1] >= _FEWEST_CLASSES and len(scores):
+                table[row, :2] = _certainty(scores.float())
+    if hidden is not None:
+        for row, states in enumerate(_sentences(hidden, tokens)):
+            if len(states):
+                norms = states.float().norm(dim=-1) / math.sqrt(states.shape[-1])
+                table[row, 2] = float(norms.mean())
+    return table
+
+
+def _certainty(scores: Float[Tensor, "token class"]) -> tuple[float, float]:
+    total = scores.sum(dim=-1)
+    whole = bool(((total - 1.0).abs() < _SUM_TOLERANCE).all()) and bool((scores >= 0).all())
+    chance = scores if whole else torch.softmax(scores, dim=-1)
+    entropy = torch.special.entr(chance).sum(dim=-1) / math.log(scores.shape[-1])
+    return float(entropy.mean()), float(chance.max(dim=-1).values.mean())
+
+
+def _same_width(answer: Tensor, hidden: Tensor | None) -> bool:
+    return hidden is not None and answer.shape[-1:] == hidden.shape[-1:]
+
+
+def _sentences(values: Tensor, tokens: BatchTokens) -> list[Tensor]:
+    """Return ``[token, entry]`` of each sentence; one row where there is one per sentence.
+
+    An empty list if the tensor's axes are neither (sentence, entry) nor (sentence, token, entry)
+    nor (token, sentence, entry) of this batch.
+    """
+    sentences = len(tokens)
+    values = values.detach()
+    if values.dim() == _PER_TOKEN - 1 and values.shape[0] == sentences:
+        return list(values[:, None])
+    if values.dim() != _PER_TOKEN:
+        return []
+    streams = [tokens.source] if tokens.target is None else [tokens.target, tokens.source]
+    for axes in (values, values.transpose(0, 1)):
+        for stream in streams:
+            if axes.shape[:2] == (sentences, stream.width):
+                return _cropped(axes, stream)
+    return []
+
+
+def _cropped(values: Tensor, stream: Stream) -> list[Tensor]:
+    spans = zip(stream.starts, stream.ids, strict=True)
+    return [row[start : start + len(ids)] for row, (start, ids) in zip(values, spans, strict=True)]

@@ -1,0 +1,104 @@
+"""What is read of a model's output, against the formulas written out."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from attn_monitor.capture.outputs import Outputs
+from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
+from attn_monitor.monitor.batches import BatchTokens, Stream
+
+ENTROPY, CONFIDENCE, NORM = range(3)
+
+
+def tokens(*lengths, starts=None, width=None):
+    ids = tuple(tuple(range(n)) for n in lengths)
+    starts = starts or (0,) * len(lengths)
+    return BatchTokens(source=Stream(ids=ids, starts=starts, width=width or max(lengths)))
+
+
+def statistics(answer=None, hidden=None, *, batch):
+    return output_statistics(Outputs(answer=answer, last_hidden=hidden), batch)
+
+
+def entropy(p):
+    return -sum(x * math.log(x) for x in p if x) / math.log(len(p))
+
+
+def test_a_classifier_has_the_entropy_of_its_softmax():
+    scores = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(7), 0.0, 0.0, 0.0]])
+    found = statistics(scores, batch=tokens(3, 2))
+    assert found[0, ENTROPY] == pytest.approx(1.0)
+    assert found[0, CONFIDENCE] == pytest.approx(0.25)
+    assert found[1, ENTROPY] == pytest.approx(entropy([0.7, 0.1, 0.1, 0.1]))
+    assert found[1, CONFIDENCE] == pytest.approx(0.7)
+    assert np.isnan(found[:, NORM]).all()
+
+
+def test_probabilities_are_taken_as_they_are():
+    found = statistics(torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]), batch=tokens(1, 1))
+    np.testing.assert_allclose(found[:, ENTROPY], [entropy([0.5, 0.5, 0]), 0.0], atol=1e-6)
+
+
+def test_a_language_model_is_averaged_over_valid_tokens_only():
+    scores = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    found = statistics(scores, batch=tokens(3, 2, starts=(0, 3), width=5))
+    p = scores.softmax(-1)
+    for row, places in ((0, (0, 1, 2)), (1, (3, 4))):
+        wanted = np.mean([entropy(p[row, at].tolist()) for at in places])
+        assert found[row, ENTROPY] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_tokens_first_is_told_from_sentences_first():
+    scores = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    batch = tokens(5, 4)
+    np.testing.assert_array_equal(
+        statistics(scores, batch=batch), statistics(scores.transpose(0, 1), batch=batch)
+    )
+
+
+def test_hidden_norm_is_the_root_mean_square_of_valid_states():
+    hidden = torch.tensor([[[3.0, 4.0], [0.0, 0.0], [9.0, 9.0]]])
+    found = statistics(hidden=hidden, batch=tokens(2, width=3))
+    assert found[0, NORM] == pytest.approx((math.sqrt(25 / 2) + 0) / 2)
+    assert np.isnan(found[0, :2]).all()
+
+
+def test_hidden_states_are_not_taken_for_class_scores():
+    hidden = torch.randn(2, 3, 8)
+    found = statistics(hidden, hidden, batch=tokens(3, 3))
+    assert np.isnan(found[:, :2]).all()
+    assert np.isfinite(found[:, NORM]).all()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        torch.tensor(0.5),
+        torch.randn(2, 1),
+        torch.randn(4, 3),
+        torch.randn(2, 9, 3),
+        torch.randn(2, 3, 4, 5),
+        torch.ones(2, 3, dtype=torch.int64),
+    ],
+    ids=["loss", "one score", "other sentences", "other tokens", "picture", "ids"],
+)
+def test_what_is_not_class_scores_of_these_sentences_is_undefined(answer):
+    assert np.isnan(statistics(answer, batch=tokens(3, 3))[:, :2]).all()
+
+
+def test_a_decoder_s_answer_runs_along_the_target():
+    source = tokens(4, 4).source
+    target = Stream(ids=((1, 2), (1, 2, 3)), starts=(0, 0), width=3)
+    scores = torch.zeros(2, 3, 5)
+    scores[0, 2] = torch.tensor([99.0, 0, 0, 0, 0])  # padding
+    found = output_statistics(
+        Outputs(answer=scores, last_hidden=None), BatchTokens(source=source, target=target)
+    )
+    np.testing.assert_allclose(found[:, ENTROPY], 1.0, rtol=1e-6)
+
+
+def test_one_column_per_described_statistic():
+    assert [spec.name for spec in OUTPUT_SPECS] == ["output_entropy", "confidence", "hidden_norm"]
