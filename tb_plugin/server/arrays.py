@@ -14,6 +14,7 @@ from attn_monitor.store import Run
 from attn_monitor.store.codec import LEVELS
 from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.merge import merge_tokens
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
 LARGEST_FRAME = 2**28
@@ -24,15 +25,19 @@ LayerCache = ByteLru[tuple[object, ...], _Layer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A rectangle of an attention map: query rows and key columns, each ``start <= at < stop``."""
+    """A rectangle of an attention map: query rows and key columns, each ``start <= at < stop``.
+
+    ``merge`` neighbouring tokens make one row and one column of the reply.
+    """
 
     rows: tuple[int, int] | None = None
     keys: tuple[int, int] | None = None
+    merge: int = 1
 
     @property
     def is_whole(self) -> bool:
         """Nothing is cut away."""
-        return self.rows is None and self.keys is None
+        return self.rows is None and self.keys is None and self.merge == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,11 @@ class MapReader:
         if layers is None:
             layers = tuple(range(len(run.part(query.part).layers)))
         _check_size(run, query, len(layers))
+        if query.window.merge > 1:
+            merged = [self._merged(run, query, layer) for layer in layers]
+            return absolute_frame(
+                np.stack([m[0] for m in merged]), np.stack([m[1] for m in merged])
+            )
         found = self._layers(run, query, layers)
         codes = np.stack([layer[0] for layer in found])
         row_max = np.stack([layer[1] for layer in found])
@@ -85,6 +95,25 @@ class MapReader:
             return attention_frame(codes, row_max)
         keys = query.window.keys
         return absolute_frame(*cut(codes, row_max, keys=keys, rows_sum_to_one=whole))
+
+    def _merged(self, run: Run, query: MapQuery, layer: int) -> _Layer:
+        """Return one layer with its tokens joined; whole maps are never kept for it."""
+        step, part, probe = query.step, query.part, query.probe
+        identity = (run.session, run.attempt(step), step, part, probe, query.window, layer)
+        known = self._cache.find(identity)
+        if known is not None:
+            return known
+        rows = query.window.rows
+        codes, row_max = run.codes(step=step, probe=probe, part=part, layers=(layer,), rows=rows)
+        merged = merge_tokens(
+            codes[0],
+            row_max[0],
+            keys=query.window.keys,
+            size=query.window.merge,
+            rows_sum_to_one=run.rows_sum_to_one(step=step, probe=probe, part=part),
+        )
+        self._cache.keep(identity, merged, merged[0].nbytes + merged[1].nbytes)
+        return merged
 
     def _layers(self, run: Run, query: MapQuery, layers: Sequence[int]) -> list[_Layer]:
         step, part, probe, rows = query.step, query.part, query.probe, query.window.rows
@@ -105,7 +134,8 @@ def _check_size(run: Run, query: MapQuery, layers: int) -> None:
     part = run.part(query.part)
     _, heads, queries, keys = map_shape(part, run.probe(query.probe))
     rows = queries if query.window.rows is None else query.window.rows[1] - query.window.rows[0]
-    if layers * heads * rows * keys > LARGEST_FRAME:
+    read = heads * rows * keys
+    if max(read, layers * read // query.window.merge**2) > LARGEST_FRAME:
         raise NotRecordedError(
             f"{layers} layers x {heads} heads x {rows} x {keys} weights are too many for one "
             "reply; ask for fewer with layers=, rows= and keys="

@@ -13,6 +13,7 @@ from tb_plugin.server.arrays import MapQuery, Window
 from tb_plugin.server.describe import SHOWN
 
 LONGEST_QUERY = 8192
+MOST_MERGED = 4096
 _Choice = TypeVar("_Choice", bound=str)
 _INTEGER = re.compile(r"\d{1,10}")
 _RANGE = re.compile(r"(\d{1,10}):(\d{1,10})")
@@ -75,7 +76,11 @@ def map_query(args: Mapping[str, str]) -> MapQuery:
         part=required(args, "part"),
         probe=integer(args, "probe"),
         layers=_layers(args),
-        window=Window(rows=_range(args, "rows"), keys=_range(args, "keys")),
+        window=Window(
+            rows=_range(args, "rows"),
+            keys=_range(args, "keys"),
+            merge=bounded(args, "merge", default=1, low=1, high=MOST_MERGED),
+        ),
     )
 
 

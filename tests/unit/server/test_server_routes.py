@@ -277,3 +277,23 @@ def test_attention_given_to_a_sink_is_not_shared_out_among_the_words(tmp_path):
     np.testing.assert_allclose(values[0], read, atol=1e-6)
     _, window = read_frame(tab.get("attention", **ask, keys="2:5").data)
     np.testing.assert_allclose(window[0], read[..., 2:5], atol=1e-6)
+
+
+def test_joined_tokens_give_sums_over_keys_and_means_over_queries(tmp_path):
+    info = encoder_info(lengths=(7,))
+    write_run(tmp_path / "a", info, [record(info, 0)])
+    whole = open_run(tmp_path / "a").attention(step=0, probe=0, part="encoder", layer=1)
+    tab = Tab(tmp_path)
+    ask = {"run": "a", "step": 0, "part": "encoder", "probe": 0, "layers": "1"}
+    kind, joined = read_frame(tab.get("attention", **ask, rows="0:7", keys="1:7", merge=3).data)
+    assert kind == 4
+    assert joined.shape == (1, 3, 3, 2)
+    groups = [(0, 3), (3, 6), (6, 7)]
+    for at, (first, past) in enumerate(groups):
+        for column, (left, right) in enumerate([(1, 4), (4, 7)]):
+            expected = whole[:, first:past, left:right].sum(axis=2).mean(axis=1)
+            np.testing.assert_allclose(joined[0, :, at, column], expected, atol=0.005)
+    again = tab.get("attention", **ask, rows="0:7", keys="1:7", merge=3).data
+    np.testing.assert_array_equal(read_frame(again)[1], joined)
+    assert tab.get("attention", **ask, merge=0).status_code == 400
+    assert tab.get("attention", **ask, keys="0:9", merge=2).status_code == 404

@@ -6,7 +6,14 @@ import type { AttentionQuery, DataSource } from "./source";
 const CAPACITY = 96 * 1024 * 1024;
 
 const keyOf = (query: AttentionQuery): string =>
-  [query.run, query.step, query.version, query.part, query.probe].join("\u0000");
+  [
+    query.run,
+    query.step,
+    query.version,
+    query.part,
+    query.probe,
+    JSON.stringify(query.cut ?? null),
+  ].join("\u0000");
 
 export class AttentionCache {
   private readonly maps = new ByteLru<Maps>(CAPACITY);

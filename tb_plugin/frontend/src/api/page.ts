@@ -17,11 +17,16 @@ const NAMES: Readonly<Record<string, string>> = {
   lens: "HeadLens of this head at this step, with this number of clusters, is",
 };
 
+/** What asks for a rectangle of maps; the page holds whole ones, and the tab cuts those itself. */
+const WINDOW = ["layers", "rows", "keys", "merge"];
+
 /** One spelling of a question, whatever the order of its parameters and who escaped them. */
-function spelled(question: string): string {
+function spelled(question: string, without: readonly string[] = []): string {
   const [route = "", parameters = ""] = question.split("?");
   const sorted = new URLSearchParams(parameters);
-  sorted.delete(VERSION);
+  for (const name of [VERSION, ...without]) {
+    sorted.delete(name);
+  }
   sorted.sort();
   return `${route}?${sorted}`;
 }
@@ -45,7 +50,7 @@ export function insidePage(answers: Iterable<Answer>): Ask {
     known.set(spelled(answer.dataset.question ?? ""), answer);
   }
   return async (question, signal) => {
-    const answer = known.get(spelled(question));
+    const answer = known.get(spelled(question)) ?? known.get(spelled(question, WINDOW));
     if (answer === undefined) {
       throw missing(question);
     }

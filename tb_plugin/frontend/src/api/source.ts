@@ -1,7 +1,9 @@
 // What the tab asks for, and how it asks: the same words over HTTP and in an offline page.
+import type { MapCut } from "../core/cut";
 import type { Elbow, Lens } from "../core/lens";
-import type { Maps, Series } from "../core/maps";
+import type { MapOrigin, Maps, Series } from "../core/maps";
 import type { Piles, Run, RunIndex } from "../core/recording";
+import { type Range, sizeOf } from "../core/window";
 import { decodeMaps, decodeSeries } from "./frame";
 
 export interface AttentionQuery {
@@ -11,6 +13,8 @@ export interface AttentionQuery {
   readonly step: number;
   readonly part: string;
   readonly probe: number;
+  /** Some rows, columns and layers; null or absent for all. A source may answer with more. */
+  readonly cut?: MapCut | null;
 }
 
 export interface MetricsQuery {
@@ -57,8 +61,11 @@ export function dataSource(ask: Ask): DataSource {
   return {
     index: (signal) => json("index", {}, signal),
     run: (run, signal) => json("run", { run }, signal),
-    attention: async ({ run, step, version, part, probe }, signal) =>
-      decodeMaps(await bytes("attention", { run, step, part, probe, v: version }, signal)),
+    attention: async ({ run, step, version, part, probe, cut }, signal) => {
+      const parameters = { run, step, part, probe, ...(cut ? cutParameters(cut) : {}), v: version };
+      const maps = decodeMaps(await bytes("attention", parameters, signal));
+      return cut && isCutLike(maps, cut) ? { ...maps, from: originOf(cut) } : maps;
+    },
     metrics: async ({ run, part, of }, signal) => {
       const which = typeof of === "number" ? { probe: of } : { split: of };
       return decodeSeries(await bytes("metrics", { run, part, ...which }, signal));
@@ -83,4 +90,29 @@ const lensParameters = ({ run, step, version, part, layer, head, clusters }: Len
   head,
   k: clusters,
   v: version,
+});
+
+const rangeText = ({ start, stop }: Range): string => `${start}:${stop}`;
+
+function cutParameters({ query: rows, key, layers, merge }: MapCut): Parameters {
+  const wanted = Array.from({ length: sizeOf(layers) }, (_, at) => layers.start + at);
+  return {
+    layers: wanted.join(","),
+    rows: rangeText(rows),
+    keys: rangeText(key),
+    ...(merge > 1 ? { merge } : {}),
+  };
+}
+
+/** An offline page answers with whole maps, whatever rectangle was asked for. */
+const isCutLike = (maps: Maps, { query, key, layers, merge }: MapCut): boolean =>
+  maps.layers === sizeOf(layers) &&
+  maps.queries === Math.ceil(sizeOf(query) / merge) &&
+  maps.keys === Math.ceil(sizeOf(key) / merge);
+
+const originOf = ({ query: rows, key, layers, merge }: MapCut): MapOrigin => ({
+  layer: layers.start,
+  query: rows.start,
+  key: key.start,
+  merge,
 });

@@ -1,6 +1,7 @@
 // Which tokens an axis shows: all, without special tokens, or whole words instead of pieces.
 import type { Maps } from "./maps";
 import type { Tokens } from "./recording";
+import type { Range } from "./window";
 
 /** One mark along an axis; `members` are positions in the recorded sentence. */
 export interface AxisToken {
@@ -14,6 +15,10 @@ export type Axis = readonly AxisToken[];
 export interface AxisOptions {
   readonly hideSpecial: boolean;
   readonly mergeWords: boolean;
+  /** The stretch that is shown; absent means all. */
+  readonly range?: Range;
+  /** How many neighbouring tokens make one mark; pieces are not joined to words then. */
+  readonly merge?: number;
 }
 
 /** Does this piece continue the word before it? Understands WordPiece's `##`. */
@@ -35,8 +40,13 @@ export function hasPieces(tokens: Tokens): boolean {
 export function buildAxis(tokens: Tokens, options: AxisOptions): Axis {
   const special = new Set(tokens.special);
   const marked = marksStarts(tokens);
+  const { start, stop } = options.range ?? { start: 0, stop: tokens.text.length };
+  if ((options.merge ?? 1) > 1) {
+    return groups(tokens, { start, stop }, options.merge ?? 1);
+  }
   const axis: { text: string; special: boolean; members: number[] }[] = [];
-  tokens.text.forEach((piece, position) => {
+  tokens.text.slice(start, stop).forEach((piece, offset) => {
+    const position = start + offset;
     const last = axis.at(-1);
     const isSpecial = special.has(position);
     const joins = marked ? !startsWord(piece) : continues(piece);
@@ -50,8 +60,31 @@ export function buildAxis(tokens: Tokens, options: AxisOptions): Axis {
   return options.hideSpecial ? axis.filter((token) => !token.special) : axis;
 }
 
-const isIdentity = (axis: Axis, length: number): boolean =>
-  axis.length === length && axis.every((token) => token.members.length === 1);
+/** Neighbouring tokens as one mark; it is special only if all of them are. */
+function groups(tokens: Tokens, { start, stop }: Range, size: number): Axis {
+  const special = new Set(tokens.special);
+  return Array.from({ length: Math.ceil((stop - start) / size) }, (_, group) => {
+    const first = start + group * size;
+    const members = Array.from(
+      { length: Math.min(size, stop - first) },
+      (_, offset) => first + offset,
+    );
+    return {
+      text: members.map((at) => tokens.text[at] ?? "").join(" "),
+      special: members.every((at) => special.has(at)),
+      members,
+    };
+  });
+}
+
+/** An axis divides columns without overlap: as many marks as columns are the columns themselves. */
+const isIdentity = (axis: Axis, length: number): boolean => axis.length === length;
+
+/** The rows or columns of the fetched maps that a mark's tokens lie in. */
+function placesOf(mark: AxisToken, start: number, merge: number, size: number): number[] {
+  const places = mark.members.map((member) => Math.floor((member - start) / merge));
+  return [...new Set(places)].filter((place) => place >= 0 && place < size);
+}
 
 /**
  * Maps over the marks of two axes: attention *to* a word is the sum over its pieces, attention
@@ -61,19 +94,22 @@ export function regroup(maps: Maps, query: Axis, key: Axis): Maps {
   if (isIdentity(query, maps.queries) && isIdentity(key, maps.keys)) {
     return maps;
   }
+  const { query: firstRow = 0, key: firstKey = 0, merge = 1 } = maps.from ?? {};
+  const rowsOf = query.map((mark) => placesOf(mark, firstRow, merge, maps.queries));
+  const columnsOf = key.map((mark) => placesOf(mark, firstKey, merge, maps.keys));
   const size = query.length * key.length;
   const data = new Float32Array(maps.layers * maps.heads * size);
   for (let map = 0; map < maps.layers * maps.heads; map++) {
     const from = map * maps.queries * maps.keys;
-    query.forEach((row, q) => {
-      key.forEach((column, k) => {
+    rowsOf.forEach((rows, q) => {
+      columnsOf.forEach((columns, k) => {
         let sum = 0;
-        for (const i of row.members) {
-          for (const j of column.members) {
+        for (const i of rows) {
+          for (const j of columns) {
             sum += maps.data[from + i * maps.keys + j] ?? 0;
           }
         }
-        data[map * size + q * key.length + k] = sum / row.members.length;
+        data[map * size + q * key.length + k] = rows.length > 0 ? sum / rows.length : 0;
       });
     });
   }

@@ -6,13 +6,25 @@ export interface Matrix {
   readonly cols: number;
 }
 
-/** Attention of one probe at one step: [layer, head, query, key]; every row sums to 1. */
+/** Where windowed maps begin, and how many neighbouring tokens each of their rows and columns joins. */
+export interface MapOrigin {
+  readonly layer: number;
+  readonly query: number;
+  readonly key: number;
+  readonly merge: number;
+}
+
+/**
+ * Attention of one probe at one step: [layer, head, query, key]; whole rows sum to 1. Maps of a
+ * window say where it lies in `from`; layers are always asked for by their number in the model.
+ */
 export interface Maps {
   readonly data: Float32Array;
   readonly layers: number;
   readonly heads: number;
   readonly queries: number;
   readonly keys: number;
+  readonly from?: MapOrigin;
 }
 
 /** Per-head metrics over all recorded steps: [step, layer, head, metric]; NaN is undefined. */
@@ -24,10 +36,17 @@ export interface Series {
   readonly metrics: number;
 }
 
-/** One head's map, a window into the same memory. */
+/** Whether a layer's maps are among those that were fetched. */
+export const holdsLayer = ({ from, layers }: Maps, layer: number): boolean =>
+  layer >= (from?.layer ?? 0) && layer < (from?.layer ?? 0) + layers;
+
+const mapAt = (maps: Maps, layer: number, head: number): number =>
+  ((layer - (maps.from?.layer ?? 0)) * maps.heads + head) * maps.queries * maps.keys;
+
+/** One head's map, a view of the same memory. */
 export function headMap(maps: Maps, layer: number, head: number): Matrix {
   const size = maps.queries * maps.keys;
-  const start = (layer * maps.heads + head) * size;
+  const start = mapAt(maps, layer, head);
   return { data: maps.data.subarray(start, start + size), rows: maps.queries, cols: maps.keys };
 }
 
@@ -37,7 +56,7 @@ export function meanOverHeads(maps: Maps, layer: number, heads: number): Matrix 
   // Summed in double precision so that the value shown equals the mean of the stored floats.
   const sum = new Float64Array(size);
   for (let head = 0; head < heads; head++) {
-    const start = (layer * maps.heads + head) * size;
+    const start = mapAt(maps, layer, head);
     for (let cell = 0; cell < size; cell++) {
       sum[cell] = (sum[cell] ?? 0) + (maps.data[start + cell] ?? 0);
     }

@@ -1,5 +1,7 @@
 // Where the network view's columns, panels and rows lie. Nothing here depends on the step.
 
+import { type Range, sizeOf } from "../core/window";
+
 export interface Viewport {
   readonly width: number;
   readonly height: number;
@@ -35,6 +37,7 @@ export interface NetworkGeometry {
   readonly queryRow: number;
   readonly keyRow: number;
   readonly columns: readonly TokenColumn[];
+  /** One per layer of the model; those outside of the drawn range lie beside the picture. */
   readonly panels: readonly Panel[];
 }
 
@@ -44,6 +47,8 @@ export interface NetworkShape {
   readonly keys: number;
   /** Encoder-decoder attention: source and target are different words, so no column is shared. */
   readonly cross: boolean;
+  /** The layers drawn, of all `layers`; absent means all. */
+  readonly range?: Range;
 }
 
 export const HEADER_HEIGHT = 78;
@@ -68,7 +73,9 @@ const tokenWidthOf = (width: number, cross: boolean): number => {
 
 /** All positions of the network view for a window of this size. */
 export function networkGeometry(shape: NetworkShape, viewport: Viewport): NetworkGeometry {
-  const { layers, queries, keys, cross } = shape;
+  const { queries, keys, cross } = shape;
+  const range = shape.range ?? { start: 0, stop: shape.layers };
+  const layers = sizeOf(range);
   const tokenWidth = tokenWidthOf(viewport.width, cross);
   const fixed = cross
     ? 2 * PADDING + PAIR_GAP * (layers - 1) + 2 * layers * tokenWidth
@@ -85,7 +92,7 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
   const bodyHeight =
     longest * Math.min(ROW_MAXIMUM, Math.max(ROW_MINIMUM, visibleHeight / longest));
   const pitch = tokenWidth + panelWidth + (cross ? tokenWidth + PAIR_GAP : 0);
-  const start = (layer: number): number => PADDING + layer * pitch;
+  const start = (layer: number): number => PADDING + (layer - range.start) * pitch;
   return {
     width: fixed + layers * panelWidth,
     height: HEADER_HEIGHT + TOP_GAP + Math.max(bodyHeight, visibleHeight) + BOTTOM_GAP,
@@ -97,9 +104,9 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
     queryRow: bodyHeight / Math.max(1, queries),
     keyRow: bodyHeight / Math.max(1, keys),
     columns: cross
-      ? pairColumns(layers, start, tokenWidth + panelWidth)
-      : sharedColumns(layers, start),
-    panels: Array.from({ length: layers }, (_, layer) => ({
+      ? pairColumns(range, start, tokenWidth + panelWidth)
+      : sharedColumns(range, start),
+    panels: Array.from({ length: shape.layers }, (_, layer) => ({
       layer,
       x: start(layer) + tokenWidth,
       headerX: cross ? start(layer) : start(layer) + tokenWidth / 2,
@@ -109,24 +116,31 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
 }
 
 /** Self-attention: tokens before every layer and once after the last. */
-function sharedColumns(layers: number, start: (layer: number) => number): TokenColumn[] {
-  return Array.from({ length: layers + 1 }, (_, layer) => ({
-    id: `c${layer}`,
-    axis: layer < layers ? "key" : "query",
-    layer: layer < layers ? layer : null,
-    after: layer < layers ? null : layer - 1,
-    x: start(layer),
-  }));
+function sharedColumns(range: Range, start: (layer: number) => number): TokenColumn[] {
+  return Array.from({ length: sizeOf(range) + 1 }, (_, at) => {
+    const layer = range.start + at;
+    const inside = layer < range.stop;
+    return {
+      id: `c${layer}`,
+      axis: inside ? "key" : "query",
+      layer: inside ? layer : null,
+      after: inside ? null : layer - 1,
+      x: start(layer),
+    };
+  });
 }
 
 /** Encoder-decoder attention: source (keys) left and target (queries) right of every panel. */
 function pairColumns(
-  layers: number,
+  range: Range,
   start: (layer: number) => number,
   offset: number,
 ): TokenColumn[] {
-  return Array.from({ length: layers }, (_, layer): TokenColumn[] => [
-    { id: `k${layer}`, axis: "key", layer, after: null, x: start(layer) },
-    { id: `q${layer}`, axis: "query", layer: null, after: layer, x: start(layer) + offset },
-  ]).flat();
+  return Array.from({ length: sizeOf(range) }, (_, at): TokenColumn[] => {
+    const layer = range.start + at;
+    return [
+      { id: `k${layer}`, axis: "key", layer, after: null, x: start(layer) },
+      { id: `q${layer}`, axis: "query", layer: null, after: layer, x: start(layer) + offset },
+    ];
+  }).flat();
 }

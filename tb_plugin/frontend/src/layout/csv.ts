@@ -1,6 +1,6 @@
 // What is on screen as rows of a table (RFC 4180), counted from 0 as everywhere outside the screen.
 import type { Axis } from "../core/axis";
-import { at, type Maps, type Series, seriesValue } from "../core/maps";
+import { at, holdsLayer, type Maps, type Series, seriesValue } from "../core/maps";
 import type { Part, StepEntry } from "../core/recording";
 import type { Plane } from "./graph_planes";
 import type { LayerView } from "./layer_view";
@@ -40,9 +40,12 @@ const NETWORK_HEADER = [
 
 /** Layers shown as links give their drawn links, layers shown as maps every cell of every head. */
 export function networkCsv(table: NetworkTable): string {
-  const rows = table.layers.flatMap((view, layer) =>
-    view.mode === "sankey" ? linkRows(table, view, layer) : mapRows(table, layer),
-  );
+  const rows = table.layers.flatMap((view, layer) => {
+    if (!holdsLayer(table.maps, layer)) {
+      return []; // outside of the shown layers
+    }
+    return view.mode === "sankey" ? linkRows(table, view, layer) : mapRows(table, layer);
+  });
   return toCsv(NETWORK_HEADER, rows);
 }
 

@@ -29,6 +29,7 @@ import { Empty, Failed, Skeleton, StepNotices } from "./Notices";
 import { Rail } from "./Rail";
 import { StatusBar } from "./StatusBar";
 import { TimeBar } from "./TimeBar";
+import { WindowBar } from "./WindowBar";
 
 const COPIED_FOR = 1500;
 
@@ -134,6 +135,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
           <Downloads />
         </header>
         <TimeBar />
+        <WindowBar />
         <div class="content">
           <Content loader={loader} />
         </div>

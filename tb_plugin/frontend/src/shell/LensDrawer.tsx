@@ -1,6 +1,6 @@
 import { useRef } from "preact/hooks";
 import { type LensTable, strongestCell } from "../core/lens";
-import { headMap } from "../core/maps";
+import { headMap, holdsLayer } from "../core/maps";
 import { headTitle, percent, thousands } from "../scale/format";
 import { elbow, lens, lensProblem } from "../state/lens";
 import { axes, maps, select, shown, view } from "../state/store";
@@ -92,8 +92,10 @@ export function LensDrawer() {
   if (!state) {
     return null;
   }
-  const marks = axes.value && maps.value && { ...axes.value, maps: maps.value };
-  const fits = value && now && value.layer < now.maps.layers && value.part === now.part.name;
+  const marks = axes.value &&
+    maps.value &&
+    holdsLayer(maps.value, state.layer) && { ...axes.value, maps: maps.value };
+  const fits = value && now && value.layer < now.part.layers.length && value.part === now.part.name;
   return (
     <section class="lens" ref={root} aria-label={`HeadLens of ${headTitle(state)}`}>
       <Header state={state} />

@@ -1,7 +1,8 @@
 import { useMemo, useRef } from "preact/hooks";
 import { type Series, seriesValue } from "../core/maps";
-import type { Part, PileTree, Run } from "../core/recording";
+import { axesOf, type Part, type PileTree, type Run } from "../core/recording";
 import { readyValue } from "../core/resource";
+import type { Within } from "../layout/bars";
 import { SORT_METRIC } from "../layout/layer_view";
 import {
   axes,
@@ -42,6 +43,12 @@ function sortValues(run: Run, model: Part, values: Series | null, step: number):
   }));
 }
 
+/** Where the shown keys lie in the whole sentence. */
+function within({ part, probe, cut }: LoadedMaps): Within {
+  const total = axesOf(part, probe).key.text.length;
+  return { start: cut.key.start, total, merge: cut.merge };
+}
+
 /** The trees of the run and part that are shown, also those of the step before the next are here. */
 function pileTrees({ run, part }: LoadedMaps): readonly PileTree[] | null {
   const loaded = piles.value;
@@ -80,6 +87,8 @@ export function NetworkView() {
             part: shownNow.part,
             query: axes.value.query,
             key: axes.value.key,
+            within: within(shownNow),
+            range: shownNow.cut.layers,
             maps: drawn.maps,
             reference: drawn.reference,
             label: drawn.label,

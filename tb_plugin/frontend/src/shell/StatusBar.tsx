@@ -1,7 +1,7 @@
-import type { Layer } from "../core/recording";
+import { axesOf, type Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
 import { reference } from "../state/reference";
-import { axes, offline, part, view } from "../state/store";
+import { offline, part, shown, view } from "../state/store";
 import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */
@@ -27,7 +27,8 @@ function evidenceText(layers: readonly Layer[]): { text: string; detail: string;
 }
 
 export function StatusBar() {
-  const keys = axes.value?.key.length ?? 0;
+  const now = shown.value;
+  const keys = now ? axesOf(now.part, now.probe).key.text.length / now.cut.merge : 0;
   const layers = part.value?.layers ?? [];
   const evidence = layers.length > 0 ? evidenceText(layers) : null;
   return (

@@ -3,6 +3,7 @@ import { batch, effect } from "@preact/signals";
 import { AttentionCache } from "../api/attention_cache";
 import { isAbort, Latest } from "../api/latest";
 import type { AttentionQuery, DataSource } from "../api/source";
+import { isWhole } from "../core/cut";
 import type { Series } from "../core/maps";
 import type { Run } from "../core/recording";
 import { IDLE } from "../core/resource";
@@ -263,12 +264,13 @@ function receiveRun(value: Run, before: Run | null): void {
   });
 }
 
-const queryOf = ({ run, part, probe, entry }: Wanted): AttentionQuery => ({
+const queryOf = ({ run, part, probe, entry, cut }: Wanted): AttentionQuery => ({
   run: run.name,
   step: entry.step,
   version: entry.v,
   part: part.name,
   probe: probe.index,
+  cut: isWhole(cut, part, probe) ? null : cut,
 });
 
 /** The same question for the recorded steps next to this one. */

@@ -3,6 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type { Maps } from "../core/maps";
 import { axesOf, nearestStep, type Run, type StepEntry } from "../core/recording";
 import {
+  cut,
   grouped,
   type LoadedMaps,
   part,
@@ -45,7 +46,9 @@ export const wantedReference = computed<Wanted | null>(() => {
   const entry = referenceEntry.value;
   const model = run?.parts.find(({ name }) => name === part.value?.name);
   const sentence = run?.probes.find(({ index }) => index === probe.value?.index);
-  return run && entry && model && sentence ? { run, entry, part: model, probe: sentence } : null;
+  return run && entry && model && sentence && cut.value
+    ? { run, entry, part: model, probe: sentence, cut: cut.value }
+    : null;
 });
 
 const words = ({ part: model, probe: sentence }: Wanted): string =>
@@ -60,7 +63,8 @@ export const referenceProblem = computed<string | null>(() => {
   if (otherRunName.value !== null && referenceRun.value && !asked) {
     return `“${otherRunName.value}” has no such part or probe`;
   }
-  if (!a || !b || b.part.name !== a.part.name || b.probe.index !== a.probe.index) {
+  const moved = JSON.stringify(a?.cut) !== JSON.stringify(b?.cut);
+  if (!a || !b || b.part.name !== a.part.name || b.probe.index !== a.probe.index || moved) {
     return "The maps of B are not here yet";
   }
   if (words(a) !== words(b)) {

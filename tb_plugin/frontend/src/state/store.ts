@@ -1,6 +1,7 @@
 // The one typed state object and what follows from it. Only the shell writes to it.
 import { computed, signal } from "@preact/signals";
 import { type Axis, buildAxis, hiddenShare, regroup } from "../core/axis";
+import { cutOf, type MapCut } from "../core/cut";
 import type { Maps, Series } from "../core/maps";
 import {
   axesOf,
@@ -24,6 +25,8 @@ export interface Wanted {
   readonly part: Part;
   readonly probe: Probe;
   readonly entry: StepEntry;
+  /** The stretch of text and the layers that are fetched. */
+  readonly cut: MapCut;
 }
 
 /** Maps and what they are of: until the next ones are here, these stay on screen. */
@@ -65,6 +68,20 @@ export const pilesProblem = signal<string | null>(null);
 
 /** Counts up when the user asks to try again. */
 export const retries = signal(0);
+
+const cutText = computed(() => {
+  const { tokens, depth, tab } = view.value;
+  return part.value && probe.value
+    ? JSON.stringify(
+        cutOf(part.value, probe.value, { tokens, depth, someLayers: tab === "network" }),
+      )
+    : null;
+});
+
+/** The rectangle asked for; the same object while only the step changes. */
+export const cut = computed<MapCut | null>(() =>
+  cutText.value === null ? null : (JSON.parse(cutText.value) as MapCut),
+);
 
 export const select = (patch: Partial<ViewState>): void => {
   view.value = { ...view.peek(), ...patch };
@@ -122,15 +139,21 @@ const hideSpecial = computed(() => view.value.hideSpecial);
 const mergeWords = computed(() => view.value.mergeWords);
 const shownPart = computed(() => shown.value?.part ?? null);
 const shownProbe = computed(() => shown.value?.probe ?? null);
+const shownCut = computed(() => shown.value?.cut ?? null);
 
 /** The marks along both axes of what is shown. */
 export const axes = computed<{ query: Axis; key: Axis } | null>(() => {
-  if (!shownPart.value || !shownProbe.value) {
+  const within = shownCut.value;
+  if (!shownPart.value || !shownProbe.value || !within) {
     return null;
   }
   const tokens = axesOf(shownPart.value, shownProbe.value);
-  const options = { hideSpecial: hideSpecial.value, mergeWords: mergeWords.value };
-  return { query: buildAxis(tokens.query, options), key: buildAxis(tokens.key, options) };
+  const { merge } = within;
+  const options = { hideSpecial: hideSpecial.value, mergeWords: mergeWords.value, merge };
+  return {
+    query: buildAxis(tokens.query, { ...options, range: within.query }),
+    key: buildAxis(tokens.key, { ...options, range: within.key }),
+  };
 });
 
 export const extent = computed<Extent>(() => ({
@@ -146,8 +169,14 @@ export const layerViews = computed(() =>
 
 /** The maps A asks for; null while the run is unknown or the step's maps were dropped. */
 export const wanted = computed<Wanted | null>(() =>
-  recording.value && part.value && probe.value && entry.value?.maps
-    ? { run: recording.value, part: part.value, probe: probe.value, entry: entry.value }
+  recording.value && part.value && probe.value && cut.value && entry.value?.maps
+    ? {
+        run: recording.value,
+        part: part.value,
+        probe: probe.value,
+        entry: entry.value,
+        cut: cut.value,
+      }
     : null,
 );
 
@@ -160,10 +189,27 @@ export const needsPiles = computed(
 export const grouped = (loaded: LoadedMaps | null): Maps | null =>
   loaded && axes.value ? regroup(loaded.maps, axes.value.query, axes.value.key) : null;
 
+/** Are the maps of every layer that the view needs here? Not at once after another view was chosen. */
+const layersAreHere = computed(() => {
+  const [here, needed] = [shownCut.value?.layers, cut.value?.layers];
+  return here && needed ? here.start <= needed.start && here.stop >= needed.stop : false;
+});
+
 /** A's maps over the marks on screen. */
-export const maps = computed<Maps | null>(() => grouped(shown.value));
+export const maps = computed<Maps | null>(() =>
+  layersAreHere.value ? grouped(shown.value) : null,
+);
 
 /** Share of attention that the hidden special tokens receive; null while they are shown. */
-export const hidden = computed<number | null>(() =>
-  hideSpecial.value && maps.value ? hiddenShare(maps.value) : null,
-);
+export const hidden = computed<number | null>(() => {
+  const [now, marks] = [shown.value, axes.value];
+  if (!hideSpecial.value || !now || !marks || !maps.value) {
+    return null;
+  }
+  // What lies outside of the window is not hidden by this choice.
+  const tokens = axesOf(now.part, now.probe).key;
+  const options = { hideSpecial: false, mergeWords: false, merge: now.cut.merge };
+  const everyKey = buildAxis(tokens, { ...options, range: now.cut.key });
+  const outside = hiddenShare(regroup(now.maps, marks.query, everyKey));
+  return Math.max(0, hiddenShare(maps.value) - outside);
+});

@@ -2,6 +2,7 @@
 
 import type { LensTable } from "../core/lens";
 import type { HeldHead, PinnedToken } from "../core/selection";
+import type { LayerWindow, TokenWindow } from "../core/window";
 import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
 import { FIRST_PILE_DISTANCE } from "../layout/piles";
@@ -70,6 +71,23 @@ function readPin(text: string | undefined): PinnedToken | null {
   return match ? { axis: match[1] === "q" ? "query" : "key", index: Number(match[2]) } : null;
 }
 
+/** "128~64" or, with eight tokens to a mark, "0~512~8". */
+const writeTokens = ({ start, length, merge }: TokenWindow): string =>
+  merge > 1 ? `${start}~${length}~${merge}` : `${start}~${length}`;
+
+function readTokens(text: string | undefined): TokenWindow | null {
+  const match = /^(\d{1,7})~(\d{1,7})(?:~(\d{1,4}))?$/.exec(text ?? "");
+  const [, start, length, merge = "1"] = match ?? [];
+  return match && Number(length) > 0
+    ? { start: Number(start), length: Number(length), merge: Math.max(1, Number(merge)) }
+    : null;
+}
+
+function readDepth(text: string | undefined): LayerWindow | null {
+  const match = /^(\d{1,4})~([1-9]\d{0,3})$/.exec(text ?? "");
+  return match ? { start: Number(match[1]), length: Number(match[2]) } : null;
+}
+
 const TABLE_CODES: Readonly<Record<LensTable, string>> = { products: "r", centred: "c", mass: "a" };
 
 /** "2.0~16r" or, with a chosen cell, "2.0~16r~3.7". */
@@ -118,6 +136,8 @@ export function toPairs(state: ViewState): Pairs {
     brun: state.reference?.run ?? null,
     show: state.compare === "A" ? null : state.compare,
     layers: state.layers.size > 0 ? [...state.layers].map(writeLayer).join(",") : null,
+    tokens: state.tokens ? writeTokens(state.tokens) : null,
+    depth: state.depth ? `${state.depth.start}~${state.depth.length}` : null,
     special: state.hideSpecial ? "hidden" : null,
     words: state.mergeWords ? "merged" : null,
     filter: state.filter || null,
@@ -154,6 +174,8 @@ export function fromPairs(pairs: Pairs): ViewState {
     reference: readPinnedStep(pairs),
     compare: pairs.show === "B" || pairs.show === "diff" ? pairs.show : "A",
     layers: new Map(layers),
+    tokens: readTokens(pairs.tokens),
+    depth: readDepth(pairs.depth),
     hideSpecial: pairs.special === "hidden",
     mergeWords: pairs.words === "merged",
     filter: pairs.filter ?? "",

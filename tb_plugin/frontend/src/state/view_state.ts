@@ -2,6 +2,7 @@
 import type { LensCell, LensTable } from "../core/lens";
 import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
+import type { LayerWindow, TokenWindow } from "../core/window";
 import { NORM_RANGE } from "../layout/graph";
 import type { GraphRule } from "../layout/graph_planes";
 import { defaultLayerView, type LayerView } from "../layout/layer_view";
@@ -78,6 +79,10 @@ export interface ViewState {
   readonly reference: PinnedStep | null;
   readonly compare: Compare;
   readonly layers: ReadonlyMap<number, LayerView>;
+  /** The stretch of a long text that is shown; null means all of a short one, the start of a long one. */
+  readonly tokens: TokenWindow | null;
+  /** The layers of a deep model that the network view shows. */
+  readonly depth: LayerWindow | null;
   readonly hideSpecial: boolean;
   readonly mergeWords: boolean;
   readonly filter: string;
@@ -100,6 +105,8 @@ export const INITIAL: ViewState = {
   reference: null,
   compare: "A",
   layers: new Map(),
+  tokens: null,
+  depth: null,
   hideSpecial: false,
   mergeWords: false,
   filter: "",

@@ -38,6 +38,12 @@ describe("answers inside a page", async () => {
     );
   });
 
+  it("are whole maps where a rectangle is asked for, since the page holds nothing else", async () => {
+    const ask = insidePage([await answer("attention?part=encoder&probe=0&run=a&step=5", "maps")]);
+    const question = "attention?run=a&step=5&part=encoder&probe=0&layers=0,1&rows=0:64&keys=0:64";
+    expect(new TextDecoder().decode(await ask(question, live))).toBe('"maps"');
+  });
+
   it("do not arrive after the question was withdrawn", async () => {
     await expect(source.run(NAME, AbortSignal.abort())).rejects.toThrow(/abort/i);
   });

@@ -29,6 +29,8 @@ const BUSY: ViewState = {
     [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 }, pile: 0.22 }],
     [11, { mode: "sankey", sort: "position", cut: { kind: "mass", amount: 0.85 }, pile: 0.3 }],
   ]),
+  tokens: { start: 128, length: 512, merge: 8 },
+  depth: { start: 16, length: 8 },
   hideSpecial: true,
   mergeWords: true,
   lens: { layer: 3, head: 1, clusters: 12, table: "centred", cell: { query: 4, key: 0 } },
@@ -54,6 +56,8 @@ describe("the view in the address", () => {
 
   it.each([
     { step: "-1" },
+    { tokens: "0~0" },
+    { depth: "x~8" },
     { step: "1e9" },
     { probe: "x" },
     { layers: "0:zzv1,:,1:mh" },

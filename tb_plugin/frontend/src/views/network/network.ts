@@ -2,6 +2,7 @@
 
 import type { Maps } from "../../core/maps";
 import type { HeldHead, PinnedToken } from "../../core/selection";
+import { type Range, sizeOf } from "../../core/window";
 import { type NetworkGeometry, networkGeometry } from "../../layout/columns";
 import { type LayerNumbers, layerNumbers } from "../../layout/network_numbers";
 import { html, svg } from "../dom";
@@ -30,7 +31,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   host.append(root);
 
   let frame: NetworkFrame | null = null;
-  let headers: LayerHeader[] = [];
+  let headers: { readonly first: number; readonly rows: LayerHeader[] } = { first: 0, rows: [] };
   const panels = new Map<number, Panel>();
   const geometryOf = rememberGeometry();
   const numbersOf = rememberNumbers();
@@ -109,9 +110,9 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     return made;
   };
 
-  const dropPanels = (count: number): void => {
+  const dropPanels = ({ start, stop }: Range): void => {
     for (const [layer, { panel }] of panels) {
-      if (layer >= count) {
+      if (layer < start || layer >= stop) {
         panel.destroy();
         panels.delete(layer);
       }
@@ -144,13 +145,15 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   const schedule = createSchedule(drawLayer, () => visibleLayers(host, frame));
 
   const updateHeaders = (next: NetworkFrame): void => {
-    const count = next.props.layers.length;
-    if (headers.length !== count) {
-      headers = Array.from({ length: count }, (_, layer) => createLayerHeader(layer));
-      headerRow.replaceChildren(...headers.map((header) => header.root));
+    const { start } = next.props.range;
+    const count = sizeOf(next.props.range);
+    if (headers.rows.length !== count || headers.first !== start) {
+      const rows = Array.from({ length: count }, (_, at) => createLayerHeader(start + at));
+      headers = { first: start, rows };
+      headerRow.replaceChildren(...rows.map((header) => header.root));
     }
     headerRow.style.width = `${next.geometry.width}px`;
-    for (const header of headers) {
+    for (const header of headers.rows) {
       header.update(next);
     }
   };
@@ -159,7 +162,8 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     const { lock } = next.props;
     if (
       !lock ||
-      lock.layer >= next.props.layers.length ||
+      lock.layer < next.props.range.start ||
+      lock.layer >= next.props.range.stop ||
       lock.head >= headsOf(next.props, lock.layer)
     ) {
       popup.hide();
@@ -185,8 +189,8 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       picture.setAttribute("height", String(next.geometry.height));
       updateHeaders(next);
       columns.prepare(next);
-      dropPanels(props.layers.length);
-      schedule.restart(props.layers.length);
+      dropPanels(props.range);
+      schedule.restart(props.range);
       if (props.lock || wasLocked) {
         showLocked(next);
       } else {
@@ -213,9 +217,10 @@ function anchorOf(root: HTMLElement, { layer, head, key }: HeldHead): DOMRect {
 /** Positions change with the window and the sentence, never with the step. */
 function rememberGeometry(): (props: NetworkProps) => NetworkGeometry {
   let known: { key: string; geometry: NetworkGeometry } | null = null;
-  return ({ viewport, layers, query, key, part }) => {
+  return ({ viewport, layers, query, key, part, range }) => {
     const shape = {
       layers: layers.length,
+      range,
       queries: query.length,
       keys: key.length,
       cross: part.kind === "cross",
@@ -249,8 +254,10 @@ function visibleLayers(host: HTMLElement, frame: NetworkFrame | null): number[] 
     return [];
   }
   const { panels, tokenWidth, panelWidth } = frame.geometry;
+  const { start, stop } = frame.props.range;
   const shift = host.getBoundingClientRect().left - window.left;
   return panels
+    .slice(start, stop)
     .filter(
       ({ x }) => x + panelWidth + tokenWidth + shift > 0 && x - tokenWidth + shift < window.width,
     )

@@ -251,6 +251,6 @@ function readingOf(frame: NetworkFrame, target: PopupTarget, map: Matrix): strin
   if (difference) {
     return `${keyWord} receives ${signed(share, 3)} of all attention`;
   }
-  const uniform = uniformShares(map.rows, map.cols, props.part.causal)[key] ?? 0;
+  const uniform = uniformShares(map.rows, map.cols, props.part.causal, props.within)[key] ?? 0;
   return `${keyWord} receives ${fixed(share, 3)} of all attention (column sum ${fixed(share * map.rows, 2)}), uniform ${fixed(uniform, 3)}`;
 }

@@ -3,6 +3,8 @@ import type { Axis } from "../../core/axis";
 import type { Maps } from "../../core/maps";
 import type { HeadId, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
+import type { Range } from "../../core/window";
+import type { Within } from "../../layout/bars";
 import type { NetworkGeometry, Viewport } from "../../layout/columns";
 import type { LayerView } from "../../layout/layer_view";
 import type { Theme } from "../../scale/heads";
@@ -19,6 +21,10 @@ export interface NetworkProps {
   readonly part: Part;
   readonly query: Axis;
   readonly key: Axis;
+  /** Where the keys lie in the whole sentence. */
+  readonly within: Within;
+  /** The layers that are drawn. */
+  readonly range: Range;
   readonly maps: Maps;
   /** The step that is subtracted, or null when one step is shown as it is. */
   readonly reference: Maps | null;

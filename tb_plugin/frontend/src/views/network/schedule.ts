@@ -1,8 +1,9 @@
 // Layers in sight are drawn at once, the others one by one when the browser has time.
+import type { Range } from "../../core/window";
 
 export interface Schedule {
   /** Everything must be drawn again. */
-  restart(layers: number): void;
+  restart(range: Range): void;
   stop(): void;
 }
 
@@ -42,10 +43,10 @@ export function createSchedule(
   document.addEventListener("scroll", onScroll, { capture: true, passive: true });
 
   return {
-    restart(layers) {
+    restart({ start, stop }) {
       clearTimeout(timer);
       waiting.clear();
-      for (let layer = 0; layer < layers; layer++) {
+      for (let layer = start; layer < stop; layer++) {
         waiting.add(layer);
       }
       drawInSight();

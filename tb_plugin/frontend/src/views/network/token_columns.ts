@@ -192,7 +192,8 @@ function uniformMarks(frame: NetworkFrame, column: TokenColumn): string {
   const { geometry, props } = frame;
   const row = rowOf(geometry, column);
   const height = row - ROW_GAP;
-  const shares = uniformShares(props.query.length, props.key.length, props.part.causal);
+  const { query, key, part, within } = props;
+  const shares = uniformShares(query.length, key.length, part.causal, within);
   return Array.from(shares, (share, index) => {
     const y = index * row + height - barHeight(share, height);
     return `M1,${y.toFixed(2)}H${geometry.tokenWidth - 1}`;
