@@ -35,7 +35,7 @@ from attn_monitor.figures import (  # noqa: E402
     pile_sheet,
     sorted_heads,
 )
-from attn_monitor.figures.planes import plane_graph  # noqa: E402
+from attn_monitor.figures.planes import PlaneMaps, SceneStyle, make_scene, plane_graph  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 SHOWN = 4  # "The nurse who treated the patients ..."
@@ -139,12 +139,18 @@ def main() -> None:
     figures["betti"] = betti_figure(
         curves, title="Layer 2: how each head's graph falls together", tokens=len(words)
     )
-    figures["planes"] = plane_graph(
-        shown.attn.mean(axis=1).astype(float),
-        tokens=words,
-        title="Six layers, mean of 12 heads",
-        special=shown.tokens.special,
-    )
+    planes = [
+        PlaneMaps(
+            name=f"Layer {layer + 1}",
+            tokens=tuple(words),
+            attn=maps.astype(float),
+            even=np.full((len(words), len(words)), 1 / len(words)),
+            special=shown.tokens.special,
+        )
+        for layer, maps in enumerate(shown.attn)
+    ]
+    scene = make_scene(planes, style=SceneStyle())
+    figures["planes"] = plane_graph(scene, title="Six layers, mean of 12 heads")
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         figure.savefig(PICTURES / f"{name}.png")

@@ -26,9 +26,18 @@ Box = tuple[Pixels, Pixels, Pixels, Pixels]
 """x, y, width, height."""
 
 
-def blank(width: Pixels, height: Pixels) -> tuple[Figure, Axes]:
-    """Return a white figure of the given size and axes counted in its pixels, origin top left."""
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+def blank(width: Pixels, height: Pixels, *, figure: Figure | None = None) -> tuple[Figure, Axes]:
+    """Return a white figure of the given size and axes counted in its pixels, origin top left.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        figure: An empty figure to take, such as one with a window; a new one by default.
+    """
+    figure = Figure() if figure is None else figure
+    figure.set_dpi(_DPI)
+    figure.set_size_inches(width / _DPI, height / _DPI)
+    figure.set_facecolor("white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)

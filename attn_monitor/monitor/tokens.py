@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from attn_monitor.core.errors import ConfigurationError, TokenLengthError
+from attn_monitor.core.special import special_positions
 from attn_monitor.core.types import Tokens
 from attn_monitor.monitor.batches import Ids
-
-# [CLS], </s>, <|endoftext|>: how tokenizers spell what is not a word. [UNK] stands for a word.
-NAMES = "bos|eos|sos|cls|sep|pad|mask|start|end|go|s"
-SPECIAL = re.compile(rf"^(\[({NAMES})\]|</?({NAMES})>|<\|[^<>\s]+\|>)$", re.IGNORECASE)
 
 
 @runtime_checkable
@@ -71,7 +67,7 @@ def spell(ids: Ids, tokens: TokenSource) -> Tokens:
     """
     if all(isinstance(t, str) for t in ids):
         text = tuple(str(t) for t in ids)
-        return Tokens(text=text, special=_special(text))
+        return Tokens(text=text, special=special_positions(text))
     numbers = [int(t) for t in ids]
     if isinstance(tokens, HuggingFaceTokenizer):
         text = tuple(str(t) for t in tokens.convert_ids_to_tokens(numbers))
@@ -90,13 +86,9 @@ def spell(ids: Ids, tokens: TokenSource) -> Tokens:
             f"tokens= returned {len(text)} strings for {len(numbers)} ids; wanted one string per "
             f"id. The ids were {numbers[:8]}..., the strings {list(text[:8])}..."
         )
-    return Tokens(text=text, special=_special(text))
+    return Tokens(text=text, special=special_positions(text))
 
 
 def positions(length: int) -> Tokens:
     """Return position numbers as tokens, for sentences whose own tokens do not fit."""
     return Tokens(text=tuple(f"#{i}" for i in range(length)))
-
-
-def _special(text: Sequence[str]) -> tuple[int, ...]:
-    return tuple(i for i, t in enumerate(text) if SPECIAL.match(t))

@@ -26,6 +26,10 @@ ALLOWED = {
         {"core", "capture", "analysis", "figures", "store"},
         {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
     ),
+    "attn_monitor/wrapper": (
+        {"core", "capture", "figures"},
+        {"numpy", "torch", "matplotlib", "jaxtyping", "IPython", "ipympl"},
+    ),
     "tb_plugin/server": (
         {"core", "analysis", "store"},
         {"numpy", "tensorboard", "werkzeug", "threadpoolctl", "jaxtyping"},

@@ -9,7 +9,7 @@ from attn_monitor.analysis.piles.features import pile_features
 from attn_monitor.analysis.piles.tree import pile_tree
 from attn_monitor.analysis.topology.graph import attention_graph
 from attn_monitor.core.maps import Maps
-from attn_monitor.figures.plane_edges import link_weights
+from attn_monitor.figures.planes.edges import link_weights
 
 SQUARE = np.eye(3)
 
