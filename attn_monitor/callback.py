@@ -50,7 +50,8 @@ class AttentionMonitor(pl.Callback):
             mapping with ``input_ids`` nor a tuple that starts with token ids; or a (source,
             target) pair of these.
         replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``.
-        budget_mb: Bytes per recorded step, uncompressed. Decides how many probes keep their maps;
+        budget_mb: Bytes per recorded step, uncompressed. Decides how many probes keep their maps,
+            which keep coarse maps with or without a window of exact ones, and which metrics only;
             metrics are always computed on all of them.
         run_budget_mb: Bytes per run. Beyond it, maps of older steps are thinned on a
             logarithmic schedule; metrics never.

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.registry import metric
-from attn_monitor.analysis.shared import mean_over_choosing_rows, plogp, row_nats
+from attn_monitor.analysis.shared import mean_over_choosing_rows
+from attn_monitor.analysis.tally import tally
 from attn_monitor.core.maps import Maps
 
 
@@ -26,9 +27,10 @@ def head_diversity(maps: Maps) -> Float[np.ndarray, " head"]:
     ``mean_i [H(mean_h A_hi) - mean_h H(A_hi)] / ln(heads)``, 0 to 1. It belongs to the layer and
     is repeated for each of its heads. A single head differs from nobody: 0.
     """
-    heads = len(maps.attn)
+    heads = maps.heads
     if heads == 1:
         return np.zeros(1)
-    blend = 0.0 - plogp(maps.attn.mean(axis=0)).sum(axis=-1)
-    spread = np.maximum(blend - row_nats(maps).mean(axis=0), 0.0)  # rounding may dip below 0
+    counted = tally(maps)
+    # Rounding may dip below 0.
+    spread = np.maximum(counted.blend_nats - counted.nats.mean(axis=0), 0.0)
     return np.repeat(mean_over_choosing_rows(maps, spread[None] / np.log(heads)), heads)[:heads]

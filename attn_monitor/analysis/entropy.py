@@ -6,13 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.registry import metric
-from attn_monitor.analysis.shared import (
-    key_mass,
-    mean_over_choosing_rows,
-    plogp,
-    row_nats,
-    undefined,
-)
+from attn_monitor.analysis.shared import mean_over_choosing_rows, undefined
+from attn_monitor.analysis.tally import entropy_terms, tally
 from attn_monitor.core.maps import Maps
 
 
@@ -32,7 +27,7 @@ def row_entropy(maps: Maps) -> Float[np.ndarray, " head"]:
     the queries that see more than one. 0 to 1; NaN for a sentence of one key.
     """
     widest = np.log(np.maximum(maps.visible(), 2))  # rows that see one key are dropped below
-    return mean_over_choosing_rows(maps, row_nats(maps) / widest)
+    return mean_over_choosing_rows(maps, tally(maps).nats / widest)
 
 
 @metric(
@@ -53,12 +48,15 @@ def col_entropy(maps: Maps) -> Float[np.ndarray, " head"]:
     would give key ``j``: without it, early keys of a causal head would look favoured because
     more queries see them. 0 to 1; NaN where fewer than two keys can be seen.
     """
-    fair = key_mass(maps.uniform())[0]
+    visible = maps.visible()
+    # An even row gives 1 / v to each of its first v keys: key j gets it from rows with v > j.
+    spread = np.bincount(visible, weights=1.0 / visible, minlength=maps.keys + 1)
+    fair = spread[::-1].cumsum()[::-1][1:]
     seen = fair > 0
     keys = int(seen.sum())
     if keys < 2:  # noqa: PLR2004  # one key: nothing to be spread over
         return undefined(maps)
-    received = key_mass(maps)[:, seen] / fair[seen]
+    received = tally(maps).received[:, seen] / fair[seen]
     total = received.sum(axis=-1, keepdims=True)
     share = np.divide(received, total, out=np.zeros_like(received), where=total != 0)
-    return np.asarray((0.0 - plogp(share).sum(axis=-1)) / np.log(keys))
+    return np.asarray((0.0 - entropy_terms(share)) / np.log(keys))

@@ -9,8 +9,6 @@ from attn_monitor.analysis.registry import metric
 from attn_monitor.analysis.shared import undefined
 from attn_monitor.core.maps import Maps
 
-_BLOCK_ENTRIES = 1 << 20
-
 
 @metric(
     "induction",
@@ -35,11 +33,9 @@ def prefix_matching(maps: Maps) -> Float[np.ndarray, " head"]:
         return undefined(maps)
     number = {token: i for i, token in enumerate(dict.fromkeys(maps.key_tokens))}
     ids = np.array([number[token] for token in maps.key_tokens])
-    rows = max(1, _BLOCK_ENTRIES // maps.keys)
-    total, queries = np.zeros(len(maps.attn)), 0
-    for first in range(0, maps.queries, rows):
-        after = _after_the_same(ids, first, min(first + rows, maps.queries))
-        block = maps.attn[:, first : first + rows]
+    total, queries = np.zeros(maps.heads), 0
+    for first, block in maps.blocks():
+        after = _after_the_same(ids, first, first + block.shape[1])
         total += np.einsum("hqk,qk->h", block, after.astype(block.dtype))
         queries += int(after.any(axis=1).sum())
     return total / queries if queries else undefined(maps)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.position import at_itself, following, previous
-from attn_monitor.analysis.shared import key_mass
+from attn_monitor.analysis.tally import tally
 from attn_monitor.core.maps import Maps
 
 Pattern = Literal["self", "previous", "next", "one word", "block"]
@@ -26,7 +26,7 @@ def pattern_scores(maps: Maps) -> Float[np.ndarray, "head pattern"]:
     in the best possible way. For cross-attention only ``one word`` is defined, the others are
     NaN. To judge a head, average over sentences first.
     """
-    one_word = (key_mass(maps) / maps.queries).max(axis=-1)
+    one_word = (tally(maps).received / maps.queries).max(axis=-1)
     if maps.cross:
         block = np.full(len(maps.attn), np.nan)
     else:

@@ -11,42 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.registry import metric
-from attn_monitor.analysis.shared import shared, undefined
+from attn_monitor.analysis.shared import undefined
+from attn_monitor.analysis.tally import tally
 from attn_monitor.core.maps import Maps
 
-_BLOCK_ENTRIES = 1 << 20
 _BAND = 0.1  # half the width of "straight across", as a share of the key sentence
 _SANVIS = "Park et al. 2019 (SANVis), section 5.1"
 _VOITA = "Voita et al. 2019, section 5.1; Clark et al. 2019, section 3.1"
-
-
-@shared
-def _shares(maps: Maps) -> Float[np.ndarray, "head 5"]:
-    """Return left, self and right share, mean offset and mean distance of every head.
-
-    All five are means of the map under a fixed weight, hence matrix products; in blocks of rows,
-    so that the weights of a long sentence never exist at once.
-    """
-    heads, queries, keys = maps.attn.shape
-    rows = max(1, _BLOCK_ENTRIES // keys)
-    total = np.zeros((heads, 5), dtype=maps.attn.dtype)
-    for first in range(0, queries, rows):
-        block = maps.attn[:, first : first + rows]
-        weights = _position_weights(maps, first, first + block.shape[1])
-        total += block.reshape(heads, -1) @ weights.reshape(5, -1).T
-    return np.asarray(total / queries)
-
-
-def _position_weights(maps: Maps, first: int, end: int) -> Float[np.ndarray, "5 query key"]:
-    """Return what the five means of :func:`_shares` weigh the rows ``first:end`` with.
-
-    The last two say how far key j lies after query i, on positions scaled to 0..1.
-    """
-    query, key = np.arange(first, end)[:, None], np.arange(maps.keys)[None]
-    ahead = key / max(maps.keys - 1, 1) - query / max(maps.queries - 1, 1)
-    return np.stack(
-        [key < query, key == query, key > query, ahead, np.abs(ahead)], dtype=maps.attn.dtype
-    )
 
 
 @metric(
@@ -63,7 +34,7 @@ def left(maps: Maps) -> Float[np.ndarray, " head"]:
 
     SANVis calls this the upper triangle, because it draws the first query at the bottom.
     """
-    return undefined(maps) if maps.cross else _shares(maps)[:, 0]
+    return undefined(maps) if maps.cross else tally(maps).positions[:, 0]
 
 
 @metric(
@@ -77,7 +48,7 @@ def left(maps: Maps) -> Float[np.ndarray, " head"]:
 )
 def at_itself(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the share of attention on the diagonal; NaN for cross-attention."""
-    return undefined(maps) if maps.cross else _shares(maps)[:, 1]
+    return undefined(maps) if maps.cross else tally(maps).positions[:, 1]
 
 
 @metric(
@@ -91,7 +62,7 @@ def at_itself(maps: Maps) -> Float[np.ndarray, " head"]:
 )
 def right(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the share of attention that goes to later tokens; NaN for cross-attention."""
-    return undefined(maps) if maps.cross else _shares(maps)[:, 2]
+    return undefined(maps) if maps.cross else tally(maps).positions[:, 2]
 
 
 @metric(
@@ -110,7 +81,7 @@ def lean(maps: Maps) -> Float[np.ndarray, " head"]:
     location". On BERT this key runs from the previous-word head to the next-word head, where
     :func:`offset` puts heads first that look at [CLS], because that is far away.
     """
-    return undefined(maps) if maps.cross else _shares(maps)[:, 2] - _shares(maps)[:, 0]
+    return right(maps) - left(maps)
 
 
 @metric(
@@ -127,7 +98,7 @@ def offset(maps: Maps) -> Float[np.ndarray, " head"]:
 
     Minus 1 to 1. NaN where a single query and key leave no distance.
     """
-    return undefined(maps) if max(maps.queries, maps.keys) == 1 else _shares(maps)[:, 3]
+    return undefined(maps) if max(maps.queries, maps.keys) == 1 else tally(maps).positions[:, 3]
 
 
 @metric(
@@ -141,7 +112,7 @@ def offset(maps: Maps) -> Float[np.ndarray, " head"]:
 )
 def distance(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean distance between query and key, 0 to 1; NaN as for :func:`offset`."""
-    return undefined(maps) if max(maps.queries, maps.keys) == 1 else _shares(maps)[:, 4]
+    return undefined(maps) if max(maps.queries, maps.keys) == 1 else tally(maps).positions[:, 4]
 
 
 @metric(
@@ -156,7 +127,7 @@ def distance(maps: Maps) -> Float[np.ndarray, " head"]:
 )
 def previous(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to the token before, over queries that have one; NaN for cross."""
-    return _diagonal_mean(maps, -1)
+    return undefined(maps) if maps.cross else tally(maps).previous
 
 
 @metric(
@@ -171,14 +142,7 @@ def previous(maps: Maps) -> Float[np.ndarray, " head"]:
 )
 def following(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to the token after, over queries that have one; NaN for cross."""
-    return _diagonal_mean(maps, 1)
-
-
-def _diagonal_mean(maps: Maps, step: int) -> Float[np.ndarray, " head"]:
-    diagonal = np.diagonal(maps.attn, step, axis1=1, axis2=2)
-    if maps.cross or diagonal.shape[1] == 0:
-        return undefined(maps)
-    return np.asarray(diagonal.mean(axis=-1))
+    return undefined(maps) if maps.cross else tally(maps).following
 
 
 @metric(
@@ -203,7 +167,10 @@ def diagonal(maps: Maps) -> Float[np.ndarray, " head"]:
     if not maps.cross or min(maps.queries, maps.keys) == 1:
         return undefined(maps)
     key, query = np.linspace(0, 1, maps.keys), np.linspace(0, 1, maps.queries)
-    # Rounding must not decide whether the neighbour is in: 1e-9 is far below one token.
-    band = np.abs(key - query[:, None]) <= max(_BAND, 1 / (maps.keys - 1)) + 1e-9
-    total = np.einsum("hqk,qk->h", maps.attn, band.astype(maps.attn.dtype))
-    return np.asarray(total / maps.queries)
+    total = np.zeros(maps.heads)
+    for first, block in maps.blocks():
+        far = np.abs(key - query[first : first + block.shape[1], None])
+        # Rounding must not decide whether the neighbour is in: 1e-9 is far below one token.
+        band = far <= max(_BAND, 1 / (maps.keys - 1)) + 1e-9
+        total += np.einsum("hqk,qk->h", block, band.astype(block.dtype))
+    return total / maps.queries

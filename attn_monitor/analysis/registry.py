@@ -108,7 +108,7 @@ def compute_metrics(maps: Maps) -> Float[np.ndarray, "head metric"]:
     Raises:
         ConfigurationError: If a metric does not return one value per head.
     """
-    heads = len(maps.attn)
+    heads = maps.heads
     entries = tuple(_entries.values())
     table = np.empty((heads, len(entries)), dtype=np.float32)
     with sharing(maps):

@@ -1,7 +1,7 @@
 """Intermediate results that several metrics need, worked out once per set of maps.
 
-Row entropy and head diversity both need the entropy of every row, and the logarithm is the most
-expensive step of the whole default set. A function marked :func:`shared` is computed once inside
+Nearly every default metric is made of the same numbers per row and per key
+(:mod:`attn_monitor.analysis.tally`). A function marked :func:`shared` is computed once inside
 :func:`sharing` and plainly every time outside of it, so that a metric stays a pure function that
 can be called alone. The memory is a context variable: each thread has its own.
 """
@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from attn_monitor.core.maps import Maps
 
-_Step = Callable[[Maps], np.ndarray]
+T = TypeVar("T")
+_Step = Callable[[Maps], object]
 
 
 class _Memory(NamedTuple):
     maps: Maps
-    results: dict[_Step, np.ndarray]
+    results: dict[_Step, object]
 
 
 _memory: ContextVar[_Memory | None] = ContextVar("attn_monitor_shared", default=None)
@@ -40,17 +41,17 @@ def sharing(maps: Maps) -> Iterator[None]:
         _memory.reset(token)
 
 
-def shared(step: _Step) -> _Step:
+def shared(step: Callable[[Maps], T]) -> Callable[[Maps], T]:
     """Make a step of the analysis remember its answer inside :func:`sharing`."""
 
     @wraps(step)
-    def remembered(maps: Maps) -> np.ndarray:
+    def remembered(maps: Maps) -> T:
         memory = _memory.get()
         if memory is None or memory.maps is not maps:
             return step(maps)
         if step not in memory.results:
             memory.results[step] = step(maps)
-        return memory.results[step]
+        return cast("T", memory.results[step])
 
     return remembered
 
@@ -65,18 +66,6 @@ def plogp(p: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     np.log(logs, out=logs)
     logs *= p
     return logs
-
-
-@shared
-def row_nats(maps: Maps) -> Float[np.ndarray, "head query"]:
-    """Return the Shannon entropy of every attention row, in nats, 0 to ln(visible keys)."""
-    return np.asarray(0.0 - plogp(maps.attn).sum(axis=-1))  # 0 - x: one-hot is 0, never -0
-
-
-@shared
-def key_mass(maps: Maps) -> Float[np.ndarray, "head key"]:
-    """Return how much attention every key receives, summed over queries."""
-    return np.asarray(maps.attn.sum(axis=-2))
 
 
 @shared
@@ -101,4 +90,4 @@ def mean_over_choosing_rows(
 
 def undefined(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return NaN for every head: the metric has no meaning on these maps."""
-    return np.full(len(maps.attn), np.nan)
+    return np.full(maps.heads, np.nan)

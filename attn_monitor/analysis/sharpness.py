@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.registry import metric
 from attn_monitor.analysis.shared import mean_over_choosing_rows
+from attn_monitor.analysis.tally import tally
 from attn_monitor.core.maps import Maps
 
 
@@ -26,7 +27,7 @@ def confidence(maps: Maps) -> Float[np.ndarray, " head"]:
     All rows count, also those that see a single key. Not free of length: read it beside its
     uniform reference ``mean_i 1 / v_i``.
     """
-    return np.asarray(maps.attn.max(axis=-1).mean(axis=-1))
+    return np.asarray(tally(maps).top.mean(axis=-1))
 
 
 @metric(
@@ -44,11 +45,17 @@ def support(maps: Maps) -> Float[np.ndarray, " head"]:
     ``mean_i [(sum_j A_ij)^2 / sum_j A_ij^2 / v_i]`` over queries that see more than one key; NaN
     for a sentence of one key.
     """
-    return mean_over_choosing_rows(maps, participation(maps.attn) / maps.visible())
+    used = _effective(tally(maps).totals, tally(maps).squares)
+    return mean_over_choosing_rows(maps, used / maps.visible())
 
 
 def participation(attn: Float[np.ndarray, "*batch query key"]) -> Float[np.ndarray, "*batch query"]:
     """Return the effective number of keys of every row: 1 for one-hot, n for uniform rows."""
-    squares = np.einsum("...k,...k->...", attn, attn)
-    totals = attn.sum(axis=-1) ** 2
-    return np.asarray(np.divide(totals, squares, out=np.zeros_like(totals), where=squares != 0))
+    return _effective(attn.sum(axis=-1), np.vecdot(attn, attn))
+
+
+def _effective(
+    totals: Float[np.ndarray, "*batch query"], squares: Float[np.ndarray, "*batch query"]
+) -> Float[np.ndarray, "*batch query"]:
+    none = np.zeros_like(totals)
+    return np.asarray(np.divide(totals**2, squares, out=none, where=squares != 0))

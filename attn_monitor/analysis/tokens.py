@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.registry import metric
-from attn_monitor.analysis.shared import key_mass
+from attn_monitor.analysis.tally import tally
 from attn_monitor.core.maps import Maps
 
 
@@ -22,7 +22,7 @@ from attn_monitor.core.maps import Maps
 )
 def sink(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to the first key, 0 to 1."""
-    return key_mass(maps)[:, 0] / maps.queries
+    return tally(maps).received[:, 0] / maps.queries
 
 
 @metric(
@@ -37,4 +37,4 @@ def sink(maps: Maps) -> Float[np.ndarray, " head"]:
 )
 def special(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to all special keys together, 0 to 1; 0 where there are none."""
-    return np.asarray(key_mass(maps)[:, list(maps.special)].sum(axis=-1) / maps.queries)
+    return np.asarray(tally(maps).received[:, list(maps.special)].sum(axis=-1) / maps.queries)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
+
+BLOCK_WEIGHTS: Final = 1 << 18  # a megabyte: stays in a processor's cache while it is reduced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +37,39 @@ class Maps:
     key_tokens: tuple[str, ...] | None = None
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of heads, valid query tokens and valid key tokens."""
+        heads, queries, keys = self.attn.shape
+        return heads, queries, keys
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return self.shape[0]
+
+    @property
     def queries(self) -> int:
         """Number of valid query tokens."""
-        return int(self.attn.shape[1])
+        return self.shape[1]
 
     @property
     def keys(self) -> int:
         """Number of valid key tokens."""
-        return int(self.attn.shape[2])
+        return self.shape[2]
+
+    def rows(self, first: int, end: int) -> Float[np.ndarray, "head rows key"]:
+        """Return the weights of the queries ``first:end``."""
+        return self.attn[:, first:end]
+
+    def blocks(self) -> Iterator[tuple[int, Float[np.ndarray, "head rows key"]]]:
+        """Yield ``(first query, weights)`` of a few queries at a time, all queries in order.
+
+        What is read this way is read from the cache, and of :class:`MapsByRows` no whole map ever
+        exists.
+        """
+        step = max(1, BLOCK_WEIGHTS // max(1, self.heads * self.keys))
+        for first in range(0, self.queries, step):
+            yield first, self.rows(first, min(first + step, self.queries))
 
     def visible(self) -> Int[np.ndarray, " query"]:
         """Return how many keys each query may look at."""
@@ -51,6 +80,87 @@ class Maps:
     def uniform(self) -> Maps:
         """Return the same sentence as one head that spreads its attention evenly would see it."""
         visible = self.visible()
-        seen = np.arange(self.keys)[None, :] < visible[:, None]
-        even = np.where(seen, 1.0 / visible[:, None], 0.0)[None]
-        return replace(self, attn=even, logit_max=None)
+        keys = np.arange(self.keys)
+
+        def rows(first: int, end: int) -> Float[np.ndarray, "head rows key"]:
+            seen = visible[first:end, None]
+            return np.where(keys < seen, 1.0 / seen, 0.0)[None]
+
+        return MapsByRows(
+            shape=(1, self.queries, self.keys),
+            rows=rows,
+            causal=self.causal,
+            cross=self.cross,
+            special=self.special,
+            key_tokens=self.key_tokens,
+        )
+
+
+class MapsByRows(Maps):
+    """Maps too large to hold, whose rows are made when they are asked for.
+
+    ``attn`` still makes all of them, for a metric that cannot do with some rows at a time.
+    """
+
+    __slots__ = ("_rows", "_shape")
+    _rows: Callable[[int, int], Float[np.ndarray, "head rows key"]]
+    _shape: tuple[int, int, int]
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, int, int],
+        rows: Callable[[int, int], Float[np.ndarray, "head rows key"]],
+        causal: bool = False,
+        cross: bool = False,
+        special: tuple[int, ...] = (),
+        logit_max: Float[np.ndarray, " head"] | None = None,
+        key_tokens: tuple[str, ...] | None = None,
+    ) -> None:
+        """Describe maps without making any.
+
+        Args:
+            shape: Numbers of heads, queries and keys.
+            rows: Returns the weights of the queries ``first:end``.
+            causal: See :class:`Maps`, as for the rest.
+            cross: Queries and keys are different tokens.
+            special: Key positions of tokens that are not words.
+            logit_max: Largest score before softmax per head.
+            key_tokens: What stands at each key.
+        """
+        facts = {
+            "causal": causal,
+            "cross": cross,
+            "special": special,
+            "logit_max": logit_max,
+            "key_tokens": key_tokens,
+            "_shape": shape,
+            "_rows": rows,
+        }
+        for name, value in facts.items():
+            object.__setattr__(self, name, value)  # frozen, as every Maps
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of heads, valid query tokens and valid key tokens."""
+        return self._shape
+
+    @property
+    def attn(self) -> Float[np.ndarray, "head query key"]:
+        """All weights; made anew each time."""
+        return self._rows(0, self.queries)
+
+    def rows(self, first: int, end: int) -> Float[np.ndarray, "head rows key"]:
+        """Return the weights of the queries ``first:end``; nothing else is made."""
+        return self._rows(first, end)
+
+    def held(self) -> Maps:
+        """Return the same maps in memory, their own copy."""
+        return Maps(
+            attn=np.array(self.attn),
+            causal=self.causal,
+            cross=self.cross,
+            special=self.special,
+            logit_max=self.logit_max,
+            key_tokens=self.key_tokens,
+        )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis import compute_metrics
-from attn_monitor.core.maps import Maps
+from attn_monitor.core.maps import Maps, MapsByRows
 
 WAITING_BYTES = 64_000_000  # maps of one step held back; beyond that they are reduced at once
 
@@ -28,6 +28,9 @@ class Deferred:
 
     def add(self, maps: Maps, table: Float[np.ndarray, "head metric"]) -> None:
         """Promise the metrics of ``maps`` in ``table``, a view of where they are wanted."""
+        if isinstance(maps, MapsByRows):  # its rows can be made while the model runs only
+            table[:] = compute_metrics(maps)
+            return
         self._held += maps.attn.nbytes
         if self._held > self.limit:
             self._held -= maps.attn.nbytes

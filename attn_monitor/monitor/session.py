@@ -17,10 +17,11 @@ from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import untouched
 from attn_monitor.monitor.layout import Layout, Replay, find_layout
+from attn_monitor.monitor.observation import Observation
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.pace import Pace
 from attn_monitor.monitor.probes import ProbeBatch
-from attn_monitor.monitor.recorder import Observation, Recorder
+from attn_monitor.monitor.recorder import Recorder
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.worker import Worker
 from attn_monitor.store import RunInfo, RunWriter, StepRecord
@@ -84,9 +85,10 @@ class Session:
             options={
                 **options.summary(),
                 "phase": phase,
-                "maps_kept": len(self._recorder.kept.maps),
-                "vectors_kept": len(self._recorder.kept.vectors),
+                "maps_kept": self._recorder.plan.whole,
+                "vectors_kept": self._recorder.plan.vectors,
             },
+            kept=self._recorder.plan.kept,
         )
         self._store = RunWriter(
             run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
@@ -108,6 +110,8 @@ class Session:
                 metrics=observation.metrics,
                 vectors=observation.vectors,
                 outputs=observation.outputs,
+                windows=observation.windows,
+                thumbnails=observation.thumbnails,
                 scalars=dict(scalars),
             )
 

@@ -29,7 +29,7 @@ def describe_run(run: Run, name: str) -> Json:
         "version": run.version,
         "parts": [_part(run, run.part(part)) for part in run.parts],
         "metrics": [asdict(metric) for metric in run.metrics],
-        "probes": [_probe(probe) for probe in run.probes if probe.split in SHOWN],
+        "probes": [_probe(run, probe) for probe in run.probes if probe.split in SHOWN],
         "steps": [
             {
                 "step": step,
@@ -66,12 +66,14 @@ def _part(run: Run, part: Part) -> Json:
     }
 
 
-def _probe(probe: Probe) -> Json:
+def _probe(run: Run, probe: Probe) -> Json:
+    kept = run.kept(probe.index)
     return {
         "index": probe.index,
         "split": probe.split,
         "source": _tokens(probe.source),
         "target": None if probe.target is None else _tokens(probe.target),
+        "kept": None if kept is None else asdict(kept),
     }
 
 

@@ -5,12 +5,13 @@ from hypothesis import given
 from sample_maps import CAUSAL, A, layers, one_head, one_hot_rows, random_attention
 
 from attn_monitor.analysis.entropy import col_entropy, row_entropy
-from attn_monitor.analysis.shared import plogp, row_nats
+from attn_monitor.analysis.shared import plogp
+from attn_monitor.analysis.tally import tally
 from attn_monitor.core.maps import Maps
 
 
 def test_row_entropies_of_the_worked_example_in_nats():
-    np.testing.assert_allclose(row_nats(one_head(A))[0], [1.039721, 0, 0.950271], atol=1e-6)
+    np.testing.assert_allclose(tally(one_head(A)).nats[0], [1.039721, 0, 0.950271], atol=1e-6)
 
 
 def test_row_entropy_of_the_worked_examples():

@@ -73,5 +73,5 @@ def test_long_sentences_are_read_in_blocks(monkeypatch):
         attn=random_attention(3, 2, 40, 40, causal=True), causal=True, key_tokens=("x", "y") * 20
     )
     whole = prefix_matching(maps)
-    monkeypatch.setattr("attn_monitor.analysis.induction._BLOCK_ENTRIES", 100)
+    monkeypatch.setattr("attn_monitor.core.maps.BLOCK_WEIGHTS", 100)
     np.testing.assert_allclose(prefix_matching(maps), whole)

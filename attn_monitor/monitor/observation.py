@@ -1,0 +1,127 @@
+"""What all probes showed at one step, filled layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.analysis.coarse import coarse_maps
+from attn_monitor.core.kept import Kept, cell_edges, spread
+from attn_monitor.core.maps import Maps
+from attn_monitor.core.types import Part
+from attn_monitor.monitor.deferred import Deferred
+from attn_monitor.monitor.layout import Layout
+from attn_monitor.store import MapWindow, Thumbnail, Vectors
+
+_Maps = dict[int, Float[np.ndarray, "layer head query key"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What all probes showed at one step.
+
+    Attributes:
+        attention: Part -> probe index -> maps cropped to valid tokens, heads padded with zeros.
+            Probes beyond the byte budget are missing here, never in the metrics.
+        windows: Part -> probe index -> the first tokens of maps too large to keep.
+        thumbnails: Part -> probe index -> coarse maps.
+        vectors: Part -> probe index -> queries and keys of the lens probes.
+        metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
+            probes, and until ``deferred.finish()`` was called.
+        outputs: The model's answer to each probe in a few numbers; NaN where undefined.
+        deferred: Metrics not yet computed.
+    """
+
+    attention: dict[str, _Maps]
+    windows: dict[str, dict[int, MapWindow]]
+    thumbnails: dict[str, dict[int, Thumbnail]]
+    vectors: dict[str, dict[int, Vectors]]
+    metrics: dict[str, Float[np.ndarray, "probe layer head metric"]]
+    outputs: Float[np.ndarray, "probe statistic"]
+    deferred: Deferred = field(default_factory=Deferred)
+
+    def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
+        """Keep of a layer's maps what the budget lets a probe have; floats, coded when written."""
+        if kept.form == "whole":
+            found = self.attention[part.name]
+            if kept.probe not in found:
+                found[kept.probe] = _zeros(part, maps.queries, maps.keys)
+            for first, block in maps.blocks():
+                end = first + block.shape[1]
+                found[kept.probe][layer, : maps.heads, first:end] = block
+        if kept.window:
+            self._keep_window(maps, kept, part=part, layer=layer)
+        if kept.cells:
+            self._keep_thumbnail(maps, kept, part=part, layer=layer)
+
+    def _keep_window(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
+        windows = self.windows[part.name]
+        queries, keys = min(maps.queries, kept.window), min(maps.keys, kept.window)
+        if kept.probe not in windows:
+            windows[kept.probe] = MapWindow(attn=_zeros(part, queries, keys))
+        corner = maps.rows(0, queries)[:, :, :keys]
+        windows[kept.probe].attn[layer, : maps.heads] = corner
+
+    def _keep_thumbnail(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
+        layers = spread(len(part.layers), kept.layers)
+        heads = spread(part.heads, kept.heads)
+        if layer not in layers:
+            return
+        thumbnails = self.thumbnails[part.name]
+        if kept.probe not in thumbnails:
+            edges = cell_edges(maps.queries, kept.cells), cell_edges(maps.keys, kept.cells)
+            shape = len(layers), len(heads), len(edges[0]) - 1, len(edges[1]) - 1
+            thumbnails[kept.probe] = Thumbnail(
+                cells=np.zeros(shape, dtype=np.float32),
+                layers=layers,
+                heads=heads,
+                query_edges=edges[0],
+                key_edges=edges[1],
+            )
+        real = [head for head in heads if head < maps.heads]
+        coarse = coarse_maps(maps, cells=kept.cells)
+        thumbnails[kept.probe].cells[layers.index(layer), : len(real)] = coarse[real]
+
+    def keep_vectors(
+        self,
+        query: Float[np.ndarray, "head query d_head"],
+        key: Float[np.ndarray, "head key d_head"],
+        kept: Kept,
+        *,
+        part: Part,
+        layer: int,
+    ) -> None:
+        """Keep the queries and keys of a layer."""
+        found = self.vectors[part.name]
+        if kept.probe not in found:
+            shape = (len(part.layers), part.heads)
+            found[kept.probe] = Vectors(
+                query=np.zeros((*shape, *query.shape[1:]), dtype=np.float32),
+                key=np.zeros((*shape, *key.shape[1:]), dtype=np.float32),
+            )
+        found[kept.probe].query[layer, : len(query)] = query
+        found[kept.probe].key[layer, : len(key)] = key
+
+
+def nothing_seen(layout: Layout, *, metrics: int, statistics: int) -> Observation:
+    """Return an observation to be filled, every number in it NaN."""
+    parts, probes = layout.parts, len(layout.probes)
+    return Observation(
+        attention={part.name: {} for part in parts},
+        windows={part.name: {} for part in parts},
+        thumbnails={part.name: {} for part in parts},
+        vectors={part.name: {} for part in parts},
+        metrics={
+            part.name: np.full(
+                (probes, len(part.layers), part.heads, metrics), np.nan, dtype=np.float32
+            )
+            for part in parts
+        },
+        outputs=np.full((probes, statistics), np.nan, dtype=np.float32),
+    )
+
+
+def _zeros(part: Part, queries: int, keys: int) -> Float[np.ndarray, "layer head query key"]:
+    return np.zeros((len(part.layers), part.heads, queries, keys), dtype=np.float32)
