@@ -7,6 +7,7 @@ import pytest
 
 from attn_monitor import open_run
 from tests.e2e.conftest import serve, start_training
+from tests.e2e.hands import choose_run, order_of_maps, shown_step, slider, until_equal
 from tests.odd_recordings import HOSTILE, record_hostile_run, record_steps
 
 MODES = {
@@ -36,18 +37,6 @@ def tab(server, open_tab):
     return open_tab(server, fragment=FAINT_LINKS).wait_until_drawn()
 
 
-def slider(tab):
-    return tab.frame.get_by_role("slider", name="Training step")
-
-
-def shown_step(tab):
-    return int(slider(tab).get_attribute("aria-valuenow"))
-
-
-def choose_run(tab, name):
-    tab.frame.get_by_role("region", name="Runs").get_by_role("button", name=name).first.click()
-
-
 def strongest_link(tab, layer):
     """The (query, key, weight) that the drawn links of a layer say is the largest."""
     links = tab.frame.get_by_role("group", name=f"Links of layer {layer + 1}").locator("path")
@@ -58,16 +47,6 @@ def strongest_link(tab, layer):
     )
     query, key, weight = max(rows, key=lambda row: row[2])
     return int(query), int(key), weight
-
-
-def until_equal(tab, pair, tries=100):
-    """Wait until what is drawn equals what was recorded: drawing follows loading."""
-    for _ in range(tries):
-        seen, wanted = pair()
-        if seen == wanted:
-            break
-        tab.page.wait_for_timeout(50)
-    assert seen == wanted
 
 
 @pytest.mark.parametrize("flags", MODES.values(), ids=MODES.keys())
@@ -116,20 +95,13 @@ def test_a_layer_switches_to_maps_and_sorts_its_heads(tab, recording):
     maps.first.wait_for()
     assert maps.count() == 8
 
-    def order():
-        by_place = maps.evaluate_all(
-            "all => all.map(c => { const b = c.getBoundingClientRect();"
-            " return [Math.round(b.top / 8), Math.round(b.left), +c.dataset.head]; })"
-        )
-        return [head for _, _, head in sorted(by_place)]
-
-    assert order() == list(range(8))
+    assert order_of_maps(tab, 2) == list(range(8))
     values = recording.metric_values(part="encoder", probe=0)[-1, 2]
     names = [spec.name for spec in recording.metrics]
-    for button, metric in (("Entropy", "col_entropy"), ("Position", "offset")):
+    for button, metric in (("Entropy", "col_entropy"), ("Position", "lean")):
         layer.get_by_role("button", name=button).click()
         expected = np.argsort(values[:, names.index(metric)], kind="stable")
-        assert order() == expected.tolist()
+        assert order_of_maps(tab, 2) == expected.tolist()
 
 
 def test_hovering_a_bar_shows_that_heads_map_and_its_value_is_the_column_sum(tab, recording):

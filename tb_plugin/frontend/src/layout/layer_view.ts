@@ -1,10 +1,10 @@
 // How one layer of the network view is shown.
+import { BY_NUMBER, type HeadSort } from "./head_sort";
 import { cutSlider } from "./link_cut";
 import type { LinkCut } from "./links";
 import { FIRST_PILE_DISTANCE } from "./piles";
 
 export type LayerMode = "sankey" | "maps" | "piles";
-export type HeadSort = "head" | "entropy" | "position";
 
 export interface LayerView {
   readonly mode: LayerMode;
@@ -13,12 +13,6 @@ export interface LayerView {
   /** The distance up to which heads are piled. */
   readonly pile: number;
 }
-
-/** The sort keys of SANVis and the metric each one reads. */
-export const SORT_METRIC: Readonly<Record<Exclude<HeadSort, "head">, string>> = {
-  entropy: "col_entropy",
-  position: "offset",
-};
 
 /** Above this many keys a weight threshold keeps either nothing or a thicket. */
 const LONG = 40;
@@ -37,7 +31,7 @@ export function defaultLayerView(layer: number, keys: number): LayerView {
   return {
     mode: layer % 2 === 0 ? "sankey" : "maps",
     cut: defaultCut(keys),
-    sort: "head",
+    sort: BY_NUMBER,
     pile: FIRST_PILE_DISTANCE,
   };
 }

@@ -1,5 +1,6 @@
-import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
-import { layerViews } from "../state/store";
+import { isQuick, QUICK_SORTS } from "../layout/head_sort";
+import type { LayerMode, LayerView } from "../layout/layer_view";
+import { layerViews, recording } from "../state/store";
 import { setLayer } from "./actions";
 import { Segments } from "./Segments";
 
@@ -8,12 +9,6 @@ const MODES = [
   { value: "maps", text: "Maps" },
   { value: "piles", text: "Piles" },
 ] as const;
-
-const SORTS: readonly { readonly value: HeadSort; readonly text: string }[] = [
-  { value: "head", text: "head" },
-  { value: "entropy", text: "entropy" },
-  { value: "position", text: "position" },
-];
 
 /** The value all layers share, or null. */
 function common<Value>(values: readonly Value[]): Value | null {
@@ -46,17 +41,24 @@ export function NetworkTools() {
       <label class="note">
         Sort{" "}
         <select
-          class="select"
+          class="select sort-list"
           aria-label="Sort heads of all layers by"
           value={sort ?? ""}
-          onChange={(event) => setLayer("all", { sort: event.currentTarget.value as HeadSort })}
+          onChange={(event) => setLayer("all", { sort: event.currentTarget.value })}
         >
           {sort === null && <option value="">mixed</option>}
-          {SORTS.map(({ value, text }) => (
+          {QUICK_SORTS.map(({ sort: value, text }) => (
             <option key={value} value={value}>
               {text}
             </option>
           ))}
+          {(recording.value?.metrics ?? [])
+            .filter(({ name }) => !isQuick(name))
+            .map(({ name, title }) => (
+              <option key={name} value={name}>
+                {title}
+              </option>
+            ))}
         </select>
       </label>
       <label class="note">

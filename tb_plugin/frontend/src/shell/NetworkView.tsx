@@ -3,7 +3,7 @@ import { type Series, seriesValue } from "../core/maps";
 import { axesOf, type Part, type PileTree, type Run } from "../core/recording";
 import { readyValue } from "../core/resource";
 import type { Within } from "../layout/bars";
-import { SORT_METRIC } from "../layout/layer_view";
+import type { SortValues } from "../layout/head_sort";
 import {
   axes,
   entry,
@@ -17,30 +17,27 @@ import {
 } from "../state/store";
 import { openLens } from "../state/view_state";
 import { createNetwork } from "../views/network/network";
-import type { SortValues } from "../views/network/props";
 import { setLayer } from "./actions";
 import { picture } from "./picture";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
 
-/** The sort values of every layer at one recorded step; null where the recording has none. */
+/** The values of every metric of every layer at one recorded step. */
 function sortValues(run: Run, model: Part, values: Series | null, step: number): SortValues[] {
   const at = values?.steps.indexOf(step) ?? -1;
-  const column = (name: string, layer: number, heads: number): number[] | null => {
-    const metric = run.metrics.findIndex((spec) => spec.name === name);
-    if (!values || at < 0 || metric < 0) {
-      return null;
-    }
-    const all = Array.from({ length: heads }, (_, head) =>
-      seriesValue(values, at, layer, head, metric),
-    );
-    return all.every(Number.isNaN) ? null : all;
-  };
-  return model.layers.map(({ heads }, layer) => ({
-    entropy: column(SORT_METRIC.entropy, layer, heads),
-    position: column(SORT_METRIC.position, layer, heads),
-  }));
+  return model.layers.map(({ heads }, layer) => {
+    const columns = new Map<string, readonly number[]>();
+    run.metrics.forEach(({ name }, metric) => {
+      const column = Array.from({ length: heads }, (_, head) =>
+        values && at >= 0 ? seriesValue(values, at, layer, head, metric) : Number.NaN,
+      );
+      if (!column.every(Number.isNaN)) {
+        columns.set(name, column);
+      }
+    });
+    return columns;
+  });
 }
 
 /** Where the shown keys lie in the whole sentence. */
@@ -93,6 +90,7 @@ export function NetworkView() {
             reference: drawn.reference,
             label: drawn.label,
             layers: layerViews.value,
+            metrics: shownNow.run.metrics,
             sorts,
             piles: pileTrees(shownNow),
             lock: view.value.lock,

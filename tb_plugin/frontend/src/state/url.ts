@@ -3,7 +3,8 @@
 import type { LensTable } from "../core/lens";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
-import type { HeadSort, LayerMode, LayerView } from "../layout/layer_view";
+import { type HeadSort, QUICK_SORTS } from "../layout/head_sort";
+import type { LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
 import { FIRST_PILE_DISTANCE } from "../layout/piles";
 import { graphPairs, readGraph } from "./url_graph";
@@ -12,7 +13,8 @@ import { INITIAL, type LensState, type PinnedStep, type ViewState } from "./view
 export type Pairs = Readonly<Record<string, string>>;
 
 const MODE_CODES: Readonly<Record<LayerMode, string>> = { sankey: "s", maps: "m", piles: "p" };
-const SORT_CODES: Readonly<Record<HeadSort, string>> = { head: "h", entropy: "e", position: "p" };
+/** Stands for a metric without a letter of its own; its name follows. */
+const NAMED_SORT = "n";
 const CUT_CODES: Readonly<Record<LinkCut["kind"], string>> = { value: "v", mass: "m", count: "k" };
 
 function decode<Name extends string>(
@@ -25,18 +27,33 @@ function decode<Name extends string>(
 
 const short = (amount: number): number => Number(amount.toFixed(4));
 
-/** "2:shv0.1d0.3": layer 2 (from 0) as Sankey, heads by number, links from 0.1 on, piles to 0.3. */
+function readSort(code: string, name: string | undefined): HeadSort | null {
+  return code === NAMED_SORT
+    ? (name ?? null)
+    : (QUICK_SORTS.find((known) => known.code === code)?.sort ?? null);
+}
+
+/**
+ * "2:shv0.1d0.3": layer 2 (from 0) as Sankey, heads by number, links from 0.1 on, piles to 0.3;
+ * "2:mnv0.1~sink": as maps, heads by the metric `sink`.
+ */
 function writeLayer([layer, view]: readonly [number, LayerView]): string {
   const { mode, cut, sort, pile } = view;
   const amounts = `${short(cut.amount)}${pile === FIRST_PILE_DISTANCE ? "" : `d${short(pile)}`}`;
-  return `${layer}:${MODE_CODES[mode]}${SORT_CODES[sort]}${CUT_CODES[cut.kind]}${amounts}`;
+  const quick = QUICK_SORTS.find((known) => known.sort === sort)?.code;
+  const name = quick === undefined ? `~${sort}` : "";
+  return `${layer}:${MODE_CODES[mode]}${quick ?? NAMED_SORT}${CUT_CODES[cut.kind]}${amounts}${name}`;
 }
 
 function readLayer(text: string): [number, LayerView] | null {
-  const match = /^(\d{1,4}):([a-z])([a-z])([a-z])(\d+(?:\.\d+)?)(?:d(\d+(?:\.\d+)?))?$/.exec(text);
-  const [, layer = "", modeCode = "", sortCode = "", cutCode = "", amount = "", pile] = match ?? [];
+  const match =
+    /^(\d{1,4}):([a-z])([a-z])([a-z])(\d+(?:\.\d+)?)(?:d(\d+(?:\.\d+)?))?(?:~([a-z]\w*))?$/.exec(
+      text,
+    );
+  const [, layer = "", modeCode = "", sortCode = "", cutCode = "", amount = "", pile, name] =
+    match ?? [];
   const mode = decode(MODE_CODES, modeCode);
-  const sort = decode(SORT_CODES, sortCode);
+  const sort = readSort(sortCode, name);
   const kind = decode(CUT_CODES, cutCode);
   return mode && sort && kind
     ? [

@@ -1,10 +1,22 @@
 import { describe, expect, it } from "vitest";
+import type { MetricSpec } from "../../src/core/recording";
 import { barAt, barHeight, tokenBars, uniformShares } from "../../src/layout/bars";
 import { type NetworkShape, networkGeometry } from "../../src/layout/columns";
+import { BY_NUMBER, sortedHeads } from "../../src/layout/head_sort";
 import { defaultLayerView } from "../../src/layout/layer_view";
 import { mapGrid } from "../../src/layout/map_grid";
-import { orderHeads } from "../../src/layout/order";
 import { placeBeside } from "../../src/layout/place";
+
+const spec = (name: string, direction: MetricSpec["direction"]): MetricSpec => ({
+  name,
+  title: name,
+  unit: "1",
+  low: 0,
+  high: 1,
+  reading: "",
+  direction,
+  source: "",
+});
 
 const SELF: NetworkShape = { layers: 6, queries: 15, keys: 15, cross: false };
 const WINDOW = { width: 1216, height: 698 };
@@ -100,9 +112,22 @@ describe("mapGrid", () => {
   });
 });
 
-describe("orderHeads", () => {
-  it("sorts ascending, ties by number, undefined last", () => {
-    expect(orderHeads([3, Number.NaN, 1, 1, Number.NaN])).toEqual([2, 3, 0, 1, 4]);
+describe("sortedHeads", () => {
+  const metrics = [spec("col_entropy", "ascending"), spec("sink", "descending")];
+  const column = [3, Number.NaN, 1, 1, Number.NaN];
+  const values = new Map([
+    ["col_entropy", column],
+    ["sink", column],
+  ]);
+
+  it("sorts as the metric asks, ties by number, undefined last either way", () => {
+    expect(sortedHeads(5, "col_entropy", values, metrics)).toEqual([2, 3, 0, 1, 4]);
+    expect(sortedHeads(5, "sink", values, metrics)).toEqual([0, 2, 3, 1, 4]);
+  });
+
+  it("keeps the heads' own order by number and where there are no values", () => {
+    expect(sortedHeads(3, BY_NUMBER, values, metrics)).toEqual([0, 1, 2]);
+    expect(sortedHeads(3, "prev", values, metrics)).toEqual([0, 1, 2]);
   });
 });
 

@@ -26,8 +26,9 @@ const BUSY: ViewState = {
   reference: { run: "exp/other", step: 20 },
   compare: "diff",
   layers: new Map([
-    [0, { mode: "maps", sort: "entropy", cut: { kind: "value", amount: 0.1 }, pile: 0.22 }],
-    [11, { mode: "sankey", sort: "position", cut: { kind: "mass", amount: 0.85 }, pile: 0.3 }],
+    [0, { mode: "maps", sort: "col_entropy", cut: { kind: "value", amount: 0.1 }, pile: 0.22 }],
+    [4, { mode: "maps", sort: "head_diversity", cut: { kind: "count", amount: 30 }, pile: 0.3 }],
+    [11, { mode: "sankey", sort: "lean", cut: { kind: "mass", amount: 0.85 }, pile: 0.3 }],
   ]),
   tokens: { start: 128, length: 512, merge: 8 },
   depth: { start: 16, length: 8 },
@@ -105,6 +106,6 @@ describe("withLayer", () => {
     const layers = withLayer(BUSY, "all", { layers: 12, keys: 15 }, { mode: "sankey" });
     expect(layers.size).toBe(12);
     expect([...layers.values()].every(({ mode }) => mode === "sankey")).toBe(true);
-    expect(layers.get(0)?.sort).toBe("entropy");
+    expect(layers.get(0)?.sort).toBe("col_entropy");
   });
 });

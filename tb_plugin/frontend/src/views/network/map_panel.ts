@@ -1,8 +1,8 @@
 // Small multiples of one layer: a map per head, in the chosen order.
+import { BY_NUMBER, sortedHeads } from "../../layout/head_sort";
 import { LABEL_HEIGHT, mapGrid } from "../../layout/map_grid";
 import { shownMap } from "../../layout/network_numbers";
-import { orderHeads } from "../../layout/order";
-import { fixed, headLabel, signed } from "../../scale/format";
+import { headLabel, metricValue, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setText } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
@@ -92,7 +92,8 @@ export function createMapPanel(host: HTMLElement, layer: number, events: MapEven
       placePanel(root, next, layer);
       sticky.style.height = `${next.geometry.visibleHeight}px`;
       sticky.style.top = `${next.geometry.bodyTop}px`;
-      const order = headOrder(next, layer, heads);
+      const { metrics, sorts, layers } = next.props;
+      const order = sortedHeads(heads, layers[layer]?.sort ?? BY_NUMBER, sorts[layer], metrics);
       arrange(sticky, maps, order, next);
       maps.forEach((map, head) => {
         paint(map, next, layer, head);
@@ -100,18 +101,6 @@ export function createMapPanel(host: HTMLElement, layer: number, events: MapEven
     },
     destroy: () => root.remove(),
   };
-}
-
-function sortValues(frame: NetworkFrame, layer: number): readonly number[] | null {
-  const sort = frame.props.layers[layer]?.sort ?? "head";
-  return sort === "head" ? null : (frame.props.sorts[layer]?.[sort] ?? null);
-}
-
-function headOrder(frame: NetworkFrame, layer: number, heads: number): number[] {
-  const values = sortValues(frame, layer);
-  return values
-    ? orderHeads(values.slice(0, heads))
-    : Array.from({ length: heads }, (_, head) => head);
 }
 
 /** Move maps to their places; nodes follow the visible order for keyboard and screen reader. */
@@ -162,14 +151,13 @@ function paint(map: MapNodes, frame: NetworkFrame, layer: number, head: number):
   setText(map.value, valueText(frame, layer, head));
 }
 
-function valueText(frame: NetworkFrame, layer: number, head: number): string {
-  const value = sortValues(frame, layer)?.[head];
+/** The value that put a head in its place, with a sign where the metric can be negative. */
+function valueText({ props }: NetworkFrame, layer: number, head: number): string {
+  const sort = props.layers[layer]?.sort;
+  const spec = props.metrics.find(({ name }) => name === sort);
+  const value = spec && props.sorts[layer]?.get(spec.name)?.[head];
   if (value === undefined) {
     return "";
   }
-  if (frame.props.layers[layer]?.sort !== "position") {
-    return fixed(value);
-  }
-  const far = sortValues(frame, layer)?.some((offset) => Math.abs(offset) >= 1) ?? false;
-  return signed(value, far ? 1 : 2);
+  return (spec?.low ?? 0) < 0 ? signed(value) : metricValue(value);
 }

@@ -1,19 +1,14 @@
 // What the network view is given and what it reports.
 import type { Axis } from "../../core/axis";
 import type { Maps } from "../../core/maps";
-import type { HeadId, Part, PileTree } from "../../core/recording";
+import type { HeadId, MetricSpec, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
 import type { Range } from "../../core/window";
 import type { Within } from "../../layout/bars";
 import type { NetworkGeometry, Viewport } from "../../layout/columns";
+import type { SortValues } from "../../layout/head_sort";
 import type { LayerView } from "../../layout/layer_view";
 import type { Theme } from "../../scale/heads";
-
-/** Sort values of one layer, one per head; null where the recording has no such metric. */
-export interface SortValues {
-  readonly entropy: readonly number[] | null;
-  readonly position: readonly number[] | null;
-}
 
 export interface NetworkProps {
   readonly viewport: Viewport;
@@ -30,6 +25,8 @@ export interface NetworkProps {
   readonly reference: Maps | null;
   readonly label: string;
   readonly layers: readonly LayerView[];
+  /** Every metric of the recording, and its values of every layer: what heads are sorted by. */
+  readonly metrics: readonly MetricSpec[];
   readonly sorts: readonly SortValues[];
   /** How heads merge, one tree per layer; null until the comparison is here. */
   readonly piles: readonly PileTree[] | null;

@@ -1,0 +1,33 @@
+// A row of buttons of which one is pressed, for headers that views draw themselves.
+import { html } from "./dom";
+
+export interface Segments<Value extends string> {
+  readonly root: HTMLElement;
+  /** Press one; others may be disabled, with the reason as their tooltip. */
+  update(current: Value, disabled?: Partial<Record<Value, string>>): void;
+}
+
+export function createSegments<Value extends string>(
+  name: string,
+  options: readonly (readonly [Value, string])[],
+  onChoose: (value: Value) => void,
+): Segments<Value> {
+  const buttons = options.map(([value, text]) => {
+    const button = html("button", { type: "button" }, text);
+    button.addEventListener("click", () => onChoose(value));
+    return { value, button };
+  });
+  const root = html("div", { class: "segments small", role: "group", "aria-label": name });
+  root.append(...buttons.map(({ button }) => button));
+  return {
+    root,
+    update(current, disabled = {}) {
+      for (const { value, button } of buttons) {
+        const reason = disabled[value];
+        button.setAttribute("aria-pressed", String(value === current));
+        button.disabled = reason !== undefined;
+        button.title = reason ?? "";
+      }
+    },
+  };
+}

@@ -1,0 +1,66 @@
+"""One function and one line of registration: a metric of one's own, everywhere."""
+
+import json
+import urllib.parse
+import urllib.request
+
+import lightning as L
+import numpy as np
+import pytest
+
+from attn_monitor import AttentionMonitor, metric, open_run
+from attn_monitor.analysis import registry
+from tests.e2e.conftest import serve
+from tests.e2e.hands import choose_view, layer_controls, order_of_maps, until_equal
+from tests.tiny_lightning import Tiny, loaders, trainer, words
+
+
+@pytest.fixture
+def logs(tmp_path, monkeypatch):
+    """A run that was recorded while a metric nobody has heard of was registered."""
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+    @metric("peak", title="Peak", unit="share", low=0, high=1, reading="1: one key, once.")
+    def peak(maps):
+        return maps.attn.max(axis=(1, 2))
+
+    L.seed_everything(3, verbose=False)
+    trainer(tmp_path / "logs", AttentionMonitor(tokens=words, probes=3, train_probes=1)).fit(
+        Tiny(), *loaders()
+    )
+    return tmp_path / "logs"
+
+
+def test_a_new_metric_is_scalar_sort_key_and_life_line_without_another_file(logs, open_tab):
+    recording = open_run(logs / "lightning_logs" / "version_0")
+    place = [spec.name for spec in recording.metrics].index("peak")
+    peaks = recording.metric_values(part="encoder", probe=0)[..., place]
+    with serve(logs, "--load_fast=false") as url:
+        tab = open_tab(url).wait_until_drawn()
+
+        query = urllib.parse.urlencode(
+            {"run": "lightning_logs/version_0", "tag": "attention/peak/encoder_L2"}
+        )
+        with urllib.request.urlopen(f"{url}data/plugin/scalars/scalars?{query}") as reply:
+            scalars = {step: value for _, step, value in json.load(reply)}
+        assert list(scalars) == list(recording.steps)
+        expected = recording.metric("peak", part="encoder")[:, 1].mean(axis=-1)
+        np.testing.assert_allclose(list(scalars.values()), expected, rtol=1e-5)
+
+        layer_controls(tab, 1).get_by_role("button", name="Maps").click()
+        layer_controls(tab, 1).get_by_label("Sort heads by").select_option(label="Peak")
+        assert "by Peak" in layer_controls(tab, 1).inner_text()
+        wanted = np.argsort(peaks[-1, 1], kind="stable").tolist()
+        until_equal(tab, lambda: (order_of_maps(tab, 1), wanted))
+
+        choose_view(tab, "Heads")
+        tab.frame.get_by_label("Metric", exact=True).select_option(label="Peak")
+        line = tab.frame.locator('.cell[data-layer="1"][data-head="0"]')
+        until_equal(
+            tab,
+            lambda: (
+                float(line.get_attribute("data-value")),
+                pytest.approx(float(peaks[-1, 1, 0]), abs=1e-6),
+            ),
+        )
+        assert "Peak" in line.get_attribute("aria-label")
