@@ -31,6 +31,7 @@ _HEAD_COUNTS: Final = (
     "num_attention_head",
     "h",
 )
+_INNER_KEPT: Final = 3  # a training module around a model around an encoder
 _CROSS_WORDS: Final = (
     "cross",
     "encoder_attn",
@@ -153,21 +154,28 @@ class ForwardResults:
 
     Attributes:
         output: Return value of the outermost module around the last attention call: the model.
-        hidden: Return value of the next module inside it, around that attention call.
+        inner: Return values of the next modules inside it, around that attention call, the
+            outermost first.
     """
 
     def __init__(self) -> None:
         self._attending: tuple[nn.Module, ...] = ()
         self.output: object = None
-        self.hidden: object = None
+        self._inner: dict[int, object] = {}
+
+    @property
+    def inner(self) -> tuple[object, ...]:
+        """What the modules between the model and its attention returned, outermost first."""
+        return tuple(self._inner[depth] for depth in sorted(self._inner))
 
     def attending(self, running: list[nn.Module]) -> None:
         """Remember which modules are running during an attention call."""
         self._attending = tuple(running)
 
     def left(self, module: nn.Module, output: object) -> None:
-        """Keep the return values of the two outermost modules that attended."""
-        if self._attending[:1] == (module,):
+        """Keep the return values of the outermost modules that attended."""
+        outermost = self._attending[: _INNER_KEPT + 1]
+        if outermost[:1] == (module,):
             self.output = output
-        elif self._attending[1:2] == (module,):
-            self.hidden = output
+        elif module in outermost:
+            self._inner[outermost.index(module)] = output

@@ -22,8 +22,9 @@ class Outputs:
     Attributes:
         answer: The model's output (``logits`` where it has a name): ``[sentence, class]`` for a
             classifier; ``None`` where no tensor was returned.
-        last_hidden: Output of the outermost module around the attention layers,
-            ``[sentence, token, d_model]`` for most models; ``None`` where there is none.
+        last_hidden: Output of the outermost module around the attention layers that is not as
+            wide as the answer, ``[sentence, token, d_model]`` for most models (a module that only
+            wraps another one hands its answer on); ``None`` where there is none.
     """
 
     answer: Tensor | None
@@ -32,9 +33,11 @@ class Outputs:
     @classmethod
     def of(cls, results: ForwardResults) -> Outputs:
         """Read the tensors out of what the modules returned."""
-        return cls(
-            answer=_tensor(results.output, _ANSWERS), last_hidden=_tensor(results.hidden, _STATES)
-        )
+        answer = _tensor(results.output, _ANSWERS)
+        found = [_tensor(returned, _STATES) for returned in results.inner]
+        states = [tensor for tensor in found if tensor is not None]
+        other = [x for x in states if answer is None or x.shape[-1:] != answer.shape[-1:]]
+        return cls(answer=answer, last_hidden=next(iter([*other, *states]), None))
 
 
 def _tensor(returned: object, names: tuple[str, ...]) -> Tensor | None:

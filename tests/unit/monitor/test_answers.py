@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from attn_monitor.capture import capture
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.batches import BatchTokens, Stream
@@ -102,3 +103,44 @@ def test_a_decoder_s_answer_runs_along_the_target():
 
 def test_one_column_per_described_statistic():
     assert [spec.name for spec in OUTPUT_SPECS] == ["output_entropy", "confidence", "hidden_norm"]
+
+
+class Whole(torch.nn.Module):
+    """A training module that wraps a classifier that wraps an encoder."""
+
+    def __init__(self, *, wrapped: bool) -> None:
+        super().__init__()
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = torch.nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.head = torch.nn.Linear(8, 3)
+        self.inner = None if not wrapped else Whole(wrapped=False)
+
+    def forward(self, x):
+        if self.inner is not None:
+            return self.inner(x).log_softmax(-1)
+        self.hidden = self.encoder(x)
+        return self.head(self.hidden[:, 0])
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_hidden_states_are_found_behind_modules_that_hand_the_answer_on(wrapped):
+    model = Whole(wrapped=wrapped).eval()
+    with torch.no_grad(), capture(model) as attention:
+        scores = model(torch.randn(2, 4, 8))
+    states = (model.inner or model).hidden
+    assert torch.equal(attention.outputs.answer, scores)
+    assert torch.equal(attention.outputs.last_hidden, states)
+    found = output_statistics(attention.outputs, tokens(4, 4))
+    wanted = torch.special.entr(scores.softmax(-1)).sum(-1) / math.log(3)
+    np.testing.assert_allclose(found[:, ENTROPY], wanted, rtol=1e-5)
+    norms = states.norm(dim=-1).mean(-1) / math.sqrt(8)
+    np.testing.assert_allclose(found[:, NORM], norms, rtol=1e-5)
+
+
+def test_a_model_without_a_head_has_hidden_states_and_no_answer_to_speak_of():
+    model = Whole(wrapped=False).encoder.eval()
+    with torch.no_grad(), capture(model) as attention:
+        model(torch.randn(2, 4, 8))
+    found = output_statistics(attention.outputs, tokens(4, 4))
+    assert np.isnan(found[:, :2]).all()
+    assert np.isfinite(found[:, NORM]).all()
