@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attn_monitor.core.kept import Kept
 from attn_monitor.core.types import Layer, MetricSpec, Part, Probe, Tokens
 from attn_monitor.store import RunInfo, StepRecord, Vectors
 
@@ -55,7 +56,11 @@ def translation_info():
     cross = Part(name="cross", kind="cross", causal=False, layers=layers(2, 2))
     probes = (probe(0, 5, target=3), probe(1, 2, target=6, split="train"))
     return RunInfo(
-        parts=(encoder(3, 2), decoder, cross), probes=probes, metrics=METRICS, uniform={}
+        parts=(encoder(3, 2), decoder, cross),
+        probes=probes,
+        metrics=METRICS,
+        uniform={},
+        kept=tuple(Kept(probe=probe.index, form="whole", vectors=True) for probe in probes),
     )
 
 

@@ -69,7 +69,7 @@ def test_a_run_is_described_by_what_was_recorded(tab, run):
     probe = described["probes"][0]
     assert probe["source"] == {"text": [f"w{at}" for at in range(5)], "special": [0]}
     assert probe["target"]["text"] == ["t0", "t1", "t2"]
-    assert probe["kept"] is None
+    assert (probe["kept"]["form"], probe["kept"]["vectors"]) == ("whole", True)
     step = described["steps"][1]
     assert (step["step"], step["epoch"], step["maps"]) == (10, 1, True)
     assert step["scalars"] == {"val_loss": 1 / 11}
@@ -79,7 +79,10 @@ def test_a_run_says_what_the_byte_budget_left_of_each_probe(tmp_path):
     kept = (Kept(probe=0, form="whole"), Kept(probe=1, form="window", window=4, cells=64))
     info = replace(encoder_info(), kept=kept)
     write_run(tmp_path / "a", info, [record(info, 0)])
-    probes = Tab(tmp_path).get("run", run="a").json["probes"]
+    write_run(tmp_path / "b", encoder_info(), [record(info, 0)])
+    tab = Tab(tmp_path)
+    assert tab.get("run", run="b").json["probes"][0]["kept"] is None
+    probes = tab.get("run", run="a").json["probes"]
     assert [probe["kept"]["form"] for probe in probes] == ["whole", "window"]
     assert (probes[1]["kept"]["window"], probes[1]["kept"]["layers"]) == (4, None)
 
