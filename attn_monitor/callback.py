@@ -6,6 +6,7 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.types import Split
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
 from attn_monitor.monitor.probes import ProbeBatch, draw
 from attn_monitor.monitor.session import Session
@@ -49,6 +50,8 @@ class AttentionMonitor(pl.Callback):
         describe_batch: Returns the token ids ``[sentence, token]`` of a batch that is neither a
             mapping with ``input_ids`` nor a tuple that starts with token ids; or a (source,
             target) pair of these.
+        images: Returns what a vision model reads of a batch, ``[sentence, (channel,) height,
+            width]``: each token that is not special is shown as its square patch of it.
         replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``.
         budget_mb: Bytes per recorded step, uncompressed. Decides how many probes keep their maps,
             which keep coarse maps with or without a window of exact ones, and which metrics only;
@@ -77,6 +80,7 @@ class AttentionMonitor(pl.Callback):
         every_n_steps: int | None = None,
         tokens: TokenSource = None,
         describe_batch: DescribeBatch | None = None,
+        images: ImagesOf | None = None,
         replay: ReplayBatch | None = None,
         budget_mb: float = 64.0,
         run_budget_mb: float = 2048.0,
@@ -94,6 +98,7 @@ class AttentionMonitor(pl.Callback):
             every_n_steps=every_n_steps,
             tokens=tokens,
             describe_batch=describe_batch,
+            images=images,
             replay=replay,
             budget_mb=budget_mb,
             run_budget_mb=run_budget_mb,

@@ -70,16 +70,37 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatchImage:
+    """The image behind a sentence of patches: each token that is not special is one square of it.
+
+    Attributes:
+        rows: Patches from top to bottom.
+        columns: Patches from left to right; tokens run along rows.
+        side: Pixels along a patch's edge, small: this is a label, not the model's input.
+        channels: 1 for grey, 3 for red, green, blue.
+        pixels: One byte per channel of every pixel, in reading order.
+    """
+
+    rows: int
+    columns: int
+    side: int
+    channels: int
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
     """The tokens of one sentence, valid ones only (no padding).
 
     Attributes:
         text: One string per token, as the tokenizer spells it.
         special: Positions of tokens that are not words (``[CLS]``, ``<s>``, ...).
+        image: What the tokens are patches of, ``None`` for words.
     """
 
     text: tuple[str, ...]
     special: tuple[int, ...] = ()
+    image: PatchImage | None = None
 
     def __len__(self) -> int:
         return len(self.text)

@@ -16,6 +16,7 @@ from attn_monitor.core.errors import NothingCapturedError, TokenLengthError
 from attn_monitor.core.types import Part, Probe, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.tokens import TokenSource, positions, spell
 
@@ -53,6 +54,7 @@ def find_layout(
     replay: Replay,
     *,
     tokens: TokenSource,
+    images: ImagesOf | None = None,
     failures: Failures,
 ) -> Layout:
     """Run every probe batch once and return the layout of its attention.
@@ -82,7 +84,7 @@ def find_layout(
         parts=parts,
         places=places,
         batches=fitted,
-        probes=_probes(fitted, tokens, failures),
+        probes=_probes(fitted, tokens, images, failures),
         widths=_widths(places, sizes),
     )
 
@@ -161,17 +163,23 @@ def _fit_stream(stream: Stream, lengths: set[int], name: str, failures: Failures
 
 
 def _probes(
-    batches: Sequence[ProbeBatch], tokens: TokenSource, failures: Failures
+    batches: Sequence[ProbeBatch],
+    tokens: TokenSource,
+    images: ImagesOf | None,
+    failures: Failures,
 ) -> tuple[Probe, ...]:
     probes: list[Probe] = []
     for batch in batches:
+        everyone = range(len(batch.tokens))
+        spelled = [_spell(batch.tokens.source, row, tokens, failures) for row in everyone]
+        sources = with_images(spelled, images, batch.batch, failures)
         for row in batch.rows:
             target = batch.tokens.target
             probes.append(
                 Probe(
                     index=len(probes),
                     split=batch.split,
-                    source=_spell(batch.tokens.source, row, tokens, failures),
+                    source=sources[row],
                     target=None if target is None else _spell(target, row, tokens, failures),
                 )
             )

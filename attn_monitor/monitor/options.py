@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.batches import DescribeBatch
+from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.tokens import TokenSource, check_token_source
 
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
@@ -27,6 +28,7 @@ class MonitorOptions:
     every_n_steps: int | None = None
     tokens: TokenSource = None
     describe_batch: DescribeBatch | None = None
+    images: ImagesOf | None = None
     replay: ReplayBatch | None = None
     budget_mb: float = 64.0
     run_budget_mb: float = 2048.0
@@ -48,7 +50,11 @@ class MonitorOptions:
         ):
             if not megabytes > 0:
                 raise ConfigurationError(f"{name} must be > 0, got {megabytes}")
-        for name, function in (("describe_batch", self.describe_batch), ("replay", self.replay)):
+        for name, function in (
+            ("describe_batch", self.describe_batch),
+            ("images", self.images),
+            ("replay", self.replay),
+        ):
             if function is not None and not callable(function):
                 raise ConfigurationError(f"{name} must be a callable or None, got {function!r}")
         check_token_source(self.tokens)

@@ -68,7 +68,12 @@ class Session:
         self._model = model
         with _quiet_forward(model):
             self.layout = find_layout(
-                model, batches, replay, tokens=options.tokens, failures=failures
+                model,
+                batches,
+                replay,
+                tokens=options.tokens,
+                images=options.images,
+                failures=failures,
             )
         self._recorder = Recorder(
             model=model,

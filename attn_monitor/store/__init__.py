@@ -9,6 +9,7 @@ from attn_monitor.store.records import (
     Vectors,
 )
 from attn_monitor.store.run import Run, open_run
+from attn_monitor.store.tokens import dump_tokens
 from attn_monitor.store.writer import RunWriter
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "StepRecord",
     "Thumbnail",
     "Vectors",
+    "dump_tokens",
     "open_run",
 ]

@@ -20,7 +20,6 @@ from attn_monitor.core.types import (
     PartKind,
     Probe,
     Split,
-    Tokens,
 )
 from attn_monitor.store.fields import (
     as_bool,
@@ -35,6 +34,7 @@ from attn_monitor.store.fields import (
     strict,
 )
 from attn_monitor.store.records import Option, RunInfo
+from attn_monitor.store.tokens import dump_tokens, load_tokens
 
 SCHEMA = 1
 LARGEST_RUN_FILE = 64 * 2**20
@@ -63,7 +63,7 @@ def dump_session(session: Session, *, version: str) -> bytes:
         "attn_monitor": version,
         "session": session.id,
         "parts": [asdict(part) for part in info.parts],
-        "probes": [asdict(probe) for probe in info.probes],
+        "probes": [_dump_probe(probe) for probe in info.probes],
         "metrics": [asdict(metric) for metric in info.metrics],
         "outputs": [asdict(output) for output in info.outputs],
         "uniform": {part: rows.tolist() for part, rows in info.uniform.items()},
@@ -178,19 +178,18 @@ def _probe(value: object, where: str) -> Probe:
     return Probe(
         index=as_int(probe.get("index"), f"{where}.index", high=2**31),
         split=as_choice(probe.get("split"), get_args(Split), f"{where}.split"),
-        source=_tokens(probe.get("source"), f"{where}.source"),
-        target=None if target is None else _tokens(target, f"{where}.target"),
+        source=load_tokens(probe.get("source"), f"{where}.source"),
+        target=None if target is None else load_tokens(target, f"{where}.target"),
     )
 
 
-def _tokens(value: object, where: str) -> Tokens:
-    tokens = as_object(value, where)
-    text = tuple(as_str(token, f"{where}.text") for token in as_list(tokens.get("text"), where))
-    special = tuple(
-        as_int(position, f"{where}.special", high=len(text) - 1)
-        for position in as_list(tokens.get("special", []), f"{where}.special")
-    )
-    return Tokens(text=text, special=special)
+def _dump_probe(probe: Probe) -> Mapping[str, object]:
+    return {
+        "index": probe.index,
+        "split": probe.split,
+        "source": dump_tokens(probe.source),
+        "target": None if probe.target is None else dump_tokens(probe.target),
+    }
 
 
 def _kept(value: object, probes: set[int], where: str) -> Kept:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
-from attn_monitor.core.types import Part, Probe, Split, Tokens
-from attn_monitor.store import Run
+from attn_monitor.core.types import Part, Probe, Split
+from attn_monitor.store import Run, dump_tokens
 
 Json = Mapping[str, object]
 # Further sentences, recorded for HeadLens only, are nothing to page through.
@@ -71,14 +71,10 @@ def _probe(run: Run, probe: Probe) -> Json:
     return {
         "index": probe.index,
         "split": probe.split,
-        "source": _tokens(probe.source),
-        "target": None if probe.target is None else _tokens(probe.target),
+        "source": dump_tokens(probe.source),
+        "target": None if probe.target is None else dump_tokens(probe.target),
         "kept": None if kept is None else asdict(kept),
     }
-
-
-def _tokens(tokens: Tokens) -> Json:
-    return {"text": list(tokens.text), "special": list(tokens.special)}
 
 
 def _finite(value: object) -> object:

@@ -20,6 +20,7 @@ SMALL = {
     "causal_lm.py": ["--small"],
     "huggingface_finetune.py": ["--small"],
     "translation.py": ["--small", "--data", "{toy}"],
+    "vision.py": ["--small"],
 }
 NOT_EXAMPLES = {"airline_data.py", "catalogues.py", "demo.py", "translation_data.py"}
 

@@ -1,5 +1,6 @@
 // Which tokens an axis shows: all, without special tokens, or whole words instead of pieces.
 import type { Maps } from "./maps";
+import { thumbnails } from "./patches";
 import type { Tokens } from "./recording";
 import type { Range } from "./window";
 
@@ -8,6 +9,8 @@ export interface AxisToken {
   readonly text: string;
   readonly special: boolean;
   readonly members: readonly number[];
+  /** Address of the patch's picture, where tokens are patches of an image. */
+  readonly picture?: string;
 }
 
 export type Axis = readonly AxisToken[];
@@ -44,7 +47,8 @@ export function buildAxis(tokens: Tokens, options: AxisOptions): Axis {
   if ((options.merge ?? 1) > 1) {
     return groups(tokens, { start, stop }, options.merge ?? 1);
   }
-  const axis: { text: string; special: boolean; members: number[] }[] = [];
+  const pictures = thumbnails(tokens);
+  const axis: { text: string; special: boolean; members: number[]; picture?: string }[] = [];
   tokens.text.slice(start, stop).forEach((piece, offset) => {
     const position = start + offset;
     const last = axis.at(-1);
@@ -54,7 +58,9 @@ export function buildAxis(tokens: Tokens, options: AxisOptions): Axis {
       last.text += marked ? piece : piece.slice(2);
       last.members.push(position);
     } else {
-      axis.push({ text: piece, special: isSpecial, members: [position] });
+      const picture = pictures[position];
+      const mark = { text: piece, special: isSpecial, members: [position] };
+      axis.push(picture ? { ...mark, picture } : mark);
     }
   });
   return options.hideSpecial ? axis.filter((token) => !token.special) : axis;

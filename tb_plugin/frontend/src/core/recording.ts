@@ -44,9 +44,22 @@ export interface MetricSpec {
   readonly source: string;
 }
 
+/** The image whose square patches the tokens are, all but the special ones, in reading order. */
+export interface PatchImage {
+  readonly rows: number;
+  readonly columns: number;
+  /** Pixels along a patch's edge. */
+  readonly side: number;
+  /** 1 for grey, 3 for red, green, blue. */
+  readonly channels: number;
+  /** One byte per channel of every pixel, in base64. */
+  readonly pixels: string;
+}
+
 export interface Tokens {
   readonly text: readonly string[];
   readonly special: readonly number[];
+  readonly image?: PatchImage;
 }
 
 export interface Probe {

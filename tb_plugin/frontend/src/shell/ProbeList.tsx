@@ -1,3 +1,4 @@
+import { wholeImage } from "../core/patches";
 import type { Probe } from "../core/recording";
 import { sentenceText } from "../scale/text";
 import { probe, recording, select } from "../state/store";
@@ -15,7 +16,16 @@ function ProbeItem({ item }: { readonly item: Probe }) {
         {item.split}
       </span>
       <span class="grow">
-        <bdi>{sentenceText(item.source) || "(no words)"}</bdi>
+        {item.source.image ? (
+          <img
+            class="thumbnail"
+            src={wholeImage(item.source.image)}
+            alt={`Probe ${item.index + 1}`}
+            width={40}
+          />
+        ) : (
+          <bdi>{sentenceText(item.source) || "(no words)"}</bdi>
+        )}
         {item.target && (
           <bdi class="target" title="Target sentence">
             → {sentenceText(item.target) || "(no words)"}

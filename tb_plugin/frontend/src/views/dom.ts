@@ -36,6 +36,14 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   return node;
 }
 
+/** The picture of an image's patch, square and with its pixels in sight. */
+export function thumbnail(
+  address: string,
+  { x, y, edge }: { readonly x: number; readonly y: number; readonly edge: number },
+): SVGImageElement {
+  return svg("image", { class: "thumbnail", href: address, x, y, width: edge, height: edge });
+}
+
 /** Set text only when it differs, so that an unchanged label costs no layout. */
 export function setText(node: Element, text: string): void {
   if (node.textContent !== text) {

@@ -8,7 +8,7 @@ import { type Box, placeBeside } from "../../layout/place";
 import { fixed, headTitle, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { tokenText } from "../../scale/text";
-import { headBadge, html, setText, svg } from "../dom";
+import { headBadge, html, setText, svg, thumbnail } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
 import { fitLabel } from "../measure";
 import { isSquare, type NetworkFrame } from "./props";
@@ -195,27 +195,40 @@ function drawAxes(
   const stride = Math.ceil(TEXT_PITCH / cell);
   root.setAttribute("width", String(LABEL_WIDTH + map.cols * cell + 24));
   root.setAttribute("height", String(LABEL_HEIGHT + map.rows * cell + 2));
-  const rows = labelled(props.query, stride, target.query).map(({ index, text }) =>
-    svg(
-      "text",
-      {
-        class: index === target.query ? "axis framed" : "axis",
-        x: LABEL_WIDTH - 6,
-        y: LABEL_HEIGHT + (index + 0.5) * cell + 4,
-        "text-anchor": "end",
-      },
-      text,
-    ),
+  const edge = Math.max(4, cell - 1);
+  const rows = labelled(props.query, stride, target.query).map(({ index, text, picture }) =>
+    picture
+      ? thumbnail(picture, {
+          x: LABEL_WIDTH - 4 - edge,
+          y: LABEL_HEIGHT + index * cell,
+          edge,
+        })
+      : svg(
+          "text",
+          {
+            class: index === target.query ? "axis framed" : "axis",
+            x: LABEL_WIDTH - 6,
+            y: LABEL_HEIGHT + (index + 0.5) * cell + 4,
+            "text-anchor": "end",
+          },
+          text,
+        ),
   );
-  const columns = labelled(props.key, stride, target.key).map(({ index, text }) =>
-    svg(
-      "text",
-      {
-        class: index === target.key ? "axis framed" : "axis",
-        transform: `translate(${LABEL_WIDTH + (index + 0.5) * cell + 3},${LABEL_HEIGHT - 6}) rotate(-60)`,
-      },
-      text,
-    ),
+  const columns = labelled(props.key, stride, target.key).map(({ index, text, picture }) =>
+    picture
+      ? thumbnail(picture, {
+          x: LABEL_WIDTH + index * cell,
+          y: LABEL_HEIGHT - 4 - edge,
+          edge,
+        })
+      : svg(
+          "text",
+          {
+            class: index === target.key ? "axis framed" : "axis",
+            transform: `translate(${LABEL_WIDTH + (index + 0.5) * cell + 3},${LABEL_HEIGHT - 6}) rotate(-60)`,
+          },
+          text,
+        ),
   );
   root.replaceChildren(...rows, ...columns);
 }
@@ -224,10 +237,16 @@ function labelled(
   axis: Axis,
   stride: number,
   framed: number | null,
-): { index: number; text: string }[] {
+): { index: number; text: string; picture: string | undefined }[] {
   return axis.flatMap((token, index) =>
     index % stride === 0 || index === framed
-      ? [{ index, text: fitLabel(tokenText(token.text), LABEL_WIDTH - 8).text }]
+      ? [
+          {
+            index,
+            text: fitLabel(tokenText(token.text), LABEL_WIDTH - 8).text,
+            picture: token.picture,
+          },
+        ]
       : [],
   );
 }

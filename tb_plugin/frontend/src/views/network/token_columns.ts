@@ -5,7 +5,7 @@ import { barHeight, tokenBars, uniformShares } from "../../layout/bars";
 import { type NetworkGeometry, ROW_GAP, type TokenColumn } from "../../layout/columns";
 import type { LayerNumbers } from "../../layout/network_numbers";
 import { tokenText } from "../../scale/text";
-import { svg } from "../dom";
+import { svg, thumbnail } from "../dom";
 import { fitLabel } from "../measure";
 import { headsOf, type NetworkFrame } from "./props";
 
@@ -135,18 +135,19 @@ function buildColumn(
     class: "uniform",
     d: heads > 0 ? uniformMarks(frame, column) : "",
   });
-  const labels = axis.map((token, index) => {
+  const pictures = axis.flatMap(({ picture }, index) => {
+    // As wide as its box: bars stand before it and hide nothing.
+    const edge = Math.min(geometry.tokenWidth, height);
+    const x = (geometry.tokenWidth - edge) / 2;
+    return picture ? [thumbnail(picture, { x, y: index * row, edge })] : [];
+  });
+  const labels = axis.flatMap((token, index) => {
+    if (token.picture) {
+      return [];
+    }
     const { text, size } = fitLabel(tokenText(token.text), geometry.tokenWidth - 6);
-    return svg(
-      "text",
-      {
-        class: "token",
-        x: geometry.tokenWidth / 2,
-        y: index * row + height / 2 + 4,
-        "font-size": size,
-      },
-      text,
-    );
+    const place = { x: geometry.tokenWidth / 2, y: index * row + height / 2 + 4 };
+    return [svg("text", { class: "token", ...place, "font-size": size }, text)];
   });
   const slots = axis.map((token, index) =>
     tokenBars(new Array<number>(heads).fill(0), geometry.tokenWidth, height).map((bar) => {
@@ -168,7 +169,7 @@ function buildColumn(
   );
   const bars = layers.map(({ bar }) => bar);
   const caps = layers.map(({ cap }) => cap);
-  root.append(...boxes, ...bars, ...caps, before, uniform, ...labels, ...slots.flat());
+  root.append(...boxes, ...pictures, ...bars, ...caps, before, uniform, ...labels, ...slots.flat());
   return { root, column, boxes, bars, caps, before, slots };
 }
 

@@ -1,0 +1,73 @@
+"""Tokens, and the image that patches are cut from, in ``run.json`` and on the wire."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from attn_monitor.core.errors import CorruptRecordingError
+from attn_monitor.core.types import PatchImage, Tokens
+from attn_monitor.store.fields import as_int, as_list, as_object, as_str
+
+LARGEST_SIDE = 16  # pixels of a patch: as large as a label gets on screen
+_LARGEST_GRID = 256
+_GREY, _COLOUR = 1, 3
+
+
+def dump_tokens(tokens: Tokens) -> Mapping[str, object]:
+    """Return the tokens as JSON holds them; words have no ``image``."""
+    image = {} if tokens.image is None else {"image": _dump_image(tokens.image)}
+    return {"text": list(tokens.text), "special": list(tokens.special), **image}
+
+
+def load_tokens(value: object, where: str) -> Tokens:
+    """Return the tokens that JSON describes.
+
+    Raises:
+        CorruptRecordingError: A field is missing or wrong.
+    """
+    tokens = as_object(value, where)
+    text = tuple(as_str(token, f"{where}.text") for token in as_list(tokens.get("text"), where))
+    special = tuple(
+        as_int(position, f"{where}.special", high=len(text) - 1)
+        for position in as_list(tokens.get("special", []), f"{where}.special")
+    )
+    image = tokens.get("image")
+    patches = len(text) - len(special)
+    return Tokens(
+        text=text,
+        special=special,
+        image=None if image is None else _load_image(image, patches, f"{where}.image"),
+    )
+
+
+def _dump_image(image: PatchImage) -> Mapping[str, object]:
+    return {
+        "rows": image.rows,
+        "columns": image.columns,
+        "side": image.side,
+        "channels": image.channels,
+        "pixels": base64.b64encode(image.pixels).decode("ascii"),
+    }
+
+
+def _load_image(value: object, patches: int, where: str) -> PatchImage:
+    """Return the image of so many patches: one for each token that is not special."""
+    image = as_object(value, where)
+    rows = as_int(image.get("rows"), f"{where}.rows", low=1, high=_LARGEST_GRID)
+    columns = as_int(image.get("columns"), f"{where}.columns", low=1, high=_LARGEST_GRID)
+    side = as_int(image.get("side"), f"{where}.side", low=1, high=LARGEST_SIDE)
+    channels = as_int(image.get("channels"), f"{where}.channels", low=_GREY, high=_COLOUR)
+    try:
+        pixels = base64.b64decode(as_str(image.get("pixels"), f"{where}.pixels"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CorruptRecordingError(f"{where}.pixels is not base64: {error}") from None
+    wanted = rows * columns * side * side * channels
+    if rows * columns != patches or channels not in {_GREY, _COLOUR} or len(pixels) != wanted:
+        raise CorruptRecordingError(
+            f"{where} holds {rows} x {columns} patches of {side} x {side} pixels in {channels} "
+            f"channels in {len(pixels)} bytes; expected {patches} patches, 1 or 3 channels and "
+            f"{wanted} bytes"
+        )
+    return PatchImage(rows=rows, columns=columns, side=side, channels=channels, pixels=pixels)
