@@ -48,6 +48,7 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             "/elbow": route(self.elbow_route),
             "/topology": route(self.topology_route),
             "/curves": route(self.curves_route),
+            "/signals": route(self.signals_route),
             "/static/*": route(self.static_route),
         }
 
@@ -105,6 +106,11 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
         """Answer ``/curves``: metrics of training and validation sentences over all steps."""
         run = self._run(request, fresh=True)
         return respond(request, self._analyses.curves(run, request.args), JSON)
+
+    def signals_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/signals``: what a run shows about memorisation, and how far to trust it."""
+        run = self._run(request, fresh=True)
+        return respond(request, self._analyses.signals(run), JSON)
 
     def static_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/static/*``: a file of the front end."""

@@ -27,6 +27,7 @@ from tb_plugin.server.params import (
     split,
 )
 from tb_plugin.server.piles import PilesQuery, describe_piles
+from tb_plugin.server.signals import describe_signals
 from tb_plugin.server.topology import TopologyQuery, describe_topology
 
 MOST_CLUSTERS = 64
@@ -86,6 +87,10 @@ class Analyses:
             head=optional_integer(args, "head"),
         )
         return self._answer_for_now(run, query, lambda: describe_curves(run, query))
+
+    def signals(self, run: Run) -> bytes:
+        """Return the answer to ``/signals``."""
+        return self._answer_for_now(run, "signals", lambda: describe_signals(run))
 
     def _answer_for_now(
         self, run: Run, query: object, make: Callable[[], Mapping[str, object]]

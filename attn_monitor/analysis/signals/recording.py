@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from attn_monitor.core.types import MetricSpec, Part, Probe, Split
 
 
+@runtime_checkable  # shapes are checked at run time in the tests
 class Recording(Protocol):
     """A run, finished or still being written."""
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from frames import read_frame
 from markers import write_run
 from recordings import encoder_info, record
 from wsgi_tab import Tab
+
+from attn_monitor.analysis.signals import Band, Curve, Signal
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,17 @@ def test_computed_examples_have_the_fields_of_real_replies(sections, tmp_path):
             for table in ("component_statistics", "loop_statistics"):
                 document.get("topology", {}).pop(table, None)
         assert keys_of(example) == keys_of(real)
+
+
+def test_the_example_of_signals_has_their_fields(sections, tab):
+    example = json.loads(block(sections["`/signals`"], "json"))
+    real = tab.get("signals", run="exp/version_0").json
+    assert set(example) == set(real)
+    assert set(example["losses"]) == set(real["losses"])
+    (signal,) = example["signals"]
+    assert set(signal) == {field.name for field in fields(Signal)}
+    assert set(signal["band"]) == {field.name for field in fields(Band)}
+    assert set(signal["curves"][0]) == {field.name for field in fields(Curve)}
 
 
 def test_frame_examples_decode_to_what_their_comments_say(sections):

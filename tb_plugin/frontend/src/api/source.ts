@@ -2,7 +2,8 @@
 import type { MapCut } from "../core/cut";
 import type { Elbow, Lens } from "../core/lens";
 import type { MapOrigin, Maps, Series } from "../core/maps";
-import type { Piles, Run, RunIndex } from "../core/recording";
+import type { HeadId, Piles, Run, RunIndex } from "../core/recording";
+import type { Assessment, MetricCurves } from "../core/signals";
 import { type Range, sizeOf } from "../core/window";
 import { decodeMaps, decodeSeries } from "./frame";
 
@@ -37,6 +38,14 @@ export interface LensQuery extends PilesQuery {
   readonly clusters: number;
 }
 
+export interface CurvesQuery {
+  readonly run: string;
+  readonly part: string;
+  readonly metrics: readonly string[];
+  /** Null for the mean over all heads. */
+  readonly head: HeadId | null;
+}
+
 export interface DataSource {
   index(signal: AbortSignal): Promise<RunIndex>;
   run(name: string, signal: AbortSignal): Promise<Run>;
@@ -45,6 +54,8 @@ export interface DataSource {
   piles(query: PilesQuery, signal: AbortSignal): Promise<Piles>;
   lens(query: LensQuery, signal: AbortSignal): Promise<Lens>;
   elbow(query: LensQuery, signal: AbortSignal): Promise<Elbow>;
+  curves(query: CurvesQuery, signal: AbortSignal): Promise<MetricCurves>;
+  signals(run: string, signal: AbortSignal): Promise<Assessment>;
 }
 
 /** Answers one question in the words of tb_plugin/http_api.md, such as "run?run=airline". */
@@ -74,6 +85,11 @@ export function dataSource(ask: Ask): DataSource {
       json("piles", { run, step, part, v: version }, signal),
     lens: (asked, signal) => json("lens", lensParameters(asked), signal),
     elbow: (asked, signal) => json("elbow", lensParameters(asked), signal),
+    curves: ({ run, part, metrics, head }, signal) => {
+      const which = head === null ? {} : { layer: head.layer, head: head.head };
+      return json("curves", { run, part, metrics: metrics.join(","), ...which }, signal);
+    },
+    signals: (run, signal) => json("signals", { run }, signal),
   };
 }
 

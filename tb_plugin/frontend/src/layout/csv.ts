@@ -2,6 +2,7 @@
 import type { Axis } from "../core/axis";
 import { at, holdsLayer, type Maps, type Series, seriesValue } from "../core/maps";
 import type { Part, StepEntry } from "../core/recording";
+import type { Chart } from "./chart";
 import type { Plane } from "./graph_planes";
 import type { LayerView } from "./layer_view";
 import { compareLinks, selectLinks } from "./links";
@@ -155,4 +156,25 @@ export function curvesCsv({ part, metric, metricIndex, steps, curves }: CurveTab
     ),
   );
   return toCsv(["curve", "step", "epoch", "layer", "head", metric], rows);
+}
+
+/** Every point of every chart on screen, with the edges of its band. */
+export function chartsCsv(charts: readonly Chart[], steps: readonly StepEntry[]): string {
+  const rows = charts.flatMap((chart) =>
+    chart.lines.flatMap(({ name, values, low, high }) =>
+      steps.map(({ step, epoch }, at) => [
+        chart.title,
+        chart.unit,
+        name,
+        step,
+        epoch,
+        values[at] ?? Number.NaN,
+        low?.[at] ?? Number.NaN,
+        high?.[at] ?? Number.NaN,
+        chart.p?.[at] ?? Number.NaN,
+      ]),
+    ),
+  );
+  const header = ["chart", "unit", "curve", "step", "epoch", "value", "low", "high", "p"];
+  return toCsv(header, rows);
 }

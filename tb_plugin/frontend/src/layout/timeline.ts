@@ -50,7 +50,10 @@ export function timeline(steps: readonly StepEntry[], width: number): Timeline {
 }
 
 /** Epoch numbers under the ticks, as many as fit in even strides. */
-function epochLabels(steps: readonly StepEntry[], ticks: readonly Tick[]): TickLabel[] {
+export function epochLabels(
+  steps: readonly Pick<StepEntry, "epoch">[],
+  ticks: readonly Pick<Tick, "index" | "x" | "startsEpoch">[],
+): TickLabel[] {
   const starts = ticks.filter((tick) => tick.startsEpoch);
   const stride = niceStride(starts);
   const labels: TickLabel[] = [];
@@ -66,7 +69,7 @@ function epochLabels(steps: readonly StepEntry[], ticks: readonly Tick[]): TickL
   return labels;
 }
 
-function niceStride(starts: readonly Tick[]): number {
+function niceStride(starts: readonly Pick<Tick, "x">[]): number {
   const first = starts[0];
   const last = starts.at(-1);
   if (!first || !last || starts.length < 2) {

@@ -27,6 +27,8 @@ import { NetworkTools } from "./NetworkTools";
 import { NetworkView } from "./NetworkView";
 import { Empty, Failed, Skeleton, StepNotices } from "./Notices";
 import { Rail } from "./Rail";
+import { SignalsTools } from "./SignalsTools";
+import { SignalsView } from "./SignalsView";
 import { StatusBar } from "./StatusBar";
 import { TimeBar } from "./TimeBar";
 import { WindowBar } from "./WindowBar";
@@ -107,13 +109,17 @@ function Content({ loader }: { readonly loader: Loader }) {
       {view.value.tab === "network" && <NetworkView />}
       {view.value.tab === "heads" && <HeadsView />}
       {view.value.tab === "graph" && <GraphView />}
+      {view.value.tab === "signals" && <SignalsView />}
       {failed !== null && (
         <Failed title="This step could not be read" message={failed} onRetry={loader.retry} />
       )}
-      {failed === null && !shown.value && request.value.kind !== "idle" && (
-        <Skeleton layers={part.value?.layers.length ?? 6} what="Loading attention…" />
-      )}
-      {view.value.tab !== "graph" && <LensDrawer />}
+      {view.value.tab !== "signals" &&
+        failed === null &&
+        !shown.value &&
+        request.value.kind !== "idle" && (
+          <Skeleton layers={part.value?.layers.length ?? 6} what="Loading attention…" />
+        )}
+      {(view.value.tab === "network" || view.value.tab === "heads") && <LensDrawer />}
       <StepNotices />
     </>
   );
@@ -130,6 +136,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
           <Tabs />
           {view.value.tab === "network" && <NetworkTools />}
           {view.value.tab === "heads" && <HeadsTools />}
+          {view.value.tab === "signals" && <SignalsTools />}
           <span class="grow" />
           <CopyLink mirror={mirror} />
           <Downloads />

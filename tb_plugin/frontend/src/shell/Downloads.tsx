@@ -1,11 +1,12 @@
 import { signal } from "@preact/signals";
-import { curvesCsv, graphCsv, networkCsv } from "../layout/csv";
+import { chartsCsv, curvesCsv, graphCsv, networkCsv } from "../layout/csv";
 import { axes, layerViews, metric, shown, steps, view } from "../state/store";
 import { composeSvg, svgText, svgToPng } from "../views/export/compose";
 import { curves } from "./curves";
 import { embeddedFonts } from "./fonts";
 import { picture } from "./picture";
 import { planes } from "./planes";
+import { chartGroups } from "./signal_charts";
 
 const failed = signal<string | null>(null);
 
@@ -41,6 +42,10 @@ function figure(): SVGSVGElement | null {
 }
 
 function table(): string | null {
+  if (view.peek().tab === "signals") {
+    const charts = chartGroups.peek().flatMap((group) => group.charts);
+    return chartsCsv(charts, steps.peek());
+  }
   const [now, drawn, marks, spec] = [shown.peek(), picture(), axes.peek(), metric.peek()];
   if (!now || !drawn || !marks) {
     return null;
@@ -90,6 +95,10 @@ const FORMATS = [
   { name: "CSV", what: "the numbers as CSV", run: saveCsv },
 ];
 
+/** Whether there is nothing on screen to save. */
+const isEmpty = (): boolean =>
+  view.value.tab === "signals" ? chartGroups.value.length === 0 : shown.value === null;
+
 async function attempt(run: () => Promise<void>): Promise<void> {
   try {
     failed.value = null;
@@ -111,7 +120,7 @@ export function Downloads() {
           class="button"
           aria-label={`Download ${what}`}
           title={`Download ${what}`}
-          disabled={shown.value === null}
+          disabled={isEmpty()}
           onClick={() => void attempt(run)}
         >
           ↓ {name}

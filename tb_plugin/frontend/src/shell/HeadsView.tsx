@@ -1,13 +1,12 @@
 import { useMemo, useRef } from "preact/hooks";
-import type { Series } from "../core/maps";
 import type { HeadId, MetricSpec } from "../core/recording";
 import { rankByChange } from "../layout/change";
-import { otherRunName, referenceEntry, referenceMaps } from "../state/reference";
-import { axes, best, entry, maps, metric, select, shown, view } from "../state/store";
+import { referenceMaps } from "../state/reference";
+import { axes, maps, metric, select, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
-import type { Marks } from "../views/heads/props";
 import { createRanking } from "../views/heads/ranking";
 import { curves } from "./curves";
+import { marksAmong } from "./marks";
 import { picture } from "./picture";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
@@ -15,17 +14,6 @@ import { ViewHost } from "./ViewHost";
 
 const selectHead = (head: HeadId | null): void =>
   select({ lock: head === null ? null : { ...head, key: null } });
-
-/** Where A, B and the best step lie among the steps of a series. */
-function marksIn(values: Series | undefined): Marks {
-  const at = (step: number | undefined): number =>
-    step === undefined ? -1 : (values?.steps.indexOf(step) ?? -1);
-  return {
-    a: at(entry.value?.step),
-    b: otherRunName.value === null ? at(referenceEntry.value?.step) : -1,
-    best: at(best.value?.step),
-  };
-}
 
 function Grid({ spec }: { readonly spec: MetricSpec }) {
   const root = useRef<HTMLElement>(null);
@@ -47,7 +35,7 @@ function Grid({ spec }: { readonly spec: MetricSpec }) {
             metricIndex,
             curves: drawn,
             reach: view.value.reach,
-            marks: marksIn(drawn[0]?.series),
+            marks: marksAmong(drawn[0]?.series.steps ?? []),
             selected: view.value.lock,
             onSelect: selectHead,
           }}

@@ -26,24 +26,40 @@ function evidenceText(layers: readonly Layer[]): { text: string; detail: string;
   };
 }
 
-export function StatusBar() {
+/** What the colours of the view mean. */
+function Legend() {
   const now = shown.value;
   const keys = now ? axesOf(now.part, now.probe).key.text.length / now.cut.merge : 0;
+  if (view.value.tab === "signals") {
+    return (
+      <span>
+        Bands: half of the sentences, or 95 % of the mean (output) · hatched: 95 % by chance ·
+        upright: A orange, B dashed, best validation green
+      </span>
+    );
+  }
+  if (view.value.compare === "diff" && reference.value) {
+    return (
+      <>
+        <span>More in B</span>
+        <DifferenceLegend />
+      </>
+    );
+  }
+  return (
+    <>
+      <span>Attention weight, √ scale, fixed 0–1</span>
+      <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
+    </>
+  );
+}
+
+export function StatusBar() {
   const layers = part.value?.layers ?? [];
   const evidence = layers.length > 0 ? evidenceText(layers) : null;
   return (
     <footer class="status">
-      {view.value.compare === "diff" && reference.value ? (
-        <>
-          <span>More in B</span>
-          <DifferenceLegend />
-        </>
-      ) : (
-        <>
-          <span>Attention weight, √ scale, fixed 0–1</span>
-          <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
-        </>
-      )}
+      <Legend />
       {offline.value && (
         <span class="evidence weak" role="status">
           TensorBoard does not answer; trying again

@@ -63,6 +63,7 @@ export const TABS: readonly { readonly tab: Tab; readonly text: string }[] = [
   { tab: "network", text: "Network" },
   { tab: "heads", text: "Heads" },
   { tab: "graph", text: "Graph" },
+  { tab: "signals", text: "Signals" },
 ];
 
 /** Hold the head this many layers and heads away from the held one, within the part. */

@@ -26,7 +26,7 @@ export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["b"], action: "pin the shown step as B" },
   { keys: ["x"], action: "hold to blink to B" },
   { keys: ["d"], action: "A − B on, off" },
-  { keys: ["1", "2", "3"], action: "Network, Heads, Graph" },
+  { keys: ["1", "2", "3", "4"], action: "Network, Heads, Graph, Signals" },
   { keys: ["h", "l"], action: "previous, next head (in Graph: token)" },
   { keys: ["k", "j"], action: "previous, next layer" },
   { keys: ["/"], action: "filter the runs" },

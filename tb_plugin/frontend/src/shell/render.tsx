@@ -3,6 +3,7 @@ import type { DataSource } from "../api/source";
 import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
+import { startSignals } from "../state/signals";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
 import { followFocus } from "./focus";
@@ -27,6 +28,7 @@ export function show(source: DataSource, styleSheet: string): void {
   const mirror = startMirror();
   const loader = startLoader(source);
   startLens(source);
+  startSignals(source);
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {
     forgetWidths();

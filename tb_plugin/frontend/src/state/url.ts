@@ -8,9 +8,11 @@ import type { LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
 import { FIRST_PILE_DISTANCE } from "../layout/piles";
 import { graphPairs, readGraph } from "./url_graph";
-import { INITIAL, type LensState, type PinnedStep, type ViewState } from "./view_state";
+import { INITIAL, type LensState, type PinnedStep, type Tab, type ViewState } from "./view_state";
 
 export type Pairs = Readonly<Record<string, string>>;
+
+const TABS: readonly Tab[] = ["network", "heads", "graph", "signals"];
 
 const MODE_CODES: Readonly<Record<LayerMode, string>> = { sankey: "s", maps: "m", piles: "p" };
 /** Stands for a metric without a letter of its own; its name follows. */
@@ -134,6 +136,11 @@ function readCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : null;
 }
 
+/** Names of metrics; they are Python identifiers. */
+function readWatched(text: string | undefined): readonly string[] | null {
+  return text !== undefined && /^\w+(~\w+){0,5}$/.test(text) ? text.split("~") : null;
+}
+
 /** `b` alone means a step of the run that is shown. */
 function readPinnedStep(pairs: Pairs): PinnedStep | null {
   const step = readCount(pairs.b);
@@ -161,6 +168,7 @@ export function toPairs(state: ViewState): Pairs {
     metric: state.metric,
     curves: state.curves === "sentence" ? null : state.curves,
     y: state.reach === "possible" ? null : state.reach,
+    watch: state.watched?.join("~") ?? null,
     ...graphPairs(state.graph),
     lens: state.lens ? writeLens(state.lens) : null,
     head: state.lock ? writeLock(state.lock) : null,
@@ -178,10 +186,11 @@ export function fromPairs(pairs: Pairs): ViewState {
   });
   return {
     ...INITIAL,
-    tab: pairs.view === "heads" || pairs.view === "graph" ? pairs.view : "network",
+    tab: TABS.find((tab) => tab === pairs.view) ?? "network",
     metric: pairs.metric ?? null,
     curves: pairs.curves === "splits" ? "splits" : "sentence",
     reach: pairs.y === "seen" ? "seen" : "possible",
+    watched: readWatched(pairs.watch),
     graph: readGraph(pairs),
     lens: readLens(pairs.lens),
     run: pairs.run ?? null,

@@ -13,7 +13,7 @@ import { type Camera, FIRST_CAMERA } from "../layout/projection";
 export type Compare = "A" | "B" | "diff";
 
 /** The views a tab can show. */
-export type Tab = "network" | "heads" | "graph";
+export type Tab = "network" | "heads" | "graph" | "signals";
 
 /** Life lines of the chosen sentence, or means over validation and training probes. */
 export type CurveSource = "sentence" | "splits";
@@ -91,6 +91,8 @@ export interface ViewState {
   readonly metric: string | null;
   readonly curves: CurveSource;
   readonly reach: Reach;
+  /** The metrics drawn for context in the signals view; null means the usual ones. */
+  readonly watched: readonly string[] | null;
   readonly graph: GraphState;
   readonly lens: LensState | null;
   readonly pin: PinnedToken | null;
@@ -114,6 +116,7 @@ export const INITIAL: ViewState = {
   metric: null,
   curves: "sentence",
   reach: "possible",
+  watched: null,
   graph: INITIAL_GRAPH,
   lens: null,
   pin: null,

@@ -36,6 +36,8 @@ function countingSource(): { source: DataSource; asked: number[] } {
       piles: refuse,
       lens: refuse,
       elbow: refuse,
+      curves: refuse,
+      signals: refuse,
       attention: async ({ step }) => {
         asked.push(step);
         return maps(step);

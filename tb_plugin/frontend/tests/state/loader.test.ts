@@ -83,6 +83,8 @@ class Server implements DataSource {
   piles = unasked;
   lens = unasked;
   elbow = unasked;
+  curves = unasked;
+  signals = unasked;
 
   metrics = unasked;
 }

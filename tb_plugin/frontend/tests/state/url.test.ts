@@ -9,6 +9,7 @@ const BUSY: ViewState = {
   metric: "row_entropy",
   curves: "splits",
   reach: "seen",
+  watched: ["row_entropy", "h1_life"],
   graph: {
     head: 3,
     pair: "directed",
@@ -50,6 +51,10 @@ describe("the view in the address", () => {
     expect(fromPairs(readHash(hash))).toEqual(BUSY);
   });
 
+  it.each(["heads", "graph", "signals"] as const)("names the view %s", (tab) => {
+    expect(fromPairs(toPairs({ ...INITIAL, tab })).tab).toBe(tab);
+  });
+
   it("is empty for a fresh tab", () => {
     expect(toPairs(INITIAL)).toEqual({});
     expect(fromPairs({})).toEqual(INITIAL);
@@ -72,6 +77,8 @@ describe("the view in the address", () => {
     { camera: "NaN~0~1" },
     { node: "1" },
     { lens: "1.2~16z" },
+    { watch: "a~~b" },
+    { watch: "<b>" },
     { nonsense: "1" },
   ])("ignores the damaged value %o", (pairs) => {
     expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);

@@ -6,19 +6,13 @@ import type { RankedHead } from "../../layout/change";
 import type { Viewport } from "../../layout/columns";
 import type { Reach } from "../../layout/life_lines";
 import type { Theme } from "../../scale/heads";
+import type { Marks } from "../steps";
 
 /** One family of curves; the first one carries the dots and the printed value. */
 export interface Curves {
   readonly name: string;
   readonly series: Series;
   readonly dashed: boolean;
-}
-
-/** Positions among the recorded steps; -1 where there is none. */
-export interface Marks {
-  readonly a: number;
-  readonly b: number;
-  readonly best: number;
 }
 
 export interface HeadsProps {

@@ -1,0 +1,53 @@
+import { useRef } from "preact/hooks";
+import { curvesProblem, signalsProblem, watched } from "../state/signals";
+import { recording, select, steps } from "../state/store";
+import { createSignalCharts } from "../views/signals/charts";
+import { goToIndex } from "./actions";
+import { marksAmong } from "./marks";
+import { SignalsSide } from "./SignalsSide";
+import { chartGroups } from "./signal_charts";
+import { useSize } from "./useSize";
+import { ViewHost } from "./ViewHost";
+
+function watch(slot: number, name: string): void {
+  select({ watched: watched.peek().map((before, at) => (at === slot ? name : before)) });
+}
+
+function Charts() {
+  const root = useRef<HTMLElement>(null);
+  const viewport = useSize(root);
+  const problems = [signalsProblem.value, curvesProblem.value].filter((text) => text !== null);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section class="view" ref={root} tabIndex={0} aria-label="Curves over all recorded steps">
+      {problems.map((text) => (
+        <p key={text} class="message" role="alert">{`Not all curves could be read. ${text}`}</p>
+      ))}
+      {viewport && (
+        <ViewHost
+          create={createSignalCharts}
+          props={{
+            viewport,
+            steps: steps.value,
+            groups: chartGroups.value,
+            marks: marksAmong(steps.value.map(({ step }) => step)),
+            metrics: recording.value?.metrics ?? [],
+            watched: watched.value,
+            onStep: goToIndex,
+            onMetric: watch,
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+/** What training and validation say over all steps, and what can be concluded from it. */
+export function SignalsView() {
+  return (
+    <div class="signals-view">
+      <Charts />
+      <SignalsSide />
+    </div>
+  );
+}

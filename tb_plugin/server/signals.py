@@ -1,0 +1,27 @@
+"""What a run shows about memorisation, with the figures behind it. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from attn_monitor.analysis.signals import assess
+from attn_monitor.store import Run
+from tb_plugin.server.plain import plain
+
+
+def describe_signals(run: Run) -> Mapping[str, object]:
+    """Return the curves, the verdict and how far to trust it; see ``http_api.md``, ``/signals``.
+
+    Values per head are left out: the page draws one line per signal, and they are many.
+    """
+    found = assess(run)
+    signals = [plain(replace(signal, heads=())) for signal in found.signals]
+    return {
+        "steps": plain(found.steps),
+        "epochs": plain(found.epochs),
+        "losses": plain(found.losses),
+        "signals": signals,
+        "state": found.state,
+        "headline": found.headline,
+    }

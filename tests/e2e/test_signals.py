@@ -1,0 +1,193 @@
+"""The signals view: a run that memorises shows its marker, a healthy run of that length none."""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from attn_monitor import open_run
+from attn_monitor.analysis.signals import assess
+from tests.e2e.conftest import ROOT, serve
+from tests.odd_recordings import record_steps
+
+MINUS = "\N{MINUS SIGN}"
+SIGNALS = "#attn_monitor&p.attn_monitor.view=signals"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    logs = tmp_path_factory.mktemp("signals") / "logs"
+    command = [sys.executable, "-m", "tests.signal_runs", str(logs)]
+    trained = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    record_steps(logs / "alone", range(0, 60, 20))  # no training probes
+    return logs
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with serve(folder, "--load_fast=false") as url:
+        yield url
+
+
+@pytest.fixture
+def show(server, open_tab):
+    """Open the signals view of a run and wait for its verdict."""
+
+    def show_(run, **state):
+        pairs = "".join(f"&p.attn_monitor.{name}={value}" for name, value in state.items())
+        tab = open_tab(server, fragment=f"{SIGNALS}&p.attn_monitor.run={run}{pairs}")
+        tab.frame.locator("[data-state]").wait_for(timeout=60_000)
+        chart(tab, "metric-0").locator(".line").first.wait_for(state="attached")
+        return tab
+
+    return show_
+
+
+def chart(tab, name):
+    return tab.frame.locator(f'[data-chart="{name}"]')
+
+
+def slider(tab):
+    return tab.frame.get_by_role("slider", name="Training step")
+
+
+def shown_step(tab):
+    return int(slider(tab).get_attribute("aria-valuenow"))
+
+
+def markers(tab):
+    return tab.frame.locator(".ring.warn")
+
+
+def at_a(tab, name):
+    """The numbers a chart prints at A, by curve."""
+    ends = chart(tab, name).locator("text.end").all_text_contents()
+    values = chart(tab, name).locator("text.end-value").all_text_contents()
+    numbers = [float(text.removesuffix(" at A").replace(MINUS, "-")) for text in values]
+    return dict(zip(ends, numbers, strict=True))
+
+
+def test_an_overfit_run_shows_the_marker_with_one_sentence_p_and_n(show, folder):
+    found = assess(open_run(folder / "overfit"))
+    flag = found.signal("output_entropy_gap")
+    epoch = found.epochs[list(found.steps).index(flag.fired)]
+    tab = show("overfit")
+    verdict = tab.frame.get_by_role("region", name="Verdict", exact=True)
+    assert verdict.locator("[data-state]").get_attribute("data-state") == "fired"
+    text = verdict.inner_text()
+    assert found.headline in text
+    assert flag.trust in text
+    assert f"n = {flag.n_val} validation + {flag.n_train} training probes" in text
+    for name in ("loss", "output_entropy_gap"):
+        assert chart(tab, name).locator(".ring.warn").count() == 1
+        assert chart(tab, name).get_by_text(f"signal, epoch {epoch}", exact=True).count() == 1
+    assert chart(tab, "loss").get_by_text("smoothed minimum, epoch").count() == 1
+    verdict.get_by_role("button", name="Go to").click()
+    assert shown_step(tab) == flag.fired
+    gap = next(curve for curve in flag.curves if curve.name == "change").values
+    at = list(found.steps).index(flag.fired)
+    assert at_a(tab, "output_entropy_gap")[f"val {MINUS} train"] == pytest.approx(gap[at], abs=6e-4)
+
+
+def test_a_healthy_run_of_the_same_length_shows_none(show, folder):
+    lengths = {len(open_run(folder / run).steps) for run in ("overfit", "healthy")}
+    assert len(lengths) == 1
+    tab = show("healthy")
+    assert tab.frame.locator("[data-state]").get_attribute("data-state") == "quiet"
+    assert "No signal." in tab.frame.locator("[data-state]").inner_text()
+    assert markers(tab).count() == 0
+    assert tab.frame.locator(".verdict.raised").count() == 0
+
+
+def test_probe_sets_that_differ_raise_a_warning_and_no_flag(show):
+    tab = show("unbalanced")
+    verdict = tab.frame.locator("[data-state]")
+    assert verdict.get_attribute("data-state") == "unreliable"
+    assert "differ in share of unknown tokens" in verdict.inner_text()
+    assert markers(tab).count() == 0
+
+
+def test_without_training_probes_there_are_curves_and_no_flag(show):
+    tab = show("alone")
+    assert tab.frame.locator("[data-state]").inner_text().startswith("No training probes: no flag.")
+    assert chart(tab, "metric-0").locator(".line").count() == 1
+    assert markers(tab).count() == 0
+
+
+@pytest.mark.parametrize("metric", ["row_entropy", "h1_life"])
+def test_curves_of_both_probe_sets_print_the_means_that_open_run_gives(show, folder, metric):
+    run = open_run(folder / "overfit")
+    at = len(run.steps) // 2
+    tab = show("overfit", step=run.steps[at], watch=metric)
+    drawn = at_a(tab, "metric-0")
+    for split, name in (("val", "validation"), ("train", "training")):
+        values = run.probe_metrics((metric,), part="encoder", split=split)[at, ..., 0]
+        truth = np.nanmean(np.nanmean(values, axis=(1, 2)))
+        assert drawn[name] == pytest.approx(truth, abs=6e-4)
+    bands = chart(tab, "metric-0").locator(".band")
+    assert bands.count() == 2
+
+
+def test_another_metric_and_a_single_head_are_chosen_and_kept_in_the_address(
+    show, folder, server, open_tab
+):
+    run = open_run(folder / "overfit")
+    tab = show("overfit", step=run.steps[-1])
+    tab.frame.get_by_label("Metric of chart 1").select_option("sink")
+    tab.frame.get_by_label("Heads whose metrics are drawn").select_option("1.2")
+    unit = chart(tab, "metric-0").get_by_text("head L2 H3")
+    unit.wait_for()
+    truth = run.metric("sink", part="encoder", split="train")[-1, 1, 2]
+    assert at_a(tab, "metric-0")["training"] == pytest.approx(truth, abs=6e-4)
+    tab.page.wait_for_function("() => /watch=sink/.test(location.hash)")
+    other = open_tab(server, fragment=tab.page.evaluate("location.hash"))
+    chart(other, "metric-0").get_by_text("head L2 H3").wait_for(timeout=60_000)
+    assert at_a(other, "metric-0") == at_a(tab, "metric-0")
+
+
+def test_a_click_on_a_chart_and_the_arrow_keys_select_the_step_without_moving_anything(
+    show, folder
+):
+    run = open_run(folder / "overfit")
+    tab = show("overfit")
+    area = chart(tab, "output_entropy_gap").locator(".chart-hit")
+    box = area.bounding_box()
+    area.click(position={"x": 7, "y": box["height"] / 2})
+    assert shown_step(tab) == run.steps[0]
+
+    def places():
+        return tab.frame.locator(".signals text").evaluate_all(
+            "all => all.map(t => [t.getBoundingClientRect().x, t.getBoundingClientRect().y])"
+        )
+
+    before = places()
+    tab.page.keyboard.press("ArrowRight")
+    assert shown_step(tab) == run.steps[1]
+    assert places() == before
+    label = chart(tab, "loss").get_attribute("aria-label")
+    assert re.match(r"Loss; validation 1\.\d\d at A", label)
+
+
+def test_what_is_on_screen_is_downloaded(show, folder):
+    run = open_run(folder / "overfit")
+    tab = show("overfit", watch="prev")
+    with tab.page.expect_download() as caught:
+        tab.frame.get_by_role("button", name="Download the numbers as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(caught.value.path().read_text())))
+    drawn = [
+        float(row["value"])
+        for row in rows
+        if row["chart"] == "Previous word" and row["curve"] == "training"
+    ]
+    truth = run.probe_metrics(("prev",), part="encoder", split="train")[..., 0]
+    np.testing.assert_allclose(drawn, truth.mean(axis=(1, 2, 3)), rtol=1e-5)
+    with tab.page.expect_download() as caught:
+        tab.frame.get_by_role("button", name="Download the picture as SVG").click()
+    picture = caught.value.path().read_text()
+    assert "signal, epoch" in picture
+    assert "Previous" in picture
