@@ -46,6 +46,8 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             "/piles": route(self.piles_route),
             "/lens": route(self.lens_route),
             "/elbow": route(self.elbow_route),
+            "/joint": route(self.joint_route),
+            "/over_time": route(self.over_time_route),
             "/topology": route(self.topology_route),
             "/curves": route(self.curves_route),
             "/signals": route(self.signals_route),
@@ -97,6 +99,16 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
     def elbow_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/elbow``: how many clusters a lens should have."""
         return self._compute(request, self._analyses.elbow)
+
+    def joint_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/joint``: a head's queries and keys on one plane for all steps."""
+        run = self._run_with(request, integer(request.args, "step"))
+        return respond(request, self._analyses.joint(run, request.args), JSON)
+
+    def over_time_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/over_time``: the steps of a head in piles."""
+        run = self._run(request, fresh=True)
+        return respond(request, self._analyses.over_time(run, request.args), JSON)
 
     def topology_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/topology``: the shape of one head's attention on one sentence."""

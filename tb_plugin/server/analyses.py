@@ -16,7 +16,9 @@ from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.curves import CurvesQuery, describe_curves
 from tb_plugin.server.describe import dump_json
+from tb_plugin.server.joint import JointQuery, JointReader
 from tb_plugin.server.lens import LensQuery, LensReader
+from tb_plugin.server.over_time import OverTimeQuery, OverTimeReader
 from tb_plugin.server.params import (
     bounded,
     choice,
@@ -29,6 +31,7 @@ from tb_plugin.server.params import (
 from tb_plugin.server.piles import PilesQuery, describe_piles
 from tb_plugin.server.signals import describe_signals
 from tb_plugin.server.topology import TopologyQuery, describe_topology
+from tb_plugin.server.vectors import VectorReader
 
 MOST_CLUSTERS = 64
 MOST_CURVES = 16
@@ -39,7 +42,10 @@ class Analyses:
     """Answers as JSON; recent answers stay in memory, for a step's maps never change."""
 
     def __init__(self) -> None:
-        self._lenses = LensReader(_CACHE_BYTES)
+        vectors = VectorReader(_CACHE_BYTES)
+        self._lenses = LensReader(vectors, _CACHE_BYTES)
+        self._joint = JointReader(vectors, _CACHE_BYTES)
+        self._over_time = OverTimeReader(_CACHE_BYTES)
         self._answers = ByteLru[tuple[object, ...], bytes](_CACHE_BYTES)
 
     def piles(self, run: Run, args: Mapping[str, str]) -> bytes:
@@ -64,6 +70,28 @@ class Analyses:
         return self._answer(
             run, query.step, ("elbow", query), lambda: self._lenses.describe_elbow(run, query)
         )
+
+    def joint(self, run: Run, args: Mapping[str, str]) -> bytes:
+        """Return the answer to ``/joint``."""
+        query = JointQuery(
+            step=integer(args, "step"),
+            part=required(args, "part"),
+            layer=integer(args, "layer"),
+            head=integer(args, "head"),
+        )
+        return self._answer_for_now(run, query, lambda: self._joint.describe(run, query))
+
+    def over_time(self, run: Run, args: Mapping[str, str]) -> bytes:
+        """Return the answer to ``/over_time``."""
+        query = OverTimeQuery(
+            part=required(args, "part"),
+            layer=integer(args, "layer"),
+            head=integer(args, "head"),
+            probe=integer(args, "probe"),
+            split=split(args),
+            cut=bounded(args, "cut", default=20, low=1, high=1000),
+        )
+        return self._answer_for_now(run, query, lambda: self._over_time.describe(run, query))
 
     def topology(self, run: Run, args: Mapping[str, str]) -> bytes:
         """Return the answer to ``/topology``."""

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Int
 from threadpoolctl import threadpool_limits
 
-from attn_monitor.analysis.lens import HeadLens, TokenSample, elbow_curve, head_lens, sample_tokens
+from attn_monitor.analysis.lens import HeadLens, elbow_curve, head_lens
 from attn_monitor.analysis.lens.headlens import Side
 from attn_monitor.analysis.lens.tags import TAGS
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.types import Tokens
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
+from tb_plugin.server.vectors import VectorReader, probes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,9 @@ class LensQuery:
 class LensReader:
     """Makes lenses whose clusters keep their numbers from step to step; remembers recent ones."""
 
-    def __init__(self, cache_bytes: int) -> None:
+    def __init__(self, reader: VectorReader, cache_bytes: int) -> None:
         self._lenses = ByteLru[tuple[object, ...], HeadLens](cache_bytes)
-        self._read = ByteLru[tuple[object, ...], HeadVectors](cache_bytes)
-        self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes)
+        self._reader = reader
 
     def describe(self, run: Run, query: LensQuery) -> Mapping[str, object]:
         """Return the lens of a head; see ``http_api.md``, ``/lens``.
@@ -91,10 +90,8 @@ class LensReader:
     def _make(self, run: Run, query: LensQuery) -> HeadLens:
         vectors = self._vectors(run, query)
         before = self._before(run, query)
-        part = run.part(query.part)
-        probes = [run.probe(index) for index in dict.fromkeys(vectors.query_probe.tolist())]
-        identity = (run.session, query.part, tuple(probe.index for probe in probes))
-        axes = [probe.axes(part) for probe in probes]
+        asking, asked = self._reader.samples(run, query.part, vectors)
+        probes = [probe.index for probe in probes_of(run, vectors)]
         try:
             # A thousand tokens are too few to share: beside a training run that keeps all cores
             # busy, k-means with one thread was six times faster than with two.
@@ -102,9 +99,9 @@ class LensReader:
                 return head_lens(
                     vectors.query,
                     vectors.key,
-                    query_tokens=self._sample((*identity, "query"), [axis[0] for axis in axes]),
-                    key_tokens=self._sample((*identity, "key"), [axis[1] for axis in axes]),
-                    attn=_maps(run, query, [probe.index for probe in probes]),
+                    query_tokens=asking,
+                    key_tokens=asked,
+                    attn=_maps(run, query, probes),
                     k=query.k,
                     before=before if before and _same_tokens(before, vectors) else None,
                 )
@@ -128,17 +125,8 @@ class LensReader:
         return None
 
     def _vectors(self, run: Run, query: LensQuery) -> HeadVectors:
-        place = {"step": query.step, "layer": query.layer, "head": query.head}
-        identity = (run.session, run.attempt(query.step), query.part, *place.values())
-        return self._read.get(
-            identity,
-            lambda: run.vectors(part=query.part, **place),
-            lambda vectors: vectors.query.nbytes + vectors.key.nbytes,
-        )
-
-    def _sample(self, identity: tuple[object, ...], tokens: Sequence[Tokens]) -> TokenSample:
-        return self._samples.get(
-            identity, lambda: sample_tokens(tokens), lambda sample: 200 * len(sample)
+        return self._reader.vectors(
+            run, step=query.step, part=query.part, layer=query.layer, head=query.head
         )
 
 

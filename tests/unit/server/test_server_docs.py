@@ -61,7 +61,7 @@ def test_computed_examples_have_the_fields_of_real_replies(sections, tmp_path):
     write_run(tmp_path / "a", info, [record(info, 0, vectors=True)])
     tab = Tab(tmp_path)
     head = {"run": "a", "step": 0, "part": "encoder", "probe": 0, "layer": 0, "head": 0}
-    for path in ("piles", "lens", "elbow", "topology", "curves"):
+    for path in ("piles", "lens", "elbow", "joint", "over_time", "topology", "curves"):
         example = json.loads(block(sections[f"`/{path}`"], "json"))
         real = tab.get(path, **head, metrics="row_entropy").json
         for document in (example, real):

@@ -1,0 +1,113 @@
+"""Queries and keys of a head on one plane that is the same at every step. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from attn_monitor.analysis.lens.joint import JointBasis, joint_basis
+from attn_monitor.analysis.lens.sample import TokenSample
+from attn_monitor.analysis.lens.tags import TAGS
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.store import HeadVectors, Run
+from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.plain import plain
+from tb_plugin.server.vectors import VectorReader
+
+MOST_BASIS_STEPS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointQuery:
+    """Which map is wanted.
+
+    Attributes:
+        step: A recorded step.
+        part: Name of a part.
+        layer: Layer in execution order.
+        head: Head of that layer.
+    """
+
+    step: int
+    part: str
+    layer: int
+    head: int
+
+
+class JointReader:
+    """Places vectors; remembers the planes."""
+
+    def __init__(self, reader: VectorReader, cache_bytes: int) -> None:
+        self._reader = reader
+        self._bases = ByteLru[tuple[object, ...], JointBasis](cache_bytes)
+
+    def describe(self, run: Run, query: JointQuery) -> Mapping[str, object]:
+        """Return where every query and key stands; see ``http_api.md``, ``/joint``.
+
+        Raises:
+            NotRecordedError: No vectors were recorded at this step, or the head diverged.
+            CorruptRecordingError: A step's file is damaged.
+        """
+        vectors = self._vectors(run, query, query.step)
+        steps = basis_steps(run)
+        basis = self._basis(run, query, steps)
+        asking, asked = self._reader.samples(run, query.part, vectors)
+        return {
+            "step": query.step,
+            "part": query.part,
+            "layer": query.layer,
+            "head": query.head,
+            "tags": list(TAGS),
+            "tagger": asking.tagger,
+            "basis_steps": len(steps),
+            "explained": plain(basis.explained),
+            "reach": basis.reach,
+            "queries": _points(basis.place_queries(vectors.query), asking, vectors.query_probe),
+            "keys": _points(basis.place_keys(vectors.key), asked, vectors.key_probe),
+        }
+
+    def _basis(self, run: Run, query: JointQuery, steps: tuple[int, ...]) -> JointBasis:
+        attempts = tuple(run.attempt(step) for step in steps)
+        identity = (run.session, query.part, query.layer, query.head, steps, attempts)
+        return self._bases.get(
+            identity,
+            lambda: self._make(run, query, steps),
+            lambda basis: 100 + basis.axes.nbytes * 2,
+        )
+
+    def _make(self, run: Run, query: JointQuery, steps: tuple[int, ...]) -> JointBasis:
+        found = [self._vectors(run, query, step) for step in steps]
+        try:
+            return joint_basis(
+                [vectors.query.astype(float) for vectors in found],
+                [vectors.key.astype(float) for vectors in found],
+            )
+        except ValueError as error:  # the analysis says what is wrong with the vectors
+            raise NotRecordedError(str(error)) from error
+
+    def _vectors(self, run: Run, query: JointQuery, step: int) -> HeadVectors:
+        return self._reader.vectors(
+            run, step=step, part=query.part, layer=query.layer, head=query.head
+        )
+
+
+def basis_steps(run: Run) -> tuple[int, ...]:
+    """Return the steps a plane is laid through: at most twelve, evenly spread, first and last."""
+    kept = [step for step in run.steps if run.has_vectors(step)]
+    chosen = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MOST_BASIS_STEPS)).astype(int))
+    return tuple(kept[at] for at in chosen)
+
+
+def _points(
+    places: Float[np.ndarray, "token 2"], sample: TokenSample, probe: Int[np.ndarray, " token"]
+) -> Mapping[str, object]:
+    return {
+        "x": plain(places[:, 0].round(4)),
+        "y": plain(places[:, 1].round(4)),
+        "tag": plain(sample.tags),
+        "word": list(sample.words),
+        "probe": plain(probe),
+    }

@@ -1,0 +1,152 @@
+"""One head over all recorded steps, in piles: where it changed. Knows no HTTP."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.analysis.piles.over_time import Sentences, StepPile, step_changes, step_piles
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.types import Split
+from attn_monitor.store import Run
+from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.plain import plain
+
+MOST_SENTENCES = 8
+LARGEST_PICTURE = 96
+THOUSANDTHS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverTimeQuery:
+    """Which head is wanted, and how different a step must be to start a pile.
+
+    Attributes:
+        part: Name of a part.
+        layer: Layer in execution order.
+        head: Head of that layer.
+        probe: The sentence whose maps stand for the piles.
+        split: Over whose sentences steps are compared.
+        cut: In thousandths of a bit.
+    """
+
+    part: str
+    layer: int
+    head: int
+    probe: int
+    split: Split
+    cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _History:
+    """A head's maps at every step that has them, of the compared sentences and the shown one."""
+
+    steps: tuple[int, ...]
+    compared: tuple[Sentences, ...]
+    shown: tuple[np.ndarray, ...]
+    changes: Float[np.ndarray, " change"]
+
+
+class OverTimeReader:
+    """Piles the steps of a head; remembers what it read, since the cut is moved by a slider."""
+
+    def __init__(self, cache_bytes: int) -> None:
+        self._histories = ByteLru[tuple[object, ...], _History](cache_bytes)
+
+    def describe(self, run: Run, query: OverTimeQuery) -> Mapping[str, object]:
+        """Return the piles of a head's steps; see ``http_api.md``, ``/over_time``.
+
+        Raises:
+            NotRecordedError: No sentence has maps at all steps, or there is no such head.
+            CorruptRecordingError: A step's file is damaged.
+        """
+        where = (query.part, query.layer, query.head, query.probe, query.split)
+        history = self._histories.get(
+            (run.session, run.version, *where), lambda: _read(run, query), _weight
+        )
+        piles = step_piles(history.compared, cut=query.cut / THOUSANDTHS)
+        pictures = [_picture(history, pile) for pile in piles]
+        return {
+            "part": query.part,
+            "layer": query.layer,
+            "head": query.head,
+            "probe": query.probe,
+            "cut": query.cut / THOUSANDTHS,
+            "sentences": len(history.compared[0]),
+            "steps": list(history.steps),
+            "changes": plain(history.changes),
+            "shape": list(pictures[0].shape),
+            "piles": [
+                {"first": pile.first, "last": pile.last, "codes": _codes(picture)}
+                for pile, picture in zip(piles, pictures, strict=True)
+            ],
+        }
+
+
+def _read(run: Run, query: OverTimeQuery) -> _History:
+    heads = run.part(query.part).layers
+    if not 0 <= query.layer < len(heads):
+        raise NotRecordedError(
+            f"no layer {query.layer} in part {query.part!r}; it has {len(heads)}, from 0"
+        )
+    if query.head >= heads[query.layer].heads:
+        raise NotRecordedError(
+            f"no head {query.head} in this layer; it has {heads[query.layer].heads}, from 0"
+        )
+    steps = tuple(step for step in run.steps if run.has_maps(step))
+    compared: list[list[np.ndarray]] = []
+    for probe in run.probes:
+        if probe.split == query.split and len(compared) < MOST_SENTENCES:
+            maps = _maps(run, query, probe.index, steps)
+            if maps is not None:
+                compared.append(maps)
+    shown = _maps(run, query, query.probe, steps)
+    if not steps or not compared or shown is None:
+        raise NotRecordedError(
+            f"sentence {query.probe} or all {query.split} sentences lack maps at some of the "
+            f"{len(steps)} steps that have any; choose a shorter sentence or raise budget_mb"
+        )
+    per_step: tuple[Sentences, ...] = tuple(zip(*compared, strict=True))
+    return _History(
+        steps=steps, compared=per_step, shown=tuple(shown), changes=step_changes(per_step)
+    )
+
+
+def _maps(
+    run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]
+) -> list[np.ndarray] | None:
+    """Return the head's map of one sentence at every step, ``None`` where one is missing."""
+    try:
+        return [
+            run.attention(step=step, probe=probe, part=query.part, layer=query.layer)[query.head]
+            for step in steps
+        ]
+    except NotRecordedError:
+        return None
+
+
+def _picture(history: _History, pile: StepPile) -> Float[np.ndarray, "row column"]:
+    """Return the mean map of a pile's steps on the shown sentence, at most 96 cells wide."""
+    mean = np.mean(history.shown[pile.first : pile.last + 1], axis=0)
+    for axis in (0, 1):
+        size = mean.shape[axis]
+        if size > LARGEST_PICTURE:
+            starts = np.linspace(0, size, LARGEST_PICTURE, endpoint=False).astype(int)
+            mean = np.maximum.reduceat(mean, starts, axis=axis)
+    return np.asarray(mean)
+
+
+def _codes(picture: Float[np.ndarray, "row column"]) -> str:
+    """Return one byte per weight, ``(byte / 255)²``, as base64."""
+    shares = np.sqrt(np.clip(np.nan_to_num(picture), 0, 1))
+    return b64encode(np.rint(shares * 255).astype(np.uint8).tobytes()).decode("ascii")
+
+
+def _weight(history: _History) -> int:
+    compared = sum(maps.nbytes for sentences in history.compared for maps in sentences)
+    return compared + sum(maps.nbytes for maps in history.shown)

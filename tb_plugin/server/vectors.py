@@ -1,0 +1,52 @@
+"""Reads queries and keys of a head and the words behind them; recent ones stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attn_monitor.analysis.lens import TokenSample, sample_tokens
+from attn_monitor.core.types import Probe, Tokens
+from attn_monitor.store import HeadVectors, Run
+from attn_monitor.store.lru import ByteLru
+
+
+class VectorReader:
+    """What every picture of a head's vectors starts from."""
+
+    def __init__(self, cache_bytes: int) -> None:
+        self._read = ByteLru[tuple[object, ...], HeadVectors](cache_bytes)
+        self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes)
+
+    def vectors(self, run: Run, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
+        """Return the vectors of a head over all sentences that have them.
+
+        Raises:
+            NotRecordedError: No vectors were recorded at this step, or there is no such head.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        identity = (run.session, run.attempt(step), step, part, layer, head)
+        return self._read.get(
+            identity,
+            lambda: run.vectors(step=step, part=part, layer=layer, head=head),
+            lambda vectors: vectors.query.nbytes + vectors.key.nbytes,
+        )
+
+    def samples(self, run: Run, part: str, vectors: HeadVectors) -> tuple[TokenSample, TokenSample]:
+        """Return the words behind the queries and those behind the keys."""
+        probes = probes_of(run, vectors)
+        axes = [probe.axes(run.part(part)) for probe in probes]
+        identity = (run.session, part, tuple(probe.index for probe in probes))
+        return (
+            self._sample((*identity, "query"), [axis[0] for axis in axes]),
+            self._sample((*identity, "key"), [axis[1] for axis in axes]),
+        )
+
+    def _sample(self, identity: tuple[object, ...], tokens: Sequence[Tokens]) -> TokenSample:
+        return self._samples.get(
+            identity, lambda: sample_tokens(tokens), lambda sample: 200 * len(sample)
+        )
+
+
+def probes_of(run: Run, vectors: HeadVectors) -> list[Probe]:
+    """Return the sentences that vectors come from, in their order."""
+    return [run.probe(index) for index in dict.fromkeys(vectors.query_probe.tolist())]
