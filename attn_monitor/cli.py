@@ -1,30 +1,110 @@
-"""``attn-monitor``: look at a recording without a browser."""
+"""``attn-monitor``: look at a recording in the terminal, or write it as one HTML file."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.store import Run, open_run
 
+DEFAULT_MAX_MB = 50.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="attn-monitor", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    inspect = commands.add_parser("inspect", help="print what a recording holds")
-    inspect.add_argument("run", help="run directory, for example lightning_logs/version_0")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_inspect(commands.add_parser("inspect", help="print what a recording holds"))
+    _add_export(commands.add_parser("export", help="write a run as one HTML file"))
     options = parser.parse_args(arguments)
     try:
-        print(describe(open_run(options.run)))
+        print(options.run_command(options))
     except AttnMonitorError as error:
         print(f"attn-monitor: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help=_RUN_HELP)
+    parser.set_defaults(run_command=lambda options: describe(open_run(options.run)))
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write one HTML file that shows a run as its tab does, without TensorBoard and without "
+        "any network. All recorded steps keep their metrics; what follows chooses whose maps."
+    )
+    add = parser.add_argument
+    add("run", help=_RUN_HELP)
+    add("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+    add("--steps", type=spans, help="steps, for example 0,500:900 (default: all)")
+    add("--probes", type=spans, help="sentences, numbered from 0 as in the tab's address")
+    add("--parts", type=lambda text: tuple(text.split(",")), help="for example encoder,cross")
+    add("--no-lens", action="store_true", help="leave HeadLens out; else at the last step")
+    add("--name", help="the run's name on screen (default: the directory's)")
+    add(
+        "--max-mb",
+        type=float,
+        default=DEFAULT_MAX_MB,
+        help="largest size of the file in megabytes (default: %(default)g); where more would be "
+        "needed there are fewer sentences, down to four, then fewer steps",
+    )
+    parser.set_defaults(run_command=_export)
+
+
+_RUN_HELP = "run directory, for example lightning_logs/version_0"
+
+
+def spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the spans that a text such as ``0,500:900`` names, both ends included."""
+    found = []
+    for item in text.split(","):
+        first, colon, last = item.partition(":")
+        if not (first.isdecimal() and (last.isdecimal() or not colon)):
+            raise argparse.ArgumentTypeError(
+                f"{item!r} is neither a number nor a span like 500:900"
+            )
+        found.append((int(first), int(last or first)))
+    return tuple(found)
+
+
+def _export(options: argparse.Namespace) -> str:
+    # The one place where attn_monitor knows the tab: a command line stands above both packages.
+    from tb_plugin.offline import Choice, export_run  # noqa: PLC0415
+
+    choice = Choice(
+        steps=options.steps,
+        probes=options.probes,
+        parts=options.parts,
+        lenses=not options.no_lens,
+    )
+    done = export_run(
+        options.run,
+        options.output,
+        choice=choice,
+        name=options.name,
+        max_mb=options.max_mb,
+        progress=_Progress(),
+    )
+    return f"{options.output}: {done.summary()}"
+
+
+class _Progress:
+    """One line on a terminal that is written over; elsewhere one line per stage."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{what} {done}/{total}", end="", file=sys.stderr, flush=True)
+            if done == total:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        elif done == total:
+            print(f"{what}: {total}", file=sys.stderr, flush=True)
 
 
 def describe(run: Run) -> str:

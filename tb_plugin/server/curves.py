@@ -12,7 +12,7 @@ from attn_monitor.analysis.spread import mean_of_defined, spread
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.types import Split
 from attn_monitor.store import Run
-from tb_plugin.server.describe import SHOWN
+from tb_plugin.server.excerpt import SHOWN
 from tb_plugin.server.plain import plain
 
 

@@ -6,43 +6,43 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Final
 
-from attn_monitor.core.types import Part, Probe, Split
+from attn_monitor.core.types import Part, Probe
 from attn_monitor.store import Run, dump_tokens
+from tb_plugin.server.excerpt import Excerpt, everything
 
 Json = Mapping[str, object]
-# Further sentences, recorded for HeadLens only, are nothing to page through.
-SHOWN: Final[tuple[Split, ...]] = ("val", "train")
 
 
-def describe_run(run: Run, name: str) -> Json:
+def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json:
     """Return everything about a run but its arrays; see ``http_api.md``, ``/run``.
 
     Args:
         run: A recording that does not change meanwhile.
         name: Its name in TensorBoard.
+        excerpt: What of it can be asked for; all of it by default.
     """
+    there = excerpt or everything(run)
     return {
         "name": name,
         "session": run.session,
         "version": run.version,
-        "parts": [_part(run, run.part(part)) for part in run.parts],
+        "parts": [_part(run, run.part(part)) for part in there.parts],
         "metrics": [asdict(metric) for metric in run.metrics],
-        "probes": [_probe(run, probe) for probe in run.probes if probe.split in SHOWN],
+        "probes": [_probe(run, run.probe(index)) for index in there.probes],
         "steps": [
             {
                 "step": step,
                 "epoch": epoch,
-                "maps": run.has_maps(step),
-                "vectors": run.has_vectors(step),
+                "maps": step in there.maps,
+                "vectors": step in there.vectors,
                 "v": step_version(run, step),
                 "scalars": dict(run.scalars(step)),
             }
             for step, epoch in zip(run.steps, run.epochs, strict=True)
         ],
         "options": dict(run.options),
-        "problems": list(run.problems),
+        "problems": [*run.problems, *there.notes],
     }
 
 

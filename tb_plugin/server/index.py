@@ -8,7 +8,7 @@ after a resume and lag behind; ``commits.jsonl`` is exact and is what the arrays
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -55,15 +55,8 @@ class RunIndex:
         Args:
             list_runs: Asks TensorBoard which runs have markers.
         """
-        names = self._list(list_runs)
-        entries = [self._entry(name) for name in names]
-        notice = self._dirs.notice
-        versions = [f"{entry.name}\0{entry.version}" for entry in entries]
-        return {
-            "version": _digest("\1".join([notice or "", *versions])),
-            "runs": [entry.as_json() for entry in entries],
-            "notice": notice,
-        }
+        entries = [self._entry(name) for name in self._list(list_runs)]
+        return describe_index(entries, self._dirs.notice)
 
     def run(self, name: str, list_runs: ListRuns, *, fresh: bool) -> Run:
         """Return a recording that does not change any more.
@@ -111,14 +104,28 @@ class RunIndex:
             message = str(error)
             version = _digest(message)
             return Entry(name=name, state="failed", message=message, version=version, steps=0)
-        problems = "; ".join(now.problems[:3])
-        return Entry(
-            name=name,
-            state="ok",
-            message=problems or None,
-            version=now.version,
-            steps=len(now.steps),
-        )
+        return describe_entry(name, now)
+
+
+def describe_entry(name: str, run: Run) -> Entry:
+    """Return what the list of runs says about a recording that can be read."""
+    return Entry(
+        name=name,
+        state="ok",
+        message="; ".join(run.problems[:3]) or None,
+        version=run.version,
+        steps=len(run.steps),
+    )
+
+
+def describe_index(entries: Sequence[Entry], notice: str | None = None) -> Mapping[str, object]:
+    """Return the list of runs; see ``http_api.md``, ``/index``."""
+    versions = [f"{entry.name}\0{entry.version}" for entry in entries]
+    return {
+        "version": _digest("\1".join([notice or "", *versions])),
+        "runs": [entry.as_json() for entry in entries],
+        "notice": notice,
+    }
 
 
 def _digest(text: str) -> str:

@@ -10,7 +10,7 @@ from tensorboard import errors
 
 from attn_monitor.core.types import Split
 from tb_plugin.server.arrays import MapQuery, Window
-from tb_plugin.server.describe import SHOWN
+from tb_plugin.server.excerpt import SHOWN
 
 LONGEST_QUERY = 8192
 MOST_MERGED = 4096

@@ -34,6 +34,7 @@ ALLOWED = {
         {"core", "analysis", "store"},
         {"numpy", "tensorboard", "werkzeug", "threadpoolctl", "jaxtyping"},
     ),
+    "tb_plugin/offline": ({"core", "store", "tb_plugin.server"}, {"numpy"}),
 }
 
 
@@ -57,7 +58,9 @@ def test_a_folder_imports_only_what_lies_below_it(folder):
                 below = rest.partition(".")[0]
                 assert below in ours | {Path(folder).name}, f"{path} may not import {name}"
             elif top == "tb_plugin":
-                assert folder == "tb_plugin/server", f"{path} may not import {name}"
+                home = folder.replace("/", ".")
+                below = ".".join(name.split(".")[:2])
+                assert below in ours | {home}, f"{path} may not import {name}"
             else:
                 assert top in STANDARD | others, f"{path} may not import {name}"
 
@@ -78,6 +81,12 @@ def test_lightning_is_known_to_the_callback_alone():
         tops = {name.partition(".")[0] for name in imports(path)}
         if path.name != "callback.py":
             assert not tops & {"lightning", "pytorch_lightning"}, path
+
+
+def test_the_tab_is_known_to_the_command_line_alone():
+    for path in (ROOT / "attn_monitor").rglob("*.py"):
+        if path != ROOT / "attn_monitor" / "cli.py":
+            assert not [name for name in imports(path) if name.startswith("tb_plugin")], path
 
 
 def test_analysis_opens_no_file():

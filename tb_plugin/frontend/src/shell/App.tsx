@@ -143,7 +143,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
         </header>
         <TimeBar />
         <WindowBar />
-        <div class="content">
+        <div class="content" data-step={shown.value?.entry.step}>
           <Content loader={loader} />
         </div>
         <StatusBar />

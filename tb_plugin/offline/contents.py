@@ -1,0 +1,144 @@
+"""Fills a page: asks every question that the tab will ask, and keeps the answers that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+
+from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
+from attn_monitor.core.types import Part
+from attn_monitor.store import Run
+from attn_monitor.store.layout import map_shape
+from tb_plugin.offline.answers import Answers
+from tb_plugin.offline.choice import Cost, fit, in_turn
+from tb_plugin.offline.page import PageWriter, page_bytes
+from tb_plugin.offline.questions import Question, Questions
+from tb_plugin.server.describe import describe_run, dump_json
+from tb_plugin.server.excerpt import Excerpt
+from tb_plugin.server.index import describe_entry, describe_index
+
+LENS_SHARE = 0.25
+_PILE_BYTES = 100  # of one head at one step, as JSON
+_SPARE_BYTES = 4000  # the list of runs, and notes
+
+
+class Contents:
+    """The answers of one run, which must not change meanwhile.
+
+    Attributes:
+        lenses: How many heads have a HeadLens in the page.
+        unread: How many questions the recording could not answer; where they are asked, the page
+            says that it has no answer.
+    """
+
+    def __init__(
+        self, run: Run, name: str, page: PageWriter, progress: Callable[[str, int, int], None]
+    ) -> None:
+        self.lenses = 0
+        self.unread = 0
+        self._run = run
+        self._name = name
+        self._page = page
+        self._progress = progress
+        self._ask = Questions(name)
+        self._answers = Answers(run)
+
+    def write(self, wanted: Excerpt, limit: int, *, lenses: bool) -> Excerpt:
+        """Write what fits of ``wanted`` into ``limit`` bytes; return what did.
+
+        Raises:
+            ConfigurationError: Not even one sentence fits at one step.
+        """
+        parts = [self._run.part(name) for name in wanted.parts]
+        self._keep("curves", list(self._ask.means(wanted.parts)))
+        lens_step = max(wanted.maps & wanted.vectors, default=None) if lenses else None
+        if lens_step is not None:
+            self._keep_lenses(parts, lens_step, self._page.size + int(LENS_SHARE * limit))
+        # The description comes last, when it is known what it describes.
+        reserved = 2 * page_bytes(len(self._description(wanted)) + _SPARE_BYTES)
+        probes = [self._run.probe(index) for index in wanted.probes]
+        lens_steps = {lens_step} if lens_step is not None and self.lenses else set()
+        steps, fitting = fit(
+            sorted(wanted.maps),
+            {index: self._cost(parts, index) for index in in_turn(probes)},
+            limit - self._page.size - reserved,
+            step_cost=sum(page_bytes(heads * _PILE_BYTES) for heads in map(_heads, parts)),
+            keep=lens_steps,
+        )
+        there = replace(
+            wanted,
+            probes=fitting,
+            maps=frozenset(steps),
+            vectors=frozenset(lens_steps),
+            notes=notes(self._run, parts=wanted.parts, probes=fitting, steps=steps),
+        )
+        self._keep("sentences", list(self._ask.of_probes(there.parts, fitting)))
+        self._keep_steps(steps, there)
+        self._page.answer(self._ask.run(), self._description(there))
+        entry = describe_entry(self._name, self._run)
+        self._page.answer(self._ask.index(), dump_json(describe_index([entry])))
+        self._page.finish()
+        return there
+
+    def _keep_lenses(self, parts: Iterable[Part], step: int, most: int) -> None:
+        """Add HeadLens of head after head while the page is smaller than ``most`` bytes."""
+        asked = [pair for part in parts for pair in self._ask.lenses(part, step)]
+        for pair in asked:
+            self._progress("HeadLens", self.lenses, len(asked))
+            if self._page.size > most:
+                return
+            self._answer(pair)
+            self.lenses += 1
+        self._progress("HeadLens", len(asked), len(asked))
+
+    def _keep_steps(self, steps: Sequence[int], there: Excerpt) -> None:
+        for done, step in enumerate(steps):
+            self._progress("steps", done, len(steps))
+            for part in there.parts:
+                self._answer(self._ask.of_step(step, part, there.probes))
+        self._progress("steps", len(steps), len(steps))
+
+    def _keep(self, what: str, questions: Sequence[Question]) -> None:
+        for done, question in enumerate(questions):
+            self._progress(what, done, len(questions))
+            self._answer([question])
+        self._progress(what, len(questions), len(questions))
+
+    def _answer(self, questions: Iterable[Question]) -> None:
+        for question in questions:
+            try:
+                self._page.answer(question, self._answers.answer(question))
+            except (NotRecordedError, CorruptRecordingError):
+                self.unread += 1
+
+    def _description(self, there: Excerpt) -> bytes:
+        return dump_json(describe_run(self._run, self._name, excerpt=there))
+
+    def _cost(self, parts: Iterable[Part], probe: int) -> Cost:
+        once = each_step = 0
+        for part in parts:
+            layers, heads, queries, keys = map_shape(part, self._run.probe(probe))
+            numbers = len(self._run.steps) * (layers * heads * len(self._run.metrics) + 1)
+            once += page_bytes(4 * numbers)
+            each_step += page_bytes(layers * heads * queries * (keys + 4))
+        return Cost(once=once, each_step=each_step)
+
+
+def _heads(part: Part) -> int:
+    return sum(layer.heads for layer in part.layers)
+
+
+def notes(
+    run: Run, *, parts: Collection[str], probes: Collection[int], steps: Collection[int]
+) -> tuple[str, ...]:
+    """Return what the page should say is missing in it, in whole sentences."""
+    sentences = sum(probe.split != "lens" for probe in run.probes)
+    found = []
+    if len(probes) < sentences or len(steps) < len(run.steps):
+        found.append(
+            f"This file holds the maps of {len(probes)} of {sentences} sentences "
+            f"at {len(steps)} of {len(run.steps)} steps."
+        )
+    if missing := [part for part in run.parts if part not in parts]:
+        found.append(f"Parts that are not in this file: {', '.join(missing)}.")
+    return tuple(found)

@@ -1,0 +1,172 @@
+import hashlib
+import re
+import zlib
+from base64 import b64decode, b64encode
+from html.parser import HTMLParser
+from io import BytesIO
+from urllib.parse import parse_qsl
+
+import pytest
+from markers import write_run
+from recordings import encoder_info, record
+
+from attn_monitor.core.errors import ConfigurationError
+from tb_plugin.offline import Choice, export_run
+from tb_plugin.offline.page import PageWriter, page_bytes, script
+from tb_plugin.offline.questions import Question
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e&amp;'
+
+
+class Page(HTMLParser):
+    """A page as a browser's parser sees it: its tags, its answers, its code, its policy."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.answers, self.code, self.policy = [], {}, "", ""
+        self._open = (None, {})
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self._open = (tag, dict(attributes))
+        if tag == "meta" and "http-equiv" in self._open[1]:
+            self.policy = self._open[1]["content"]
+
+    def handle_data(self, data):
+        tag, attributes = self._open
+        if tag == "script" and "data-question" in attributes:
+            self.answers[attributes["data-question"]] = zlib.decompress(b64decode(data))
+        elif tag == "script":
+            self.code += data
+
+    def handle_endtag(self, _tag):
+        self._open = (None, {})
+
+
+@pytest.fixture(scope="module")
+def exported(recording, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "run.html"
+    return export_run(recording, path), Page(path), path
+
+
+def test_every_answer_in_the_page_is_the_one_the_server_gives(exported, tab):
+    _, page, _ = exported
+    assert {q.partition("?")[0] for q in page.answers} == {
+        "index", "run", "metrics", "attention", "piles", "lens", "elbow",
+    }  # fmt: skip
+    for question, content in page.answers.items():
+        route, _, query = question.partition("?")
+        if route not in {"index", "run"}:
+            assert content == tab.get(route, **dict(parse_qsl(query))).data, question
+
+
+def test_the_page_describes_the_run_as_the_server_does_but_for_what_it_lacks(exported, tab):
+    import json
+
+    _, page, _ = exported
+    here = json.loads(page.answers["run?run=exp%2Fversion_0"])
+    there = tab.get("run", run="exp/version_0").json
+    assert [step.pop("vectors") for step in here["steps"]] == [False, False, True]
+    assert [step.pop("vectors") for step in there["steps"]] == [False, False, True]
+    assert here == there
+    assert json.loads(page.answers["index?"])["runs"] == tab.get("index").json["runs"]
+
+
+def test_all_maps_of_all_parts_are_in_it_by_default(exported):
+    done, page, path = exported
+    assert done.size == path.stat().st_size
+    assert sum(q.startswith("attention?") for q in page.answers) == 3 * 3 * 2
+    assert done.unread == 0
+    assert done.summary() == (
+        f"{done.size / 1e6:.1f} MB, 2 sentences at 3 steps, HeadLens of 16 heads at step 20"
+    )
+
+
+def test_what_was_not_chosen_is_left_out_and_said(recording, tmp_path, tab):
+    import json
+
+    path = tmp_path / "some.html"
+    choice = Choice(parts=("cross",), probes=((1, 1),), steps=((10, 20),), lenses=False)
+    export_run(recording, path, choice=choice)
+    page = Page(path)
+    maps = [dict(parse_qsl(q.partition("?")[2])) for q in page.answers if q.startswith("attention")]
+    assert [(q["step"], q["part"], q["probe"]) for q in maps] == [
+        ("10", "cross", "1"),
+        ("20", "cross", "1"),
+    ]
+    run = json.loads(page.answers["run?run=exp%2Fversion_0"])
+    assert [part["name"] for part in run["parts"]] == ["cross"]
+    assert [probe["index"] for probe in run["probes"]] == [1]
+    assert [step["maps"] for step in run["steps"]] == [False, True, True]
+    assert not any(step["vectors"] for step in run["steps"])
+    assert run["problems"] == [
+        "This file holds the maps of 1 of 2 sentences at 2 of 3 steps.",
+        "Parts that are not in this file: encoder, decoder.",
+    ]
+    assert tab.get("run", run="exp/version_0").json["problems"] == []
+
+
+@pytest.mark.parametrize("share", [0.999, 0.5, 0.25, 0.1])
+def test_the_file_stays_below_the_limit(tmp_path, share):
+    info = encoder_info(lengths=tuple(range(30, 70, 4)), heads=8, count=4)
+    run = tmp_path / "run"
+    write_run(run, info, [record(info, step) for step in range(5)])
+    whole = export_run(str(run), tmp_path / "whole.html")
+    limit = len(script()) + share * (whole.size - len(script()))
+    some = export_run(str(run), tmp_path / "some.html", max_mb=limit / 1e6)
+    assert some.size == (tmp_path / "some.html").stat().st_size <= limit
+    assert some.excerpt.notes
+    assert len(some.excerpt.probes) >= 4 or len(some.excerpt.maps) < 5
+
+
+def test_nothing_that_was_recorded_reaches_the_markup(tmp_path):
+    info = encoder_info()
+    write_run(tmp_path / "run", info, [record(info, 1)])
+    export_run(str(tmp_path / "run"), tmp_path / "page.html", name=HOSTILE)
+    page = Page(tmp_path / "page.html")
+    assert set(page.tags) == {"html", "head", "meta", "title", "body", "noscript", "script"}
+    assert page.tags.count("script") == len(page.answers) + 1
+    asked = next(q for q in page.answers if q.startswith("run?"))
+    assert dict(parse_qsl(asked.partition("?")[2])) == {"run": HOSTILE}
+
+
+def test_the_policy_allows_the_pages_own_script_and_no_address_anywhere(exported):
+    _, page, _ = exported
+    digest = b64encode(hashlib.sha256(page.code.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in page.policy
+    assert page.policy.startswith("default-src 'none';")
+    assert not re.search(r"https?:|\*|'self'", page.policy)
+
+
+def test_code_cannot_end_its_own_element(tmp_path):
+    (tmp_path / "offline.js").write_text('a = "</script><!--"')
+    assert script(tmp_path) == b'a = "<\\/script><\\!--"'
+
+
+def test_an_installation_without_the_front_end_says_so(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"front end is missing .*reinstall attn-monitor"):
+        script(tmp_path)
+
+
+def test_an_answer_never_takes_more_than_was_reckoned():
+    for count in (0, 1, 100, 100_000):
+        page = PageWriter(BytesIO(), b"")
+        before = page.size
+        noise = hashlib.shake_256(b"noise").digest(count)
+        page.answer(Question(route="attention", parameters={"run": "r" * 40}), noise)
+        assert page.size - before <= page_bytes(count)
+
+
+def test_a_failed_export_leaves_the_earlier_file_alone(recording, tmp_path):
+    path = tmp_path / "run.html"
+    path.write_text("earlier")
+    with pytest.raises(ConfigurationError, match=r"raise --max-mb"):
+        export_run(recording, path, max_mb=0.1)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.html"]
+    assert path.read_text() == "earlier"
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_ours(recording, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot be written: No such file or directory"):
+        export_run(recording, tmp_path / "missing" / "run.html")
