@@ -7,9 +7,13 @@ import zipfile
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import polib
 import pytest
 
+from attn_monitor import open_run
+from attn_monitor.store import RunWriter
+from tests.recordings import encoder_info, record
 from tests.wsgi_tab import Tab
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +26,7 @@ SMALL = {
     "translation.py": ["--small", "--data", "{toy}"],
     "vision.py": ["--small"],
 }
+READERS = {"read_a_run.py"}
 NOT_EXAMPLES = {"airline_data.py", "catalogues.py", "demo.py", "translation_data.py"}
 
 
@@ -46,7 +51,9 @@ def run(example, *arguments):
 
 
 def test_every_example_is_run_below():
-    assert {path.name for path in EXAMPLES.glob("*.py")} - NOT_EXAMPLES == set(SMALL)
+    # The overfitting study has tests of its own.
+    names = {path.name for path in EXAMPLES.glob("*.py") if "overfitting" not in path.name}
+    assert names - NOT_EXAMPLES == set(SMALL) | READERS
 
 
 @pytest.mark.parametrize("example", SMALL)
@@ -69,7 +76,25 @@ def test_an_example_runs_says_what_to_look_for_and_opens_in_the_tab(example, toy
         assert maps.data[:4] == b"ATM1"
 
 
-@pytest.mark.parametrize("example", SMALL)
+def test_a_recording_is_read_sorted_piled_drawn_and_handed_to_xarray(tmp_path):
+    info = encoder_info(lengths=(5, 7, 6, 4))
+    with RunWriter(tmp_path / "run", info) as writer:
+        for step in (0, 10):
+            writer.write(record(info, step))
+    done = run(
+        "read_a_run.py", str(tmp_path / "run"), "--metric", "prev", "--out", str(tmp_path / "out")
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    listed = [float(line.split()[3]) for line in done.stdout.splitlines() if "  L" in line]
+    values = open_run(tmp_path / "run").metric("prev", part="encoder")[-1]
+    np.testing.assert_allclose(listed, np.sort(values, axis=None), atol=5e-4)
+    for name in ("heads.png", "sorted.png", "piles.png"):
+        assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
+    assert "xarray of {'step': 2, 'layer': 2, 'head': 3, 'metric': 3}: prev moved" in done.stdout
+    assert "Look for:" in done.stdout
+
+
+@pytest.mark.parametrize("example", [*SMALL, *READERS])
 def test_the_header_of_an_example_shows_the_command_that_runs_it(example):
     header = (EXAMPLES / example).read_text(encoding="utf-8").split('"""')[1]
     assert re.search(rf"^python examples/{example}", header, re.MULTILINE)
