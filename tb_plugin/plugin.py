@@ -14,7 +14,7 @@ from werkzeug import wrappers
 from attn_monitor.store import Run
 from tb_plugin.loader import DEFAULT_CACHE_MB, PLUGIN_NAME
 from tb_plugin.server.arrays import MapReader, metrics_frame
-from tb_plugin.server.describe import describe_run, dump_json, step_version
+from tb_plugin.server.describe import describe_classes, describe_run, dump_json, step_version
 from tb_plugin.server.http import BYTES, JSON, respond, route
 from tb_plugin.server.index import RunIndex
 from tb_plugin.server.params import integer, map_query, optional_integer, required, split
@@ -43,6 +43,7 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             "/run": route(self.run_route),
             "/attention": route(self.attention_route),
             "/metrics": route(self.metrics_route),
+            "/classes": route(self.classes_route),
             "/piles": route(self.piles_route),
             "/lens": route(self.lens_route),
             "/elbow": route(self.elbow_route),
@@ -87,6 +88,16 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             self._run(request, fresh=True), part=part, probe=probe, split=split(request.args)
         )
         return respond(request, frame, BYTES)
+
+    def classes_route(self, request: wrappers.Request) -> wrappers.Response:
+        """Answer ``/classes``: a sentence's class scores and what every token adds to them."""
+        probe = integer(request.args, "probe")
+        return self._compute(
+            request,
+            lambda run, args: dump_json(
+                describe_classes(run, step=integer(args, "step"), probe=probe)
+            ),
+        )
 
     def piles_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/piles``: merge trees of every layer's heads."""

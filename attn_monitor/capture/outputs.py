@@ -43,7 +43,7 @@ class Outputs:
 def _tensor(returned: object, names: tuple[str, ...]) -> Tensor | None:
     """Return the named tensor of a model output, else its first floating-point tensor."""
     if isinstance(returned, Tensor):
-        return padded(returned).values
+        return _whole(returned)
     if isinstance(returned, Mapping):
         named = [returned[name] for name in names if name in returned]
         return _first([*named, *returned.values()])
@@ -55,5 +55,10 @@ def _first(values: Sequence[object]) -> Tensor | None:
     for value in values:
         last = value[-1] if isinstance(value, (tuple, list)) and value else value
         if isinstance(last, Tensor) and last.is_floating_point():
-            return padded(last).values
+            return _whole(last)
     return None
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """Return nested sentences padded; other tensors as they are, so that gradients can be taken."""
+    return padded(tensor).values if tensor.is_nested else tensor

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.coarse import coarse_maps
+from attn_monitor.core.classes import ClassAnswer
 from attn_monitor.core.kept import Kept, cell_edges, spread
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.types import Part
@@ -31,6 +32,8 @@ class Observation:
         metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
             probes, and until ``deferred.finish()`` was called.
         outputs: The model's answer to each probe in a few numbers; NaN where undefined.
+        classes: Probe index -> class scores and what every token adds to them; empty for models
+            that do not classify sentences.
         deferred: Metrics not yet computed.
     """
 
@@ -40,6 +43,7 @@ class Observation:
     vectors: dict[str, dict[int, Vectors]]
     metrics: dict[str, Float[np.ndarray, "probe layer head metric"]]
     outputs: Float[np.ndarray, "probe statistic"]
+    classes: dict[int, ClassAnswer] = field(default_factory=dict)
     deferred: Deferred = field(default_factory=Deferred)
 
     def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:

@@ -10,10 +10,18 @@ from torch import nn
 
 from attn_monitor.analysis import metric_specs, uniform_reference
 from attn_monitor.capture import Record, capture
+from attn_monitor.capture.outputs import Outputs
+from attn_monitor.core.classes import ClassLayer
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.types import MetricSpec, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
+from attn_monitor.monitor.classes import (
+    ClassReader,
+    find_classes,
+    forget,
+    outputs_with_gradients,
+)
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen
@@ -31,6 +39,7 @@ class Recorder:
     failures: Failures
     specs: tuple[MetricSpec, ...] = field(init=False)
     plan: Plan = field(init=False)
+    classes: ClassReader | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.specs = metric_specs()
@@ -65,8 +74,32 @@ class Recorder:
             with self.failures.contained("reading the model's output"):
                 answers = output_statistics(attention.outputs, batch.tokens)
                 seen.outputs[first : first + len(batch.rows)] = answers[list(batch.rows)]
+            with self.failures.contained("reading what tokens add to the classes"):
+                self._read_classes(seen, batch, first, attention.outputs, replay)
             first += len(batch.rows)
         return seen
+
+    def find_classes(self, replay: Replay) -> ClassLayer | None:
+        """Replay the first batch to see whether the model classifies sentences, and how."""
+        batch = self.layout.batches[0]
+        with self.failures.contained("looking for the model's classes"):
+            with capture(self.model, sink=forget, verify=False) as attention:
+                replay(batch.batch)
+            self.classes = find_classes(self.model, attention.outputs, batch.tokens)
+        return None if self.classes is None else self.classes.layer
+
+    def _read_classes(
+        self, seen: Observation, batch: ProbeBatch, first: int, outputs: Outputs, replay: Replay
+    ) -> None:
+        if self.classes is None:
+            return
+        if self.classes.needs_gradients:
+            outputs = outputs_with_gradients(self.model, lambda: replay(batch.batch))
+        answers = self.classes.answers(outputs, batch.tokens)
+        for offset, row in enumerate(batch.rows):
+            probe = self.layout.probes[first + offset]
+            if row in answers and probe.split != "lens":
+                seen.classes[probe.index] = answers[row]
 
 
 @dataclass(frozen=True, slots=True)

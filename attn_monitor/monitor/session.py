@@ -81,11 +81,14 @@ class Session:
             budget_bytes=int(options.budget_mb * 1e6),
             failures=failures,
         )
+        with _quiet_forward(model):
+            classes = self._recorder.find_classes(replay)
         info = RunInfo(
             parts=self.layout.parts,
             probes=self.layout.probes,
             metrics=self._recorder.specs,
             outputs=OUTPUT_SPECS,
+            classes=classes,
             uniform=self._recorder.uniform(),
             options={
                 **options.summary(),
@@ -117,6 +120,7 @@ class Session:
                 outputs=observation.outputs,
                 windows=observation.windows,
                 thumbnails=observation.thumbnails,
+                classes=observation.classes,
                 scalars=dict(scalars),
             )
 

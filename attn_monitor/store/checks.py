@@ -63,6 +63,7 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
                     "[layer, head, query, key] cropped to the probe's tokens"
                 )
     _check_bounded(record, parts, probes)
+    _check_classes(info, record, probes)
     for name, vectors in record.vectors.items():
         _check_known(name, parts, "vectors")
         for index, pair in vectors.items():
@@ -74,6 +75,19 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
                         f"vectors[{name!r}][{index}].{side} has shape {found.shape}, wanted "
                         f"{(layers, heads, tokens)} and d_head = [layer, head, token, d_head]"
                     )
+
+
+def _check_classes(info: RunInfo, record: StepRecord, probes: Mapping[int, Probe]) -> None:
+    count = 0 if info.classes is None else len(info.classes.names)
+    for index, answer in record.classes.items():
+        _check_known(index, probes, "classes")
+        found = (*answer.scores.shape, *answer.contributions.shape)
+        wanted = (count, len(probes[index].source), count)
+        if found != wanted:
+            raise ConfigurationError(
+                f"classes[{index}] has scores and contributions of shape {found}, wanted {wanted} "
+                "= [class], [token, class]"
+            )
 
 
 def _check_bounded(

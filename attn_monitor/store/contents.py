@@ -9,7 +9,10 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.types import Part
 from attn_monitor.store.codec import CODE_NAME, DECODE_RULE, encode_attention, sums_to_one
 from attn_monitor.store.layout import (
+    CLASS_SCORES,
+    CLASSES,
     CODES,
+    CONTRIBUTIONS,
     HEADS,
     KEY_EDGES,
     KEY_VECTORS,
@@ -22,6 +25,7 @@ from attn_monitor.store.layout import (
     ROWS_SUM_TO_ONE,
     THUMBNAIL,
     WINDOW,
+    class_group,
     part_group,
     probe_group,
     rows_per_chunk,
@@ -42,6 +46,7 @@ def step_contents(info: RunInfo, record: StepRecord) -> bytes:
     with StepFileBuilder({"step": record.step, "epoch": record.epoch}) as builder:
         for part in info.parts:
             _add_part(builder, info, part, record)
+        _add_classes(builder, record)
         data = builder.finish()
     if len(data) > _LARGEST_FILE:
         raise ConfigurationError(
@@ -71,6 +76,25 @@ def _add_part(builder: StepFileBuilder, info: RunInfo, part: Part, record: StepR
         if probe in vectors:
             _add_vectors(builder, f"{group}/{QUERY_VECTORS}", "query", vectors[probe].query)
             _add_vectors(builder, f"{group}/{KEY_VECTORS}", "key", vectors[probe].key)
+
+
+def _add_classes(builder: StepFileBuilder, record: StepRecord) -> None:
+    if record.classes:
+        builder.group(CLASSES, {})
+    for probe, answer in sorted(record.classes.items()):
+        group = class_group(probe)
+        builder.group(group, {"probe": probe})
+        for name, values, axes in (
+            (CLASS_SCORES, answer.scores[None, None], ("sentence", "answer", "class")),
+            (CONTRIBUTIONS, answer.contributions[None], ("sentence", "token", "class")),
+        ):
+            builder.array(
+                f"{group}/{name}",
+                values.astype(np.float32),
+                dimension_names=axes,
+                chunk=values.shape,
+                attributes={},
+            )
 
 
 def _add_window(builder: StepFileBuilder, group: str, window: MapWindow) -> None:

@@ -27,6 +27,10 @@ KEY_EDGES: Final = "key_edges"
 LAYERS: Final = "layers"
 HEADS: Final = "heads"
 
+CLASSES: Final = "~classes"
+CLASS_SCORES: Final = "scores"
+CONTRIBUTIONS: Final = "contributions"
+
 _CHUNK = 2**20
 _LARGEST_CHUNK = 2 * _CHUNK
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -52,6 +56,11 @@ def part_group(parts: tuple[Part, ...], part: Part) -> str:
 def probe_group(parts: tuple[Part, ...], part: Part, probe: int) -> str:
     """Return the zarr group that holds one probe's arrays of one part."""
     return f"{part_group(parts, part)}/{probe:04d}"
+
+
+def class_group(probe: int) -> str:
+    """Return the zarr group of the class scores of one probe; no part can be called like it."""
+    return f"{CLASSES}/{probe:04d}"
 
 
 def rows_per_chunk(heads: int, queries: int, keys: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
+from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.types import MetricSpec, Part, Probe
 
@@ -24,6 +25,7 @@ class RunInfo:
         metrics: What each number on the metric axis means, in order.
         uniform: Per part, the same metrics for a head that attends evenly: the baseline.
         options: The options of the callback, for the reader's information.
+        classes: What the model decides between; ``None`` if it does not classify sentences.
         outputs: What each number about the model's output means, in order.
         kept: What is written of each probe; empty where nobody said, as in earlier recordings.
     """
@@ -35,6 +37,7 @@ class RunInfo:
     options: Mapping[str, Option] = field(default_factory=dict)
     outputs: tuple[MetricSpec, ...] = ()
     kept: tuple[Kept, ...] = ()
+    classes: ClassLayer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class StepRecord:
         scalars: Numbers of the whole step, such as ``val_loss``.
         vectors: Part, then probe index, then queries and keys; empty unless asked for.
         outputs: The numbers of :attr:`RunInfo.outputs` for every probe, ``None`` without any.
+        classes: Probe index, then class scores and what every token of its source adds to them.
         windows: Part, then probe index, then the window that is kept of maps too large to keep.
         thumbnails: Part, then probe index, then coarse maps.
     """
@@ -116,6 +120,7 @@ class StepRecord:
     scalars: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, Mapping[int, Vectors]] = field(default_factory=dict)
     outputs: Float[np.ndarray, "_probe _statistic"] | None = None
+    classes: Mapping[int, ClassAnswer] = field(default_factory=dict)
     windows: Mapping[str, Mapping[int, MapWindow]] = field(default_factory=dict)
     thumbnails: Mapping[str, Mapping[int, Thumbnail]] = field(default_factory=dict)
 

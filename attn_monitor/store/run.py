@@ -10,10 +10,12 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.types import MetricSpec, Part, Probe, Split
 from attn_monitor.store.bounded import read_thumbnail, read_window
+from attn_monitor.store.classes import read_class_answer
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.folder import Folder, folder_at
 from attn_monitor.store.follow import RunFollower
@@ -245,6 +247,22 @@ class Run:
             CorruptRecordingError: The step's file is damaged.
         """
         return read_rows_sum_to_one(self._view, step=step, probe=probe, part=part)
+
+    @property
+    def classes(self) -> ClassLayer | None:
+        """What the model decides between; ``None`` if it does not classify sentences."""
+        return self._view.info.classes
+
+    def class_answer(self, *, step: int, probe: int) -> ClassAnswer:
+        """Return a sentence's class scores, and what every token of its source adds to them.
+
+        How that was found out says :attr:`classes`.
+
+        Raises:
+            NotRecordedError: The model has no classes, or the step was recorded without or thinned.
+            CorruptRecordingError: The step's file is damaged.
+        """
+        return read_class_answer(self._view, step=step, probe=probe)
 
     def vectors(self, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
         """Return queries and keys of one head over all probes, with where each token stands.

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
+from attn_monitor.core.classes import ClassLayer, ContributionMethod
 from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.kept import Form, Kept
 from attn_monitor.core.types import (
@@ -69,6 +70,7 @@ def dump_session(session: Session, *, version: str) -> bytes:
         "uniform": {part: rows.tolist() for part, rows in info.uniform.items()},
         "options": dict(info.options),
         "kept": [asdict(kept) for kept in info.kept],
+        "classes": None if info.classes is None else asdict(info.classes),
     }
     # Pure ASCII: a token may hold half a surrogate pair, which UTF-8 cannot carry.
     return json.dumps(strict(document), indent=1, allow_nan=False).encode("ascii")
@@ -130,6 +132,7 @@ def load_session(data: bytes, where: str) -> Session:
                 as_list(document.get("kept", []), f"{where}: kept", longest=_LARGEST_AXIS)
             )
         ),
+        classes=_classes(document.get("classes"), f"{where}: classes"),
     )
     _unique([kept.probe for kept in info.kept], f"{where}: probes in kept")
     return Session(id=as_str(document.get("session"), f"{where}: session"), info=info)
@@ -190,6 +193,17 @@ def _dump_probe(probe: Probe) -> Mapping[str, object]:
         "source": dump_tokens(probe.source),
         "target": None if probe.target is None else dump_tokens(probe.target),
     }
+
+
+def _classes(value: object, where: str) -> ClassLayer | None:
+    if value is None:
+        return None
+    layer = as_object(value, where)
+    names = as_list(layer.get("names"), f"{where}.names", longest=_LARGEST_AXIS)
+    return ClassLayer(
+        names=tuple(as_str(name, f"{where}.names") for name in names),
+        method=as_choice(layer.get("method"), get_args(ContributionMethod), f"{where}.method"),
+    )
 
 
 def _kept(value: object, probes: set[int], where: str) -> Kept:

@@ -97,6 +97,7 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
             uniform=first.uniform,
             options=first.options,
             outputs=first.outputs,
+            classes=first.classes,
             kept=tuple(kept[index] for index in sorted(kept)),
         ),
         steps=tuple(sorted({step for rank in joined for step in rank.commits})),

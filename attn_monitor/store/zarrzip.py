@@ -23,6 +23,7 @@ ZSTD_LEVEL: Final = 3
 DATA_TYPES: Final[Mapping[str, np.dtype[np.generic]]] = {
     "uint8": np.dtype("u1"),
     "float16": np.dtype("<f2"),
+    "float32": np.dtype("<f4"),
 }
 
 

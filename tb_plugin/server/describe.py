@@ -41,9 +41,20 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
             }
             for step, epoch in zip(run.steps, run.epochs, strict=True)
         ],
+        "classes": None if run.classes is None else asdict(run.classes),
         "options": dict(run.options),
         "problems": [*run.problems, *there.notes],
     }
+
+
+def describe_classes(run: Run, *, step: int, probe: int) -> Json:
+    """Return the class scores of one probe and what every token adds; see ``/classes``.
+
+    Raises:
+        NotRecordedError: The model has no classes, or the step was recorded without or thinned.
+    """
+    answer = run.class_answer(step=step, probe=probe)
+    return {"scores": answer.scores.tolist(), "contributions": answer.contributions.tolist()}
 
 
 def step_version(run: Run, step: int) -> str:

@@ -9,6 +9,7 @@ from markers import write_markers, write_run
 from recordings import METRICS, encoder_info, record, translation_info
 from wsgi_tab import HOSTILE_NAME, Tab
 
+from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.kept import Kept
 from attn_monitor.store import RunWriter, open_run
 
@@ -311,3 +312,22 @@ def test_joined_tokens_give_sums_over_keys_and_means_over_queries(tmp_path):
     np.testing.assert_array_equal(read_frame(again)[1], joined)
     assert tab.get("attention", **ask, merge=0).status_code == 400
     assert tab.get("attention", **ask, keys="0:9", merge=2).status_code == 404
+
+
+def test_class_answers_are_those_of_the_recording(tmp_path):
+    layer = ClassLayer(names=("angry", "<b>happy"), method="linear_mean")
+    info = replace(encoder_info(), classes=layer)
+    random = np.random.default_rng(0)
+    tokens = len(info.probes[0].source)
+    answer = ClassAnswer(
+        scores=random.normal(size=2).astype("f4"),
+        contributions=random.normal(size=(tokens, 2)).astype("f4"),
+    )
+    write_run(tmp_path / "a", info, [replace(record(info, 0), classes={0: answer})])
+    tab = Tab(tmp_path)
+    described = tab.get("run", run="a").json["classes"]
+    assert described == {"names": ["angry", "<b>happy"], "method": "linear_mean"}
+    reply = tab.get("classes", run="a", step=0, probe=0).json
+    np.testing.assert_array_equal(np.float32(reply["scores"]), answer.scores)
+    np.testing.assert_array_equal(np.float32(reply["contributions"]), answer.contributions)
+    assert tab.get("classes", run="a", step=0, probe=1).status_code == 404

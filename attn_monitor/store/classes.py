@@ -1,0 +1,36 @@
+"""Reads what a classifier answered at one step."""
+
+from __future__ import annotations
+
+from attn_monitor.core.classes import ClassAnswer
+from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.store.layout import CLASS_SCORES, CONTRIBUTIONS, class_group
+from attn_monitor.store.union import RunView
+
+
+def read_class_answer(view: RunView, *, step: int, probe: int) -> ClassAnswer:
+    """Return the class scores of one probe, and what every token adds to them.
+
+    Raises:
+        NotRecordedError: The model has no classes, or the step was recorded without or thinned.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    sentence = view.probe(probe)
+    rank, _ = view.owners[probe]
+    commit = rank.commits.get(step) or view.commit(step)
+    classes = view.info.classes
+    group = class_group(probe)
+    if classes is None:
+        raise NotRecordedError("this model does not classify sentences, or was recorded without")
+    if commit.thinned:
+        raise NotRecordedError(
+            f"what tokens add to the classes was given up at step {step} to the byte budget"
+        )
+    file = rank.step_file(commit)
+    if not file.has(f"{group}/{CONTRIBUTIONS}"):
+        raise NotRecordedError(f"the class scores of probe {probe} were not kept at step {step}")
+    count = len(classes.names)
+    shape = (1, len(sentence.source), count)
+    scores = file.array(f"{group}/{CLASS_SCORES}", dtype="float32", shape=(1, 1, count))
+    parts = file.array(f"{group}/{CONTRIBUTIONS}", dtype="float32", shape=shape)
+    return ClassAnswer(scores=scores[0, 0], contributions=parts[0])

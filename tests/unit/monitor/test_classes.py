@@ -1,0 +1,143 @@
+"""What every token adds to each class: exact where the head is linear, a gradient elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from recordings import encoder_info, record
+from torch import nn
+
+from attn_monitor.capture import capture
+from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.errors import ConfigurationError, NotRecordedError
+from attn_monitor.monitor.batches import BatchTokens, Stream
+from attn_monitor.monitor.classes import find_classes, outputs_with_gradients
+from attn_monitor.store import RunWriter, open_run
+
+LENGTHS = (5, 3)
+CLASSES = 4
+
+
+class Classifier(nn.Module):
+    """An encoder with one of the usual heads; sentences are padded to the longest."""
+
+    def __init__(self, head: str) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = head
+        self.linear = nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        padding = torch.arange(x.shape[1]) >= torch.tensor(LENGTHS)[:, None]
+        states = self.encoder(x, src_key_padding_mask=padding)
+        if self.head == "mean":
+            kept = (~padding)[..., None].float()
+            return self.linear((states * kept).sum(1) / kept.sum(1))
+        if self.head == "last":
+            return self.linear(states[torch.arange(2), torch.tensor(LENGTHS) - 1])
+        if self.head == "tanh":
+            return self.linear(states[:, 0].tanh())
+        return self.linear(states[:, 0]).log_softmax(-1)
+
+
+def tokens():
+    ids = tuple(tuple(range(length)) for length in LENGTHS)
+    return BatchTokens(source=Stream(ids=ids, starts=(0, 0), width=max(LENGTHS)))
+
+
+def read(head):
+    torch.manual_seed(0)
+    model = Classifier(head).eval()
+    x = torch.randn(2, max(LENGTHS), 8)
+    with torch.no_grad(), capture(model) as attention:
+        model(x)
+    reader = find_classes(model, attention.outputs, tokens())
+    outputs = attention.outputs
+    if reader.needs_gradients:
+        outputs = outputs_with_gradients(model, lambda: model(x))
+    return model, outputs, reader, reader.answers(outputs, tokens())
+
+
+@pytest.mark.parametrize(
+    ("head", "method"),
+    [("mean", "linear_mean"), ("first", "linear_first"), ("last", "linear_last")],
+)
+def test_contributions_of_a_linear_head_sum_to_its_score_less_the_bias(head, method):
+    model, outputs, reader, answers = read(head)
+    assert reader.layer.method == method
+    assert reader.layer.names == ("class 1", "class 2", "class 3", "class 4")
+    for row, length in enumerate(LENGTHS):
+        parts = answers[row].contributions
+        assert parts.shape == (length, CLASSES)
+        raw = torch.tensor(parts.sum(axis=0)) + model.linear.bias.detach()
+        scores = raw.log_softmax(-1) if head == "first" else raw
+        np.testing.assert_allclose(scores, outputs.answer[row].detach(), atol=1e-5)
+        np.testing.assert_allclose(answers[row].scores, outputs.answer[row].detach(), atol=1e-7)
+
+
+def test_another_head_is_read_by_the_gradient_and_leaves_none_behind():
+    model, outputs, reader, answers = read("tanh")
+    assert reader.layer.method == "gradient"
+    assert all(parameter.grad is None for parameter in model.parameters())
+    states = outputs.last_hidden.detach()
+    for row in range(2):
+        first = states[row, 0]
+        slope = model.linear.weight.detach() * (1 - first.tanh() ** 2)
+        expected = np.zeros((LENGTHS[row], CLASSES), np.float32)
+        expected[0] = (slope * first).sum(-1)
+        np.testing.assert_allclose(answers[row].contributions, expected, atol=1e-5)
+
+
+def test_a_model_that_answers_token_by_token_has_no_classes():
+    model = Classifier("mean").encoder.eval()
+    with torch.no_grad(), capture(model) as attention:
+        model(torch.randn(2, max(LENGTHS), 8))
+    assert find_classes(model, attention.outputs, tokens()) is None
+
+
+def answer(tokens_, classes=2, seed=0):
+    random = np.random.default_rng(seed)
+    return ClassAnswer(
+        scores=random.normal(size=classes).astype("f4"),
+        contributions=random.normal(size=(tokens_, classes)).astype("f4"),
+    )
+
+
+def classified():
+    layer = ClassLayer(names=("angry", "happy"), method="linear_mean")
+    return replace(encoder_info(lengths=(4, 7)), classes=layer)
+
+
+def test_class_answers_come_back_from_a_recording(tmp_path):
+    info = classified()
+    kept = answer(7)
+    with RunWriter(tmp_path, info) as writer:
+        writer.write(replace(record(info, 0), classes={1: kept}))
+    run = open_run(tmp_path)
+    assert run.classes == info.classes
+    found = run.class_answer(step=0, probe=1)
+    np.testing.assert_array_equal(found.scores, kept.scores)
+    np.testing.assert_array_equal(found.contributions, kept.contributions)
+    with pytest.raises(NotRecordedError, match="the class scores of probe 0 were not kept"):
+        run.class_answer(step=0, probe=0)
+
+
+def test_recordings_without_classes_open_as_before(tmp_path):
+    info = encoder_info()
+    with RunWriter(tmp_path, info) as writer:
+        writer.write(record(info, 0))
+    run = open_run(tmp_path)
+    assert run.classes is None
+    with pytest.raises(NotRecordedError, match="this model does not classify sentences"):
+        run.class_answer(step=0, probe=0)
+
+
+def test_contributions_of_another_shape_are_refused(tmp_path):
+    info = classified()
+    wanted = r"classes\[1\] has scores and contributions of shape \(2, 6, 2\), wanted \(2, 7, 2\)"
+    with RunWriter(tmp_path, info) as writer, pytest.raises(ConfigurationError, match=wanted):
+        writer.write(replace(record(info, 0), classes={1: answer(6)}))
