@@ -1,5 +1,6 @@
 // What the tab asks for, and how it asks: the same words over HTTP and in an offline page.
 import type { MapCut } from "../core/cut";
+import type { Joint, OverTime } from "../core/head_time";
 import type { Elbow, Lens } from "../core/lens";
 import type { MapOrigin, Maps, Series } from "../core/maps";
 import type { HeadId, Piles, Run, RunIndex } from "../core/recording";
@@ -46,6 +47,24 @@ export interface CurvesQuery {
   readonly head: HeadId | null;
 }
 
+/** One head, whatever the step. */
+export interface HeadQuery {
+  readonly run: string;
+  readonly part: string;
+  readonly layer: number;
+  readonly head: number;
+}
+
+export interface OverTimeQuery extends HeadQuery {
+  readonly probe: number;
+  /** Bits of divergence from which on a step starts a pile. */
+  readonly cut: number;
+}
+
+export interface JointQuery extends HeadQuery {
+  readonly step: number;
+}
+
 export interface DataSource {
   index(signal: AbortSignal): Promise<RunIndex>;
   run(name: string, signal: AbortSignal): Promise<Run>;
@@ -54,6 +73,8 @@ export interface DataSource {
   piles(query: PilesQuery, signal: AbortSignal): Promise<Piles>;
   lens(query: LensQuery, signal: AbortSignal): Promise<Lens>;
   elbow(query: LensQuery, signal: AbortSignal): Promise<Elbow>;
+  overTime(query: OverTimeQuery, signal: AbortSignal): Promise<OverTime>;
+  joint(query: JointQuery, signal: AbortSignal): Promise<Joint>;
   curves(query: CurvesQuery, signal: AbortSignal): Promise<MetricCurves>;
   signals(run: string, signal: AbortSignal): Promise<Assessment>;
 }
@@ -85,6 +106,12 @@ export function dataSource(ask: Ask): DataSource {
       json("piles", { run, step, part, v: version }, signal),
     lens: (asked, signal) => json("lens", lensParameters(asked), signal),
     elbow: (asked, signal) => json("elbow", lensParameters(asked), signal),
+    overTime: ({ run, part, layer, head, probe, cut }, signal) => {
+      const asked = { run, part, layer, head, probe, cut: Math.round(1000 * cut) };
+      return json("over_time", asked, signal);
+    },
+    joint: ({ run, part, layer, head, step }, signal) =>
+      json("joint", { run, part, layer, head, step }, signal),
     curves: ({ run, part, metrics, head }, signal) => {
       const which = head === null ? {} : { layer: head.layer, head: head.head };
       return json("curves", { run, part, metrics: metrics.join(","), ...which }, signal);

@@ -18,7 +18,6 @@ import { railOpen, TABS } from "./actions";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";
 import { GraphView } from "./GraphView";
-import { HeadsTools } from "./HeadsTools";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";
@@ -135,7 +134,6 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
           <h1 class="unseen">Attention</h1>
           <Tabs />
           {view.value.tab === "network" && <NetworkTools />}
-          {view.value.tab === "heads" && <HeadsTools />}
           {view.value.tab === "signals" && <SignalsTools />}
           <span class="grow" />
           <CopyLink mirror={mirror} />

@@ -1,6 +1,6 @@
 import type { Reach } from "../layout/life_lines";
 import { metric, recording, select, view } from "../state/store";
-import type { CurveSource } from "../state/view_state";
+import type { CurveSource, HeadsState } from "../state/view_state";
 import { Segments } from "./Segments";
 
 const SOURCES: readonly { readonly value: CurveSource; readonly text: string }[] = [
@@ -13,8 +13,48 @@ const REACHES: readonly { readonly value: Reach; readonly text: string }[] = [
   { value: "seen", text: "Range seen" },
 ];
 
-/** Which metric the curves show, and of which sentences. */
+const PANELS: readonly { readonly value: HeadsState["panel"]; readonly text: string }[] = [
+  { value: "curves", text: "Curves over steps" },
+  { value: "joint", text: "Query–key map" },
+];
+
+const POINTS: readonly { readonly value: HeadsState["points"]; readonly text: string }[] = [
+  { value: "kind", text: "Query or key" },
+  { value: "tag", text: "Part of speech" },
+];
+
+const change = (patch: Partial<HeadsState>): void =>
+  select({ heads: { ...view.peek().heads, ...patch } });
+
+/** What the Heads view shows, and the settings of that. */
 export function HeadsTools() {
+  const { panel, points } = view.value.heads;
+  return (
+    <div class="heads-tools">
+      <Segments<HeadsState["panel"]>
+        label="Show"
+        variant="small"
+        options={PANELS}
+        current={panel}
+        onChoose={(next) => change({ panel: next })}
+      />
+      {panel === "curves" ? (
+        <CurveTools />
+      ) : (
+        <Segments<HeadsState["points"]>
+          label="Colour of the points"
+          variant="small"
+          options={POINTS}
+          current={points}
+          onChoose={(next) => change({ points: next })}
+        />
+      )}
+    </div>
+  );
+}
+
+/** Which metric the curves show, and of which sentences. */
+function CurveTools() {
   const specs = recording.value?.metrics ?? [];
   const spec = metric.value;
   if (!spec) {

@@ -6,6 +6,9 @@ import { axes, maps, metric, select, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
 import { createRanking } from "../views/heads/ranking";
 import { curves } from "./curves";
+import { HeadStrip } from "./HeadStrip";
+import { HeadsTools } from "./HeadsTools";
+import { JointMap } from "./JointMap";
 import { marksAmong } from "./marks";
 import { picture } from "./picture";
 import { theme } from "./theme";
@@ -87,7 +90,11 @@ export function HeadsView() {
   const spec = metric.value;
   return (
     <div class="heads-view">
-      {spec && <Grid spec={spec} />}
+      <div class="heads-main">
+        <HeadsTools />
+        {view.value.heads.panel === "joint" ? <JointMap /> : spec && <Grid spec={spec} />}
+        <HeadStrip />
+      </div>
       <Side />
     </div>
   );

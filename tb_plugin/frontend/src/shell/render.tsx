@@ -1,5 +1,6 @@
 import { render as mount } from "preact";
 import type { DataSource } from "../api/source";
+import { startHeadTime } from "../state/head_time";
 import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
@@ -28,6 +29,7 @@ export function show(source: DataSource, styleSheet: string): void {
   const mirror = startMirror();
   const loader = startLoader(source);
   startLens(source);
+  startHeadTime(source);
   startSignals(source);
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {

@@ -8,6 +8,7 @@ import type { LayerMode, LayerView } from "../layout/layer_view";
 import type { LinkCut } from "../layout/links";
 import { FIRST_PILE_DISTANCE } from "../layout/piles";
 import { graphPairs, readGraph } from "./url_graph";
+import { headsPairs, readHeads } from "./url_heads";
 import { INITIAL, type LensState, type PinnedStep, type Tab, type ViewState } from "./view_state";
 
 export type Pairs = Readonly<Record<string, string>>;
@@ -169,6 +170,7 @@ export function toPairs(state: ViewState): Pairs {
     curves: state.curves === "sentence" ? null : state.curves,
     y: state.reach === "possible" ? null : state.reach,
     watch: state.watched?.join("~") ?? null,
+    ...headsPairs(state.heads),
     ...graphPairs(state.graph),
     lens: state.lens ? writeLens(state.lens) : null,
     head: state.lock ? writeLock(state.lock) : null,
@@ -191,6 +193,7 @@ export function fromPairs(pairs: Pairs): ViewState {
     curves: pairs.curves === "splits" ? "splits" : "sentence",
     reach: pairs.y === "seen" ? "seen" : "possible",
     watched: readWatched(pairs.watch),
+    heads: readHeads(pairs),
     graph: readGraph(pairs),
     lens: readLens(pairs.lens),
     run: pairs.run ?? null,

@@ -18,6 +18,17 @@ export type Tab = "network" | "heads" | "graph" | "signals";
 /** Life lines of the chosen sentence, or means over validation and training probes. */
 export type CurveSource = "sentence" | "splits";
 
+/** What the Heads view shows beside its ranking, and how. */
+export interface HeadsState {
+  readonly panel: "curves" | "joint";
+  /** By what the points of the query–key map are coloured. */
+  readonly points: "kind" | "tag";
+  /** Bits of change from which on a step starts a pile. */
+  readonly cut: number;
+}
+
+export const INITIAL_HEADS: HeadsState = { panel: "curves", points: "kind", cut: 0.02 };
+
 /** How the graph view is set: which edges, which token, seen from where. */
 export interface GraphState extends GraphRule {
   readonly values: boolean;
@@ -93,6 +104,7 @@ export interface ViewState {
   readonly reach: Reach;
   /** The metrics drawn for context in the signals view; null means the usual ones. */
   readonly watched: readonly string[] | null;
+  readonly heads: HeadsState;
   readonly graph: GraphState;
   readonly lens: LensState | null;
   readonly pin: PinnedToken | null;
@@ -117,6 +129,7 @@ export const INITIAL: ViewState = {
   curves: "sentence",
   reach: "possible",
   watched: null,
+  heads: INITIAL_HEADS,
   graph: INITIAL_GRAPH,
   lens: null,
   pin: null,

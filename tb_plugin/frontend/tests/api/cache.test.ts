@@ -36,6 +36,8 @@ function countingSource(): { source: DataSource; asked: number[] } {
       piles: refuse,
       lens: refuse,
       elbow: refuse,
+      overTime: refuse,
+      joint: refuse,
       curves: refuse,
       signals: refuse,
       attention: async ({ step }) => {

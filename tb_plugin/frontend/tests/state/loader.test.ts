@@ -83,6 +83,8 @@ class Server implements DataSource {
   piles = unasked;
   lens = unasked;
   elbow = unasked;
+  overTime = unasked;
+  joint = unasked;
   curves = unasked;
   signals = unasked;
 

@@ -20,6 +20,7 @@ const BUSY: ViewState = {
     node: { layer: 5, token: 12 },
     camera: { yaw: -1.25, pitch: 0.5, zoom: 2 },
   },
+  heads: { panel: "joint", points: "tag", cut: 0.105 },
   run: "exp/ünï #1 & <b>",
   part: "cross",
   probe: 3,
@@ -79,6 +80,7 @@ describe("the view in the address", () => {
     { lens: "1.2~16z" },
     { watch: "a~~b" },
     { watch: "<b>" },
+    { panel: "x", points: "y", piled: "?" },
     { nonsense: "1" },
   ])("ignores the damaged value %o", (pairs) => {
     expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);

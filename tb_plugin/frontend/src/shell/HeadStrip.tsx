@@ -1,0 +1,86 @@
+import { useRef } from "preact/hooks";
+import { mostChange } from "../layout/step_strip";
+import { fixed, headTitle } from "../scale/format";
+import { chosenHead, overTime } from "../state/head_time";
+import { best, entry, select, shown, steps, view } from "../state/store";
+import { createStrip } from "../views/heads/strip";
+import { theme } from "./theme";
+import { useSize } from "./useSize";
+import { ViewHost } from "./ViewHost";
+
+const CUTS = { least: 0.005, most: 0.3, step: 0.005 };
+
+function CutControl({ piles }: { readonly piles: number | null }) {
+  const { heads } = view.value;
+  return (
+    <label class="note strip-cut">
+      new pile from{" "}
+      <input
+        type="range"
+        min={CUTS.least}
+        max={CUTS.most}
+        step={CUTS.step}
+        aria-label="Change from which on a step starts a pile, in bits"
+        value={heads.cut}
+        onInput={(event) => select({ heads: { ...heads, cut: event.currentTarget.valueAsNumber } })}
+      />{" "}
+      <output>{heads.cut.toFixed(3)} bits</output>
+      <span class="strip-count">
+        {piles === null ? "" : `${piles} ${piles === 1 ? "pile" : "piles"}`}
+      </span>
+    </label>
+  );
+}
+
+/** The recorded steps of the chosen head in piles, below every picture of the Heads view. */
+export function HeadStrip() {
+  const root = useRef<HTMLElement>(null);
+  const size = useSize(root);
+  const head = chosenHead.value;
+  const answer = overTime.value;
+  const found = answer.kind === "ready" ? answer.value : null;
+  const history = found?.layer === head.layer && found.head === head.head ? found : null;
+  return (
+    <section class="step-strip" ref={root} aria-label="Steps of one head in piles">
+      <header>
+        <h2>
+          Piled steps of{" "}
+          <span
+            class="head-badge"
+            style={{
+              "--hue": `var(--head-${head.head % 16})`,
+              "--ground": `var(--head-ground-${head.head % 16})`,
+            }}
+          >
+            {head.head + 1}
+          </span>{" "}
+          {headTitle(head)}
+        </h2>
+        <span class="note grow">
+          {view.value.lock
+            ? "a new pile starts where the head changed"
+            : "choose another head by a click on its curve"}
+          {history &&
+            `; bars: change to the next step, tallest ${fixed(mostChange(history), 3)} bits`}
+        </span>
+        <CutControl piles={history?.piles.length ?? null} />
+      </header>
+      {answer.kind === "failed" && <p class="message">{answer.message}</p>}
+      {history && size && (
+        <ViewHost
+          create={createStrip}
+          props={{
+            width: size.width,
+            theme: theme.value,
+            history,
+            entries: steps.value,
+            a: entry.value?.step ?? -1,
+            best: best.value?.step ?? null,
+            square: shown.value?.part.kind !== "cross",
+            onStep: (step) => select({ step }),
+          }}
+        />
+      )}
+    </section>
+  );
+}

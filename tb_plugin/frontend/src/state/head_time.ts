@@ -1,0 +1,91 @@
+// One head over all steps: what the Heads view asks for, and what is here.
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { isAbort, Latest } from "../api/latest";
+import type { DataSource, HeadQuery, JointQuery, OverTimeQuery } from "../api/source";
+import type { Joint, OverTime } from "../core/head_time";
+import type { HeadId } from "../core/recording";
+import { IDLE, type Resource } from "../core/resource";
+import { entry, part, probe, recording, view } from "./store";
+
+/** Like maps, the answer before stays until the next is here. */
+export const overTime = signal<Resource<OverTime>>(IDLE);
+export const joint = signal<Resource<Joint>>(IDLE);
+
+/** The head in question: the held one, else the first. */
+export const chosenHead = computed<HeadId>(() => {
+  const held = view.value.lock;
+  const heads = held ? (part.value?.layers[held.layer]?.heads ?? 0) : 0;
+  return held && held.head < heads ? { layer: held.layer, head: held.head } : { layer: 0, head: 0 };
+});
+
+const aboutHead = computed<(HeadQuery & { readonly version: string }) | null>(() =>
+  view.value.tab === "heads" && recording.value && part.value
+    ? {
+        run: recording.value.name,
+        version: recording.value.version,
+        part: part.value.name,
+        ...chosenHead.value,
+      }
+    : null,
+);
+
+// One text per question: the version is in it because every new step changes both answers.
+const overTimeQuestion = computed(() =>
+  aboutHead.value && probe.value
+    ? JSON.stringify({
+        ...aboutHead.value,
+        probe: probe.value.index,
+        cut: view.value.heads.cut,
+      })
+    : null,
+);
+const jointQuestion = computed(() =>
+  aboutHead.value && entry.value && view.value.heads.panel === "joint"
+    ? JSON.stringify({ ...aboutHead.value, step: entry.value.step })
+    : null,
+);
+
+/** Ask whenever a question changes. */
+export function startHeadTime(source: DataSource): () => void {
+  const stops = [
+    follow(overTimeQuestion, overTime, (query: OverTimeQuery, signal) =>
+      source.overTime(query, signal),
+    ),
+    follow(jointQuestion, joint, (query: JointQuery, signal) => source.joint(query, signal)),
+  ];
+  return () => {
+    for (const stop of stops) {
+      stop();
+    }
+  };
+}
+
+function follow<Answer, Query>(
+  question: ReadonlySignal<string | null>,
+  answer: Signal<Resource<Answer>>,
+  ask: (query: Query, signal: AbortSignal) => Promise<Answer>,
+): () => void {
+  const latest = new Latest();
+  const load = async (query: Query): Promise<void> => {
+    const signal = latest.start();
+    try {
+      const value = await ask(query, signal);
+      if (!signal.aborted) {
+        answer.value = { kind: "ready", value };
+      }
+    } catch (error) {
+      if (!isAbort(error) && !signal.aborted) {
+        const message = error instanceof Error ? error.message : String(error);
+        answer.value = { kind: "failed", message };
+      }
+    }
+  };
+  return effect(() => {
+    if (question.value === null) {
+      latest.cancel();
+      answer.value = IDLE;
+    } else {
+      void load(JSON.parse(question.value) as Query);
+    }
+  });
+}
