@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.types import Split
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
-from attn_monitor.monitor.probes import ProbeBatch, draw
+from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.tokens import TokenSource
@@ -122,7 +121,9 @@ class AttentionMonitor(pl.Callback):
             )
         if trainer.is_global_zero:
             self._run_dir = run_directory(trainer, phase_of(trainer))
-            check_writable(self._run_dir)
+            check_writable(
+                self._run_dir, remedy="Trainer(default_root_dir=...) or the logger's save_dir"
+            )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the probes and record the model as it stands before its first step."""
@@ -184,7 +185,12 @@ class AttentionMonitor(pl.Callback):
     def _begin(self, trainer: pl.Trainer, pl_module: pl.LightningModule, phase: str) -> None:
         self._end()
         with self.failures.contained("preparing the probes"):
-            batches = self._draw(trainer, phase)
+            testing = phase == "test"
+            batches = draw_all(
+                self.options,
+                validation=trainer.test_dataloaders if testing else trainer.val_dataloaders,
+                training=trainer.train_dataloader if phase == "fit" else None,
+            )
             self._session = Session(
                 model=pl_module,
                 batches=batches,
@@ -196,31 +202,6 @@ class AttentionMonitor(pl.Callback):
                 phase=phase,
                 resume_step=trainer.global_step if phase == "fit" else None,
             )
-
-    def _draw(self, trainer: pl.Trainer, phase: str) -> tuple[ProbeBatch, ...]:
-        options = self.options
-        validation = trainer.test_dataloaders if phase == "test" else trainer.val_dataloaders
-        wanted: list[tuple[object, Split, int, int]] = [
-            (validation, "val", options.probes, 0),
-            # The same seed and a longer draw: what follows the probes, never a probe again.
-            (validation, "lens", options.lens_sentences, options.probes),
-        ]
-        if phase == "fit":
-            wanted.insert(1, (trainer.train_dataloader, "train", options.train_probes, 0))
-        return tuple(
-            batch
-            for loader, split, count, skip in wanted
-            if count
-            for batch in draw(
-                loader,
-                split=split,
-                count=count,
-                skip=skip,
-                seed=options.seed,
-                tokens=options.tokens,
-                describe_batch=options.describe_batch,
-            )
-        )
 
     def _record(self, trainer: pl.Trainer, epoch: int) -> None:
         session = self._session

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.types import Split
 from attn_monitor.monitor.batches import BatchTokens, DescribeBatch, describe
+from attn_monitor.monitor.moving import copied
+from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.tokens import TokenSource, padding_id
 
 REPLAY_SENTENCES = 16  # per forward pass: small enough for any model that trains on batches
@@ -34,6 +37,49 @@ class ProbeBatch:
     batch: object
     tokens: BatchTokens
     rows: tuple[int, ...]
+
+
+def draw_all(
+    options: MonitorOptions, *, validation: object, training: object = None
+) -> tuple[ProbeBatch, ...]:
+    """Draw every sentence that the options ask for.
+
+    Args:
+        options: How many of each kind, the seed, and how to read a batch.
+        validation: A loader, or a list of batches; of several loaders the first speaks for all.
+        training: Likewise; ``None`` where nothing is trained.
+
+    Raises:
+        BatchNotUnderstoodError: The tokens of a batch could not be found.
+        ConfigurationError: There is no batch to draw from.
+    """
+    wanted: list[tuple[object, Split, int, int]] = [
+        (validation, "val", options.probes, 0),
+        # The same seed and a longer draw: what follows the probes, never a probe again.
+        (validation, "lens", options.lens_sentences, options.probes),
+    ]
+    if training is not None:
+        wanted.insert(1, (training, "train", options.train_probes, 0))
+    drawn = tuple(
+        batch
+        for loader, split, count, skip in wanted
+        if count
+        for batch in draw(
+            loader,
+            split=split,
+            count=count,
+            skip=skip,
+            seed=options.seed,
+            tokens=options.tokens,
+            describe_batch=options.describe_batch,
+        )
+    )
+    if not any(batch.split == "val" for batch in drawn):
+        raise ConfigurationError(
+            f"no sentence could be drawn from {type(validation).__name__}: it gave no batch. Give "
+            "a DataLoader or a list of batches; a generator that was used before is empty"
+        )
+    return drawn
 
 
 def draw(
@@ -79,7 +125,7 @@ def _by_index(
     drawn: list[ProbeBatch] = []
     for start in range(0, len(chosen), REPLAY_SENTENCES):
         samples = [dataset[int(i)] for i in chosen[start : start + REPLAY_SENTENCES]]
-        batch = to_cpu(loader.collate_fn(samples))
+        batch = copied(loader.collate_fn(samples))
         described = read(batch)
         drawn.append(
             ProbeBatch(
@@ -97,7 +143,7 @@ def _first(
     for batch in batches:
         if seen >= turn.stop:
             break
-        kept = to_cpu(batch)
+        kept = copied(batch)
         described = read(kept)
         rows = tuple(row for row in range(len(described)) if seen + row in turn)
         seen += len(described)
@@ -112,25 +158,15 @@ def _one_loader(loader: object) -> Iterable[object]:
     if isinstance(nested, list) and nested:
         return _one_loader(nested[0])
     if isinstance(loader, Mapping):
-        return _one_loader(next(iter(loader.values())))
-    if isinstance(loader, list | tuple):
+        return _one_loader(next(iter(loader.values()), ()))
+    if isinstance(loader, list | tuple) and loader and not _is_batch(loader[0]):
         return _one_loader(loader[0])
     return loader if isinstance(loader, Iterable) else ()
 
 
-def to_cpu(batch: object) -> object:
-    """Return a copy of a batch whose tensors nobody else can change."""
-    if isinstance(batch, Tensor):
-        return batch.detach().cpu().clone()
-    if isinstance(batch, dict):
-        return {key: to_cpu(value) for key, value in batch.items()}
-    if isinstance(batch, list):
-        return [to_cpu(value) for value in batch]
-    if isinstance(batch, tuple):
-        values = [to_cpu(value) for value in batch]
-        make = getattr(batch, "_make", tuple)  # a named tuple keeps its names
-        return make(values)
-    return batch
+def _is_batch(item: object) -> bool:
+    """Tell a list of batches from a list of loaders."""
+    return isinstance(item, Tensor | Mapping | list | tuple) or not isinstance(item, Iterable)
 
 
 @contextmanager

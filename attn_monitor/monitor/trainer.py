@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.layout import Replay
+from attn_monitor.monitor.moving import copied
 from attn_monitor.monitor.options import ReplayBatch
-from attn_monitor.monitor.probes import to_cpu
 
 
 @runtime_checkable
@@ -73,8 +73,12 @@ def is_tensorboard(logger: object) -> bool:
     return any(base.__name__ == "TensorBoardLogger" for base in type(logger).__mro__)
 
 
-def check_writable(directory: str) -> None:
+def check_writable(directory: str, *, remedy: str) -> None:
     """Create the directory and a file in it, to fail now rather than after an epoch.
+
+    Args:
+        directory: Where the recording is to go.
+        remedy: How its place is chosen.
 
     Raises:
         ConfigurationError: It cannot be written.
@@ -88,7 +92,7 @@ def check_writable(directory: str) -> None:
     except OSError as error:
         raise ConfigurationError(
             f"AttentionMonitor cannot write to the log directory {directory}: {error}. Choose "
-            "another with Trainer(default_root_dir=...) or the logger's save_dir"
+            f"another with {remedy}"
         ) from error
 
 
@@ -121,7 +125,7 @@ def replay_through(
     def replay(batch: object) -> object:
         device = next((p.device for p in module.parameters()), None)
         # A copy each time: a step that changes its batch in place must find it as it was drawn.
-        moved = _on_device(trainer, module, to_cpu(batch), device)
+        moved = _on_device(trainer, module, copied(batch), device)
         with _unheard(trainer, module, silent_logger):
             if custom is not None:
                 return custom(module, moved)

@@ -23,6 +23,7 @@ SMALL = {
     "airline_sentiment.py": ["--epochs", "1", "--limit", "300"],
     "causal_lm.py": ["--small"],
     "huggingface_finetune.py": ["--small"],
+    "plain_loop.py": ["--small"],
     "translation.py": ["--small", "--data", "{toy}"],
     "vision.py": ["--small"],
 }

@@ -1,0 +1,190 @@
+"""Recording in a training loop of your own, without Lightning."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from types import TracebackType
+
+from torch import nn
+
+from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.batches import DescribeBatch
+from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.images import ImagesOf
+from attn_monitor.monitor.moving import copied
+from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
+from attn_monitor.monitor.probes import draw_all
+from attn_monitor.monitor.session import Session
+from attn_monitor.monitor.summaries import SummaryWriter
+from attn_monitor.monitor.tokens import TokenSource
+from attn_monitor.monitor.trainer import check_writable, numbers
+
+
+class AttentionRecorder:
+    """Record a model's attention on a few fixed sentences whenever you say so.
+
+    What :class:`attn_monitor.AttentionMonitor` is for Lightning this is for a plain loop: the
+    same probes, recording, metrics, scalars and tab, and the same promise that the model, its
+    gradients and all random states are left as they were. Wrong options raise when the recorder
+    is made; later problems are said once and counted, and never end a training.
+
+    Args:
+        model: The module whose attention is recorded.
+        batches: Validation batches: a DataLoader, or a list of batches.
+        log_dir: Where the recording and the event file go; the run's directory in TensorBoard.
+        train_batches: Training batches, to draw sentences that the model learns from.
+        replay: ``(model, batch) -> anything``: how the model reads a batch. By default a mapping
+            becomes the keyword arguments that ``forward`` takes, a tuple as many positional ones
+            as it requires, and a tensor its only argument.
+        writer: Your own ``SummaryWriter`` for ``log_dir``; one is opened by default.
+        resume_step: When an earlier recording in ``log_dir`` goes on: the step it goes on from;
+            it starts over by default.
+        probes: These and the other options are described in :class:`attn_monitor.AttentionMonitor`.
+
+    Raises:
+        ConfigurationError: An option that cannot work, or a directory that cannot be written.
+        BatchNotUnderstoodError: The tokens of a batch could not be found.
+        NothingCapturedError: The model ran and no attention was seen.
+
+    Example:
+        with AttentionRecorder(model, val_loader, log_dir="runs/first", tokens=words) as recorder:
+            recorder.record(step=0, epoch=0)
+            for epoch in range(10):
+                step = train_one_epoch(model)
+                recorder.record(step=step, epoch=epoch + 1, scalars={"val_loss": validate(model)})
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: object,
+        *,
+        log_dir: str | os.PathLike[str],
+        train_batches: object = None,
+        tokens: TokenSource = None,
+        describe_batch: DescribeBatch | None = None,
+        images: ImagesOf | None = None,
+        replay: ReplayBatch | None = None,
+        writer: SummaryWriter | None = None,
+        resume_step: int | None = None,
+        probes: int = 16,
+        train_probes: int = 16,
+        lens_sentences: int = 48,
+        budget_mb: float = 64.0,
+        run_budget_mb: float = 2048.0,
+        topology: bool = False,
+        log_images: bool = True,
+        log_scalars: bool = True,
+        seed: int = 0,
+    ) -> None:
+        options = MonitorOptions(
+            probes=probes,
+            train_probes=train_probes,
+            lens_sentences=lens_sentences,
+            tokens=tokens,
+            describe_batch=describe_batch,
+            images=images,
+            replay=replay,
+            budget_mb=budget_mb,
+            run_budget_mb=run_budget_mb,
+            topology=topology,
+            log_images=log_images,
+            log_scalars=log_scalars,
+            seed=seed,
+        )
+        if not isinstance(model, nn.Module):
+            raise ConfigurationError(f"model must be a torch.nn.Module, got {model!r}")
+        directory = os.fspath(log_dir)
+        check_writable(directory, remedy="AttentionRecorder(log_dir=...)")
+        self.failures = Failures()
+        self._own_writer = None if writer is not None else _open_writer(directory)
+        self._session: Session | None = Session(
+            model=model,
+            batches=draw_all(options, validation=batches, training=train_batches),
+            replay=lambda batch: (replay or read_batch)(model, copied(batch, _device(model))),
+            run_dir=directory,
+            writer=writer if writer is not None else self._own_writer,
+            options=options,
+            failures=self.failures,
+            resume_step=resume_step,
+        )
+
+    def record(self, *, step: int, epoch: int, scalars: Mapping[str, object] | None = None) -> None:
+        """Replay the probes now, in evaluation mode; write in the background.
+
+        Args:
+            step: Optimizer steps so far; it must grow from call to call.
+            epoch: Epochs so far; 0 before the first.
+            scalars: What the tab should show beside the maps, such as ``val_loss``, whose lowest
+                value it marks: numbers or tensors of one element.
+        """
+        session = self._session
+        with self.failures.contained(f"recording step {step}"):
+            if session is None:
+                raise ConfigurationError("the recorder is closed; record within its with block")
+            if session.last_step is not None and step <= session.last_step:
+                raise ConfigurationError(
+                    f"got step {step} after step {session.last_step}; steps must grow"
+                )
+            session.record(step=step, epoch=epoch, scalars=numbers(scalars or {}))
+
+    def close(self) -> None:
+        """Wait for everything to be written; done by the ``with`` block."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        if self._own_writer is not None:
+            self._own_writer.flush()
+            self._own_writer = None
+
+    def __enter__(self) -> AttentionRecorder:
+        """Return the recorder."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it, also when the loop was left by an error."""
+        self.close()
+
+
+def read_batch(model: nn.Module, batch: object) -> object:
+    """Run a model on a batch as most models are called.
+
+    Raises:
+        ConfigurationError: The model cannot be called that way; the message says what to do.
+    """
+    accepted = inspect.signature(model.forward).parameters.values()
+    arguments: list[object] = [batch]
+    named: dict[str, object] = {}
+    if isinstance(batch, Mapping):
+        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted)
+        names = {p.name for p in accepted}
+        arguments, named = [], {k: v for k, v in batch.items() if anything or k in names}
+    elif isinstance(batch, list | tuple):
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        required = [p for p in accepted if p.kind in positional and p.default is p.empty]
+        arguments = list(batch[: max(1, len(required))])
+    try:
+        return model(*arguments, **named)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{type(model).__name__} could not be called with a batch: {error}. Say how: "
+            "AttentionRecorder(replay=lambda model, batch: model(batch['ids']), ...)"
+        ) from error
+
+
+def _device(model: nn.Module) -> str:
+    return str(next((p.device for p in model.parameters()), "cpu"))
+
+
+def _open_writer(directory: str) -> SummaryWriter:
+    from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter  # noqa: PLC0415
+
+    writer: SummaryWriter = TorchSummaryWriter(directory)
+    return writer

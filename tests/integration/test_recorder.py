@@ -1,0 +1,166 @@
+"""A loop without Lightning, recorded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.tensorboard import SummaryWriter
+
+from attn_monitor import AttentionRecorder, open_run
+from attn_monitor.core.errors import (
+    BatchNotUnderstoodError,
+    ConfigurationError,
+    NothingCapturedError,
+)
+from attn_monitor.monitor.failures import AttentionMonitorWarning
+from attn_monitor.recorder import read_batch
+from tests.tiny_lightning import Tiny, loaders, words
+from tests.wsgi_tab import Tab
+
+FEW = {"tokens": words, "probes": 3, "train_probes": 2, "lens_sentences": 4}
+
+
+def loop(model, recorder=None, *, epochs=2):
+    """Train as people do without a trainer; return the losses."""
+    torch.manual_seed(0)
+    train, _ = loaders()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses, step = [], 0
+    for epoch in range(epochs):
+        for ids, labels in train:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(ids), labels)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            step += 1
+        if recorder is not None:
+            recorder.record(step=step, epoch=epoch + 1, scalars={"val_loss": loss.detach()})
+    return losses
+
+
+def tiny():
+    torch.manual_seed(4)
+    return Tiny()
+
+
+def test_a_plain_loop_is_recorded_from_the_untrained_model_on(tmp_path):
+    train, val = loaders()
+    model = tiny()
+    with AttentionRecorder(model, val, train_batches=train, log_dir=tmp_path, **FEW) as recorder:
+        recorder.record(step=0, epoch=0)
+        losses = loop(model, recorder)
+        assert recorder.failures.count == 0
+    run = open_run(tmp_path)
+    assert list(run.steps) == [0, 4, 8]
+    assert list(run.epochs) == [0, 1, 2]
+    assert run.scalars(8)["val_loss"] == pytest.approx(losses[-1])
+    splits = [p.split for p in run.probes]
+    assert splits == ["val"] * 3 + ["train"] * 2 + ["lens"] * 4
+    model.eval()
+    probe = run.probes[0].source.text
+    ids = torch.tensor([[1 if t == "[CLS]" else int(t.removeprefix("word")) + 2 for t in probe]])
+    states = model.embed(ids)
+    own = model.encoder.layers[0].self_attn(states, states, states, average_attn_weights=False)[1]
+    seen = run.attention(step=8, probe=0, part="encoder", layer=0)
+    np.testing.assert_allclose(seen, own[0].detach(), atol=4e-3)
+
+
+def test_training_is_the_same_with_and_without_a_recorder(tmp_path):
+    plain, watched = tiny(), tiny()
+    expected = loop(plain)
+    train, val = loaders()
+    with AttentionRecorder(watched, val, train_batches=train, log_dir=tmp_path, **FEW) as recorder:
+        assert loop(watched, recorder) == expected
+    assert watched.training
+    state = watched.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in plain.state_dict().items())
+
+
+def test_the_recording_is_in_the_tabs_index_beside_the_users_own_event_file(tmp_path):
+    with SummaryWriter(tmp_path / "mine") as writer:
+        writer.add_scalar("loss", 1.0, 0)
+        with AttentionRecorder(
+            tiny(), loaders()[1], log_dir=tmp_path / "mine", writer=writer, **FEW
+        ) as recorder:
+            recorder.record(step=0, epoch=0)
+    assert len(list((tmp_path / "mine").glob("events.out.tfevents.*"))) == 1
+    [run] = Tab(tmp_path).get("index").json["runs"]
+    assert (run["name"], run["state"], run["steps"]) == ("mine", "ok", 1)
+
+
+def test_a_recording_goes_on_where_a_checkpoint_was_made(tmp_path):
+    val = list(loaders()[1])  # a list of batches does as well
+    for resume, steps in ((None, (0, 4, 8)), (4, (8, 12)), (None, (0,))):
+        with AttentionRecorder(
+            tiny(), val, log_dir=tmp_path, resume_step=resume, **FEW
+        ) as recorder:
+            for step in steps:
+                recorder.record(step=step, epoch=step // 4)
+        kept = [0, 4] if resume else []
+        assert list(open_run(tmp_path).steps) == kept + list(steps)
+
+
+def test_what_goes_wrong_while_training_is_said_and_does_not_end_it(tmp_path):
+    recorder = AttentionRecorder(tiny(), loaders()[1], log_dir=tmp_path, **FEW)
+    recorder.record(step=4, epoch=1)
+    with pytest.warns(AttentionMonitorWarning, match="got step 4 after step 4; steps must grow"):
+        recorder.record(step=4, epoch=1)
+    recorder.close()
+    with pytest.warns(AttentionMonitorWarning, match="record within its with block"):
+        recorder.record(step=8, epoch=2)
+    assert recorder.failures.count == 2
+    assert list(open_run(tmp_path).steps) == [4]
+
+
+class Guess(nn.Module):
+    def forward(self, ids):
+        return ids.float().mean(1)
+
+
+def test_what_cannot_work_raises_before_anything_is_trained(tmp_path):
+    val = loaders()[1]
+    with pytest.raises(NothingCapturedError, match="Guess"):
+        AttentionRecorder(Guess(), val, log_dir=tmp_path)
+    with pytest.raises(ConfigurationError, match=r"no sentence could be drawn from list: it gave"):
+        AttentionRecorder(tiny(), [], log_dir=tmp_path)
+    with pytest.raises(BatchNotUnderstoodError, match="describe_batch=tokens_of"):
+        AttentionRecorder(tiny(), ["words"], log_dir=tmp_path)
+    with pytest.raises(ConfigurationError, match="probes must be an integer >= 1, got 0"):
+        AttentionRecorder(tiny(), val, log_dir=tmp_path, probes=0)
+    with pytest.raises(ConfigurationError, match=r"missing 1 required .* 'labels'.*replay=lambda"):
+        AttentionRecorder(NeedsLabels(), [{"input_ids": torch.ones(2, 3).long()}], log_dir=tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"another with AttentionRecorder\(log_dir=...\)"):
+        AttentionRecorder(tiny(), val, log_dir=tmp_path / "file")
+
+
+class NeedsLabels(nn.Module):
+    def forward(self, input_ids, labels):
+        return input_ids, labels
+
+
+class Takes(nn.Module):
+    def forward(self, src, tgt, *, scale=1, flag=False):
+        return src, tgt, scale, flag
+
+
+def test_a_batch_becomes_the_arguments_that_forward_takes():
+    assert read_batch(Takes(), (1, 2, 3)) == (1, 2, 1, False)
+    named = {"src": 1, "tgt": 2, "scale": 5, "labels": 9}
+    assert read_batch(Takes(), named) == (1, 2, 5, False)
+    ids = torch.ones(1, 2)
+    assert torch.equal(read_batch(nn.Identity(), ids), ids)
+
+
+def test_lightning_is_not_needed_to_record_a_plain_loop():
+    use = "import attn_monitor, sys; attn_monitor.AttentionRecorder"
+    check = f"{use}; print('lightning' in sys.modules)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=root)
+    assert done.stdout.strip() == "False", done.stderr
