@@ -140,10 +140,11 @@ class Run:
     def has_maps(self, step: int) -> bool:
         """Return whether maps of the step are there; metrics stay when maps are thinned.
 
-        Whole maps of some probes: which ones, :meth:`kept` says.
+        Whole maps or windows of them, of some probes: which ones, :meth:`kept` says.
         """
         return any(
-            step in rank.readable and any(rank.commits[step].maps.values())
+            step in rank.readable
+            and (any(rank.commits[step].maps.values()) or any(rank.commits[step].windows.values()))
             for rank in self._view.ranks
         )
 

@@ -15,6 +15,7 @@ from attn_monitor.store.codec import LEVELS
 from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.merge import merge_tokens
+from tb_plugin.server.windowed import keeps_window, window_codes
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
 LARGEST_FRAME = 2**28
@@ -82,7 +83,7 @@ class MapReader:
         if layers is None:
             layers = tuple(range(len(run.part(query.part).layers)))
         _check_size(run, query, len(layers))
-        if query.window.merge > 1:
+        if query.window.merge > 1 or keeps_window(run, query.probe):
             merged = [self._merged(run, query, layer) for layer in layers]
             return absolute_frame(
                 np.stack([m[0] for m in merged]), np.stack([m[1] for m in merged])
@@ -97,21 +98,13 @@ class MapReader:
         return absolute_frame(*cut(codes, row_max, keys=keys, rows_sum_to_one=whole))
 
     def _merged(self, run: Run, query: MapQuery, layer: int) -> _Layer:
-        """Return one layer with its tokens joined; whole maps are never kept for it."""
+        """Return one layer with tokens joined, or of a window; whole maps are never kept for it."""
         step, part, probe = query.step, query.part, query.probe
         identity = (run.session, run.attempt(step), step, part, probe, query.window, layer)
         known = self._cache.find(identity)
         if known is not None:
             return known
-        rows = query.window.rows
-        codes, row_max = run.codes(step=step, probe=probe, part=part, layers=(layer,), rows=rows)
-        merged = merge_tokens(
-            codes[0],
-            row_max[0],
-            keys=query.window.keys,
-            size=query.window.merge,
-            rows_sum_to_one=run.rows_sum_to_one(step=step, probe=probe, part=part),
-        )
+        merged = _rectangle(run, query, layer)
         self._cache.keep(identity, merged, merged[0].nbytes + merged[1].nbytes)
         return merged
 
@@ -128,6 +121,29 @@ class MapReader:
                 found[layer] = fresh
                 self._cache.keep((*identity, layer), fresh, fresh[0].nbytes + fresh[1].nbytes)
         return [pair for layer in layers if (pair := found[layer]) is not None]
+
+
+def _rectangle(run: Run, query: MapQuery, layer: int) -> _Layer:
+    step, part, probe, window = query.step, query.part, query.probe, query.window
+    if keeps_window(run, probe):
+        return window_codes(
+            run,
+            step=step,
+            probe=probe,
+            part=part,
+            layer=layer,
+            rows=window.rows,
+            keys=window.keys,
+            merge=window.merge,
+        )
+    codes, row_max = run.codes(step=step, probe=probe, part=part, layers=(layer,), rows=window.rows)
+    return merge_tokens(
+        codes[0],
+        row_max[0],
+        keys=window.keys,
+        size=window.merge,
+        rows_sum_to_one=run.rows_sum_to_one(step=step, probe=probe, part=part),
+    )
 
 
 def _check_size(run: Run, query: MapQuery, layers: int) -> None:

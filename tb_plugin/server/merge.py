@@ -36,10 +36,21 @@ def merge_tokens(
     if not 0 <= start < stop <= codes.shape[2]:
         raise NotRecordedError(f"keys={start}:{stop} lies outside 0:{codes.shape[2]}")
     attn = decode_attention(codes, row_max, rows_sum_to_one=rows_sum_to_one)[..., start:stop]
-    rows = attn.shape[1]
-    # Queries first: adding whole rows runs along the memory, adding keys runs across it.
-    joined = np.add.reduceat(attn, np.arange(0, rows, size), axis=1)
-    joined /= np.diff(np.append(np.arange(0, rows, size), rows))[:, None]
-    joined = np.add.reduceat(joined, np.arange(0, stop - start, size), axis=2)
-    merged, scale = encode_attention(joined)
+    merged, scale = encode_attention(join_tokens(attn, size))
     return merged, scale.astype(np.float32)
+
+
+def join_tokens(
+    attn: Float32[np.ndarray, "head query key"], size: int
+) -> Float32[np.ndarray, "head group keys"]:
+    """Return maps with ``size`` neighbours as one row (their mean) and one column (their sum)."""
+    if size == 1:
+        return attn
+    _, rows, keys = attn.shape
+    # Queries first: adding whole rows runs along the memory, adding keys runs across it.
+    joined: Float32[np.ndarray, "head group keys"] = np.add.reduceat(
+        attn, np.arange(0, rows, size), axis=1
+    )
+    joined /= np.diff(np.append(np.arange(0, rows, size), rows))[:, None].astype(np.float32)
+    joined = np.add.reduceat(joined, np.arange(0, keys, size), axis=2)
+    return joined

@@ -11,7 +11,7 @@ from wsgi_tab import HOSTILE_NAME, Tab
 
 from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.kept import Kept
-from attn_monitor.store import RunWriter, open_run
+from attn_monitor.store import MapWindow, RunWriter, open_run
 
 RUN = "exp/version_0"
 
@@ -86,6 +86,27 @@ def test_a_run_says_what_the_byte_budget_left_of_each_probe(tmp_path):
     probes = tab.get("run", run="a").json["probes"]
     assert [probe["kept"]["form"] for probe in probes] == ["whole", "window"]
     assert (probes[1]["kept"]["window"], probes[1]["kept"]["layers"]) == (4, None)
+
+
+def test_of_a_text_too_long_to_keep_its_first_tokens_are_answered_for(tmp_path):
+    kept = (Kept(probe=0, form="window", window=5, cells=0),)
+    info = replace(encoder_info(lengths=(9,)), kept=kept)
+    whole = record(info, 0)
+    maps = whole.attention["encoder"][0]
+    window = MapWindow(attn=maps[..., :5, :5])
+    bounded = replace(whole, attention={}, windows={"encoder": {0: window}})
+    write_run(tmp_path / "a", info, [bounded])
+    tab = Tab(tmp_path)
+    assert tab.get("run", run="a").json["steps"][0]["maps"] is True
+    ask = {"run": "a", "step": 0, "part": "encoder", "probe": 0, "layers": "1"}
+    kind, shown = read_frame(tab.get("attention", **ask, rows="1:4", keys="0:5").data)
+    assert kind == 4
+    np.testing.assert_allclose(shown[0], maps[1, :, 1:4, :5], atol=0.005)
+    _, joined = read_frame(tab.get("attention", **ask, merge=5).data)
+    np.testing.assert_allclose(joined[0, :, 0, 0], maps[1, :, :5, :5].sum(-1).mean(-1), atol=0.005)
+    reply = tab.get("attention", **ask, rows="4:9")
+    assert reply.status_code == 404
+    assert "rows=4:9 lies outside 0:5, which is all that the byte budget" in reply.text
 
 
 def test_numbers_that_json_lacks_are_null(tmp_path):

@@ -62,12 +62,25 @@ export interface Tokens {
   readonly image?: PatchImage;
 }
 
+/** What the byte budget of the recording left of a sentence's maps. */
+export interface Kept {
+  readonly form: "whole" | "window" | "thumbnail" | "metrics";
+  /** Tokens along each axis, from the first, of a `window`. */
+  readonly window: number;
+}
+
 export interface Probe {
   readonly index: number;
   readonly split: "val" | "train";
   readonly source: Tokens;
   readonly target: Tokens | null;
+  /** Null or absent where the recording does not say. */
+  readonly kept?: Kept | null;
 }
+
+/** How many tokens of an axis have maps. */
+export const keptTokens = ({ kept }: Probe, tokens: number): number =>
+  kept?.form === "window" ? Math.min(kept.window, tokens) : tokens;
 
 export interface StepEntry {
   readonly step: number;

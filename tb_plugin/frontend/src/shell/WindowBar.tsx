@@ -1,7 +1,7 @@
 // Long texts and deep models: what is shown of them, and how to move on.
 import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { axesOf } from "../core/recording";
+import { axesOf, keptTokens } from "../core/recording";
 import {
   FIRST_LAYERS,
   LENGTHS,
@@ -19,13 +19,14 @@ import { shownLinks } from "../layout/shown_links";
 import { percent, thousands } from "../scale/format";
 import { cut, layerViews, maps, part, probe, select, shown, view } from "../state/store";
 
-/** Tokens along the longer axis of the shown sentence. */
+/** Tokens along the longer axis of the shown sentence, and how many of them have maps. */
 const longest = computed(() => {
   if (!part.value || !probe.value) {
-    return 0;
+    return { all: 0, kept: 0 };
   }
   const { query, key } = axesOf(part.value, probe.value);
-  return Math.max(query.text.length, key.text.length);
+  const all = Math.max(query.text.length, key.text.length);
+  return { all, kept: keptTokens(probe.value, all) };
 });
 
 const depth = computed(() => part.value?.layers.length ?? 0);
@@ -136,11 +137,14 @@ function LinksNote() {
 /** What is shown of a text or a model too large to show whole; nothing where all of it is. */
 export function WindowBar() {
   const now = cut.value;
-  if (!now || (longest.value <= WHOLE_TOKENS && depth.value <= FIRST_LAYERS)) {
+  if (!now || (longest.value.all <= WHOLE_TOKENS && depth.value <= FIRST_LAYERS)) {
     return null;
   }
   const text = textRange(now);
-  const long = longest.value > WHOLE_TOKENS || view.value.tokens !== null;
+  const long =
+    longest.value.kept > WHOLE_TOKENS ||
+    longest.value.kept < longest.value.all ||
+    view.value.tokens !== null;
   const deep = sizeOf(now.layers) < depth.value || view.value.depth !== null;
   if (!long && !deep) {
     return null;
@@ -152,10 +156,13 @@ export function WindowBar() {
         <Pager
           what="tokens"
           range={text}
-          of={longest.value}
+          of={longest.value.kept}
           onMove={(start) => moveText({ start, length: sizeOf(text), merge })}
         >
-          <LengthChoice range={text} of={longest.value} />
+          <LengthChoice range={text} of={longest.value.kept} />
+          {longest.value.kept < longest.value.all && (
+            <span class="note">{`first ${longest.value.kept} of ${longest.value.all} recorded`}</span>
+          )}
         </Pager>
       )}
       {deep && (

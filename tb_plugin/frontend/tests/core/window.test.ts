@@ -82,6 +82,13 @@ describe("cutOf", () => {
     expect(sizeOf(joined.layers)).toBe(24);
   });
 
+  it("stays within the tokens that the recording's byte budget left", () => {
+    const bounded: Probe = { ...sentence(512), kept: { form: "window", window: 48 } };
+    const cut = cutOf(part(6, 12), bounded, UNCHOSEN);
+    expect(cut.query).toEqual({ start: 0, stop: 48 });
+    expect(isWhole(cut, part(6, 12), bounded)).toBe(false);
+  });
+
   it("never asks for more than four million weights", () => {
     const tokens = { start: 0, length: 128, merge: 1 };
     const cut = cutOf(part(96, 96), sentence(4096), { tokens, depth: null, someLayers: false });
