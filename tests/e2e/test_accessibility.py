@@ -1,7 +1,9 @@
 """axe-core looks at every view, in light and dark; what people use without a mouse works."""
 
+import numpy as np
 import pytest
 
+from attn_monitor import open_run
 from tests.e2e.conftest import ROOT, serve
 
 AXE = ROOT / "tb_plugin" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
@@ -25,6 +27,12 @@ LOOK = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violatio
     `${impact}: ${id}: ${help}: ${nodes.slice(0, 3).map(({html}) => html.slice(0, 200))}`))"""
 
 
+CUT_OFF = """() => [...document.querySelectorAll("header *, .time *, .side h2")]
+  .filter((node) => node.matches("button, select, h2, .readout"))
+  .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
+  .map((node) => node.textContent)"""
+
+
 @pytest.fixture(scope="module")
 def server(logdir):
     with serve(logdir, "--load_fast=false") as url:
@@ -43,11 +51,23 @@ def show(server, open_tab):
     return show_
 
 
+def inside(tab):
+    return next(frame for frame in tab.page.frames if "plugin_entry" in frame.url)
+
+
+def slider(tab):
+    return tab.frame.get_by_role("slider", name="Training step")
+
+
+def shown_step(tab):
+    return int(slider(tab).get_attribute("aria-valuenow"))
+
+
 def serious_faults(tab):
     """What axe-core calls serious or critical, one line each."""
     if not AXE.is_file():
         pytest.fail("axe-core is missing: run `npm ci` in tb_plugin/frontend")
-    frame = next(frame for frame in tab.page.frames if "plugin_entry" in frame.url)
+    frame = inside(tab)
     frame.evaluate(AXE.read_text())
     return [fault for fault in frame.evaluate(LOOK) if fault.startswith(("serious", "critical"))]
 
@@ -87,3 +107,33 @@ def test_planted_faults_are_found(show):
     found = " ".join(serious_faults(tab))
     assert "color-contrast" in found
     assert "button-name" in found
+
+
+@pytest.mark.parametrize("width", [1440, 1200, 900])
+def test_no_control_is_cut_off(show, width):
+    tab = show(size=(width, 900))
+    for key in "1234":
+        tab.page.keyboard.press(key)
+        tab.frame.locator(READY).first.wait_for(timeout=60_000)
+        assert inside(tab).evaluate(CUT_OFF) == []
+
+
+def test_shift_and_an_arrow_jump_to_the_next_mark(show, logdir):
+    run = open_run(logdir / "airline" / "version_0")
+    first, *_, newest = run.steps
+    losses = {step: run.scalars(step).get("val_loss", np.inf) for step in run.steps}
+    best = min(run.steps, key=losses.__getitem__)
+    tab = show(run="airline/version_0", step=newest, b=first)
+    for key, expected in (("ArrowLeft", best if best != newest else first), ("ArrowLeft", first)):
+        tab.page.keyboard.press(f"Shift+{key}")
+        assert shown_step(tab) == expected
+    slider(tab).press("Shift+ArrowRight")
+    assert shown_step(tab) == best
+
+
+def test_enter_opens_headlens_of_the_held_head(show):
+    tab = show(layers=MAPS)
+    for key in "ljl":
+        tab.page.keyboard.press(key)
+    tab.page.keyboard.press("Enter")
+    tab.frame.get_by_role("region", name="HeadLens of Layer 2 · head 3").wait_for()

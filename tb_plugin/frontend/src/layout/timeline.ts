@@ -39,6 +39,12 @@ export function tickAt(x: number, count: number, width: number): number {
   return Math.min(count - 1, Math.max(0, index));
 }
 
+/** The marked position nearest to `here` in a direction; null if there is none. */
+export function nextMark(marks: readonly number[], here: number, direction: -1 | 1): number | null {
+  const beyond = marks.filter((at) => (at - here) * direction > 0);
+  return beyond.length > 0 ? (direction > 0 ? Math.min : Math.max)(...beyond) : null;
+}
+
 export function timeline(steps: readonly StepEntry[], width: number): Timeline {
   const ticks = steps.map((entry, index) => ({
     index,

@@ -4,7 +4,8 @@ import { type Tick, tickAt, tickX, timeline } from "../layout/timeline";
 import { stepLabel } from "../scale/format";
 import { otherRunName, referenceEntry } from "../state/reference";
 import { best, entry, stepIndex, steps } from "../state/store";
-import { goToIndex, moveBy } from "./actions";
+import { goToIndex, moveBy, moveToMark } from "./actions";
+import { signalStep } from "./marks";
 import { useSize } from "./useSize";
 
 const AXIS = 31;
@@ -42,6 +43,25 @@ function BestMark({ all, width }: { readonly all: readonly StepEntry[]; readonly
   );
 }
 
+/** An amber flag over the step at which a signal was raised. */
+function SignalMark({
+  all,
+  width,
+}: {
+  readonly all: readonly StepEntry[];
+  readonly width: number;
+}) {
+  const at = all.findIndex(({ step }) => step === signalStep.value);
+  const x = tickX(at, all.length, width);
+  return at < 0 ? null : (
+    <g class="signal-mark">
+      <title>signal</title>
+      <path d={`M${x - 4.5},6h9l-4.5,7z`} />
+      <line x1={x} x2={x} y1={13} y2={AXIS - 8} />
+    </g>
+  );
+}
+
 function Fob({ name, x }: { readonly name: "A" | "B"; readonly x: number }) {
   return (
     <g class={`fob ${name.toLowerCase()}`} transform={`translate(${x},${AXIS})`}>
@@ -55,9 +75,9 @@ function onSliderKey(event: KeyboardEvent): void {
   const last = steps.peek().length - 1;
   const page = Math.max(1, Math.round(last / 10));
   const moves: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => moveBy(-1),
+    ArrowLeft: () => (event.shiftKey ? moveToMark(-1) : moveBy(-1)),
     ArrowDown: () => moveBy(-1),
-    ArrowRight: () => moveBy(1),
+    ArrowRight: () => (event.shiftKey ? moveToMark(1) : moveBy(1)),
     ArrowUp: () => moveBy(1),
     PageDown: () => moveBy(-page),
     PageUp: () => moveBy(page),
@@ -131,6 +151,7 @@ export function StepSlider() {
           </text>
         ))}
         <BestMark all={all} width={width} />
+        <SignalMark all={all} width={width} />
         {xB !== null && xB !== x && <Fob name="B" x={xB} />}
         {here && <Fob name="A" x={x} />}
       </svg>

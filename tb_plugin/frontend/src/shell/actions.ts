@@ -1,6 +1,7 @@
 // What keys and buttons do. Everything goes through `select`, so the URL and every view follow.
 import { signal } from "@preact/signals";
 import type { LayerView } from "../layout/layer_view";
+import { nextMark } from "../layout/timeline";
 import {
   arrived,
   entry,
@@ -13,7 +14,8 @@ import {
   steps,
   view,
 } from "../state/store";
-import { type Compare, type Tab, withLayer } from "../state/view_state";
+import { type Compare, openLens, type Tab, withLayer } from "../state/view_state";
+import { markedSteps } from "./marks";
 
 const PLAY_INTERVAL = 450;
 
@@ -35,6 +37,15 @@ export function goToIndex(index: number): void {
 }
 
 export const moveBy = (offset: number): void => goToIndex(stepIndex.peek() + offset);
+
+/** Show the next marked step in a direction: B, the best validation, a raised signal. */
+export function moveToMark(direction: -1 | 1): void {
+  const here = stepIndex.peek();
+  const target = nextMark(markedSteps.peek(), here, direction);
+  if (target !== null) {
+    goToIndex(target);
+  }
+}
 
 export const goToNewest = (): void => goToIndex(steps.peek().length - 1);
 
@@ -73,6 +84,14 @@ export function moveHead(layers: number, heads: number): void {
   const layer = clamp(held.layer + layers, model.length - 1);
   const head = clamp(held.head + heads, (model[layer]?.heads ?? 1) - 1);
   select({ lock: { layer, head, key: null } });
+}
+
+/** Open HeadLens for the held head. */
+export function openHeldLens(): void {
+  const { lock } = view.peek();
+  if (lock) {
+    select({ lens: openLens(lock) });
+  }
 }
 
 /** Select the token this many layers and tokens away, in the graph. */

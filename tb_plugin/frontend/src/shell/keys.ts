@@ -5,6 +5,8 @@ import {
   moveBy,
   moveHead,
   moveNode,
+  moveToMark,
+  openHeldLens,
   pinReference,
   playing,
   railOpen,
@@ -21,6 +23,7 @@ export interface KeyHelp {
 /** The key map shown by `?`; every line is wired below. */
 export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["←", "→"], action: "one recorded step back, forward" },
+  { keys: ["shift ←", "shift →"], action: "previous, next mark: B, best validation, signal" },
   { keys: ["home", "end"], action: "first, newest recorded step (on the slider)" },
   { keys: ["space"], action: "play, pause" },
   { keys: ["b"], action: "pin the shown step as B" },
@@ -30,7 +33,7 @@ export const KEY_HELP: readonly KeyHelp[] = [
   { keys: ["h", "l"], action: "previous, next head (in Graph: token)" },
   { keys: ["k", "j"], action: "previous, next layer" },
   { keys: ["/"], action: "filter the runs" },
-  { keys: ["enter"], action: "hold the focused map open" },
+  { keys: ["enter"], action: "hold the focused map open; HeadLens of the held head" },
   { keys: ["esc"], action: "release the held map, close HeadLens, release the pinned token" },
   { keys: ["?"], action: "this list" },
 ];
@@ -44,6 +47,10 @@ const usesArrows = (target: EventTarget | null): boolean =>
 
 const usesSpace = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.matches("button, input, select, [role=slider]");
+
+/** Nothing that has an Enter of its own is focused. */
+const isIdle = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && target.matches("body, section, main, [role=slider]");
 
 function release(): void {
   if (helpOpen.peek()) {
@@ -89,7 +96,10 @@ function onKey(event: KeyboardEvent): void {
   }
   if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && !usesArrows(event.target)) {
     event.preventDefault();
-    moveBy(event.key === "ArrowLeft" ? -1 : 1);
+    const direction = event.key === "ArrowLeft" ? -1 : 1;
+    (event.shiftKey ? moveToMark : moveBy)(direction);
+  } else if (event.key === "Enter" && isIdle(event.target)) {
+    openHeldLens();
   } else if (event.key === " " && !usesSpace(event.target)) {
     event.preventDefault();
     setPlaying(!playing.peek());

@@ -1,6 +1,22 @@
+import { computed } from "@preact/signals";
+import { flagOf, isRaised } from "../core/signals";
 import { otherRunName, referenceEntry } from "../state/reference";
-import { best, entry } from "../state/store";
+import { assessment } from "../state/signals";
+import { best, entry, steps, view } from "../state/store";
 import type { Marks } from "../views/steps";
+
+/** The step at which the flag was raised, where the signals are on screen; else null. */
+export const signalStep = computed<number | null>(() => {
+  const flag = view.value.tab === "signals" && assessment.value ? flagOf(assessment.value) : null;
+  return flag && isRaised(flag) ? flag.fired : null;
+});
+
+/** Positions of the steps that are marked on the slider: B, the best validation, a signal. */
+export const markedSteps = computed<readonly number[]>(() => {
+  const { b, best: lowest } = marksAmong(steps.value.map(({ step }) => step));
+  const raised = steps.value.findIndex(({ step }) => step === signalStep.value);
+  return [b, lowest, raised].filter((at) => at >= 0);
+});
 
 /** Where A, B and the best step lie among some steps. */
 export function marksAmong(steps: readonly number[]): Marks {

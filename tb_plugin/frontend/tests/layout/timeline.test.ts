@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StepEntry } from "../../src/core/recording";
-import { tickAt, tickX, timeline } from "../../src/layout/timeline";
+import { nextMark, tickAt, tickX, timeline } from "../../src/layout/timeline";
 
 const steps = (count: number, perEpoch = 1): StepEntry[] =>
   Array.from({ length: count }, (_, index) => ({
@@ -43,5 +43,14 @@ describe("timeline", () => {
 
   it("has no ticks and no labels without steps", () => {
     expect(timeline([], 500)).toEqual({ width: 500, ticks: [], labels: [] });
+  });
+});
+
+describe("nextMark", () => {
+  it("is the nearest mark in the direction, never the step itself", () => {
+    expect(nextMark([9, 2, 5], 5, 1)).toBe(9);
+    expect(nextMark([9, 2, 5], 5, -1)).toBe(2);
+    expect(nextMark([9, 2, 5], 9, 1)).toBeNull();
+    expect(nextMark([], 0, -1)).toBeNull();
   });
 });
