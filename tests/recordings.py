@@ -101,6 +101,7 @@ def record(info, step, *, epoch=0, seed=None, vectors=False, scalars=None):
                 found[part.name][sentence.index] = Vectors(
                     query=rng.normal(size=(*shape, len(query), 8)).astype(np.float32),
                     key=rng.normal(size=(*shape, len(key), 8)).astype(np.float32),
+                    value=rng.normal(size=(*shape, len(key), 6)).astype(np.float32),
                 )
     return StepRecord(
         step=step,

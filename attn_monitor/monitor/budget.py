@@ -32,7 +32,7 @@ class Plan:
 
     @property
     def vectors(self) -> int:
-        """How many probes keep queries and keys."""
+        """How many probes keep queries, keys and values."""
         return sum(kept.vectors for kept in self.kept)
 
     @property
@@ -144,7 +144,7 @@ def step_bytes(kept: Kept, parts: Sequence[Part], probe: Probe, widths: Mapping[
             chosen = _at_most(kept.layers, layers) * _at_most(kept.heads, part.heads)
             size += chosen * _map_bytes(min(queries, kept.cells), min(keys, kept.cells))
         if kept.vectors:
-            size += 2 * layers * part.heads * (queries + keys) * widths.get(part.name, 0)
+            size += 2 * layers * part.heads * (queries + 2 * keys) * widths.get(part.name, 0)
     return size
 
 

@@ -33,8 +33,8 @@ class Layout:
         places: (module, n-th call) of an attention call -> (part, layer).
         batches: The probe batches; their tokens fit the attention's axes.
         probes: The sentences in replay order.
-        widths: Entries of a query or key vector in each part; a part whose layers differ in it
-            is missing, its vectors cannot be kept in one array.
+        widths: Entries of a query, key or value vector in each part; a part whose layers differ in
+            it is missing, its vectors cannot be kept in one array.
     """
 
     parts: tuple[Part, ...]
@@ -62,7 +62,7 @@ def find_layout(
     Raises:
         NothingCapturedError: No attention was seen; the message names what looks like it.
     """
-    sizes: dict[tuple[str, int], int] = {}
+    sizes: dict[tuple[str, int], tuple[int, int]] = {}
     seen = [_calls(model, batch, replay, sizes) for batch in batches]
     if not seen or not seen[0]:
         raise NothingCapturedError(describe_missing(model))
@@ -90,13 +90,16 @@ def find_layout(
 
 
 def _calls(
-    model: nn.Module, batch: ProbeBatch, replay: Replay, sizes: dict[tuple[str, int], int]
+    model: nn.Module,
+    batch: ProbeBatch,
+    replay: Replay,
+    sizes: dict[tuple[str, int], tuple[int, int]],
 ) -> list[Call]:
     calls: list[Call] = []
 
     def note(record: Record) -> None:
         calls.append(Call.of(record))
-        sizes[record.module, record.call] = int(record.query.shape[-1])
+        sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
 
     with capture(model, sink=note, verify=True) as seen:
         replay(batch.batch)
@@ -106,12 +109,12 @@ def _calls(
 
 
 def _widths(
-    places: dict[tuple[str, int], Place], sizes: dict[tuple[str, int], int]
+    places: dict[tuple[str, int], Place], sizes: dict[tuple[str, int], tuple[int, int]]
 ) -> dict[str, int]:
-    found: dict[str, set[int]] = {}
+    found: dict[str, set[tuple[int, int]]] = {}
     for call, (part, _) in places.items():
         found.setdefault(part, set()).add(sizes[call])
-    return {part: widths.pop() for part, widths in found.items() if len(widths) == 1}
+    return {part: max(widths.pop()) for part, widths in found.items() if len(widths) == 1}
 
 
 def _fit(

@@ -28,7 +28,7 @@ class Observation:
             Probes beyond the byte budget are missing here, never in the metrics.
         windows: Part -> probe index -> the first tokens of maps too large to keep.
         thumbnails: Part -> probe index -> coarse maps.
-        vectors: Part -> probe index -> queries and keys of the lens probes.
+        vectors: Part -> probe index -> queries, keys and values of the lens probes.
         metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
             probes, and until ``deferred.finish()`` was called.
         outputs: The model's answer to each probe in a few numbers; NaN where undefined.
@@ -92,21 +92,26 @@ class Observation:
         self,
         query: Float[np.ndarray, "head query d_head"],
         key: Float[np.ndarray, "head key d_head"],
+        value: Float[np.ndarray, "head key d_value"],
         kept: Kept,
         *,
         part: Part,
         layer: int,
     ) -> None:
-        """Keep the queries and keys of a layer."""
+        """Keep the queries, keys and values of a layer."""
         found = self.vectors[part.name]
         if kept.probe not in found:
             shape = (len(part.layers), part.heads)
             found[kept.probe] = Vectors(
                 query=np.zeros((*shape, *query.shape[1:]), dtype=np.float32),
                 key=np.zeros((*shape, *key.shape[1:]), dtype=np.float32),
+                value=np.zeros((*shape, *value.shape[1:]), dtype=np.float32),
             )
-        found[kept.probe].query[layer, : len(query)] = query
-        found[kept.probe].key[layer, : len(key)] = key
+        vectors = found[kept.probe]
+        vectors.query[layer, : len(query)] = query
+        vectors.key[layer, : len(key)] = key
+        if vectors.value is not None:
+            vectors.value[layer, : len(value)] = value
 
 
 def nothing_seen(layout: Layout, *, metrics: int, statistics: int) -> Observation:

@@ -63,12 +63,20 @@ class View:
     ) -> tuple[
         Float[np.ndarray, "head query d_head"],
         Float[np.ndarray, "head key d_head"],
+        Float[np.ndarray, "head key d_value"],
     ]:
-        """Return queries and keys; keys shared by a group of heads are repeated for each."""
+        """Return queries, keys and values; what a group of heads shares is repeated for each."""
         queries, keys = self._spans()
         query = to_numpy(self.record.query[self.row])[:, queries]
-        key = to_numpy(self.record.key[self.row])[:, keys]
-        return query, np.repeat(key, self.record.heads // key.shape[0], axis=0)
+        key, value = (
+            to_numpy(shared[self.row])[:, keys] for shared in (self.record.key, self.record.value)
+        )
+        return query, self._each_head(key), self._each_head(value)
+
+    def _each_head(
+        self, shared: Float[np.ndarray, "key_head key d"]
+    ) -> Float[np.ndarray, "head key d"]:
+        return np.repeat(shared, self.record.heads // len(shared), axis=0)
 
     def _spans(self) -> tuple[slice, slice]:
         """Return the columns of the valid query and key tokens in the padded batch."""

@@ -69,7 +69,11 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
         for index, pair in vectors.items():
             _check_known(index, probes, f"vectors[{name!r}]")
             layers, heads, queries, keys = map_shape(parts[name], probes[index])
-            for side, found, tokens in (("query", pair.query, queries), ("key", pair.key, keys)):
+            for side, found, tokens in (
+                ("query", pair.query, queries),
+                ("key", pair.key, keys),
+                ("value", pair.key if pair.value is None else pair.value, keys),
+            ):
                 if found.shape[:-1] != (layers, heads, tokens):
                     raise ConfigurationError(
                         f"vectors[{name!r}][{index}].{side} has shape {found.shape}, wanted "

@@ -24,6 +24,7 @@ from attn_monitor.store.layout import (
     ROW_MAX,
     ROWS_SUM_TO_ONE,
     THUMBNAIL,
+    VALUE_VECTORS,
     WINDOW,
     class_group,
     part_group,
@@ -76,6 +77,9 @@ def _add_part(builder: StepFileBuilder, info: RunInfo, part: Part, record: StepR
         if probe in vectors:
             _add_vectors(builder, f"{group}/{QUERY_VECTORS}", "query", vectors[probe].query)
             _add_vectors(builder, f"{group}/{KEY_VECTORS}", "key", vectors[probe].key)
+            value = vectors[probe].value
+            if value is not None:
+                _add_vectors(builder, f"{group}/{VALUE_VECTORS}", "key", value)
 
 
 def _add_classes(builder: StepFileBuilder, record: StepRecord) -> None:

@@ -16,6 +16,7 @@ from attn_monitor.store.layout import (
     QUERY_VECTORS,
     ROW_MAX,
     ROWS_SUM_TO_ONE,
+    VALUE_VECTORS,
     map_shape,
     probe_group,
 )
@@ -77,7 +78,9 @@ def read_rows_sum_to_one(view: RunView, *, step: int, probe: int, part: str) -> 
 
 
 def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
-    """Return queries and keys of one head over all probes that have them.
+    """Return queries, keys and values of one head over all probes that have them.
+
+    Values are there where every one of these probes has them: older recordings have none.
 
     Raises:
         NotRecordedError: No vectors were recorded at this step.
@@ -89,6 +92,7 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
     check_index("head", head, which.layers[layer].heads, part)
     queries: list[tuple[int, np.ndarray]] = []
     keys: list[tuple[int, np.ndarray]] = []
+    carried: list[tuple[int, np.ndarray]] = []
     for probe, (rank, _) in sorted(view.owners.items()):
         commit = rank.commits.get(step)
         if commit is None or step not in rank.readable:
@@ -101,7 +105,10 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
         for found, name, tokens in (
             (queries, QUERY_VECTORS, query_count),
             (keys, KEY_VECTORS, key_count),
+            (carried, VALUE_VECTORS, key_count),
         ):
+            if name == VALUE_VECTORS and not file.has(f"{group}/{name}"):
+                continue
             shape = (layer_count, heads, tokens, None)
             values = file.array(f"{group}/{name}", dtype="float16", shape=shape, layers=(layer,))
             found.append((probe, values[0, head].astype(np.float32)))
@@ -119,6 +126,7 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
         query_position=query_position,
         key_probe=key_probe,
         key_position=key_position,
+        value=_stack(carried)[0] if len(carried) == len(keys) else None,
     )
 
 

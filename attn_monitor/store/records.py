@@ -42,15 +42,17 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vectors:
-    """The queries and keys of one probe as they enter the product; stored as float16.
+    """The queries, keys and values of one probe as attention gets them; stored as float16.
 
     Attributes:
         query: One vector per query token.
         key: One vector per key token.
+        value: One vector per key token; ``None`` where nobody asked for them.
     """
 
     query: Float[np.ndarray, "layer head query d_head"]
     key: Float[np.ndarray, "layer head key d_head"]
+    value: Float[np.ndarray, "layer head key d_value"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +129,12 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadVectors:
-    """Queries and keys of one head over all probes that have them, one row per token.
+    """Vectors of one head over all probes that have them, one row per token.
 
     Attributes:
         query: Query vectors.
         key: Key vectors.
+        value: Value vectors of the same tokens as the keys; ``None`` where they were not recorded.
         query_probe: Index of the probe each query row comes from.
         query_position: Position of its token in that probe.
         key_probe: Index of the probe each key row comes from.
@@ -144,3 +147,4 @@ class HeadVectors:
     query_position: Int[np.ndarray, " queries"]
     key_probe: Int[np.ndarray, " keys"]
     key_position: Int[np.ndarray, " keys"]
+    value: Float[np.ndarray, "keys d_value"] | None = None

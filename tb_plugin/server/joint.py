@@ -15,7 +15,7 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
-from tb_plugin.server.vectors import VectorReader
+from tb_plugin.server.vectors import VectorReader, steps_with_vectors
 
 MOST_BASIS_STEPS = 12
 
@@ -52,7 +52,7 @@ class JointReader:
             CorruptRecordingError: A step's file is damaged.
         """
         vectors = self._vectors(run, query, query.step)
-        steps = basis_steps(run)
+        steps = steps_with_vectors(run, most=MOST_BASIS_STEPS)
         basis = self._basis(run, query, steps)
         asking, asked = self._reader.samples(run, query.part, vectors)
         return {
@@ -92,13 +92,6 @@ class JointReader:
         return self._reader.vectors(
             run, step=step, part=query.part, layer=query.layer, head=query.head
         )
-
-
-def basis_steps(run: Run) -> tuple[int, ...]:
-    """Return the steps a plane is laid through: at most twelve, evenly spread, first and last."""
-    kept = [step for step in run.steps if run.has_vectors(step)]
-    chosen = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MOST_BASIS_STEPS)).astype(int))
-    return tuple(kept[at] for at in chosen)
 
 
 def _points(

@@ -11,12 +11,16 @@ from threadpoolctl import threadpool_limits
 
 from attn_monitor.analysis.lens import HeadLens, elbow_curve, head_lens
 from attn_monitor.analysis.lens.headlens import Side
+from attn_monitor.analysis.lens.limits import Limits, table_limits
 from attn_monitor.analysis.lens.tags import TAGS
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
-from tb_plugin.server.vectors import VectorReader, probes_of
+from tb_plugin.server.vectors import VectorReader, probes_of, steps_with_vectors
+
+MOST_LIMIT_STEPS = 4
+_LIMITS_WEIGHT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class LensReader:
     def __init__(self, reader: VectorReader, cache_bytes: int) -> None:
         self._lenses = ByteLru[tuple[object, ...], HeadLens](cache_bytes)
         self._reader = reader
+        self._limits = ByteLru[tuple[object, ...], Limits](cache_bytes)
 
     def describe(self, run: Run, query: LensQuery) -> Mapping[str, object]:
         """Return the lens of a head; see ``http_api.md``, ``/lens``.
@@ -64,10 +69,15 @@ class LensReader:
             "d_head": lens.d_head,
             "queries": _side(lens.queries, vectors.query_probe, vectors.query_position),
             "keys": _side(lens.keys, vectors.key_probe, vectors.key_position),
+            "values": None
+            if lens.values is None
+            else _side(lens.values, vectors.key_probe, vectors.key_position),
             "products": plain(lens.products),
             "centred": plain(lens.centred),
             "mass": plain(lens.mass),
             "lift": plain(lens.lift),
+            "value_mass": plain(lens.value_mass),
+            "limits": plain(self._limits_of(run, query)),
         }
 
     def describe_elbow(self, run: Run, query: LensQuery) -> Mapping[str, object]:
@@ -87,6 +97,23 @@ class LensReader:
             self._lenses.keep(identity, lens, _weight(lens))
         return lens
 
+    def _limits_of(self, run: Run, query: LensQuery) -> Limits:
+        """Return the reach of the head's tables over training, whichever step is asked for."""
+        steps = steps_with_vectors(run, most=MOST_LIMIT_STEPS)
+        attempts = tuple(run.attempt(step) for step in steps)
+        where = (query.part, query.layer, query.head, query.k)
+        return self._limits.get(
+            (run.session, steps, attempts, *where),
+            lambda: self._find_limits(run, query, steps),
+            lambda _: _LIMITS_WEIGHT,
+        )
+
+    def _find_limits(self, run: Run, query: LensQuery, steps: tuple[int, ...]) -> Limits:
+        found = [self._vectors(run, replace(query, step=step)) for step in steps]
+        finite = [v for v in found if np.isfinite(v.query).all() and np.isfinite(v.key).all()]
+        with threadpool_limits(1, user_api="openmp"):
+            return table_limits([v.query for v in finite], [v.key for v in finite], k=query.k)
+
     def _make(self, run: Run, query: LensQuery) -> HeadLens:
         vectors = self._vectors(run, query)
         before = self._before(run, query)
@@ -101,6 +128,7 @@ class LensReader:
                     vectors.key,
                     query_tokens=asking,
                     key_tokens=asked,
+                    values=vectors.value,
                     attn=_maps(run, query, probes),
                     k=query.k,
                     before=before if before and _same_tokens(before, vectors) else None,

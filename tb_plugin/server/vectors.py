@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from attn_monitor.analysis.lens import TokenSample, sample_tokens
 from attn_monitor.core.types import Probe, Tokens
 from attn_monitor.store import HeadVectors, Run
@@ -28,7 +30,7 @@ class VectorReader:
         return self._read.get(
             identity,
             lambda: run.vectors(step=step, part=part, layer=layer, head=head),
-            lambda vectors: vectors.query.nbytes + vectors.key.nbytes,
+            _weight,
         )
 
     def samples(self, run: Run, part: str, vectors: HeadVectors) -> tuple[TokenSample, TokenSample]:
@@ -45,6 +47,18 @@ class VectorReader:
         return self._samples.get(
             identity, lambda: sample_tokens(tokens), lambda sample: 200 * len(sample)
         )
+
+
+def steps_with_vectors(run: Run, *, most: int) -> tuple[int, ...]:
+    """Return steps that stand for all of training: evenly spread, first and last among them."""
+    kept = [step for step in run.steps if run.has_vectors(step)]
+    chosen = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), most)).astype(int))
+    return tuple(kept[at] for at in chosen)
+
+
+def _weight(vectors: HeadVectors) -> int:
+    values = 0 if vectors.value is None else vectors.value.nbytes
+    return vectors.query.nbytes + vectors.key.nbytes + values
 
 
 def probes_of(run: Run, vectors: HeadVectors) -> list[Probe]:

@@ -107,7 +107,7 @@ def test_metrics_are_computed_on_the_original_floats_of_all_probes(tmp_path):
     assert values[2, 1, 0] == pytest.approx(np.mean(by_hand), abs=4e-3)
 
 
-def test_queries_and_keys_of_further_validation_sentences_are_those_of_the_model(tmp_path):
+def test_queries_keys_and_values_of_further_validation_sentences_are_those_of_the_model(tmp_path):
     model, run = fit(tmp_path, monitor(lens_sentences=5))
     recording = open_run(run_dir(run))
     lens = [p for p in recording.probes if p.split == "lens"]
@@ -125,6 +125,8 @@ def test_queries_and_keys_of_further_validation_sentences_are_those_of_the_model
     mine = seen.query_probe == lens[0].index
     np.testing.assert_allclose(seen.query[mine], own, atol=2e-3)
     assert len(seen.query) == sum(len(p.source) for p in lens)
+    carried = projected.detach().numpy()[:, 32 + 8 : 32 + 16]
+    np.testing.assert_allclose(seen.value[seen.key_probe == lens[0].index], carried, atol=2e-3)
 
 
 def test_a_schedule_in_steps_records_between_validations(tmp_path):

@@ -52,6 +52,8 @@ class HeadLens:
         centred: The same with each row's mean taken out, all that softmax can see.
         mass: Share of attention from query cluster to key cluster, ``None`` without maps.
         lift: Mass over chance, ``None`` without maps.
+        value_mass: Share of attention from query cluster to value cluster, ``None`` without maps or
+            values: what each kind of query takes home.
         d_head: Length of a vector: products over its root are in units of scores.
         tagger: Who tagged the words.
     """
@@ -63,6 +65,7 @@ class HeadLens:
     centred: Float[np.ndarray, "query_cluster key_cluster"]
     mass: Float[np.ndarray, "query_cluster key_cluster"] | None
     lift: Float[np.ndarray, "query_cluster key_cluster"] | None
+    value_mass: Float[np.ndarray, "query_cluster value_cluster"] | None
     d_head: int
     tagger: str
 
@@ -111,6 +114,9 @@ def head_lens(
         centred=row_centred(products),
         mass=mass,
         lift=None if mass is None else lift(mass, key.clusters),
+        value_mass=None
+        if attn is None or value is None
+        else attention_mass(attn, query.clusters, value.clusters),
         d_head=queries.shape[1],
         tagger=query_tokens.tagger,
     )

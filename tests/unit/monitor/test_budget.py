@@ -26,7 +26,7 @@ def forms(plan):
 
 
 MAP = 2 * 4 * 10 * (10 + 2)
-VECTORS = 2 * 2 * 4 * 20 * 8
+VECTORS = 2 * 2 * 4 * 30 * 8
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_window_stands_beside_coarse_maps_and_is_the_largest_that_fits():
 
 def test_lens_sentences_come_before_windows_and_may_keep_vectors_alone():
     long = probes("val", "lens", length=600)
-    vectors = 2 * 2 * 4 * 1200 * 8
+    vectors = 2 * 2 * 4 * 1800 * 8
     plan = keep_within(THUMBNAIL + vectors + CORNER[32], [PART], long, {"encoder": 8})
     assert forms(plan) == ["window", "metrics"]
     assert [kept.vectors for kept in plan.kept] == [False, True]

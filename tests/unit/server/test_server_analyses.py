@@ -114,6 +114,9 @@ def test_a_lens_shows_clusters_of_all_sentences_with_where_each_token_is(lens_di
     ]
     np.testing.assert_allclose(lens["products"], centroids[0] @ centroids[1].T, atol=1e-3)
     assert np.array(lens["mass"]).shape == (4, 4)
+    # Values are clustered over the keys' tokens, and what each query kind takes home sums to 1.
+    assert lens["values"]["position"] == vectors.key_position.tolist()
+    np.testing.assert_allclose(np.sum(lens["value_mass"], axis=1), 1, atol=1e-6)
     assert lens["d_head"] == 8
     assert lens["tags"][0]
 
@@ -125,6 +128,24 @@ def test_clusters_keep_their_numbers_however_the_slider_came_there(lens_dir):
     assert jumped.get("lens", step=9, **ask).json == steps[9]
     assert steps[0]["queries"]["kept"] is None
     assert min(step["queries"]["kept"] for step in steps[1:]) > 0.8
+
+
+def test_the_scale_of_colours_is_the_same_at_every_step(lens_tab):
+    ask = {"run": "a", "part": "encoder", "layer": 1, "head": 0, "k": 4}
+    lenses = [lens_tab.get("lens", step=step, **ask).json for step in (0, 5, 9)]
+    (limits,) = {tuple(lens["limits"].items()) for lens in lenses}
+    largest = max(np.abs(lens["products"]).max() for lens in lenses)
+    assert dict(limits)["products"] >= 0.8 * largest
+
+
+def test_recordings_without_values_have_lenses_without_them(tmp_path):
+    info = encoder_info(lengths=(6, 5))
+    step = record(info, 0, vectors=True)
+    pairs = step.vectors["encoder"]
+    bare = {probe: replace(pair, value=None) for probe, pair in pairs.items()}
+    write_run(tmp_path / "a", info, [replace(step, vectors={"encoder": bare})])
+    lens = Tab(tmp_path).get("lens", run="a", step=0, part="encoder", layer=0, head=0).json
+    assert (lens["values"], lens["value_mass"]) == (None, None)
 
 
 def test_the_elbow_is_offered_on_demand(lens_tab):

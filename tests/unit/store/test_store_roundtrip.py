@@ -1,5 +1,6 @@
 import re
 import uuid
+from dataclasses import replace
 
 import fsspec
 import numpy as np
@@ -96,9 +97,26 @@ def test_vectors_come_back_with_where_their_tokens_stand(place):
     original = record(info, 5, vectors=True).vectors["cross"]
     queries = np.concatenate([original[0].query[1, 0], original[1].query[1, 0]])
     np.testing.assert_allclose(found.query, queries, rtol=1e-3, atol=1e-3)
+    values = np.concatenate([original[0].value[1, 0], original[1].value[1, 0]])
+    np.testing.assert_allclose(found.value, values, rtol=1e-3, atol=1e-3)
     assert found.query_probe.tolist() == [0] * 3 + [1] * 6
     assert found.key_position.tolist() == [0, 1, 2, 3, 4, 0, 1]
     assert open_run(place).has_vectors(5)
+
+
+def test_a_recording_without_values_is_read_as_before(place):
+    info = translation_info()
+    whole = record(info, 5, vectors=True)
+    bare = {
+        part: {probe: replace(pair, value=None) for probe, pair in pairs.items()}
+        for part, pairs in whole.vectors.items()
+    }
+    writer = RunWriter(place, info)
+    writer.write(replace(whole, vectors=bare))
+    writer.close()
+    found = open_run(place).vectors(step=5, part="cross", layer=1, head=0)
+    assert found.value is None
+    assert len(found.key) == 7
 
 
 @settings(max_examples=25, deadline=None)
@@ -210,7 +228,6 @@ def test_a_directory_without_a_recording_says_what_to_check(tmp_path):
 
 
 def test_names_and_texts_of_every_kind_survive(tmp_path):
-    from dataclasses import replace
 
     from attn_monitor.core.types import Probe, Tokens
 
