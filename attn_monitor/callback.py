@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
 from attn_monitor.monitor.probes import draw_all
+from attn_monitor.monitor.report import PictureLogger
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
+    Trainer,
     check_writable,
     numbers,
     phase_of,
@@ -60,7 +64,8 @@ class AttentionMonitor(pl.Callback):
         topology: Add the topology of the attention graph to the metrics of every head:
             components, loops, their life and midlife. About 0.3 ms per head and probe, in the
             background. Metrics are shared by a process: later recordings have them too.
-        log_images: One picture per part in TensorBoard's Images tab, at most a tenth of the time.
+        log_images: One picture per part in TensorBoard's Images tab, and in every logger with a
+            ``log_image`` (W&B, MLflow), at most a tenth of the time.
         log_scalars: Every metric of every layer in TensorBoard's Scalars tab.
         seed: Draws the probes.
 
@@ -111,7 +116,7 @@ class AttentionMonitor(pl.Callback):
         self._session: Session | None = None
         self._own_writer: SummaryWriter | None = None
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, pl_module: nn.Module, stage: str) -> None:
         """Refuse what cannot work, before anything is trained."""
         if stage == "fit" and not trainer.enable_validation:
             raise ConfigurationError(
@@ -125,12 +130,12 @@ class AttentionMonitor(pl.Callback):
                 self._run_dir, remedy="Trainer(default_root_dir=...) or the logger's save_dir"
             )
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
         """Draw the probes and record the model as it stands before its first step."""
         self._begin(trainer, pl_module, "fit")
         self._record(trainer, trainer.current_epoch)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
         """Record after a validation, when its metrics are known."""
         if trainer.sanity_checking or phase_of(trainer) == "test":
             return
@@ -145,8 +150,8 @@ class AttentionMonitor(pl.Callback):
 
     def on_train_batch_end(
         self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
+        trainer: Trainer,
+        pl_module: nn.Module,  # noqa: ARG002
         outputs: object,  # noqa: ARG002
         batch: object,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
@@ -156,33 +161,33 @@ class AttentionMonitor(pl.Callback):
         if every is not None and trainer.global_step % every == 0:
             self._record(trainer, trainer.current_epoch)
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
         """Begin a recording of its own when validation is all that runs."""
         if phase_of(trainer) == "validate":
             self._begin(trainer, pl_module, "validate")
 
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_test_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
         """Begin a recording of its own for testing time."""
         self._begin(trainer, pl_module, "test")
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_test_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
         """Record the tested model."""
         self._record(trainer, trainer.current_epoch)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+    def teardown(self, trainer: Trainer, pl_module: nn.Module, stage: str) -> None:  # noqa: ARG002
         """Wait for everything to be written."""
         self._end()
 
     def on_exception(
         self,
-        trainer: pl.Trainer,  # noqa: ARG002
-        pl_module: pl.LightningModule,  # noqa: ARG002
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: nn.Module,  # noqa: ARG002
         exception: BaseException,  # noqa: ARG002
     ) -> None:
         """Keep what was recorded when training fails or is interrupted."""
         self._end()
 
-    def _begin(self, trainer: pl.Trainer, pl_module: pl.LightningModule, phase: str) -> None:
+    def _begin(self, trainer: Trainer, pl_module: nn.Module, phase: str) -> None:
         self._end()
         with self.failures.contained("preparing the probes"):
             testing = phase == "test"
@@ -197,20 +202,21 @@ class AttentionMonitor(pl.Callback):
                 replay=replay_through(trainer, pl_module, phase, self.options.replay, DummyLogger),
                 run_dir=self._run_dir,
                 writer=self._writer(trainer, phase),
+                picture_loggers=[x for x in trainer.loggers if isinstance(x, PictureLogger)],
                 options=self.options,
                 failures=self.failures,
                 phase=phase,
                 resume_step=trainer.global_step if phase == "fit" else None,
             )
 
-    def _record(self, trainer: pl.Trainer, epoch: int) -> None:
+    def _record(self, trainer: Trainer, epoch: int) -> None:
         session = self._session
         if session is not None and session.last_step != trainer.global_step:
             session.record(
                 step=trainer.global_step, epoch=epoch, scalars=numbers(trainer.callback_metrics)
             )
 
-    def _writer(self, trainer: pl.Trainer, phase: str) -> SummaryWriter:
+    def _writer(self, trainer: Trainer, phase: str) -> SummaryWriter:
         if phase == "fit":
             for logger in trainer.loggers:
                 experiment = getattr(logger, "experiment", None)

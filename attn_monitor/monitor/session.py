@@ -6,27 +6,20 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-from jaxtyping import Float
 from torch import nn
 
 from attn_monitor.analysis.topology import register_topology
-from attn_monitor.core.types import MetricSpec, Part, Probe
-from attn_monitor.monitor import summaries
 from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import untouched
-from attn_monitor.monitor.layout import Layout, Replay, find_layout
-from attn_monitor.monitor.observation import Observation
+from attn_monitor.monitor.layout import Replay, find_layout
 from attn_monitor.monitor.options import MonitorOptions
-from attn_monitor.monitor.pace import Pace
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
+from attn_monitor.monitor.report import PictureLogger, Report
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.worker import Worker
 from attn_monitor.store import RunInfo, RunWriter, StepRecord
-
-PICTURE_SHARE = 0.1  # of the wall time: in short epochs, not every step gets a picture
 
 
 class Session:
@@ -38,6 +31,7 @@ class Session:
         replay: Runs one probe batch through the model.
         run_dir: Where the recording goes; the directory of the event file.
         writer: TensorBoard's writer for that directory, ``None`` for a recording alone.
+        picture_loggers: Other loggers that take pictures, such as W&B's.
         options: What the user set.
         failures: Where problems are reported.
         phase: ``"fit"``, ``"validate"`` or ``"test"``; shown in the tab.
@@ -55,6 +49,7 @@ class Session:
         replay: Replay,
         run_dir: str,
         writer: SummaryWriter | None,
+        picture_loggers: Sequence[PictureLogger] = (),
         options: MonitorOptions,
         failures: Failures,
         phase: str = "fit",
@@ -101,7 +96,14 @@ class Session:
         self._store = RunWriter(
             run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
         )
-        self._report = _Report(writer, self.layout, self._recorder.specs, options, failures)
+        self._report = Report(
+            writer,
+            picture_loggers,
+            layout=self.layout,
+            specs=self._recorder.specs,
+            options=options,
+            failures=failures,
+        )
         self._worker = Worker(failures)
         self.last_step: int | None = None
 
@@ -139,90 +141,6 @@ class Session:
         self._worker.close()
         with self.failures.contained("closing the recording"):
             self._store.close()
-
-
-class _Report:
-    """Scalars, pictures and markers of one step, for TensorBoard's own tabs and for ours.
-
-    Pictures take at most ``PICTURE_SHARE`` of the time; the first and the last step have one.
-    """
-
-    def __init__(
-        self,
-        writer: SummaryWriter | None,
-        layout: Layout,
-        specs: tuple[MetricSpec, ...],
-        options: MonitorOptions,
-        failures: Failures,
-    ) -> None:
-        self._writer = writer
-        self._layout = layout
-        self._specs = specs
-        self._options = options
-        self._failures = failures
-        self._pace = Pace(PICTURE_SHARE)
-        self._undrawn: tuple[Observation, int, int] | None = None
-
-    def __call__(self, seen: Observation, *, step: int, epoch: int, session: str) -> None:
-        writer = self._writer
-        if writer is None:
-            return
-        for part in self._layout.parts:
-            values = mean_over_probes(seen.metrics[part.name], self._layout.probes)
-            summaries.add_metrics(writer, part.name, values, step)
-            if self._options.log_scalars:
-                summaries.add_layer_scalars(writer, part, self._specs, values, step)
-        summaries.add_counters(writer, {"monitor_errors": float(self._failures.count)}, step)
-        summaries.add_marker(writer, session=session, step=step, epoch=epoch)
-        # Flushed at once: the tab shows a step seconds after it was recorded.
-        writer.flush()
-        if self._options.log_images and self._pace.due():
-            self._pictures(writer, seen, step=step, epoch=epoch)
-        elif self._options.log_images:
-            self._undrawn = (seen, step, epoch)
-
-    def close(self) -> None:
-        """Draw the last step, if it came too soon after the one before."""
-        if self._writer is not None and self._undrawn is not None:
-            seen, step, epoch = self._undrawn
-            self._pictures(self._writer, seen, step=step, epoch=epoch)
-            self._writer.flush()
-
-    def _pictures(self, writer: SummaryWriter, seen: Observation, *, step: int, epoch: int) -> None:
-        self._undrawn = None
-        with self._pace.working():
-            for part in self._layout.parts:
-                self._picture(writer, part, seen, step=step, epoch=epoch)
-
-    def _picture(
-        self, writer: SummaryWriter, part: Part, seen: Observation, *, step: int, epoch: int
-    ) -> None:
-        # Matplotlib takes half a second to import, and a run without pictures never needs it.
-        from attn_monitor.figures import head_grid  # noqa: PLC0415
-
-        if not seen.attention[part.name]:
-            return
-        index = min(seen.attention[part.name])
-        query, key = self._layout.probes[index].axes(part)
-        figure = head_grid(
-            seen.attention[part.name][index],
-            query_tokens=query.text,
-            key_tokens=key.text,
-            title=f"{part.name}, probe {index + 1}, epoch {epoch}, step {step}",
-            heads_per_layer=tuple(layer.heads for layer in part.layers),
-        )
-        summaries.add_figure(writer, f"attention/{part.name}", figure, step)
-
-
-def mean_over_probes(
-    values: Float[np.ndarray, "probe layer head metric"], probes: Sequence[Probe]
-) -> Float[np.ndarray, "layer head metric"]:
-    """Return the mean over validation probes, NaN where no probe has a value."""
-    chosen = [p.index for p in probes if p.split == "val"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a metric undefined for every probe
-        mean: Float[np.ndarray, "layer head metric"] = np.nanmean(values[chosen], axis=0)
-    return mean
 
 
 @contextmanager

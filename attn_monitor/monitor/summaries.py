@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -68,11 +68,18 @@ def add_layer_scalars(
                 writer.add_scalar(tag, float(np.nanmean(heads)), step)
 
 
-def add_figure(writer: SummaryWriter, tag: str, figure: Figure, step: int) -> None:
-    """Write a Matplotlib figure to the Images tab."""
+def drawn(figure: Figure) -> UInt8[np.ndarray, "row column 3"]:
+    """Return a Matplotlib figure as pixels."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def add_picture(
+    writer: SummaryWriter, tag: str, pixels: UInt8[np.ndarray, "row column 3"], step: int
+) -> None:
+    """Write a picture to the Images tab."""
+    writer.add_image(tag, pixels, step, dataformats="HWC")
 
 
 def add_counters(writer: SummaryWriter, counters: Mapping[str, float], step: int) -> None:

@@ -47,6 +47,61 @@ class Trainer(Protocol):
         """The first logger's directory."""
         ...
 
+    @property
+    def is_global_zero(self) -> bool:
+        """Whether this is the first of the processes."""
+        ...
+
+    @property
+    def enable_validation(self) -> bool:
+        """Whether there is validation."""
+        ...
+
+    @property
+    def sanity_checking(self) -> bool:
+        """Whether this is the trial run of validation."""
+        ...
+
+    @property
+    def is_last_batch(self) -> bool:
+        """Whether the epoch ends with this batch."""
+        ...
+
+    @property
+    def current_epoch(self) -> int:
+        """Finished epochs of training."""
+        ...
+
+    @property
+    def global_step(self) -> int:
+        """Optimizer steps."""
+        ...
+
+    @property
+    def max_epochs(self) -> int | None:
+        """Epochs to train."""
+        ...
+
+    @property
+    def callback_metrics(self) -> Mapping[str, Any]:
+        """What the user has logged."""
+        ...
+
+    @property
+    def train_dataloader(self) -> Any:  # noqa: ANN401  # as the user passed it
+        """Training batches."""
+        ...
+
+    @property
+    def val_dataloaders(self) -> Any:  # noqa: ANN401  # as the user passed it
+        """Validation batches."""
+        ...
+
+    @property
+    def test_dataloaders(self) -> Any:  # noqa: ANN401  # as the user passed it
+        """Test batches."""
+        ...
+
 
 def phase_of(trainer: Trainer) -> str:
     """Return ``"fit"``, ``"validate"``, ``"test"`` or ``"predict"``: what the user called."""

@@ -1,0 +1,125 @@
+"""What one step looks like in TensorBoard's own tabs and in other loggers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from attn_monitor.core.types import MetricSpec, Part, Probe
+from attn_monitor.monitor import summaries
+from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.layout import Layout
+from attn_monitor.monitor.observation import Observation
+from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.monitor.pace import Pace
+from attn_monitor.monitor.summaries import SummaryWriter
+
+PICTURE_SHARE = 0.1  # of the wall time: in short epochs, not every step gets a picture
+
+
+@runtime_checkable
+class PictureLogger(Protocol):
+    """The one name we use of loggers that take pictures: W&B's, MLflow's and others."""
+
+    def log_image(
+        self, key: str, images: list[UInt8[np.ndarray, "row column 3"]], *, step: int
+    ) -> None:
+        """Show pictures under a name."""
+        ...
+
+
+class Report:
+    """Scalars, pictures and markers of one step, for TensorBoard's own tabs and for ours.
+
+    Pictures take at most ``PICTURE_SHARE`` of the time; the first and the last step have one.
+    """
+
+    def __init__(
+        self,
+        writer: SummaryWriter | None,
+        picture_loggers: Sequence[PictureLogger],
+        *,
+        layout: Layout,
+        specs: tuple[MetricSpec, ...],
+        options: MonitorOptions,
+        failures: Failures,
+    ) -> None:
+        self._writer = writer
+        self._picture_loggers = tuple(picture_loggers)
+        self._layout = layout
+        self._specs = specs
+        self._options = options
+        self._failures = failures
+        self._pace = Pace(PICTURE_SHARE)
+        self._undrawn: tuple[Observation, int, int] | None = None
+
+    def __call__(self, seen: Observation, *, step: int, epoch: int, session: str) -> None:
+        """Write what one step showed."""
+        writer = self._writer
+        if writer is None:
+            return
+        for part in self._layout.parts:
+            values = mean_over_probes(seen.metrics[part.name], self._layout.probes)
+            summaries.add_metrics(writer, part.name, values, step)
+            if self._options.log_scalars:
+                summaries.add_layer_scalars(writer, part, self._specs, values, step)
+        summaries.add_counters(writer, {"monitor_errors": float(self._failures.count)}, step)
+        summaries.add_marker(writer, session=session, step=step, epoch=epoch)
+        # Flushed at once: the tab shows a step seconds after it was recorded.
+        writer.flush()
+        if self._options.log_images and self._pace.due():
+            self._pictures(writer, seen, step=step, epoch=epoch)
+        elif self._options.log_images:
+            self._undrawn = (seen, step, epoch)
+
+    def close(self) -> None:
+        """Draw the last step, if it came too soon after the one before."""
+        if self._writer is not None and self._undrawn is not None:
+            seen, step, epoch = self._undrawn
+            self._pictures(self._writer, seen, step=step, epoch=epoch)
+            self._writer.flush()
+
+    def _pictures(self, writer: SummaryWriter, seen: Observation, *, step: int, epoch: int) -> None:
+        self._undrawn = None
+        with self._pace.working():
+            for part in self._layout.parts:
+                self._picture(writer, part, seen, step=step, epoch=epoch)
+
+    def _picture(
+        self, writer: SummaryWriter, part: Part, seen: Observation, *, step: int, epoch: int
+    ) -> None:
+        # Matplotlib takes half a second to import, and a run without pictures never needs it.
+        from attn_monitor.figures import head_grid  # noqa: PLC0415
+
+        if not seen.attention[part.name]:
+            return
+        index = min(seen.attention[part.name])
+        query, key = self._layout.probes[index].axes(part)
+        figure = head_grid(
+            seen.attention[part.name][index],
+            query_tokens=query.text,
+            key_tokens=key.text,
+            title=f"{part.name}, probe {index + 1}, epoch {epoch}, step {step}",
+            heads_per_layer=tuple(layer.heads for layer in part.layers),
+        )
+        pixels = summaries.drawn(figure)
+        tag = f"attention/{part.name}"
+        summaries.add_picture(writer, tag, pixels, step)
+        for logger in self._picture_loggers:
+            with self._failures.contained(f"giving a picture to {type(logger).__name__}"):
+                logger.log_image(tag, [pixels], step=step)
+
+
+def mean_over_probes(
+    values: Float[np.ndarray, "probe layer head metric"], probes: Sequence[Probe]
+) -> Float[np.ndarray, "layer head metric"]:
+    """Return the mean over validation probes, NaN where no probe has a value."""
+    chosen = [p.index for p in probes if p.split == "val"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a metric undefined for every probe
+        mean: Float[np.ndarray, "layer head metric"] = np.nanmean(values[chosen], axis=0)
+    return mean
