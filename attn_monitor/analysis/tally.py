@@ -17,7 +17,7 @@ from jaxtyping import Float
 from attn_monitor.analysis.shared import shared
 from attn_monitor.core.maps import Maps
 
-_REMEMBERED: Final = 1 << 14  # position weights of short sentences are kept, a megabyte each
+_REMEMBERED: Final = 1 << 15  # position weights of short sentences are kept, under a megabyte each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +112,7 @@ def _position_weights(
 ) -> Float[np.ndarray, "entries 5"]:
     query, key = np.arange(first, end)[:, None], np.arange(keys)[None]
     weights = np.empty((5, end - first, keys), dtype=kind)
-    np.less(key, query, out=weights[0], casting="unsafe")
-    np.equal(key, query, out=weights[1], casting="unsafe")
-    np.greater(key, query, out=weights[2], casting="unsafe")
+    weights[0], weights[1], weights[2] = key < query, key == query, key > query
     scaled = key / max(keys - 1, 1), query / max(queries - 1, 1)
     np.subtract(*scaled, out=weights[3], casting="same_kind")
     np.abs(weights[3], out=weights[4])

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_monitor.analysis import compute_metrics
 from attn_monitor.capture import capture
-from attn_monitor.core.maps import Maps
+from attn_monitor.core.maps import MapsByRows
 
 LAYERS, HEADS, WIDTH, SENTENCES = 6, 12, 384, 4
 LENGTHS = (32, 256, 512)
@@ -36,6 +37,13 @@ def bert(implementation):
     )
     model = transformers.BertModel._from_config(config, attn_implementation=implementation)
     return model.eval()
+
+
+class SeesAndDoesNothing(TorchDispatchMode):
+    """The least that watching every operator can cost."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
 
 
 def torch_metrics(attn):
@@ -73,9 +81,13 @@ def numpy_metrics(record):
     """What the monitor does with every record: all metrics of every sentence."""
     logits = record.logit_max()
     for sentence in range(record.shape[0]):
-        weights = record.weights(slice(sentence, sentence + 1))[0].numpy()
-        largest = None if logits is None else logits[sentence].numpy()
-        compute_metrics(Maps(attn=weights, logit_max=largest))
+        one = slice(sentence, sentence + 1)
+        maps = MapsByRows(
+            shape=record.shape[1:],
+            rows=lambda first, end, one=one: record.weights(one, rows=slice(first, end))[0].numpy(),
+            logit_max=None if logits is None else logits[sentence].numpy(),
+        )
+        compute_metrics(maps)
 
 
 @pytest.mark.bench
@@ -93,8 +105,13 @@ def test_capture_stays_near_the_plain_forward_pass(tokens, capsys):
         for attn in eager(words, output_attentions=True).attentions:
             torch_metrics(attn)
 
+    def through_an_empty_mode():
+        with SeesAndDoesNothing():
+            fused(words)
+
     ways = {
         "plain": lambda: fused(words),
+        "an empty dispatch mode": through_an_empty_mode,
         "q, k, v": lambda: watched(lambda record: (record.query, record.key, record.value)),
         "all weights": lambda: watched(lambda record: record.weights()),
         "all metrics": lambda: watched(numpy_metrics),
@@ -104,9 +121,9 @@ def test_capture_stays_near_the_plain_forward_pass(tokens, capsys):
     with torch.no_grad():
         for _ in range(ROUNDS[tokens] + 1):
             for name, way in ways.items():
-                start = time.perf_counter()
+                start = time.thread_time()  # one thread: others on the machine do not count
                 way()
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.thread_time() - start)
     plain = seconds["plain"][1:]
     # Rounds are compared with their own plain pass: the machine's load changes between rounds.
     ratio = {
@@ -117,9 +134,10 @@ def test_capture_stays_near_the_plain_forward_pass(tokens, capsys):
         shown = ", ".join(f"{name} {value:.2f}" for name, value in ratio.items())
         base = statistics.median(plain) * 1e3
         print(f"\nT = {tokens}: plain forward {base:.0f} ms; times it: {shown}")
+    assert ratio["all metrics"] <= METRICS_BUDGET
+    # At 32 tokens a mode that does nothing costs what returned weights and metrics in torch do.
     if tokens >= LENGTHS[1]:
         assert ratio["q, k, v"] <= VECTORS_BUDGET
-        assert ratio["all metrics"] <= METRICS_BUDGET
         assert ratio["all metrics"] < ratio["output_attentions + metrics in torch"]
 
 
