@@ -46,7 +46,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=spans, help="steps, for example 0,500:900 (default: all)")
     add("--probes", type=spans, help="sentences, numbered from 0 as in the tab's address")
     add("--parts", type=lambda text: tuple(text.split(",")), help="for example encoder,cross")
-    add("--no-lens", action="store_true", help="leave HeadLens out; else at the last step")
+    add("--no-lens", action="store_true", help="leave out what is computed head by head")
     add("--name", help="the run's name on screen (default: the directory's)")
     add(
         "--max-mb",

@@ -8,6 +8,8 @@ from attn_monitor.store import Run
 from tb_plugin.offline.questions import Question
 from tb_plugin.server.analyses import Analyses
 from tb_plugin.server.arrays import MapReader, metrics_frame
+from tb_plugin.server.curves import CurvesQuery, describe_curves
+from tb_plugin.server.describe import dump_json
 from tb_plugin.server.params import map_query, optional_integer, required, split
 
 
@@ -24,6 +26,9 @@ class Answers:
             "piles": analyses.piles,
             "lens": analyses.lens,
             "elbow": analyses.elbow,
+            "over_time": analyses.over_time,
+            "signals": lambda run, _args: analyses.signals(run),
+            "curves": _all_curves,
         }
 
     def answer(self, question: Question) -> bytes:
@@ -34,6 +39,12 @@ class Answers:
             CorruptRecordingError: The step's file is damaged.
         """
         return self._routes[question.route](self._run, question.parameters)
+
+
+def _all_curves(run: Run, args: Mapping[str, str]) -> bytes:
+    """Return the curves of every metric: a page holds them once, whichever are chosen."""
+    names = tuple(metric.name for metric in run.metrics)
+    return dump_json(describe_curves(run, CurvesQuery(part=required(args, "part"), metrics=names)))
 
 
 def _metrics(run: Run, args: Mapping[str, str]) -> bytes:

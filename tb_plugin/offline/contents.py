@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -50,13 +51,14 @@ class Contents:
             ConfigurationError: Not even one sentence fits at one step.
         """
         parts = [self._run.part(name) for name in wanted.parts]
-        self._keep("curves", list(self._ask.means(wanted.parts)))
+        probes = [self._run.probe(index) for index in wanted.probes]
+        self._keep("curves", [self._ask.means(wanted.parts)])
         lens_step = max(wanted.maps & wanted.vectors, default=None) if lenses else None
-        if lens_step is not None:
-            self._keep_lenses(parts, lens_step, self._page.size + int(LENS_SHARE * limit))
+        if lenses:
+            most = self._page.size + int(LENS_SHARE * limit)
+            self._keep_heads(parts, lens_step, first=in_turn(probes)[:1], most=most)
         # The description comes last, when it is known what it describes.
         reserved = 2 * page_bytes(len(self._description(wanted)) + _SPARE_BYTES)
-        probes = [self._run.probe(index) for index in wanted.probes]
         lens_steps = {lens_step} if lens_step is not None and self.lenses else set()
         steps, fitting = fit(
             sorted(wanted.maps),
@@ -72,37 +74,37 @@ class Contents:
             vectors=frozenset(lens_steps),
             notes=notes(self._run, parts=wanted.parts, probes=fitting, steps=steps),
         )
-        self._keep("sentences", list(self._ask.of_probes(there.parts, fitting)))
-        self._keep_steps(steps, there)
+        self._keep("sentences", [self._ask.of_probes(there.parts, [probe]) for probe in fitting])
+        self._keep("steps", [self._ask.of_step(step, there.parts, fitting) for step in steps])
         self._page.answer(self._ask.run(), self._description(there))
         entry = describe_entry(self._name, self._run)
         self._page.answer(self._ask.index(), dump_json(describe_index([entry])))
         self._page.finish()
         return there
 
-    def _keep_lenses(self, parts: Iterable[Part], step: int, most: int) -> None:
-        """Add HeadLens of head after head while the page is smaller than ``most`` bytes."""
-        asked = [pair for part in parts for pair in self._ask.lenses(part, step)]
-        for pair in asked:
-            self._progress("HeadLens", self.lenses, len(asked))
+    def _keep_heads(
+        self, parts: Sequence[Part], step: int | None, *, first: Iterable[int], most: int
+    ) -> None:
+        """Add what is computed head by head, while the page is smaller than ``most`` bytes."""
+        if step is not None:
+            asked = [pair for part in parts for pair in self._ask.lenses(part, step)]
+            self.lenses = self._keep("HeadLens", asked, most=most)
+        piled = [
+            (q,) for probe in first for part in parts for q in self._ask.over_time(part, probe)
+        ]
+        self._keep("heads over time", piled, most=most)
+
+    def _keep(
+        self, what: str, asked: Sequence[Iterable[Question]], *, most: float = math.inf
+    ) -> int:
+        """Add answers while the page is smaller than ``most`` bytes; return to how many groups."""
+        for done, questions in enumerate(asked):
+            self._progress(what, done, len(asked))
             if self._page.size > most:
-                return
-            self._answer(pair)
-            self.lenses += 1
-        self._progress("HeadLens", len(asked), len(asked))
-
-    def _keep_steps(self, steps: Sequence[int], there: Excerpt) -> None:
-        for done, step in enumerate(steps):
-            self._progress("steps", done, len(steps))
-            for part in there.parts:
-                self._answer(self._ask.of_step(step, part, there.probes))
-        self._progress("steps", len(steps), len(steps))
-
-    def _keep(self, what: str, questions: Sequence[Question]) -> None:
-        for done, question in enumerate(questions):
-            self._progress(what, done, len(questions))
-            self._answer([question])
-        self._progress(what, len(questions), len(questions))
+                return done
+            self._answer(questions)
+        self._progress(what, len(asked), len(asked))
+        return len(asked)
 
     def _answer(self, questions: Iterable[Question]) -> None:
         for question in questions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -10,6 +10,7 @@ from attn_monitor.core.types import Part
 from tb_plugin.server.excerpt import SHOWN
 
 LENS_CLUSTERS = 16  # what HeadLens opens with
+FIRST_CUT = 20  # of a head's piles over time, in thousandths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,10 @@ class Questions:
         return self._about("run")
 
     def means(self, parts: Iterable[str]) -> Iterator[Question]:
-        """Ask for metrics as means over the splits."""
+        """Ask for what is shown of the run as a whole: its signals, metrics as means."""
+        yield self._about("signals")
         for part in parts:
+            yield self._about("curves", part=part)
             for split in SHOWN:
                 yield self._about("metrics", part=part, split=split)
 
@@ -64,11 +67,19 @@ class Questions:
             for probe in probes:
                 yield self._about("metrics", part=part, probe=probe)
 
-    def of_step(self, step: int, part: str, probes: Iterable[int]) -> Iterator[Question]:
+    def over_time(self, part: Part, probe: int) -> Iterator[Question]:
+        """Ask how the steps of every head pile on one sentence, at the cut the tab opens with."""
+        for layer, heads in enumerate(layer.heads for layer in part.layers):
+            for head in range(heads):
+                of: dict[str, str | int] = {"part": part.name, "layer": layer, "head": head}
+                yield self._about("over_time", **of, probe=probe, cut=FIRST_CUT)
+
+    def of_step(self, step: int, parts: Iterable[str], probes: Sequence[int]) -> Iterator[Question]:
         """Ask for what is drawn at one step: the maps of sentences, and how heads pile."""
-        for probe in probes:
-            yield self._about("attention", step=step, part=part, probe=probe)
-        yield self._about("piles", step=step, part=part)
+        for part in parts:
+            for probe in probes:
+                yield self._about("attention", step=step, part=part, probe=probe)
+            yield self._about("piles", step=step, part=part)
 
     def _about(self, route: str, **parameters: str | int) -> Question:
         texts = {name: str(value) for name, value in parameters.items()}

@@ -14,7 +14,7 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(recording, tmp_path,
         "This file holds the maps of 1 of 2 sentences at 2 of 3 steps.\n"
         "Parts that are not in this file: decoder.\n"
     )
-    assert seen.err == "curves: 4\nsentences: 2\nsteps: 2\n"
+    assert seen.err == "curves: 1\nsentences: 1\nsteps: 2\n"
 
 
 def test_an_error_is_one_line_and_a_status(recording, tmp_path, capsys):

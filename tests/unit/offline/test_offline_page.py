@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from markers import write_run
-from recordings import encoder_info, record
+from recordings import METRICS, encoder_info, record
 
 from attn_monitor.core.errors import ConfigurationError
 from tb_plugin.offline import Choice, export_run
@@ -53,12 +53,16 @@ def exported(recording, tmp_path_factory):
 def test_every_answer_in_the_page_is_the_one_the_server_gives(exported, tab):
     _, page, _ = exported
     assert {q.partition("?")[0] for q in page.answers} == {
-        "index", "run", "metrics", "attention", "piles", "lens", "elbow",
+        "index", "run", "metrics", "attention", "piles", "lens", "elbow", "over_time", "signals",
+        "curves",
     }  # fmt: skip
     for question, content in page.answers.items():
         route, _, query = question.partition("?")
+        asked = dict(parse_qsl(query))
+        if route == "curves":  # a page holds all metrics, whichever are chosen
+            asked["metrics"] = ",".join(metric.name for metric in METRICS)
         if route not in {"index", "run"}:
-            assert content == tab.get(route, **dict(parse_qsl(query))).data, question
+            assert content == tab.get(route, **asked).data, question
 
 
 def test_the_page_describes_the_run_as_the_server_does_but_for_what_it_lacks(exported, tab):
@@ -112,9 +116,10 @@ def test_the_file_stays_below_the_limit(tmp_path, share):
     info = encoder_info(lengths=tuple(range(30, 70, 4)), heads=8, count=4)
     run = tmp_path / "run"
     write_run(run, info, [record(info, step) for step in range(5)])
-    whole = export_run(str(run), tmp_path / "whole.html")
+    choice = Choice(lenses=False)
+    whole = export_run(str(run), tmp_path / "whole.html", choice=choice)
     limit = len(script()) + share * (whole.size - len(script()))
-    some = export_run(str(run), tmp_path / "some.html", max_mb=limit / 1e6)
+    some = export_run(str(run), tmp_path / "some.html", choice=choice, max_mb=limit / 1e6)
     assert some.size == (tmp_path / "some.html").stat().st_size <= limit
     assert some.excerpt.notes
     assert len(some.excerpt.probes) >= 4 or len(some.excerpt.maps) < 5

@@ -15,10 +15,13 @@ const NAMES: Readonly<Record<string, string>> = {
   attention: "The maps of this sentence at this step are",
   piles: "The piles of this step are",
   lens: "HeadLens of this head at this step, with this number of clusters, is",
+  curves: "The curves of single heads are",
+  over_time: "The piles of this head over time are",
+  joint: "The query–key map of this head is",
 };
 
-/** What asks for a rectangle of maps; the page holds whole ones, and the tab cuts those itself. */
-const WINDOW = ["layers", "rows", "keys", "merge"];
+/** What asks for some maps or metrics only; the page holds all of them, and the tab chooses itself. */
+const NARROWING = ["layers", "rows", "keys", "merge", "metrics"];
 
 /** One spelling of a question, whatever the order of its parameters and who escaped them. */
 function spelled(question: string, without: readonly string[] = []): string {
@@ -50,7 +53,7 @@ export function insidePage(answers: Iterable<Answer>): Ask {
     known.set(spelled(answer.dataset.question ?? ""), answer);
   }
   return async (question, signal) => {
-    const answer = known.get(spelled(question)) ?? known.get(spelled(question, WINDOW));
+    const answer = known.get(spelled(question)) ?? known.get(spelled(question, NARROWING));
     if (answer === undefined) {
       throw missing(question);
     }
