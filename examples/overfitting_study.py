@@ -70,8 +70,8 @@ class Config:
 
 RECIPES = {
     "tweets": Recipe(steps=420, every=30, batch=32, learning_rate=1e-3),
-    "docs": Recipe(steps=420, every=30, batch=32, learning_rate=2e-3),
-    "minilm": Recipe(steps=144, every=12, batch=16, learning_rate=3e-4),
+    "docs": Recipe(steps=420, every=30, batch=16, learning_rate=2e-3),
+    "minilm": Recipe(steps=120, every=12, batch=16, learning_rate=3e-4),
 }
 
 
@@ -170,7 +170,7 @@ def run(config: Config, seed: int, corpus: Corpus, out: Path, *, steps: int | No
     L.seed_everything(seed, verbose=False)
     data = split(corpus, config, seed)
     model = Training(corpus, config)
-    half = TensorDataset(*data.train[: len(data.val)])
+    part = TensorDataset(*data.train[:128])
     monitor = AttentionMonitor(
         probes=PROBES,
         train_probes=PROBES,
@@ -200,7 +200,7 @@ def run(config: Config, seed: int, corpus: Corpus, out: Path, *, steps: int | No
         gradient_clip_val=1.0,
     )
     batches = {"batch_size": recipe.batch, "shuffle": True, "drop_last": True}
-    validation = [DataLoader(data.val, 256), DataLoader(half, 256)]
+    validation = [DataLoader(data.val, 256), DataLoader(part, 256)]
     trainer.fit(model, DataLoader(data.train, **batches), validation)
     if monitor.failures.count:
         raise SystemExit(f"{config.run_name(seed)}: the monitor reported problems")

@@ -21,9 +21,10 @@ from airline_data import PAD, START, UNKNOWN, load_tweets, words
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-VOCABULARY = 3000
+VOCABULARY = 1500
 TOKENS = 24
-VALIDATION = 512
+VALIDATION = 256
+MINILM_TOKENS = 16
 CACHE = Path(os.environ.get("OVERFITTING_CACHE", "overfitting_study"))
 
 
@@ -113,7 +114,7 @@ def minilm_corpus() -> Corpus:
     tokenizer = AutoTokenizer.from_pretrained(_minilm())
     texts = [" ".join(words(tweets[i].text)) for i in order]
     ids = tokenizer(
-        texts, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt"
+        texts, padding="max_length", truncation=True, max_length=MINILM_TOKENS, return_tensors="pt"
     )["input_ids"]
     kept = CACHE / "minilm_states.npy"
     if not kept.exists():
