@@ -119,7 +119,9 @@ def minilm_corpus() -> Corpus:
     kept = CACHE / "minilm_states.npy"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        np.save(kept, _frozen_states(ids).numpy())
+        unfinished = kept.with_suffix(".tmp.npy")  # two studies may run at once
+        np.save(unfinished, _frozen_states(ids).numpy())
+        unfinished.rename(kept)
     return Corpus(
         ids=ids,
         labels=torch.tensor([tweets[i].label for i in order]),
