@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.alerts import OnSignal
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
@@ -66,7 +67,10 @@ class AttentionMonitor(pl.Callback):
             background. Metrics are shared by a process: later recordings have them too.
         log_images: One picture per part in TensorBoard's Images tab, and in every logger with a
             ``log_image`` (W&B, MLflow), at most a tenth of the time.
-        log_scalars: Every metric of every layer in TensorBoard's Scalars tab.
+        log_scalars: Every metric of every layer in TensorBoard's Scalars tab, and the signals.
+        on_signal: Called with a :class:`attn_monitor.analysis.signals.Signal` at the step at which
+            it fires, once each, from the recording thread; ``signal.kind == "flag"`` says that
+            memorisation is likely. To stop then, set ``trainer.should_stop = True`` in it.
         seed: Draws the probes.
 
     Raises:
@@ -91,6 +95,7 @@ class AttentionMonitor(pl.Callback):
         topology: bool = False,
         log_images: bool = True,
         log_scalars: bool = True,
+        on_signal: OnSignal | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -109,6 +114,7 @@ class AttentionMonitor(pl.Callback):
             topology=topology,
             log_images=log_images,
             log_scalars=log_scalars,
+            on_signal=on_signal,
             seed=seed,
         )
         self.failures = Failures()

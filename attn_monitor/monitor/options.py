@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.alerts import OnSignal
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.tokens import TokenSource, check_token_source
@@ -35,6 +36,7 @@ class MonitorOptions:
     topology: bool = False
     log_images: bool = True
     log_scalars: bool = True
+    on_signal: OnSignal | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class MonitorOptions:
             ("describe_batch", self.describe_batch),
             ("images", self.images),
             ("replay", self.replay),
+            ("on_signal", self.on_signal),
         ):
             if function is not None and not callable(function):
                 raise ConfigurationError(f"{name} must be a callable or None, got {function!r}")

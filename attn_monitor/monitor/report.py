@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -118,8 +117,9 @@ def mean_over_probes(
     values: Float[np.ndarray, "probe layer head metric"], probes: Sequence[Probe]
 ) -> Float[np.ndarray, "layer head metric"]:
     """Return the mean over validation probes, NaN where no probe has a value."""
-    chosen = [p.index for p in probes if p.split == "val"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a metric undefined for every probe
-        mean: Float[np.ndarray, "layer head metric"] = np.nanmean(values[chosen], axis=0)
-    return mean
+    chosen = values[[p.index for p in probes if p.split == "val"]]
+    defined = ~np.isnan(chosen)
+    # Not nanmean, which warns where nothing is defined: filters of warnings are not per thread.
+    total, count = np.where(defined, chosen, 0.0).sum(axis=0), defined.sum(axis=0)
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(mean)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from attn_monitor.analysis.topology import register_topology
+from attn_monitor.monitor.alerts import Alerts
 from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import untouched
@@ -104,6 +105,12 @@ class Session:
             options=options,
             failures=failures,
         )
+        self._alerts = Alerts(
+            run_dir,
+            writer=writer if options.log_scalars else None,
+            on_signal=options.on_signal,
+            failures=failures,
+        )
         self._worker = Worker(failures)
         self.last_step: int | None = None
 
@@ -131,6 +138,8 @@ class Session:
                     observation.deferred.finish()
                 # The marker follows the data: a step that TensorBoard lists can be read.
                 self._store.write(record)
+                with self.failures.contained(f"looking for signals at step {step}"):
+                    self._alerts(step)
                 self._report(observation, step=step, epoch=epoch, session=self._store.session)
 
             self._worker.submit(f"writing step {step}", write)

@@ -27,8 +27,8 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
 
     Args:
         run: A recording, finished or still being written: ``open_run(...)`` or the like.
-        context: Also what attention does (separation, topology, drift, stability), which reads
-            every probe's metrics; without it the answer takes a few milliseconds.
+        context: Also separation, topology and drift, which never fire and read every probe's
+            metrics; without them the answer takes some milliseconds.
     """
     steps, epochs = run.steps, run.epochs
     losses = read_losses(steps, epochs, [run.scalars(step) for step in steps])
@@ -39,10 +39,12 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
         if (signal := _output(run, statistic, balance)) is not None
     )
     around: list[Signal] = []
-    if context and steps:
-        best = None if losses.best_step is None else steps.index(losses.best_step)
-        for part in run.parts:
-            around += _context(run, part, best)
+    for part in run.parts if steps else ():
+        mean = run.metric_values(part=part, split="val")
+        if context:
+            best = None if losses.best_step is None else steps.index(losses.best_step)
+            around += _context(run, part, mean, best)
+        around += stability_signals(run, part, mean)
     signals = (*outputs, *(() if balance is None else (balance,)), *around)
     state, headline = _verdict(run, signals)
     return Assessment(
@@ -118,14 +120,18 @@ def _defined(values: Float[np.ndarray, "step probe"]) -> Float[np.ndarray, "step
     return values[:, np.isfinite(values).any(axis=0)]
 
 
-def _context(run: Recording, part: str, best: int | None) -> list[Signal]:
-    mean = run.metric_values(part=part, split="val")
+def _context(
+    run: Recording,
+    part: str,
+    mean: Float[np.ndarray, "step layer head metric"],
+    best: int | None,
+) -> list[Signal]:
     found: list[Signal] = []
     if min(len(_split(run, "val")), len(_split(run, "train"))) >= SMALLEST_SET:
         found += separation_signals(run, part)
     if best is not None:
         found.append(drift_signal(run, part, mean, best))
-    return [*found, *stability_signals(run, part, mean)]
+    return found
 
 
 def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:

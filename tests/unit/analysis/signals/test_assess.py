@@ -155,13 +155,15 @@ def test_every_curve_has_one_value_per_step(tmp_path):
         assert signal.trust.endswith(".")
 
 
-def test_without_context_only_outputs_are_read(tmp_path):
+def test_without_context_what_never_fires_is_left_out(tmp_path):
     recorded(tmp_path)
     found = assess(open_run(tmp_path), context=False)
     assert [signal.name for signal in found.signals] == [
         "output_entropy_gap",
         "hidden_norm_gap",
         "probe_balance",
+        "entropy_collapse/encoder",
+        "logit_growth/encoder",
     ]
 
 
