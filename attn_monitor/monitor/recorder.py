@@ -91,14 +91,14 @@ class Recorder:
     def _read_classes(
         self, seen: Observation, batch: ProbeBatch, first: int, outputs: Outputs, replay: Replay
     ) -> None:
-        if self.classes is None:
+        if self.classes is None or batch.split == "lens":
             return
         if self.classes.needs_gradients:
             outputs = outputs_with_gradients(self.model, lambda: replay(batch.batch))
         answers = self.classes.answers(outputs, batch.tokens)
         for offset, row in enumerate(batch.rows):
             probe = self.layout.probes[first + offset]
-            if row in answers and probe.split != "lens":
+            if row in answers:
                 seen.classes[probe.index] = answers[row]
 
 
