@@ -23,7 +23,7 @@ VECTORS_BUDGET, METRICS_BUDGET = 1.2, 2.0
 MEMORY_BUDGET_MB = 250
 
 
-def bert(implementation):
+def bert(implementation, *, positions=512):
     """A 6-layer, 12-head BERT of width 384 with random weights, on one thread."""
     transformers = pytest.importorskip("transformers")
     torch.set_num_threads(1)
@@ -34,6 +34,7 @@ def bert(implementation):
         num_hidden_layers=LAYERS,
         num_attention_heads=HEADS,
         intermediate_size=4 * WIDTH,
+        max_position_embeddings=positions,
     )
     model = transformers.BertModel._from_config(config, attn_implementation=implementation)
     return model.eval()
@@ -84,8 +85,10 @@ def numpy_metrics(record):
         one = slice(sentence, sentence + 1)
         maps = MapsByRows(
             shape=record.shape[1:],
-            rows=lambda first, end, one=one: record.weights(one, rows=slice(first, end))[0].numpy(),
-            logit_max=None if logits is None else logits[sentence].numpy(),
+            rows=lambda first, end, one=one: (
+                record.weights(one, rows=slice(first, end))[0].cpu().numpy()
+            ),
+            logit_max=None if logits is None else logits[sentence].cpu().numpy(),
         )
         compute_metrics(maps)
 
