@@ -21,6 +21,7 @@ EXAMPLES = ROOT / "examples"
 
 SMALL = {
     "airline_sentiment.py": ["--epochs", "1", "--limit", "300"],
+    "buggy_models.py": ["wrong_scale", "--epochs", "1"],
     "causal_lm.py": ["--small"],
     "huggingface_finetune.py": ["--small"],
     "plain_loop.py": ["--small"],
@@ -28,7 +29,13 @@ SMALL = {
     "vision.py": ["--small"],
 }
 READERS = {"read_a_run.py"}
-NOT_EXAMPLES = {"airline_data.py", "catalogues.py", "demo.py", "translation_data.py"}
+NOT_EXAMPLES = {
+    "airline_data.py",
+    "buggy_parts.py",
+    "catalogues.py",
+    "demo.py",
+    "translation_data.py",
+}
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ DEFAULT = [
     "induction",
     "sink",
     "special",
+    "outside",
     "confidence",
     "support",
     "head_diversity",

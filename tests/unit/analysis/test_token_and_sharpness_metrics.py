@@ -4,7 +4,7 @@ from sample_maps import A, layers, one_head, one_hot_rows
 
 from attn_monitor.analysis.sharpness import confidence, participation, support
 from attn_monitor.analysis.stability import logit_max
-from attn_monitor.analysis.tokens import sink, special
+from attn_monitor.analysis.tokens import outside, sink, special
 from attn_monitor.core.maps import Maps
 
 
@@ -23,6 +23,20 @@ def test_special_is_the_share_of_all_special_keys_together():
 def test_all_keys_special_takes_all_attention(maps):
     every = Maps(attn=maps.attn, special=tuple(range(maps.keys)))
     np.testing.assert_allclose(special(every), 1)
+
+
+@given(layers())
+def test_attention_within_the_sentence_leaves_nothing_outside(maps):
+    assert np.all(outside(maps) == 0)
+
+
+def test_what_a_cropped_row_lacks_went_outside():
+    padded = np.full((3, 5), 0.2)  # two of five keys are padding that no mask hides
+    np.testing.assert_allclose(outside(one_head(padded[:, :3])), 0.4)
+
+
+def test_nothing_is_known_of_a_head_that_diverged():
+    assert np.isnan(outside(one_head(np.full((2, 2), np.nan)))).all()
 
 
 def test_all_attention_on_the_first_key_is_a_sink():

@@ -1,0 +1,108 @@
+"""Every bug of the gallery is told from its healthy twin by the number that the docs name."""
+
+import contextlib
+import io
+import logging
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn_monitor import open_run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def gallery():
+    sys.path.insert(0, str(ROOT / "examples"))
+    import buggy_models
+
+    yield buggy_models
+    sys.path.remove(str(ROOT / "examples"))
+
+
+@pytest.fixture
+def twins(gallery, tmp_path):
+    """Train both twins; return their recordings and the numbers that tell them apart."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+    def train(name, **options):
+        runs, numbers = {}, {}
+        for twin in ("healthy", "buggy"):
+            with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+                warnings.simplefilter("ignore")  # Lightning's, on small runs
+                run_dir = gallery.train(name, twin, logdir=str(tmp_path), **options)
+            runs[twin] = open_run(run_dir)
+            numbers[twin] = gallery.giveaway(name, run_dir)
+        return runs, numbers
+
+    return train
+
+
+def test_without_a_causal_mask_words_read_what_comes_after_them(twins):
+    runs, numbers = twins("missing_causal_mask", epochs=1, sentences=256)
+    assert numbers["healthy"] == 0
+    assert numbers["buggy"] > 0.3
+    # The tab names the part by its mask: a decoder that is shown as an encoder.
+    assert (runs["healthy"].parts, runs["buggy"].parts) == (("decoder",), ("encoder",))
+
+
+def test_without_positions_no_head_learns_to_look_at_the_previous_word(twins):
+    runs, numbers = twins("missing_positions", epochs=10, sentences=512, record_every=10)
+    assert numbers["healthy"] > 0.6
+    assert numbers["buggy"] < 0.4
+    losses = {twin: run.scalars(run.steps[-1])["val_loss"] for twin, run in runs.items()}
+    assert losses["healthy"] < 0.1 * losses["buggy"]
+
+
+def test_without_positions_equal_words_have_equal_rows(twins):
+    runs, _ = twins("missing_positions", epochs=1, sentences=256)
+    worst = {}
+    for twin, run in runs.items():
+        words = run.probe(0).source.text
+        first = words.index("the")
+        again = words.index("the", first + 1)
+        maps = run.attention(step=run.steps[-1], probe=0, part="encoder", layer=1)
+        worst[twin] = np.abs(maps[:, first] - maps[:, again]).max()
+    assert worst["buggy"] < 1e-6
+    assert worst["healthy"] > 0.01
+
+
+def test_scores_of_the_wrong_scale_saturate_before_training(twins):
+    _, numbers = twins("wrong_scale", epochs=1, sentences=256)
+    assert numbers["healthy"] > 0.9
+    assert numbers["buggy"] < 0.3
+
+
+def test_collapsed_heads_do_not_differ_at_all(twins):
+    _, numbers = twins("collapsed_heads", epochs=1, sentences=256)
+    assert numbers["healthy"] > 0.01
+    assert numbers["buggy"] == pytest.approx(0, abs=1e-6)
+
+
+def test_padding_without_a_mask_takes_attention_out_of_the_sentence(twins):
+    _, numbers = twins("padding_attended", epochs=1, sentences=256)
+    assert numbers["healthy"] == 0
+    assert numbers["buggy"] > 0.2
+
+
+def test_shuffled_targets_leave_no_diagonal(twins):
+    runs, numbers = twins("shuffled_targets", epochs=10, sentences=512, record_every=10)
+    assert numbers["healthy"] > 0.6
+    specs = [spec.name for spec in runs["buggy"].metrics]
+    chance = runs["buggy"].uniform("cross")[0, specs.index("diagonal")]
+    assert numbers["buggy"] == pytest.approx(chance, abs=0.1)
+
+
+def test_the_gallerys_page_names_every_bug_its_command_and_its_number(gallery):
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    for name, bug in gallery.BUGS.items():
+        assert f"python examples/buggy_models.py {name}" in page
+        assert f"`{bug.metric}`" in page
+        assert f"(pictures/gallery-{name.replace('_', '-')}.png)" in page
+    for picture in re.findall(r"\((pictures/[^)]+)\)", page):
+        assert (ROOT / "docs" / picture).is_file(), picture
