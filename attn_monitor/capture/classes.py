@@ -54,7 +54,7 @@ class ClassHead:
 def find_class_head(
     model: nn.Module,
     scores: Tensor | None,
-    sentences: Sequence[Float[Tensor, "token d"]],
+    sentences: Sequence[Float[Tensor, "_ d"]],
 ) -> ClassHead | None:
     """Return where a model's class scores come from; ``None`` if it does not classify sentences.
 
