@@ -12,6 +12,7 @@ from attn_monitor.analysis.topology import register_topology
 from attn_monitor.monitor.alerts import Alerts
 from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.guard import untouched
 from attn_monitor.monitor.layout import Replay, find_layout
 from attn_monitor.monitor.options import MonitorOptions
@@ -88,6 +89,7 @@ class Session:
             uniform=self._recorder.uniform(),
             options={
                 **options.summary(),
+                **feed_forward_widths(model, self.layout.parts[0].layers[0].name),
                 "phase": phase,
                 "maps_kept": self._recorder.plan.whole,
                 "vectors_kept": self._recorder.plan.vectors,

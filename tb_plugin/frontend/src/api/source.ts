@@ -1,4 +1,5 @@
 // What the tab asks for, and how it asks: the same words over HTTP and in an offline page.
+import type { ClassAnswer } from "../core/classes";
 import type { MapCut } from "../core/cut";
 import type { Joint, OverTime } from "../core/head_time";
 import type { Elbow, Lens } from "../core/lens";
@@ -65,12 +66,21 @@ export interface JointQuery extends HeadQuery {
   readonly step: number;
 }
 
+/** What one sentence was answered with at one step. */
+export interface ClassesQuery {
+  readonly run: string;
+  readonly step: number;
+  readonly version: string;
+  readonly probe: number;
+}
+
 export interface DataSource {
   index(signal: AbortSignal): Promise<RunIndex>;
   run(name: string, signal: AbortSignal): Promise<Run>;
   attention(query: AttentionQuery, signal: AbortSignal): Promise<Maps>;
   metrics(query: MetricsQuery, signal: AbortSignal): Promise<Series>;
   piles(query: PilesQuery, signal: AbortSignal): Promise<Piles>;
+  classes(query: ClassesQuery, signal: AbortSignal): Promise<ClassAnswer>;
   lens(query: LensQuery, signal: AbortSignal): Promise<Lens>;
   elbow(query: LensQuery, signal: AbortSignal): Promise<Elbow>;
   overTime(query: OverTimeQuery, signal: AbortSignal): Promise<OverTime>;
@@ -102,6 +112,8 @@ export function dataSource(ask: Ask): DataSource {
       const which = typeof of === "number" ? { probe: of } : { split: of };
       return decodeSeries(await bytes("metrics", { run, part, ...which }, signal));
     },
+    classes: ({ run, step, version, probe }, signal) =>
+      json("classes", { run, step, probe, v: version }, signal),
     piles: ({ run, step, version, part }, signal) =>
       json("piles", { run, step, part, v: version }, signal),
     lens: (asked, signal) => json("lens", lensParameters(asked), signal),

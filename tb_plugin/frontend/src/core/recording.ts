@@ -94,6 +94,12 @@ export interface StepEntry {
   readonly scalars: Readonly<Record<string, number | null>>;
 }
 
+/** What a classifier decides between, and how the tokens' parts in it are known. */
+export interface ClassLayer {
+  readonly names: readonly string[];
+  readonly method: "linear_mean" | "linear_first" | "linear_last" | "gradient";
+}
+
 export interface Run {
   readonly name: string;
   readonly session: string;
@@ -102,6 +108,8 @@ export interface Run {
   readonly metrics: readonly MetricSpec[];
   readonly probes: readonly Probe[];
   readonly steps: readonly StepEntry[];
+  /** Null or absent if the model does not classify sentences. */
+  readonly classes?: ClassLayer | null;
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** What a reader should know about the recording's state, in whole sentences. */
   readonly problems: readonly string[];

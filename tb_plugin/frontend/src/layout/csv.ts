@@ -96,16 +96,16 @@ function mapRows(table: NetworkTable, layer: number): Cell[][] {
 }
 
 /** Every drawn edge of every plane; `change` is empty while one step is shown. */
-export function graphCsv(planes: readonly Plane[], axis: Axis): string {
-  const name = (token: number): Cell[] => [
+export function graphCsv(planes: readonly Plane[], query: Axis, key: Axis): string {
+  const name = (axis: Axis, token: number): Cell[] => [
     axis[token]?.members[0] ?? token,
     axis[token]?.text ?? "",
   ];
-  const rows = planes.flatMap(({ kept }, layer) =>
+  const rows = planes.flatMap(({ kept, layers }) =>
     kept.map(({ from, to, weight, forward, backward, level, change }) => [
-      layer,
-      ...name(from),
-      ...name(to),
+      layers.start,
+      ...name(query, from),
+      ...name(key, to),
       weight,
       forward,
       backward,

@@ -3,8 +3,9 @@ import type { Matrix } from "../core/maps";
 
 /** Which head a plane shows: one, or the mean or maximum over all. */
 export type GraphHead = "mean" | "max" | number;
-/** How the two directions of a pair make one weight; `directed` keeps them apart. */
-export type PairRule = "sum" | "mean" | "max" | "directed";
+/** How the two directions of a pair make one weight; `directed` keeps them apart;
+ * `cross` joins two sentences, where every pair has one direction. */
+export type PairRule = "sum" | "mean" | "max" | "directed" | "cross";
 /** What an edge's level is measured against. */
 export type Norm = "uniform" | "raw" | "row" | "layer" | "rank" | "log";
 
@@ -23,12 +24,12 @@ export interface Edge {
 export function pairEdges(map: Matrix, rule: PairRule): Edge[] {
   const edges: Edge[] = [];
   for (let from = 0; from < map.rows; from++) {
-    const first = rule === "directed" ? 0 : from + 1;
+    const first = rule === "directed" || rule === "cross" ? 0 : from + 1;
     for (let to = first; to < map.cols; to++) {
-      if (from !== to) {
+      if (from !== to || rule === "cross") {
         const forward = map.data[from * map.cols + to] ?? 0;
-        const opposite = map.data[to * map.cols + from] ?? 0;
-        const backward = rule === "directed" ? 0 : opposite;
+        const opposite = first === 0 ? 0 : (map.data[to * map.cols + from] ?? 0);
+        const backward = rule === "directed" || rule === "cross" ? 0 : opposite;
         edges.push({ from, to, forward, backward, weight: combine(rule, forward, backward) });
       }
     }
@@ -45,6 +46,7 @@ function combine(rule: PairRule, forward: number, backward: number): number {
     case "max":
       return Math.max(forward, backward);
     case "directed":
+    case "cross":
       return forward;
   }
 }
@@ -53,14 +55,18 @@ function combine(rule: PairRule, forward: number, backward: number): number {
 export const uniformWeight = (rule: PairRule, tokens: number): number =>
   (rule === "sum" ? 2 : 1) / Math.max(1, tokens);
 
-/** The levels of all edges of a plane under a normalisation, in the order of `edges`. */
+/**
+ * The levels of all edges of a plane under a normalisation, in the order of `edges`. `tokens` are
+ * those of the whole text, of which the map may be a window.
+ */
 export function edgeLevels(
   edges: readonly Edge[],
   map: Matrix,
   norm: Norm,
   rule: PairRule,
+  tokens = map.cols,
 ): number[] {
-  const uniform = uniformWeight(rule, map.rows);
+  const uniform = uniformWeight(rule, tokens);
   switch (norm) {
     case "raw":
       return edges.map(({ weight }) => weight);
@@ -73,7 +79,7 @@ export function edgeLevels(
     case "rank":
       return ranks(edges.map(({ weight }) => weight));
     case "row":
-      return rowLevels(edges, map);
+      return rowLevels(edges, map, rule);
   }
 }
 
@@ -102,16 +108,22 @@ function ranks(weights: readonly number[]): number[] {
 }
 
 /** Against the strongest other token of the asking row; the stronger of both directions. */
-function rowLevels(edges: readonly Edge[], map: Matrix): number[] {
+function rowLevels(edges: readonly Edge[], map: Matrix, rule: PairRule): number[] {
   const strongest = Array.from({ length: map.rows }, (_, row) => {
     let most = 0;
     for (let key = 0; key < map.cols; key++) {
-      most = key === row ? most : Math.max(most, map.data[row * map.cols + key] ?? 0);
+      most =
+        key === row && rule !== "cross"
+          ? most
+          : Math.max(most, map.data[row * map.cols + key] ?? 0);
     }
     return most || 1;
   });
   return edges.map(({ from, to, forward, backward }) =>
-    Math.max(forward / (strongest[from] ?? 1), backward / (strongest[to] ?? 1)),
+    Math.max(
+      forward / (strongest[from] ?? 1),
+      backward === 0 ? 0 : backward / (strongest[to] ?? 1),
+    ),
   );
 }
 

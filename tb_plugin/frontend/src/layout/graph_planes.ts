@@ -1,6 +1,7 @@
 // The planes of the graph view: what is kept of every layer, and its numbers.
 import type { Axis } from "../core/axis";
 import { headMap, type Maps, type Matrix, meanOverHeads } from "../core/maps";
+import type { Range } from "../core/window";
 import {
   type Edge,
   edgeLevels,
@@ -9,14 +10,19 @@ import {
   type PairRule,
   pairEdges,
 } from "./graph";
+import { type Prune, pruneEdges } from "./graph_prune";
 import { type Topology, topology } from "./topology";
 
 export interface GraphRule {
   readonly head: GraphHead;
   readonly pair: PairRule;
   readonly norm: Norm;
-  /** Edges from this level on are drawn. */
+  /** By what edges are kept. */
+  readonly prune: Prune;
+  /** The level, the number of edges of a plane or the share of weight that `prune` asks for. */
   readonly least: number;
+  /** Layers that share a plane; null for as many as a deep model needs. */
+  readonly group: number | null;
   /** Leave out the edges of special tokens. */
   readonly words: boolean;
 }
@@ -25,12 +31,28 @@ export interface PlaneEdge extends Edge {
   readonly level: number;
   /** Weight at A minus weight at B; null when one step is shown as it is. */
   readonly change: number | null;
+  /** Where the weight lies between the plane's weakest and strongest edge, 0 to 1. */
+  readonly share: number;
+}
+
+/** What a plane is made of. */
+export interface PlaneSource {
+  readonly layers: Range;
+  readonly map: Matrix;
+  readonly before: Matrix | null;
+  readonly query: Axis;
+  readonly key: Axis;
+  /** Tokens of the whole text along the key axis, of which `key` may be a window. */
+  readonly tokens: number;
 }
 
 export interface Plane {
+  readonly layers: Range;
   readonly map: Matrix;
   /** All edges, kept or not, in reading order. */
   readonly all: readonly PlaneEdge[];
+  /** Those that may be kept: without special tokens where these are left out. */
+  readonly eligible: readonly PlaneEdge[];
   readonly kept: readonly PlaneEdge[];
   /** Share of the weight off the diagonal that the kept edges carry. */
   readonly mass: number;
@@ -57,31 +79,42 @@ export function joinHeads(maps: Maps, layer: number, heads: number, head: GraphH
   return { ...first, data };
 }
 
-export function graphPlane(map: Matrix, before: Matrix | null, axis: Axis, rule: GraphRule): Plane {
+export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
+  const { layers, map, before, query, key, tokens } = source;
+  const levelsOf = (edges: readonly Edge[], of: Matrix): number[] =>
+    edgeLevels(edges, of, rule.norm, rule.pair, tokens);
   const edges = pairEdges(map, rule.pair);
-  const levels = edgeLevels(edges, map, rule.norm, rule.pair);
+  const levels = levelsOf(edges, map);
   const beforeEdges = before ? pairEdges(before, rule.pair) : null;
-  const beforeLevels =
-    before && beforeEdges ? edgeLevels(beforeEdges, before, rule.norm, rule.pair) : null;
+  const beforeLevels = before && beforeEdges ? levelsOf(beforeEdges, before) : null;
+  const shares = edgeLevels(edges, map, "layer", rule.pair);
   const isSpecial = ({ from, to }: Edge): boolean =>
-    (axis[from]?.special ?? false) || (axis[to]?.special ?? false);
+    (query[from]?.special ?? false) || (key[to]?.special ?? false);
   const all = edges.map((edge, at): PlaneEdge => {
     const other = beforeEdges?.[at];
     return {
       ...edge,
       level: Math.max(levels[at] ?? 0, beforeLevels?.[at] ?? Number.NEGATIVE_INFINITY),
       change: other ? edge.weight - other.weight : null,
+      share: shares[at] ?? 0,
     };
   });
-  const kept = all.filter((edge) => edge.level >= rule.least && !(rule.words && isSpecial(edge)));
+  const eligible = all.filter((edge) => !(rule.words && isSpecial(edge)));
+  const kept = pruneEdges(eligible, rule.prune, rule.least);
   const total = sumOf(all) || 1;
+  const cross = rule.pair === "cross";
+  const size = cross ? query.length + key.length : key.length;
+  // In a bipartite graph keys are numbered after queries.
+  const joints = cross ? kept.map(({ from, to }) => ({ from, to: query.length + to })) : kept;
   return {
+    layers,
     map,
     all,
+    eligible,
     kept,
     mass: sumOf(kept) / total,
     specialMass: sumOf(all.filter(isSpecial)) / total,
-    topology: topology(kept, axis.length),
+    topology: topology(joints, size),
   };
 }
 

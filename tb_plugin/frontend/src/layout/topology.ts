@@ -19,6 +19,9 @@ export interface Topology {
 
 export const CLIQUE_LIMIT = 500;
 
+/** Cuts at which a curve over the slider is computed. */
+export const CURVE_POINTS = 61;
+
 /** Directions are ignored: two tokens are joined if either edge is kept. */
 export function topology(pairs: readonly Pair[], tokens: number): Topology {
   const near = Array.from({ length: tokens }, () => new Set<number>());

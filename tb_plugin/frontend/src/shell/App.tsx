@@ -17,10 +17,10 @@ import {
 import { railOpen, TABS } from "./actions";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";
-import { GraphView } from "./GraphView";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";
+import { LazyGraph } from "./LazyGraph";
 import { LensDrawer } from "./LensDrawer";
 import { NetworkTools } from "./NetworkTools";
 import { NetworkView } from "./NetworkView";
@@ -107,7 +107,7 @@ function Content({ loader }: { readonly loader: Loader }) {
     <>
       {view.value.tab === "network" && <NetworkView />}
       {view.value.tab === "heads" && <HeadsView />}
-      {view.value.tab === "graph" && <GraphView />}
+      {view.value.tab === "graph" && <LazyGraph />}
       {view.value.tab === "signals" && <SignalsView />}
       {failed !== null && (
         <Failed title="This step could not be read" message={failed} onRetry={loader.retry} />

@@ -54,7 +54,7 @@ function table(): string | null {
     return networkCsv({ ...marks, ...drawn, part: now.part, layers: layerViews.peek() });
   }
   if (view.peek().tab === "graph") {
-    return graphCsv(planes.peek(), marks.key);
+    return graphCsv(planes.peek(), marks.query, marks.key);
   }
   const metricIndex = spec ? now.run.metrics.indexOf(spec) : -1;
   return spec

@@ -1,60 +1,91 @@
 import { useRef } from "preact/hooks";
-import { axes, select, shown, view } from "../state/store";
-import { graphRule } from "../state/view_state";
+import type { Axis } from "../core/axis";
+import { type ClassNode, classNodes } from "../layout/class_nodes";
+import { ringAxis, ringCount } from "../layout/graph_rings";
+import { classes } from "../state/classes";
+import { recording, select, shown, view } from "../state/store";
 import { createGraph } from "../views/graph/graph";
+import { feedForwardOf } from "./GraphRules";
 import { GraphSide } from "./GraphSide";
+import { changeGraph } from "./graph_settings";
 import { picture } from "./picture";
-import { planes } from "./planes";
+import { edgeHeads, places, planes, rule, sentence, uniform } from "./planes";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
 
-/** CS559's planes, or why this part has none. */
+/** The class layer of the shown sentence; that of the step before until the next is here. */
+function shownClasses(axis: Axis): ClassNode[] {
+  const [now, answer] = [shown.value, classes.value];
+  const fits = answer && now?.run.name === answer.of.run && now.probe.index === answer.of.probe;
+  return fits && now.run.classes ? classNodes(answer.value, now.run.classes.names, axis) : [];
+}
+
+/** The chosen class, else the likeliest. */
+function chosenAmong(nodes: readonly ClassNode[]): number {
+  const asked = nodes.findIndex(({ index }) => index === view.value.graph.cls);
+  const likeliest = nodes.reduce(
+    (best, { probability }, at) => (probability > (nodes[best]?.probability ?? -1) ? at : best),
+    0,
+  );
+  return asked >= 0 ? asked : likeliest;
+}
+
+/** CS559's planes. */
 export function GraphView() {
   const root = useRef<HTMLElement>(null);
   const viewport = useSize(root);
-  const now = shown.value;
   const drawn = picture();
-  const axis = axes.value?.key ?? null;
-  const square = now?.part.kind === "self";
-  const all = planes.value;
+  const [all, marks] = [planes.value, sentence.value];
   const { graph } = view.value;
+  const ring = Math.min(graph.node.layer, marks ? ringCount(all.length, marks) - 1 : 0);
+  const tokens = marks ? ringAxis(Math.max(0, ring), marks).length : 1;
   const node = {
-    layer: Math.min(graph.node.layer, Math.max(0, all.length - 1)),
-    token: Math.min(graph.node.token, Math.max(0, (axis?.length ?? 1) - 1)),
+    layer: Math.max(0, ring),
+    token: Math.min(graph.node.token, Math.max(0, tokens - 1)),
   };
-  if (now && !square) {
-    return (
-      <div class="card state">
-        <h3>No graph of encoder–decoder attention</h3>
-        <p>A plane joins tokens of one sentence. Source and target words are joined in Network.</p>
-      </div>
-    );
-  }
+  const nodes = marks && drawn?.entry === shown.value?.entry ? shownClasses(marks.key) : [];
+  const chosenClass = chosenAmong(nodes);
   return (
     <div class="graph-view">
       <section class="view graph-window" ref={root} aria-label="Attention graph">
-        {viewport && drawn && axis && all.length > 0 && (
+        {viewport && drawn && marks && all.length > 0 && (
           <ViewHost
             create={createGraph}
             props={{
               viewport,
               theme: theme.value,
               label: drawn.label,
-              axis,
+              sentence: marks,
               planes: all,
-              rule: graphRule(graph),
+              rule: rule.value,
+              colour: graph.colour,
+              heads: edgeHeads.value,
+              places: places.value,
               compared: drawn.reference !== null,
+              uniform: uniform.value,
               values: graph.values,
+              feedForward: graph.feed ? feedForwardOf(recording.value?.options ?? {}) : null,
+              classes: nodes,
+              chosenClass,
               node,
               camera: graph.camera,
-              onNode: (next) => select({ graph: { ...graph, node: next } }),
+              onNode: (next) => changeGraph({ node: next }),
+              onClass: (cls) => changeGraph({ cls }),
               onCamera: (camera) => select({ graph: { ...view.peek().graph, camera } }),
             }}
           />
         )}
       </section>
-      {axis && <GraphSide planes={all} axis={axis} node={node} />}
+      {marks && (
+        <GraphSide
+          planes={all}
+          sentence={marks}
+          node={node}
+          classes={nodes}
+          chosenClass={chosenClass}
+        />
+      )}
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import { render as mount } from "preact";
 import type { DataSource } from "../api/source";
+import { startClasses } from "../state/classes";
 import { startHeadTime } from "../state/head_time";
 import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
@@ -29,6 +30,7 @@ export function show(source: DataSource, styleSheet: string): void {
   const mirror = startMirror();
   const loader = startLoader(source);
   startLens(source);
+  startClasses(source);
   startHeadTime(source);
   startSignals(source);
   followVisibility((visible) => loader.setVisible(visible));

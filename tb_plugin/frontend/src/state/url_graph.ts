@@ -1,5 +1,7 @@
 // The graph view's settings as one short value: "mean.sum.uniform.1.5.wv" and its camera and node.
+import type { EdgeColour } from "../layout/edge_style";
 import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph";
+import type { Prune } from "../layout/graph_prune";
 import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/projection";
 import { type GraphState, INITIAL_GRAPH } from "./view_state";
 
@@ -7,13 +9,18 @@ type GraphPairs = Readonly<Record<"graph" | "node" | "camera", string | null>>;
 
 const PAIRS: readonly PairRule[] = ["sum", "mean", "max", "directed"];
 
+const PRUNES: readonly Prune[] = ["level", "count", "mass"];
+const COLOURS: readonly EdgeColour[] = ["weight", "head", "opacity"];
+
 const isNorm = (text: string): text is Norm => Object.hasOwn(NORM_RANGE, text);
 
 const short = (value: number): string => String(Number(value.toFixed(3)));
 
-function settings({ head, pair, norm, least, words, values }: GraphState): string {
-  const flags = `${words ? "w" : ""}${values ? "v" : ""}`;
-  return [head, pair, norm, short(least), flags].join("~");
+function settings(state: GraphState): string {
+  const { head, pair, norm, least, words, values, near, feed } = state;
+  const flags = `${words ? "w" : ""}${values ? "v" : ""}${near ? "n" : ""}${feed ? "f" : ""}`;
+  const further = [state.prune, state.colour, state.group ?? "", state.cls ?? ""];
+  return [head, pair, norm, short(least), flags, ...further].join("~");
 }
 
 const camera = ({ camera: { yaw, pitch, zoom } }: GraphState): string =>
@@ -38,7 +45,9 @@ export function readGraph(pairs: Readonly<Record<string, string>>): GraphState {
 }
 
 function readSettings(text: string | undefined): Partial<GraphState> {
-  const [head = "", pairText = "", norm = "", least = "", flags = ""] = (text ?? "").split("~");
+  const parts = (text ?? "").split("~");
+  const [head = "", pairText = "", norm = "", least = "", flags = ""] = parts;
+  const [prune, colour, group, cls] = parts.slice(5);
   const pair = PAIRS.find((known) => known === pairText);
   const known = head === "mean" || head === "max" || /^\d{1,4}$/.test(head);
   if (!known || !pair || !isNorm(norm) || !/^\d+(\.\d+)?$/.test(least)) {
@@ -51,8 +60,17 @@ function readSettings(text: string | undefined): Partial<GraphState> {
     least: Number(least),
     words: flags.includes("w"),
     values: flags.includes("v"),
+    near: flags.includes("n"),
+    feed: flags.includes("f"),
+    prune: PRUNES.find((known) => known === prune) ?? "level",
+    colour: COLOURS.find((known) => known === colour) ?? "weight",
+    group: readSmall(group),
+    cls: readSmall(cls),
   };
 }
+
+const readSmall = (text: string | undefined): number | null =>
+  /^\d{1,4}$/.test(text ?? "") ? Number(text) : null;
 
 function readNode(text: string | undefined): Partial<GraphState> {
   const match = /^(\d{1,4})\.(\d{1,6})$/.exec(text ?? "");

@@ -3,6 +3,7 @@ import type { LensCell, LensTable } from "../core/lens";
 import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
+import type { EdgeColour } from "../layout/edge_style";
 import { NORM_RANGE } from "../layout/graph";
 import type { GraphRule } from "../layout/graph_planes";
 import { defaultLayerView, type LayerView } from "../layout/layer_view";
@@ -31,6 +32,13 @@ export const INITIAL_HEADS: HeadsState = { panel: "curves", points: "kind", cut:
 
 /** How the graph view is set: which edges, which token, seen from where. */
 export interface GraphState extends GraphRule {
+  readonly colour: EdgeColour;
+  /** Strong pairs sit closer. */
+  readonly near: boolean;
+  /** Draw the feed-forward blocks. */
+  readonly feed: boolean;
+  /** The class whose contributions are drawn; null for the likeliest. */
+  readonly cls: number | null;
   readonly values: boolean;
   readonly node: { readonly layer: number; readonly token: number };
   readonly camera: Camera;
@@ -41,18 +49,34 @@ export const INITIAL_GRAPH: GraphState = {
   pair: "sum",
   norm: "uniform",
   least: NORM_RANGE.uniform.start,
+  prune: "level",
+  group: null,
   words: true,
+  colour: "weight",
+  near: false,
+  feed: false,
+  cls: null,
   values: true,
   node: { layer: 0, token: 1 },
   camera: FIRST_CAMERA,
 };
 
 /** The part of the graph's settings that decides which edges there are. */
-export const graphRule = ({ head, pair, norm, least, words }: GraphState): GraphRule => ({
+export const graphRule = ({
   head,
   pair,
   norm,
+  prune,
   least,
+  group,
+  words,
+}: GraphState): GraphRule => ({
+  head,
+  pair,
+  norm,
+  prune,
+  least,
+  group,
   words,
 });
 

@@ -76,10 +76,22 @@ describe("networkCsv", () => {
 
 describe("graphCsv", () => {
   it("lists the drawn edges with both directions", () => {
-    const rule = { head: "mean", pair: "sum", norm: "raw", least: 0, words: false } as const;
+    const rule = {
+      head: "mean",
+      pair: "sum",
+      norm: "raw",
+      prune: "level",
+      least: 0,
+      group: null,
+      words: false,
+    } as const;
+    const layers = { start: 0, stop: 1 };
     const map = { rows: 2, cols: 2, data: Float32Array.from([0.5, 0.5, 0.25, 0.75]) };
-    const plane = graphPlane(map, null, AXIS, rule);
-    expect(graphCsv([plane], AXIS).split("\r\n")[1]).toBe(
+    const plane = graphPlane(
+      { layers, map, before: null, query: AXIS, key: AXIS, tokens: 2 },
+      rule,
+    );
+    expect(graphCsv([plane], AXIS, AXIS).split("\r\n")[1]).toBe(
       '0,0,"say ""hi""",1,"a,b",0.75,0.5,0.25,0.75,',
     );
   });

@@ -1,9 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
-import type { Matrix } from "../../src/core/maps";
-import { edgeClass, edgeLevels, pairEdges, uniformWeight } from "../../src/layout/graph";
-import { graphPlane } from "../../src/layout/graph_planes";
-import { FIRST_CAMERA, projection } from "../../src/layout/projection";
+import type { Maps, Matrix } from "../../src/core/maps";
+import { bettiCurve } from "../../src/layout/betti";
+import { classNodes, probabilities } from "../../src/layout/class_nodes";
+import { type Edge, edgeClass, edgeLevels, pairEdges, uniformWeight } from "../../src/layout/graph";
+import { strongestHeads } from "../../src/layout/graph_heads";
+import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph_planes";
+import { pruneEdges } from "../../src/layout/graph_prune";
+import { edgeRings, ringCount, touches } from "../../src/layout/graph_rings";
+import { groupSize, joinLayers, layerGroups } from "../../src/layout/layer_groups";
+import { nearPlaces, type Place } from "../../src/layout/near_layout";
+import { FIRST_CAMERA, projection, ringPlaces } from "../../src/layout/projection";
 import { topology } from "../../src/layout/topology";
 
 const MAP: Matrix = {
@@ -11,6 +18,17 @@ const MAP: Matrix = {
   cols: 3,
   data: Float32Array.from([0.5, 0.25, 0.25, 0.75, 0.125, 0.125, 0, 0.5, 0.5]),
 };
+
+/** Seeded random numbers (mulberry32, public domain algorithm by Tommy Ettinger). */
+function mulberry(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
 
 describe("pairEdges", () => {
   it("sums both directions of a pair, as CS559 does", () => {
@@ -105,10 +123,26 @@ describe("graphPlane", () => {
     { text: ["[CLS]", "a", "b"], special: [0] },
     { hideSpecial: false, mergeWords: false },
   );
-  const rule = { head: "mean", pair: "sum", norm: "raw", least: 0.3, words: false } as const;
+  const rule = {
+    head: "mean",
+    pair: "sum",
+    norm: "raw",
+    prune: "level",
+    least: 0.3,
+    group: null,
+    words: false,
+  } as const;
+  const source = (before: Matrix | null = null): PlaneSource => ({
+    layers: { start: 0, stop: 1 },
+    map: MAP,
+    before,
+    query: axis,
+    key: axis,
+    tokens: 3,
+  });
 
   it("keeps edges from the cut on and says what share of the weight they carry", () => {
-    const plane = graphPlane(MAP, null, axis, rule);
+    const plane = graphPlane(source(), rule);
     expect(plane.kept.map(({ from, to }) => [from, to])).toEqual([
       [0, 1],
       [1, 2],
@@ -117,14 +151,14 @@ describe("graphPlane", () => {
   });
 
   it("leaves out special tokens and says how much that is", () => {
-    const plane = graphPlane(MAP, null, axis, { ...rule, words: true });
+    const plane = graphPlane(source(), { ...rule, words: true });
     expect(plane.kept).toHaveLength(1);
     expect(plane.specialMass).toBeCloseTo(1.25 / 1.875);
   });
 
   it("knows the change of every edge, also of edges that only B keeps", () => {
     const before = { ...MAP, data: Float32Array.from([0, 0, 1, 0, 1, 0, 0, 0, 1]) };
-    const plane = graphPlane(MAP, before, axis, rule);
+    const plane = graphPlane(source(before), rule);
     expect(plane.kept.map(({ from, to, change }) => [from, to, change])).toEqual([
       [0, 1, 1],
       [0, 2, -0.75],
@@ -133,12 +167,176 @@ describe("graphPlane", () => {
   });
 });
 
+describe("pruning", () => {
+  const edges = [0.4, 0.1, 0.3, 0.1, 0.1].map((weight, at) => ({
+    from: at,
+    to: at + 1,
+    forward: weight,
+    backward: 0,
+    weight,
+    level: weight,
+  }));
+  const kept = (prune: Parameters<typeof pruneEdges>[1], amount: number): number[] =>
+    pruneEdges(edges, prune, amount).map(({ from }) => from);
+
+  it("keeps edges from a level on, the strongest few, or the fewest with a share of the weight", () => {
+    expect(kept("level", 0.3)).toEqual([0, 2]);
+    expect(kept("count", 3)).toEqual([0, 1, 2]);
+    expect(kept("mass", 0.5)).toEqual([0, 2]);
+    expect(kept("mass", 0.71)).toEqual([0, 1, 2]);
+  });
+
+  it("keeps nothing for nothing, and everything for everything", () => {
+    expect(kept("count", 0)).toEqual([]);
+    expect(kept("mass", 0)).toEqual([]);
+    expect(kept("mass", 1)).toEqual([0, 1, 2, 3, 4]);
+  });
+});
+
+describe("two sentences", () => {
+  const map: Matrix = { rows: 2, cols: 3, data: Float32Array.from([0.5, 0.3, 0.2, 0.1, 0.1, 0.8]) };
+  const sentence = {
+    query: [0, 1].map((at) => ({ text: `t${at}`, special: false, members: [at] })),
+    key: [0, 1, 2].map((at) => ({ text: `s${at}`, special: false, members: [at] })),
+    cross: true,
+  };
+
+  it("are joined by every pair of target and source, also those with the same place", () => {
+    const edges = pairEdges(map, "cross");
+    expect(edges.map(({ weight }) => weight)).toEqual(Array.from(map.data));
+    expect(edgeLevels(edges, map, "uniform", "cross")[0]).toBeCloseTo(1.5);
+    expect(edgeLevels(edges, map, "row", "cross")[1]).toBeCloseTo(0.6);
+  });
+
+  it("stand on two rings per layer, source first, and edges run from target to source", () => {
+    expect(ringCount(3, sentence)).toBe(6);
+    expect(edgeRings(1, sentence)).toEqual([3, 2]);
+    const [first] = pairEdges(map, "cross").slice(1);
+    const edge = first as Edge;
+    expect(touches(edge, { layer: 3, token: 0 }, sentence)).toBe(true);
+    expect(touches(edge, { layer: 2, token: 1 }, sentence)).toBe(true);
+    expect(touches(edge, { layer: 2, token: 0 }, sentence)).toBe(false);
+  });
+});
+
+describe("bettiCurve", () => {
+  it("agrees at every cut with counting the graph that is kept there", () => {
+    const random = mulberry(7);
+    const edges = Array.from({ length: 9 }, (_, from) =>
+      Array.from({ length: 9 }, (_, to) => ({ from, to, level: 5 * random() })),
+    )
+      .flat()
+      .filter(({ from, to }) => from !== to);
+    const { cuts, parts, cycles } = bettiCurve(edges, 9, 5);
+    cuts.forEach((cut, at) => {
+      const counted = topology(
+        edges.filter(({ level }) => level >= cut),
+        9,
+      );
+      expect([parts[at], cycles[at]]).toEqual([counted.parts, counted.cycles]);
+    });
+  });
+});
+
+describe("length by weight", () => {
+  const ring = ringPlaces(12);
+  const gap = (places: readonly Place[], { from, to }: { from: number; to: number }): number => {
+    const [a, b] = [places[from], places[to]];
+    return a && b ? Math.hypot(a.y - b.y, a.z - b.z) : Number.NaN;
+  };
+
+  it("brings strong pairs closer than weak ones across the ring", () => {
+    const strong = { from: 0, to: 6, weight: 1 };
+    const weak = { from: 3, to: 9, weight: 0.05 };
+    const places = nearPlaces(ring, [strong, weak]);
+    expect(gap(places, strong)).toBeLessThan(0.5 * gap(ring, strong));
+    expect(gap(places, weak)).toBeGreaterThan(gap(places, strong));
+  });
+
+  it("leaves tokens without edges where they were", () => {
+    expect(nearPlaces(ring, [{ from: 0, to: 1, weight: 1 }]).slice(2)).toEqual(ring.slice(2));
+  });
+});
+
+describe("deep models", () => {
+  it("share planes between neighbouring layers, at most eight planes", () => {
+    expect(groupSize(null, 6)).toBe(1);
+    expect(groupSize(null, 24)).toBe(3);
+    expect(layerGroups({ start: 0, stop: 7 }, 3)).toEqual([
+      { start: 0, stop: 3 },
+      { start: 3, stop: 6 },
+      { start: 6, stop: 7 },
+    ]);
+  });
+
+  it("show the mean of the layers of a plane", () => {
+    const maps: Maps = {
+      data: Float32Array.from([1, 3, 5]),
+      layers: 3,
+      heads: 1,
+      queries: 1,
+      keys: 1,
+    };
+    expect(joinLayers(maps, { start: 0, stop: 3 }, [1, 1, 1], "mean").data[0]).toBe(3);
+  });
+});
+
+describe("the class layer", () => {
+  const axis = [
+    { text: "a b", special: false, members: [0, 1] },
+    { text: "c", special: false, members: [2] },
+  ];
+  const answer = {
+    scores: [0, Math.log(3)],
+    contributions: [
+      [1, 2],
+      [3, 4],
+      [5, -6],
+    ],
+  };
+
+  it("turns scores into probabilities and adds up the parts of joined tokens", () => {
+    const nodes = classNodes(answer, ["no", "yes"], axis);
+    expect(nodes.map(({ name }) => name)).toEqual(["no", "yes"]);
+    expect(nodes[1]?.probability).toBeCloseTo(0.75);
+    expect(nodes[1]?.added).toEqual([6, -6]);
+  });
+
+  it("takes probabilities as they are", () => {
+    expect(probabilities([0.2, 0.8])).toEqual([0.2, 0.8]);
+  });
+});
+
+describe("heads of edges", () => {
+  it("are those with the largest weight on the pair, both directions together", () => {
+    const data = Float32Array.from([0, 0.2, 0.3, 0, 0, 0.4, 0.05, 0]);
+    const maps: Maps = { data, layers: 1, heads: 2, queries: 2, keys: 2 };
+    const axis = [0, 1].map((at) => ({ text: `${at}`, special: false, members: [at] }));
+    const rule: GraphRule = {
+      head: "mean",
+      pair: "sum",
+      norm: "raw",
+      prune: "count",
+      least: 9,
+      group: null,
+      words: false,
+    };
+    const layers = { start: 0, stop: 1 };
+    const map = joinLayers(maps, layers, [2], "mean");
+    const plane = graphPlane(
+      { layers, map, before: null, query: axis, key: axis, tokens: 2 },
+      rule,
+    );
+    expect([...strongestHeads(plane, maps, [2]).values()]).toEqual([0]);
+  });
+});
+
 describe("projection", () => {
   const size = { width: 900, height: 640 };
 
   it("keeps every token of every plane inside the window at the first camera", () => {
     for (const layers of [1, 2, 6, 24]) {
-      const scene = projection(layers, 15, size, FIRST_CAMERA);
+      const scene = projection({ layers, tokens: () => 15 }, size, FIRST_CAMERA);
       for (let layer = 0; layer < layers; layer++) {
         for (let token = 0; token < 15; token++) {
           const { x, y } = scene.token(layer, token);
@@ -152,8 +350,8 @@ describe("projection", () => {
   });
 
   it("shows later layers further right, and larger when zoomed", () => {
-    const near = projection(6, 15, size, FIRST_CAMERA);
-    const zoomed = projection(6, 15, size, { ...FIRST_CAMERA, zoom: 2 });
+    const near = projection({ layers: 6, tokens: () => 15 }, size, FIRST_CAMERA);
+    const zoomed = projection({ layers: 6, tokens: () => 15 }, size, { ...FIRST_CAMERA, zoom: 2 });
     const span = (scene: typeof near): number => scene.middle(5).x - scene.middle(0).x;
     expect(span(near)).toBeGreaterThan(0);
     expect(span(zoomed)).toBeCloseTo(2 * span(near), 6);

@@ -81,6 +81,7 @@ class Server implements DataSource {
   }
 
   piles = unasked;
+  classes = unasked;
   lens = unasked;
   elbow = unasked;
   overTime = unasked;

@@ -1,5 +1,8 @@
 // The multi-planar graph of CS559: one plane per layer, one node per token.
+import { classColour, classWidth } from "../../layout/edge_style";
 import { CLASSES, classStart } from "../../layout/graph";
+import { planeOf, ringAxis, ringCount, sideOf } from "../../layout/graph_rings";
+import { groupTitle } from "../../layout/layer_groups";
 import {
   type Camera,
   FIRST_CAMERA,
@@ -12,7 +15,7 @@ import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
 import type { View } from "../view";
-import { CLASS_WIDTHS, type Colours, classColour, type Hit, paintGraph } from "./paint";
+import { type Colours, type Hit, paintGraph } from "./paint";
 import type { GraphProps } from "./props";
 
 const TURN = 0.006;
@@ -73,7 +76,10 @@ export function createGraph(host: HTMLElement): View<GraphProps> {
     if (hit?.kind === "node") {
       props?.onNode({ layer: hit.layer, token: hit.token });
     } else if (hit?.kind === "edge") {
-      props?.onNode({ layer: hit.layer, token: hit.edge.from });
+      const ring = props?.sentence.cross ? 2 * hit.layer + 1 : hit.layer;
+      props?.onNode({ layer: ring, token: hit.edge.from });
+    } else if (hit?.kind === "class") {
+      props?.onClass(hit.index);
     }
   });
   canvas.addEventListener(
@@ -137,7 +143,14 @@ function paintCanvas(canvas: HTMLCanvasElement, props: GraphProps): Hit[] {
   }
   context.setTransform(sharpness, 0, 0, sharpness, 0, 0);
   context.clearRect(0, 0, width, height);
-  const scene = projection(props.planes.length, props.axis.length, props.viewport, props.camera);
+  const { sentence, places } = props;
+  const stage = {
+    layers: ringCount(props.planes.length, sentence),
+    tokens: (ring: number): number => ringAxis(ring, sentence).length,
+    places: (ring: number) => places?.[ring] ?? null,
+    classes: props.classes.length,
+  };
+  const scene = projection(stage, props.viewport, props.camera);
   return paintGraph(context, props, scene, coloursOf(canvas));
 }
 
@@ -156,23 +169,42 @@ function nearest(hits: readonly Hit[], x: number, y: number): Hit | null {
 }
 
 function describe(props: GraphProps, hit: Hit): TipLine[] {
-  const word = (token: number): string => tokenText(props.axis[token]?.text ?? "");
+  const { sentence } = props;
+  if (hit.kind === "class") {
+    return describeClass(props, hit.index);
+  }
   if (hit.kind === "node") {
+    const { text = "" } = ringAxis(hit.layer, sentence)[hit.token] ?? {};
+    const layers = props.planes[planeOf(hit.layer, sentence)]?.layers;
+    const where = layers ? groupTitle(layers).toLowerCase() : "";
+    const side = sentence.cross
+      ? sideOf(hit.layer, sentence) === "key"
+        ? "source, "
+        : "target, "
+      : "";
     return [
-      { text: `${word(hit.token)} · layer ${hit.layer + 1}`, tone: "strong" },
+      { text: `${tokenText(text)} · ${side}${where}`, tone: "strong" },
       { text: "click to select", tone: "quiet" },
     ];
   }
   const { edge, layer } = hit;
-  const joint = props.rule.pair === "directed" ? "→" : "–";
+  const one = props.rule.pair === "directed" || sentence.cross;
+  const joint = one ? "→" : "–";
+  const from = tokenText(sentence.query[edge.from]?.text ?? "");
+  const to = tokenText(sentence.key[edge.to]?.text ?? "");
+  const layers = props.planes[layer]?.layers ?? { start: layer, stop: layer + 1 };
   const lines: TipLine[] = [
     {
-      text: `${word(edge.from)} ${joint} ${word(edge.to)} · layer ${layer + 1}`,
+      text: `${from} ${joint} ${to} · ${groupTitle(layers).toLowerCase()}`,
       tone: "strong",
     },
     { text: `weight ${fixed(edge.weight, 4)}, level ${fixed(edge.level)}` },
   ];
-  if (props.rule.pair !== "directed") {
+  const head = props.heads.get(edge);
+  if (head !== undefined) {
+    lines.push({ text: `most from head ${head + 1}` });
+  }
+  if (!one) {
     lines.push({ text: `${fixed(edge.forward, 4)} there, ${fixed(edge.backward, 4)} back` });
   }
   if (edge.change !== null) {
@@ -181,22 +213,55 @@ function describe(props: GraphProps, hit: Hit): TipLine[] {
   return lines;
 }
 
+function describeClass(props: GraphProps, index: number): TipLine[] {
+  const found = props.classes.find((node) => node.index === index);
+  if (!found) {
+    return [];
+  }
+  const axis = props.sentence.key;
+  const strongest = found.added
+    .map((added, token) => ({ added, token }))
+    .sort((a, b) => Math.abs(b.added) - Math.abs(a.added))
+    .slice(0, LISTED)
+    .filter(({ added }) => added !== 0);
+  return [
+    {
+      text: `${tokenText(found.name)} · probability ${fixed(found.probability, 3)}`,
+      tone: "strong",
+    },
+    ...strongest.map(({ added, token }) => ({
+      text: `${tokenText(axis[token]?.text ?? "")} adds ${signed(added, 3)}`,
+    })),
+    { text: "click to see what tokens add to it", tone: "quiet" },
+  ];
+}
+
+const LISTED = 4;
 const STEP = 62;
 
 function drawLegend(root: SVGSVGElement, props: GraphProps): void {
-  const { least, norm } = props.rule;
+  const { norm, prune } = props.rule;
+  const least = prune === "level" ? props.rule.least : 0;
+  if (props.colour === "opacity") {
+    const text = "opacity: weight between the plane’s weakest and strongest edge, as CS559 drew it";
+    root.setAttribute("width", "560");
+    root.replaceChildren(svg("text", { x: 4, y: 14 }, text));
+    return;
+  }
   const marks = Array.from({ length: CLASSES }, (_, level) => {
     const x = 4 + level * STEP;
-    const stroke = props.compared ? "var(--ink3)" : classColour(level, props);
+    const stroke = props.compared ? "var(--ink3)" : classColour(level, props.theme);
     const line = svg("line", { x1: x, x2: x + 44, y1: 10, y2: 10, "stroke-linecap": "round" });
     line.style.stroke = stroke;
-    line.style.strokeWidth = String(CLASS_WIDTHS[level] ?? 1);
+    line.style.strokeWidth = String(classWidth(level, props.sentence.key.length));
     const from = fixed(classStart(level, least, norm));
     return svg("g", {}, line, svg("text", { x, y: 30 }, `≥ ${from}`));
   });
   const note = props.compared
     ? "green: stronger in A, purple: stronger in B"
-    : "width and lightness: five classes of level";
+    : props.colour === "head"
+      ? "hue: the head an edge owes most to"
+      : "width and lightness: five classes of level";
   root.setAttribute("width", String(CLASSES * STEP + 280));
   root.replaceChildren(...marks, svg("text", { x: 8 + CLASSES * STEP, y: 14 }, note));
 }

@@ -1,25 +1,21 @@
 // Paints the planes on a canvas, far ones first, and remembers what can be pointed at.
 
-import { edgeClass, uniformWeight } from "../../layout/graph";
+import { classColour, edgeStroke } from "../../layout/edge_style";
 import type { PlaneEdge } from "../../layout/graph_planes";
+import { edgeRings, planeOf, ringAxis, ringCount, sideOf, touches } from "../../layout/graph_rings";
 import type { Projection, Spot } from "../../layout/projection";
-import { attentionRamp } from "../../scale/ramps";
-import { tokenText } from "../../scale/text";
-import { fitLabel } from "../measure";
+import { paintClasses, paintFeedForward, paintValues } from "./paint_flow";
+import { paintLabels } from "./paint_labels";
 import type { GraphProps } from "./props";
 
-/** Something under the pointer: a token of a plane, or an edge at its bend. */
+/** Something under the pointer: a token of a ring, an edge at its bend, or a class. */
 export type Hit =
+  | { readonly kind: "class"; readonly index: number; readonly at: Spot }
   | { readonly kind: "node"; readonly layer: number; readonly token: number; readonly at: Spot }
   | { readonly kind: "edge"; readonly layer: number; readonly edge: PlaneEdge; readonly at: Spot };
 
-export const CLASS_WIDTHS = [0.7, 1.5, 2.7, 4.2, 6.2] as const;
-const CLASS_WEIGHTS = [0.07, 0.16, 0.32, 0.58, 0.95] as const;
 /** A change below this share of the uniform weight is drawn as no change. */
 const KEPT = 0.25;
-const VALUE_EDGES = 8;
-const LABEL_WIDTH = 96;
-const LABELS_UP_TO = 48;
 
 export interface Colours {
   readonly bg: string;
@@ -33,9 +29,6 @@ export interface Colours {
   readonly plane: string;
 }
 
-export const classColour = (level: number, props: GraphProps): string =>
-  attentionRamp(null, props.theme).colour(CLASS_WEIGHTS[level] ?? 1);
-
 export function paintGraph(
   context: CanvasRenderingContext2D,
   props: GraphProps,
@@ -48,11 +41,18 @@ export function paintGraph(
   if (props.values) {
     paintRails(context, props, scene, colours);
   }
-  const order = props.planes
-    .map((_, layer) => layer)
-    .sort((a, b) => scene.middle(b).depth - scene.middle(a).depth);
-  for (const layer of order) {
-    paintPlane(context, props, scene, colours, layer, hits);
+  const rings = ringCount(props.planes.length, props.sentence);
+  const order = Array.from({ length: rings }, (_, ring) => ring).sort(
+    (a, b) => scene.middle(b).depth - scene.middle(a).depth,
+  );
+  if (props.feedForward) {
+    paintFeedForward(context, props, props.feedForward, scene, colours);
+  }
+  if (props.classes.length > 0) {
+    paintClasses(context, props, scene, colours, hits);
+  }
+  for (const ring of order) {
+    paintRing(context, props, scene, colours, ring, hits);
   }
   if (props.values) {
     paintValues(context, props, scene, colours);
@@ -61,21 +61,22 @@ export function paintGraph(
   return hits;
 }
 
-/** The same token in the next plane: the residual stream. */
+/** The same token in the next plane: the residual stream. Two sentences share no stream. */
 function paintRails(
   context: CanvasRenderingContext2D,
-  { planes, axis }: GraphProps,
+  { planes, sentence }: GraphProps,
   scene: Projection,
   colours: Colours,
 ): void {
+  const step = sentence.cross ? 2 : 1;
   context.strokeStyle = colours.line2;
   context.lineWidth = 0.6;
   context.globalAlpha = 0.55;
   context.beginPath();
-  for (let layer = 0; layer + 1 < planes.length; layer++) {
-    for (let token = 0; token < axis.length; token++) {
-      const from = scene.token(layer, token);
-      const to = scene.token(layer + 1, token);
+  for (let ring = 0; ring + step < ringCount(planes.length, sentence); ring++) {
+    for (let token = 0; token < scene.tokens(ring); token++) {
+      const from = scene.token(ring, token);
+      const to = scene.token(ring + step, token);
       context.moveTo(from.x, from.y);
       context.lineTo(to.x, to.y);
     }
@@ -84,18 +85,21 @@ function paintRails(
   context.globalAlpha = 1;
 }
 
-function paintPlane(
+function paintRing(
   context: CanvasRenderingContext2D,
   props: GraphProps,
   scene: Projection,
   colours: Colours,
-  layer: number,
+  ring: number,
   hits: Hit[],
 ): void {
-  const { node, rule, axis } = props;
-  const chosen = layer === node.layer;
+  const { node, rule, sentence } = props;
+  const axis = ringAxis(ring, sentence);
+  const chosen = ring === node.layer;
+  const kin = sideOf(ring, sentence) === sideOf(node.layer, sentence);
+  const plane = planeOf(ring, sentence);
   context.beginPath();
-  for (const { x, y } of scene.rim(layer)) {
+  for (const { x, y } of scene.rim(ring)) {
     context.lineTo(x, y);
   }
   context.closePath();
@@ -105,13 +109,14 @@ function paintPlane(
   context.lineWidth = chosen ? 1.5 : 1;
   context.stroke();
 
-  const kept = [...(props.planes[layer]?.kept ?? [])].sort((a, b) => a.level - b.level);
-  for (const edge of kept) {
-    paintEdge(context, props, scene, colours, layer, edge, hits);
+  // Edges between two rings are painted with the source's ring, before both rings' tokens.
+  const kept = edgeRings(plane, sentence)[1] === ring ? (props.planes[plane]?.kept ?? []) : [];
+  for (const edge of [...kept].sort((a, b) => a.level - b.level)) {
+    paintEdge(context, props, scene, colours, plane, edge, hits);
   }
   for (let token = 0; token < axis.length; token++) {
-    const at = scene.token(layer, token);
-    const same = token === node.token;
+    const at = scene.token(ring, token);
+    const same = kin && token === node.token;
     const leftOut = rule.words && (axis[token]?.special ?? false);
     context.beginPath();
     context.arc(at.x, at.y, chosen && same ? 6 : same ? 4.5 : 3.4, 0, 2 * Math.PI);
@@ -121,7 +126,7 @@ function paintPlane(
     context.strokeStyle = same ? colours.accent : leftOut ? colours.ink3 : colours.bg;
     context.lineWidth = same ? 2 : 1;
     context.stroke();
-    hits.push({ kind: "node", layer, token, at });
+    hits.push({ kind: "node", layer: ring, token, at });
   }
 }
 
@@ -134,14 +139,18 @@ function paintEdge(
   edge: PlaneEdge,
   hits: Hit[],
 ): void {
-  const { rule, node } = props;
-  const level = edgeClass(edge.level, rule.least, rule.norm);
-  const from = scene.token(layer, edge.from);
-  const to = scene.token(layer, edge.to);
-  const bend = scene.bend(layer, edge.from, edge.to);
-  const chosen = layer === node.layer && (edge.from === node.token || edge.to === node.token);
-  context.strokeStyle = edgeColour(props, colours, edge, level, chosen);
-  context.lineWidth = CLASS_WIDTHS[level] ?? 1;
+  const { rule, node, sentence } = props;
+  const [fromRing, toRing] = edgeRings(layer, sentence);
+  const least = rule.prune === "level" ? rule.least : 0;
+  const tokens = scene.tokens(toRing);
+  const stroke = edgeStroke(props.colour, edge, least, rule.norm, tokens);
+  const from = scene.token(fromRing, edge.from);
+  const to = scene.token(toRing, edge.to);
+  const bend = sentence.cross ? middleOf(from, to) : scene.bend(layer, edge.from, edge.to);
+  const chosen = planeOf(node.layer, sentence) === layer && touches(edge, node, sentence);
+  context.globalAlpha = stroke.opacity;
+  context.strokeStyle = edgeColour(props, colours, edge, stroke.level, chosen);
+  context.lineWidth = stroke.width;
   context.beginPath();
   context.moveTo(from.x, from.y);
   context.quadraticCurveTo(bend.x, bend.y, to.x, to.y);
@@ -149,6 +158,7 @@ function paintEdge(
   if (rule.pair === "directed") {
     paintArrow(context, bend, to);
   }
+  context.globalAlpha = 1;
   const at = {
     x: 0.25 * from.x + 0.5 * bend.x + 0.25 * to.x,
     y: 0.25 * from.y + 0.5 * bend.y + 0.25 * to.y,
@@ -157,18 +167,27 @@ function paintEdge(
   hits.push({ kind: "edge", layer, edge, at });
 }
 
+const middleOf = (a: Spot, b: Spot): Spot => ({
+  x: (a.x + b.x) / 2,
+  y: (a.y + b.y) / 2,
+  depth: (a.depth + b.depth) / 2,
+});
+
 function edgeColour(
   props: GraphProps,
   colours: Colours,
   edge: PlaneEdge,
-  level: number,
+  level: number | null,
   chosen: boolean,
 ): string {
   if (edge.change !== null) {
-    const change = edge.change / uniformWeight(props.rule.pair, props.axis.length);
+    const change = edge.change / props.uniform;
     return change > KEPT ? colours.more : change < -KEPT ? colours.less : colours.line2;
   }
-  return chosen ? colours.accent : classColour(level, props);
+  if (props.colour === "head") {
+    return classColour(level ?? 0, props.theme, props.heads.get(edge) ?? null);
+  }
+  return chosen ? colours.accent : level === null ? colours.ink : classColour(level, props.theme);
 }
 
 /** A small head at the key, where the attention goes. */
@@ -182,94 +201,4 @@ function paintArrow(context: CanvasRenderingContext2D, from: Spot, to: Spot): vo
     context.lineTo(tip.x - 8 * Math.cos(angle + side), tip.y - 8 * Math.sin(angle + side));
   }
   context.fill();
-}
-
-/** Where the chosen token's value goes in the next plane, and from where it was fed. */
-function paintValues(
-  context: CanvasRenderingContext2D,
-  props: GraphProps,
-  scene: Projection,
-  colours: Colours,
-): void {
-  const { node, planes, axis, rule } = props;
-  const shown = (token: number): boolean => !(rule.words && axis[token]?.special);
-  const flows: { from: Spot; to: Spot; weight: number }[] = [];
-  const here = planes[node.layer]?.map;
-  const last = planes[node.layer - 1]?.map;
-  for (let token = 0; token < axis.length; token++) {
-    if (shown(token) && here && node.layer + 1 < planes.length) {
-      const weight = here.data[token * here.cols + node.token] ?? 0;
-      const to = scene.token(node.layer + 1, token);
-      flows.push({ from: scene.token(node.layer, node.token), to, weight });
-    }
-    if (shown(token) && last) {
-      const weight = last.data[node.token * last.cols + token] ?? 0;
-      const from = scene.token(node.layer - 1, token);
-      flows.push({ from, to: scene.token(node.layer, node.token), weight });
-    }
-  }
-  context.setLineDash([5, 3.5]);
-  context.strokeStyle = colours.accent;
-  for (const { from, to, weight } of flows
-    .sort((a, b) => b.weight - a.weight)
-    .slice(0, VALUE_EDGES)) {
-    context.lineWidth = 1 + 5 * weight;
-    context.beginPath();
-    context.moveTo(from.x, from.y);
-    context.lineTo(to.x, to.y);
-    context.stroke();
-  }
-  context.setLineDash([]);
-}
-
-function paintLabels(
-  context: CanvasRenderingContext2D,
-  props: GraphProps,
-  scene: Projection,
-  colours: Colours,
-): void {
-  const { node, axis, planes, rule } = props;
-  planes.forEach((_, layer) => {
-    const chosen = layer === node.layer;
-    const { x, y } = scene.title(layer);
-    context.font = `${chosen ? "500 " : ""}12px Roboto, system-ui, sans-serif`;
-    context.textAlign = "center";
-    context.fillStyle = chosen ? colours.ink : colours.ink2;
-    context.fillText(`Layer ${layer + 1}`, x, Math.max(14, y));
-    axis.forEach((mark, token) => {
-      const leftOut = rule.words && mark.special;
-      const same = token === node.token;
-      if (same || (chosen && !leftOut && axis.length <= LABELS_UP_TO)) {
-        paintWord(context, scene, colours, { layer, token, text: mark.text, bold: chosen && same });
-      }
-    });
-  });
-}
-
-interface Word {
-  readonly layer: number;
-  readonly token: number;
-  readonly text: string;
-  readonly bold: boolean;
-}
-
-function paintWord(
-  context: CanvasRenderingContext2D,
-  scene: Projection,
-  colours: Colours,
-  { layer, token, text, bold }: Word,
-): void {
-  const { x, y } = scene.token(layer, token);
-  const middle = scene.middle(layer);
-  const length = Math.hypot(x - middle.x, y - middle.y) || 1;
-  const [dx, dy] = [(x - middle.x) / length, (y - middle.y) / length];
-  context.font = `${bold ? "500 " : ""}12px Roboto, system-ui, sans-serif`;
-  context.textAlign = dx > 0.15 ? "left" : dx < -0.15 ? "right" : "center";
-  context.lineWidth = 3.5;
-  context.strokeStyle = colours.bg;
-  const label = fitLabel(tokenText(text), LABEL_WIDTH).text;
-  const at = [x + 11 * dx, y + 12 * dy + 4 - (dy < -0.93 ? 7 : 0)] as const;
-  context.strokeText(label, ...at);
-  context.fillStyle = colours.ink;
-  context.fillText(label, ...at);
 }

@@ -1,0 +1,247 @@
+// Which edges there are, and how they are drawn.
+import type { EdgeColour } from "../layout/edge_style";
+import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph";
+import type { Plane } from "../layout/graph_planes";
+import { PRUNE_RANGE, type Prune } from "../layout/graph_prune";
+import { groupSize } from "../layout/layer_groups";
+import { fixed, percent, thousands } from "../scale/format";
+import { recording, shown, view } from "../state/store";
+import { changeGraph as change } from "./graph_settings";
+
+interface Option<Value extends string> {
+  readonly value: Value;
+  readonly text: string;
+}
+
+const NORMS: readonly (Option<Norm> & { readonly unit: string })[] = [
+  { value: "uniform", text: "× uniform", unit: "times the uniform weight" },
+  { value: "raw", text: "Raw weight", unit: "attention" },
+  { value: "row", text: "Per row", unit: "share of the row’s strongest" },
+  { value: "layer", text: "Min–max per layer", unit: "0 weakest, 1 strongest" },
+  { value: "rank", text: "Rank", unit: "share of edges at most as strong" },
+  { value: "log", text: "Log", unit: "log₁₀ of × uniform" },
+];
+
+const PAIRS: readonly Option<PairRule>[] = [
+  { value: "sum", text: "Sum A + Aᵀ" },
+  { value: "mean", text: "Mean" },
+  { value: "max", text: "Maximum" },
+  { value: "directed", text: "Directed" },
+];
+
+const PRUNES: readonly Option<Prune>[] = [
+  { value: "level", text: "From a level on" },
+  { value: "count", text: "Strongest per layer" },
+  { value: "mass", text: "Share of weight" },
+];
+
+const COLOURS: readonly Option<EdgeColour>[] = [
+  { value: "weight", text: "Weight" },
+  { value: "head", text: "Head" },
+  { value: "opacity", text: "Opacity (CS559)" },
+];
+
+interface ChoiceProps<Value extends string> {
+  readonly label: string;
+  readonly value: Value;
+  readonly options: readonly Option<Value>[];
+  readonly onChoose: (value: Value) => void;
+}
+
+function Choice<Value extends string>({ label, value, options, onChoose }: ChoiceProps<Value>) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <select
+        class="select"
+        value={value}
+        onChange={(event) => {
+          const found = options.find((option) => option.value === event.currentTarget.value);
+          if (found) {
+            onChoose(found.value);
+          }
+        }}
+      >
+        {options.map((option) => (
+          <option key={option.value} value={option.value}>
+            {option.text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+interface CheckProps {
+  readonly text: string;
+  readonly checked: boolean;
+  readonly missing?: string | undefined;
+  readonly onChange: (checked: boolean) => void;
+}
+
+function Check({ text, checked, missing, onChange }: CheckProps) {
+  return (
+    <label class="check" title={missing}>
+      <input
+        type="checkbox"
+        checked={checked}
+        disabled={missing !== undefined}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+      <span>{text}</span>
+    </label>
+  );
+}
+
+const headText = (head: string): string =>
+  head === "mean" ? "Mean" : head === "max" ? "Maximum" : `Head ${Number(head) + 1}`;
+
+function Amount() {
+  const { prune, norm, least } = view.value.graph;
+  const max = prune === "level" ? NORM_RANGE[norm].max : PRUNE_RANGE[prune].max;
+  const step = prune === "level" ? max / 120 : PRUNE_RANGE[prune].step;
+  const names = {
+    level: "Keep edges from this level on",
+    count: "Edges kept in every layer",
+    mass: "Share of the weight that is kept",
+  };
+  return (
+    <label class="field">
+      <span>{prune === "level" ? "Keep if ≥" : "Keep"}</span>
+      <input
+        type="range"
+        min={0}
+        max={max}
+        step={step}
+        aria-label={names[prune]}
+        value={least}
+        onInput={(event) => change({ least: event.currentTarget.valueAsNumber })}
+      />
+      <output>
+        {prune === "count" ? least : prune === "mass" ? percent(least) : fixed(least)}
+      </output>
+    </label>
+  );
+}
+
+const startOf = (prune: Prune, norm: Norm): number =>
+  prune === "level" ? NORM_RANGE[norm].start : PRUNE_RANGE[prune].start;
+
+export const feedForwardOf = (
+  options: Readonly<Record<string, string | number | boolean>>,
+): { readonly narrow: number; readonly wide: number } | null => {
+  const { d_model: narrow, d_ff: wide } = options;
+  return typeof narrow === "number" && typeof wide === "number" ? { narrow, wide } : null;
+};
+
+/** How many neighbouring layers share a plane; only deep models need it. */
+function Grouping() {
+  const layers = shown.value?.part.layers.length ?? 0;
+  const size = groupSize(view.value.graph.group, layers);
+  if (layers < 6) {
+    return null;
+  }
+  const sizes = [1, 2, 3, 4, 6, 8].filter((count) => count < layers);
+  return (
+    <Choice
+      label="Layers per plane"
+      value={String(size)}
+      options={[...new Set([...sizes, size])]
+        .sort((a, b) => a - b)
+        .map((count) => ({ value: String(count), text: count === 1 ? "1" : `${count}, mean` }))}
+      onChoose={(count) => change({ group: Number(count), node: { layer: 0, token: 1 } })}
+    />
+  );
+}
+
+export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
+  const { graph } = view.value;
+  const part = shown.value?.part;
+  const heads = Math.max(1, ...(part?.layers ?? []).map((layer) => layer.heads));
+  const cross = part?.kind === "cross";
+  const special = mean(planes.map((plane) => plane.specialMass));
+  const kept = planes.reduce((all, plane) => all + plane.kept.length, 0);
+  const total = planes.reduce((all, plane) => all + plane.all.length, 0);
+  const feed = feedForwardOf(recording.value?.options ?? {});
+  const headOptions = ["mean", "max", ...Array.from({ length: heads }, (_, head) => String(head))];
+  return (
+    <>
+      <h2>Edges</h2>
+      <Choice
+        label="Head"
+        value={String(graph.head)}
+        options={headOptions.map((value, at) => ({
+          value,
+          text: at < 2 ? `${headText(value)} of ${heads}` : headText(value),
+        }))}
+        onChoose={(head) =>
+          change({ head: head === "mean" || head === "max" ? head : Number(head) })
+        }
+      />
+      {!cross && (
+        <Choice
+          label="Direction"
+          value={graph.pair}
+          options={PAIRS}
+          onChoose={(pair) => change({ pair })}
+        />
+      )}
+      <Choice
+        label="Normalise"
+        value={graph.norm}
+        options={NORMS}
+        onChoose={(norm) =>
+          change(graph.prune === "level" ? { norm, least: NORM_RANGE[norm].start } : { norm })
+        }
+      />
+      <Choice
+        label="Keep"
+        value={graph.prune}
+        options={PRUNES}
+        onChoose={(prune) => change({ prune, least: startOf(prune, graph.norm) })}
+      />
+      <Amount />
+      <p class="note">{NORMS.find(({ value }) => value === graph.norm)?.unit}</p>
+      <Choice
+        label="Colour"
+        value={graph.colour}
+        options={COLOURS}
+        onChoose={(colour) => change({ colour })}
+      />
+      <Grouping />
+      {!cross && (
+        <>
+          <Check
+            text="Length by weight: strong pairs closer"
+            checked={graph.near}
+            onChange={(near) => change({ near })}
+          />
+          <Check
+            text="Value edges between planes"
+            checked={graph.values}
+            onChange={(values) => change({ values })}
+          />
+        </>
+      )}
+      <Check
+        text={feed ? `Feed-forward ${feed.narrow} → ${feed.wide} → ${feed.narrow}` : "Feed-forward"}
+        checked={graph.feed && feed !== null}
+        missing={feed ? undefined : "This recording does not say how wide its layers are"}
+        onChange={(on) => change({ feed: on })}
+      />
+      {special > 0 && (
+        <Check
+          text={`Leave out special tokens: ${percent(special)} of weight`}
+          checked={graph.words}
+          onChange={(words) => change({ words })}
+        />
+      )}
+      <p class="note graph-count">
+        {`${thousands(kept)} of ${thousands(total)} edges, ${percent(mean(planes.map((plane) => plane.mass)))} of ${cross ? "" : "off-diagonal "}weight`}
+      </p>
+    </>
+  );
+}
+
+const mean = (values: readonly number[]): number =>
+  values.length > 0 ? values.reduce((all, value) => all + value, 0) / values.length : 0;
