@@ -35,9 +35,14 @@ class Tweet:
 
 
 class Vocabulary:
-    """Words that occur at least twice in the training tweets, as ids and back."""
+    """Words that occur at least five times in the training tweets, as ids and back.
 
-    def __init__(self, texts: list[str], smallest_count: int = 2) -> None:
+    With rarer words in it, training tweets would have fewer unknown words than new ones (3.0 %
+    against 4.7 % from two occurrences on, 6.4 % against 7.2 % from five on), and whatever
+    differs between the two sets of probes might come from that.
+    """
+
+    def __init__(self, texts: list[str], smallest_count: int = 5) -> None:
         counts = Counter(word for text in texts for word in words(text))
         frequent = [word for word, n in counts.most_common() if n >= smallest_count]
         self.words = [PAD, UNKNOWN, START, *frequent]
