@@ -173,6 +173,23 @@ def test_a_click_on_a_chart_and_the_arrow_keys_select_the_step_without_moving_an
     assert re.match(r"Loss; validation 1\.\d\d at A", label)
 
 
+def test_topology_of_both_sets_stands_against_the_loss_gap_with_the_finding_beside_it(show, folder):
+    run = open_run(folder / "overfit")
+    found = assess(run)
+    topology = found.signal("topology_separation/encoder")
+    tab = show("overfit", step=run.steps[-1])
+    path = chart(tab, "topology-against-gap")
+    gap = found.losses.val - found.losses.train
+    assert path.locator(".station").count() == np.isfinite(gap).sum()
+    path.locator(".chart-hit").scroll_into_view_if_needed()
+    first = path.locator(".station").first.bounding_box()
+    tab.page.mouse.click(first["x"] + 2, first["y"] + 2)
+    assert shown_step(tab) == run.steps[int(np.flatnonzero(np.isfinite(gap))[0])]
+    side = tab.frame.get_by_role("region", name="Context: raises no flag")
+    assert side.get_by_text(topology.trust, exact=True).count() == 1
+    assert side.get_by_text(topology.trust, exact=True).is_visible()
+
+
 def test_what_is_on_screen_is_downloaded(show, folder):
     run = open_run(folder / "overfit")
     tab = show("overfit", watch="prev")

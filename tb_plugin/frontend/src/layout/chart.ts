@@ -46,6 +46,8 @@ export interface Chart {
   readonly gap?: boolean;
   /** Values the axis must reach whatever is seen. */
   readonly include?: readonly number[];
+  /** What lies along the bottom instead of steps, one number per step. */
+  readonly across?: readonly number[];
   /** Said in place of lines. */
   readonly empty?: string;
   /** This chart's place among those whose metric can be chosen. */
@@ -64,11 +66,11 @@ const LABEL_PITCH = 27;
 const TICKS = 4;
 
 export interface Axes {
-  /** x of the n-th recorded step. */
+  /** x of the n-th recorded step; NaN where what lies along the bottom is undefined there. */
   readonly x: (index: number) => number;
   readonly y: (value: number) => number;
   readonly ticks: readonly { readonly y: number; readonly text: string }[];
-  readonly epochs: readonly TickLabel[];
+  readonly bottom: readonly Pick<TickLabel, "x" | "text">[];
   /** How many decimals tell neighbouring values of this chart apart. */
   readonly digits: number;
 }
@@ -85,6 +87,10 @@ export function chartDomain(chart: Chart): readonly [number, number] {
     ...(chart.levels ?? []).map(({ value }) => value),
     ...(chart.include ?? []),
   ];
+  return spanOf(seen);
+}
+
+function spanOf(seen: readonly number[]): readonly [number, number] {
   const low = seen.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
   const high = seen.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   if (!(low <= high)) {
@@ -93,7 +99,37 @@ export function chartDomain(chart: Chart): readonly [number, number] {
   return low < high ? [low, high] : [low - 0.5, high + 0.5];
 }
 
-/** Axes inside a box; steps are equally spaced, as on the slider. */
+type Across = Pick<Axes, "x" | "bottom">;
+
+/** Steps along the bottom, equally spaced as on the slider. */
+function stepsAcross(
+  steps: readonly { readonly epoch: number }[],
+  left: number,
+  right: number,
+): Across {
+  const x = (index: number): number =>
+    left + (steps.length > 1 ? index / (steps.length - 1) : 0.5) * (right - left);
+  const ticks = steps.map(({ epoch }, index) => ({
+    index,
+    x: x(index),
+    startsEpoch: epoch !== steps[index - 1]?.epoch,
+  }));
+  return { x, bottom: epochLabels(steps, ticks) };
+}
+
+/** Another number along the bottom. */
+function numbersAcross(values: readonly number[], left: number, right: number): Across {
+  const scale = scaleLinear(spanOf(finite(values)), [left, right])
+    .nice(TICKS)
+    .unknown(Number.NaN);
+  const written = scale.tickFormat(TICKS);
+  return {
+    x: (index) => scale(values[index] ?? Number.NaN),
+    bottom: scale.ticks(TICKS).map((value) => ({ x: scale(value), text: written(value) })),
+  };
+}
+
+/** Axes inside a box. */
 export function chartAxes(
   chart: Chart,
   steps: readonly { readonly epoch: number }[],
@@ -103,30 +139,37 @@ export function chartAxes(
   const scale = scaleLinear(chartDomain(chart), [box.height - MARGIN.bottom, MARGIN.top]).nice(
     TICKS,
   );
-  const span = right - MARGIN.left;
-  const x = (index: number): number =>
-    MARGIN.left + (steps.length > 1 ? index / (steps.length - 1) : 0.5) * span;
   const [bottom = 0, top = 1] = scale.domain();
   const written = scale.tickFormat(TICKS);
-  const ticks = steps.map(({ epoch }, index) => ({
-    index,
-    x: x(index),
-    startsEpoch: epoch !== steps[index - 1]?.epoch,
-  }));
   return {
-    x,
+    ...(chart.across
+      ? numbersAcross(chart.across, MARGIN.left, right)
+      : stepsAcross(steps, MARGIN.left, right)),
     y: (value) => scale(value),
     ticks: scale.ticks(TICKS).map((value) => ({ y: scale(value), text: written(value) })),
-    epochs: epochLabels(steps, ticks),
     digits: Math.max(2, Math.min(5, 2 - Math.floor(Math.log10(top - bottom) + 1e-9))),
   };
 }
 
-/** The recorded step nearest to x. */
-export function stepAt(x: number, count: number, box: Box): number {
-  const span = Math.max(1, box.width - MARGIN.left - MARGIN.right);
-  const index = Math.round(((x - MARGIN.left) / span) * (count - 1));
-  return Math.min(count - 1, Math.max(0, index));
+/** The recorded step nearest to a point of a chart; -1 without any. */
+export function stepAt(
+  chart: Chart,
+  axes: Axes,
+  count: number,
+  at: { readonly x: number; readonly y: number },
+): number {
+  let nearest = -1;
+  let least = Number.POSITIVE_INFINITY;
+  for (let index = 0; index < count; index++) {
+    const value = chart.lines[0]?.values[index] ?? Number.NaN;
+    // Along steps only x matters; a path that turns back needs both.
+    const away = Math.hypot(axes.x(index) - at.x, chart.across ? axes.y(value) - at.y : 0);
+    if (away < least) {
+      least = away;
+      nearest = index;
+    }
+  }
+  return nearest;
 }
 
 /** y of each line's label at its end, moved apart until none overlaps; null without a value. */

@@ -191,6 +191,31 @@ function metricChart(spec: MetricSpec, slot: number, sources: SignalSources): Ch
   };
 }
 
+/** Topology that tells the probe sets apart, against the gap of the losses: a point per step. */
+function againstGap(sources: SignalSources): readonly Chart[] {
+  const { steps, assessment } = sources;
+  const topology = assessment?.signals.find(({ name }) => name.startsWith("topology_separation"));
+  const curve = topology?.curves[0];
+  if (!assessment || !topology || !curve || assessment.losses.val_name === null) {
+    return [];
+  }
+  const [val, train] = [assessment.losses.val, assessment.losses.train].map((values) =>
+    along(steps, assessment.steps, values),
+  );
+  const across = steps.map((_, at) => (val?.[at] ?? Number.NaN) - (train?.[at] ?? Number.NaN));
+  return across.some(Number.isFinite)
+    ? [
+        {
+          id: "topology-against-gap",
+          title: "Topology against the loss gap",
+          unit: `${topology.unit}; across: validation − training loss`,
+          lines: [signalLine(curve, sources)],
+          across,
+        },
+      ]
+    : [];
+}
+
 /** All rows of the view: the evidence, metrics of both sets, stability, and what stands around. */
 export function signalGroups(sources: SignalSources): readonly ChartGroup[] {
   const { assessment, metrics, watched } = sources;
@@ -215,7 +240,11 @@ export function signalGroups(sources: SignalSources): readonly ChartGroup[] {
     { heading: null, size: "large", charts: evidence },
     { heading: METRICS_HEADING, size: "small", charts: chosen },
     { heading: STABILITY_HEADING, size: "small", charts: stability },
-    { heading: CONTEXT_HEADING, size: "small", charts: [...sets, ...context] },
+    {
+      heading: CONTEXT_HEADING,
+      size: "small",
+      charts: [...sets, ...context, ...againstGap(sources)],
+    },
   ];
   return groups.filter(({ charts }) => charts.length > 0);
 }

@@ -35,11 +35,24 @@ describe("a chart's axes", () => {
   });
 
   it("space steps equally and find the nearest one again", () => {
-    const { x } = chartAxes(CHART, STEPS, BOX);
+    const axes = chartAxes(CHART, STEPS, BOX);
+    const nearest = (x: number) => stepAt(CHART, axes, 5, { x, y: 0 });
     for (const index of STEPS.keys()) {
-      expect(stepAt(x(index) + 9, 5, BOX)).toBe(index);
+      expect(nearest(axes.x(index) + 9)).toBe(index);
     }
-    expect([stepAt(-100, 5, BOX), stepAt(1000, 5, BOX)]).toEqual([0, 4]);
+    expect([nearest(-100), nearest(1000)]).toEqual([0, 4]);
+    expect(stepAt(CHART, axes, 0, { x: 0, y: 0 })).toBe(-1);
+  });
+
+  it("put another number along the bottom, and find steps by both", () => {
+    const line = { name: "x", role: "other" as const, values: [1, 2, 3, 2, 1] };
+    const path: Chart = { ...CHART, lines: [line], across: [0, 1, Number.NaN, 1, 2] };
+    const axes = chartAxes(path, STEPS, BOX);
+    expect(axes.x(1)).toBe(axes.x(3));
+    expect(axes.x(2)).toBeNaN();
+    expect(axes.bottom.map(({ text }) => text)).toEqual(["0.0", "0.5", "1.0", "1.5", "2.0"]);
+    expect(stepAt(path, axes, 5, { x: axes.x(4), y: axes.y(1) })).toBe(4);
+    expect(stepAt(path, axes, 5, { x: axes.x(0) + 1, y: axes.y(1) })).toBe(0);
   });
 
   it.each([

@@ -177,6 +177,37 @@ describe("the loss chart", () => {
   });
 });
 
+describe("topology against the loss gap", () => {
+  const topology: Signal = {
+    ...FLAG,
+    name: "topology_separation/encoder",
+    kind: "descriptive",
+    panel: "context",
+    curves: [{ name: "separation", title: "all", values: [null, 0.7, 0.9], low: null, high: null }],
+  };
+  const signals = [FLAG, topology];
+
+  it("has a point per step at validation minus training loss", () => {
+    const found = chart("topology-against-gap", {
+      ...SOURCES,
+      assessment: { ...ASSESSMENT, signals },
+    });
+    expect(found?.across).toEqual([0, 0, 2.9]);
+    expect(found?.lines[0]?.values).toEqual([Number.NaN, 0.7, 0.9]);
+  });
+
+  it("is left out without topology or without losses", () => {
+    const losses = { ...ASSESSMENT.losses, val_name: null };
+    expect(chart("topology-against-gap")).toBeUndefined();
+    expect(
+      chart("topology-against-gap", {
+        ...SOURCES,
+        assessment: { ...ASSESSMENT, signals, losses },
+      }),
+    ).toBeUndefined();
+  });
+});
+
 describe("defaultWatched", () => {
   it("prefers topology where it was recorded", () => {
     const specs = ["prev", "row_entropy", "h0_mean", "h1_life", "head_diversity"].map(spec);

@@ -34,7 +34,7 @@ const defined = (value: number): boolean => Number.isFinite(value);
 
 function linePath(axes: Axes, values: readonly number[]): string {
   const draw = line<number>()
-    .defined(defined)
+    .defined((value, index) => defined(value) && defined(axes.x(index)))
     .x((_, index) => axes.x(index))
     .y((value) => axes.y(value));
   return draw([...values]) ?? "";
@@ -55,10 +55,10 @@ function frame({ axes, box }: Pick<ChartScene, "axes" | "box">): SVGElement[] {
     svg("line", { class: "rule", x1: MARGIN.left, x2: right, y1: y, y2: y }),
     svg("text", { class: "tick-y", x: MARGIN.left - 6, y: y + 4 }, text),
   ]);
-  const epochs = axes.epochs.map(({ x, text }) =>
+  const bottom = axes.bottom.map(({ x, text }) =>
     svg("text", { class: "tick-x", x, y: box.height - 8 }, text),
   );
-  return [...rules, ...epochs];
+  return [...rules, ...bottom];
 }
 
 function bands(chart: Chart, axes: Axes): SVGElement[] {
@@ -108,6 +108,27 @@ function rings(chart: Chart, axes: Axes, box: Box): SVGElement[] {
       svg("text", { class: `halo ring-text ${tone}`, ...place, "text-anchor": anchor }, text),
     ];
   });
+}
+
+/** A dot per step where steps do not lie side by side, the first and the last one named. */
+function stations({ across, lines }: Chart, axes: Axes, steps: readonly StepEntry[]): SVGElement[] {
+  const values = across ? (lines[0]?.values ?? []) : [];
+  const there = values.flatMap((value, index) =>
+    defined(value) && defined(axes.x(index)) ? [{ x: axes.x(index), y: axes.y(value), index }] : [],
+  );
+  const named = new Set([there[0], there.at(-1)]);
+  return there.flatMap((station) => [
+    svg("circle", { class: "station", cx: station.x, cy: station.y, r: 2 }),
+    ...(named.has(station)
+      ? [
+          svg(
+            "text",
+            { class: "halo quiet", x: station.x, y: station.y - 7, "text-anchor": "middle" },
+            `epoch ${steps[station.index]?.epoch ?? ""}`,
+          ),
+        ]
+      : []),
+  ]);
 }
 
 const upright = (name: string, box: Box): SVGLineElement =>
@@ -184,19 +205,22 @@ export function buildChart(chart: Chart, steps: readonly StepEntry[], box: Box):
     best,
     b,
     ...paths,
+    ...stations(chart, axes, steps),
     a,
     ...rings(chart, axes, box),
     ...end.nodes,
     hit,
   );
   const mark = (marks: Marks): void => {
-    place(best, marks.best, axes);
-    place(a, marks.a, axes);
-    place(b, marks.b === marks.a ? -1 : marks.b, axes);
+    const along = (at: number): number => (chart.across ? -1 : at);
+    place(best, along(marks.best), axes);
+    place(a, along(marks.a), axes);
+    place(b, along(marks.b === marks.a ? -1 : marks.b), axes);
     for (const { line: own, dot, value } of end.follow) {
       const seen = own.values[marks.a] ?? Number.NaN;
-      dot.style.display = defined(seen) ? "" : "none";
-      if (defined(seen)) {
+      const drawn = defined(seen) && defined(axes.x(marks.a));
+      dot.style.display = drawn ? "" : "none";
+      if (drawn) {
         dot.setAttribute("cx", axes.x(marks.a).toFixed(2));
         dot.setAttribute("cy", axes.y(seen).toFixed(2));
       }

@@ -24,8 +24,12 @@ export function createSignalCharts(host: HTMLElement): View<SignalsProps> {
     if (!scene || !props || props.steps.length === 0) {
       return null;
     }
-    const x = event.clientX - picture.getBoundingClientRect().x - scene.box.x;
-    return { scene, index: stepAt(x, props.steps.length, scene.box) };
+    const corner = picture.getBoundingClientRect();
+    const at = {
+      x: event.clientX - corner.x - scene.box.x,
+      y: event.clientY - corner.y - scene.box.y,
+    };
+    return { scene, index: stepAt(scene.chart, scene.axes, props.steps.length, at) };
   };
   const hit = (event: Event): boolean =>
     event.target instanceof Element && event.target.matches(".chart-hit");
@@ -161,6 +165,9 @@ function describe(props: SignalsProps, { chart, axes }: ChartScene, index: numbe
   return [
     { text: entry ? stepLabel(entry) : "", tone: "strong" },
     ...lines,
+    ...(chart.across
+      ? [{ text: `across ${metricValue(chart.across[index] ?? Number.NaN, axes.digits)}` }]
+      : []),
     ...(Number.isFinite(chart.p?.[index])
       ? [{ text: `p = ${metricValue(chart.p?.[index] ?? Number.NaN, 3)}` }]
       : []),
