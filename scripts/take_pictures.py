@@ -1,16 +1,18 @@
 """Make the screenshots of the README and the docs: real TensorBoard, real Chromium, the demo's run.
 
-python scripts/take_pictures.py [LOGDIR]      # default: .demo/logs, trained first if missing
+python scripts/take_pictures.py [LOGDIR [NAME ...]]   # .demo/logs, trained first if missing; all
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
 from ensure_chromium import find
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -24,41 +26,68 @@ class Picture:
 
     name: str
     state: dict[str, str] = field(default_factory=dict)
-    dark: bool = False
+    themes: tuple[str, ...] = ("light", "dark")
     width: int = 1440
+    ready: str = "[data-layer][data-head]"  # what is there once the view is drawn
     hover: str | None = None  # what the mouse rests on, as a selector inside the tab
 
 
+def all_layers(setting: str) -> str:
+    """Six layers set alike, as in the address."""
+    return ",".join(f"{layer}:{setting}" for layer in range(6))
+
+
 MIXED = {"layers": "0:sev0.08,1:mev0.1,2:shv0.08,3:mpv0.1,4:shv0.1,5:mev0.1"}
+SHORT = {"probe": "4"}
+CHANGES = "0:shv0.15,1:mev0.1,2:shv0.15,3:mev0.1,4:shv0.15,5:mev0.1"
 BAR = '[data-layer="2"][data-head="3"][data-token="2"][data-value]'
 ALL = (
-    Picture("network-light", MIXED),
-    Picture("network-dark", MIXED, dark=True),
-    Picture("network-hover-light", MIXED, hover=BAR),
-    Picture("network-1100-light", MIXED, width=1100),
+    Picture("network", MIXED),
+    Picture("network-hover", MIXED, hover=BAR, themes=("light",)),
+    Picture("network-1100", MIXED, width=1100, themes=("light",)),
+    Picture("maps", SHORT | {"layers": all_layers("mev0.1")}),
+    Picture("piles", SHORT | {"layers": all_layers("phv0.1d0.25")}, ready=".pile, [data-pile]"),
+    Picture("comparison", SHORT | {"layers": CHANGES, "show": "diff", "b": "0"}),
+    Picture("heads", {"view": "heads"}, ready=".view svg"),
+    Picture(
+        "heads-over-time", {"view": "heads", "head": "2.3", "panel": "joint"}, ready=".view svg"
+    ),
+    Picture("lens", MIXED | {"lens": "2.3~16r"}, ready=".lens svg, .lens canvas"),
+    Picture("graph", SHORT | {"view": "graph"}, ready=".view canvas"),
+    Picture("signals", {"view": "signals"}, ready=".view svg"),
 )
+COLOURS = 256
 
 
-def take(page: Page, url: str, picture: Picture) -> None:
+def take(page: Page, url: str, picture: Picture, theme: str) -> None:
     """Open the tab in one state and save what is seen."""
     page.set_viewport_size({"width": picture.width, "height": 900})
     state = "".join(f"&p.attn_monitor.{k}={quote(v)}" for k, v in picture.state.items())
-    dark = "true" if picture.dark else "false"
+    dark = "true" if theme == "dark" else "false"
     page.goto("about:blank")
     page.goto(f"{url}?darkMode={dark}#attn_monitor{state}")
     frame = page.frame_locator("iframe")
-    frame.locator("[data-layer][data-head]").first.wait_for(timeout=60_000)
-    page.wait_for_timeout(800)
+    frame.locator(picture.ready).first.wait_for(timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1500)
     if picture.hover:
         frame.locator(picture.hover).first.hover(force=True)
         page.wait_for_timeout(300)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{picture.name}.png")
-    print(f"docs/pictures/{picture.name}.png", flush=True)
+    path = PICTURES / f"{picture.name}-{theme}.png"
+    save_small(page.screenshot(), path)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB", flush=True)
+
+
+def save_small(png: bytes, path: Path) -> None:
+    """Keep 256 colours: a picture of flat areas and text needs no more."""
+    with Image.open(BytesIO(png)) as picture:
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
     logdir = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".demo" / "logs")
+    wanted = sys.argv[2:]
     from airline_sentiment import train
     from demo import tensorboard
 
@@ -68,7 +97,9 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox"])
         page = browser.new_page()
         for picture in ALL:
-            take(page, url.partition("#")[0], picture)
+            if not wanted or picture.name in wanted:
+                for theme in picture.themes:
+                    take(page, url.partition("#")[0], picture, theme)
 
 
 if __name__ == "__main__":
