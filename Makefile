@@ -44,6 +44,7 @@ bench: $(VENV)/.testable ## timings as ratios, measured side by side
 pictures: $(VENV)/.testable ## the screenshots of the README and the docs, made anew
 	$(BIN)/python scripts/ensure_chromium.py
 	$(BIN)/python scripts/take_pictures.py
+	$(BIN)/python scripts/picture_signals.py
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) tb_plugin/static tb_plugin/frontend/node_modules .demo dist
