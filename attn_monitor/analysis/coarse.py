@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.core.kept import cell_edges
+from attn_monitor.core.kept import stretch_edges, stretch_length
 from attn_monitor.core.maps import Maps
 
 
 def coarse_maps(maps: Maps, *, cells: int) -> Float[np.ndarray, "head row column"]:
-    """Return maps whose cells are stretches of about ``tokens / cells`` tokens.
+    """Return maps whose cells are stretches of ``ceil(tokens / cells)`` tokens, the last shorter.
 
     A cell is the share of attention that an average query of its row's stretch gives to its
     column's stretch as a whole, so rows still sum to 1. A sentence of at most ``cells`` tokens
@@ -18,10 +18,11 @@ def coarse_maps(maps: Maps, *, cells: int) -> Float[np.ndarray, "head row column
 
     Args:
         maps: The maps of one layer.
-        cells: Largest number of cells per axis; :func:`~attn_monitor.core.kept.cell_edges` says
-            where each begins.
+        cells: Largest number of cells per axis; :func:`~attn_monitor.core.kept.stretch_edges`
+            says where each begins.
     """
-    query_edges, key_edges = cell_edges(maps.queries, cells), cell_edges(maps.keys, cells)
+    length = stretch_length(maps.queries, maps.keys, cells)
+    query_edges, key_edges = stretch_edges(maps.queries, length), stretch_edges(maps.keys, length)
     stretches = np.diff(query_edges)
     # One row per stretch: what each query adds to its mean.
     parts = np.repeat(np.diag(1.0 / stretches), stretches, axis=1).astype(np.float32)

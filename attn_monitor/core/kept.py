@@ -52,14 +52,19 @@ def spread(size: int, count: int | None) -> tuple[int, ...]:
     return tuple(round(at * (size - 1) / (count - 1)) for at in range(count))
 
 
-def cell_edges(tokens: int, cells: int) -> tuple[int, ...]:
-    """Return where the stretches of a coarse axis begin, and, last, where the last one ends.
+def stretch_length(queries: int, keys: int, cells: int) -> int:
+    """Return how many tokens share a cell, so that neither axis has more than ``cells``.
 
-    Stretches differ by at most one token; a sentence of at most ``cells`` tokens has one for each.
+    Both axes have stretches of the same length, so that the diagonal stays the diagonal.
+    """
+    return -(-max(queries, keys) // cells)
+
+
+def stretch_edges(tokens: int, length: int) -> tuple[int, ...]:
+    """Return where the stretches of an axis begin, and, last, where the last one ends.
 
     Example:
-        >>> cell_edges(10, 4)
-        (0, 3, 5, 8, 10)
+        >>> stretch_edges(10, 4)
+        (0, 4, 8, 10)
     """
-    count = min(tokens, cells)
-    return tuple(-(-at * tokens // count) for at in range(count + 1))
+    return (*range(0, tokens, length), tokens)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from attn_monitor.core.kept import Kept
+from attn_monitor.core.kept import Kept, stretch_length
 from attn_monitor.core.types import Part, Probe
 
 CELLS: Final = 64  # of coarse maps, along each axis
@@ -142,7 +142,8 @@ def step_bytes(kept: Kept, parts: Sequence[Part], probe: Probe, widths: Mapping[
             size += layers * part.heads * _map_bytes(*corner)
         if kept.cells:
             chosen = _at_most(kept.layers, layers) * _at_most(kept.heads, part.heads)
-            size += chosen * _map_bytes(min(queries, kept.cells), min(keys, kept.cells))
+            length = stretch_length(queries, keys, kept.cells)
+            size += chosen * _map_bytes(-(-queries // length), -(-keys // length))
         if kept.vectors:
             size += 2 * layers * part.heads * (queries + 2 * keys) * widths.get(part.name, 0)
     return size

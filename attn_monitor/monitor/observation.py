@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.core.classes import ClassAnswer
-from attn_monitor.core.kept import Kept, cell_edges, spread
+from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.types import Part
 from attn_monitor.monitor.deferred import Deferred
@@ -75,7 +75,8 @@ class Observation:
             return
         thumbnails = self.thumbnails[part.name]
         if kept.probe not in thumbnails:
-            edges = cell_edges(maps.queries, kept.cells), cell_edges(maps.keys, kept.cells)
+            length = stretch_length(maps.queries, maps.keys, kept.cells)
+            edges = stretch_edges(maps.queries, length), stretch_edges(maps.keys, length)
             shape = len(layers), len(heads), len(edges[0]) - 1, len(edges[1]) - 1
             thumbnails[kept.probe] = Thumbnail(
                 cells=np.zeros(shape, dtype=np.float32),

@@ -140,11 +140,15 @@ class Run:
     def has_maps(self, step: int) -> bool:
         """Return whether maps of the step are there; metrics stay when maps are thinned.
 
-        Whole maps or windows of them, of some probes: which ones, :meth:`kept` says.
+        Whole maps, windows or coarse maps: :meth:`kept` says which of each probe.
         """
         return any(
             step in rank.readable
-            and (any(rank.commits[step].maps.values()) or any(rank.commits[step].windows.values()))
+            and any(
+                any(form.values())
+                for commit in (rank.commits[step],)
+                for form in (commit.maps, commit.windows, commit.thumbnails)
+            )
             for rank in self._view.ranks
         )
 

@@ -14,6 +14,7 @@ from attn_monitor.store import Run
 from attn_monitor.store.codec import LEVELS
 from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
+from tb_plugin.server.coarse import coarse_codes, keeps_coarse
 from tb_plugin.server.merge import merge_tokens
 from tb_plugin.server.windowed import keeps_window, window_codes
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
@@ -83,7 +84,8 @@ class MapReader:
         if layers is None:
             layers = tuple(range(len(run.part(query.part).layers)))
         _check_size(run, query, len(layers))
-        if query.window.merge > 1 or keeps_window(run, query.probe):
+        bounded = keeps_window(run, query.probe) or keeps_coarse(run, query.probe)
+        if query.window.merge > 1 or bounded:
             merged = [self._merged(run, query, layer) for layer in layers]
             return absolute_frame(
                 np.stack([m[0] for m in merged]), np.stack([m[1] for m in merged])
@@ -136,6 +138,11 @@ def _rectangle(run: Run, query: MapQuery, layer: int) -> _Layer:
             keys=window.keys,
             merge=window.merge,
         )
+    if keeps_coarse(run, probe):
+        _, _, queries, keys = map_shape(run.part(part), run.probe(probe))
+        whole = window.rows in {None, (0, queries)} and window.keys in {None, (0, keys)}
+        asked = {"step": step, "probe": probe, "layer": layer, "merge": window.merge}
+        return coarse_codes(run, part=part, whole=whole, **asked)
     codes, row_max = run.codes(step=step, probe=probe, part=part, layers=(layer,), rows=window.rows)
     return merge_tokens(
         codes[0],

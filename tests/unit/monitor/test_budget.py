@@ -47,7 +47,7 @@ def test_validation_and_training_take_turns_and_lens_sentences_come_last(budget,
     assert (plan.whole, plan.vectors) == (len(whole), len(vectors))
 
 
-THUMBNAIL = 2 * 4 * 64 * 66
+THUMBNAIL = 2 * 4 * 60 * 62  # 600 tokens, 10 to a cell
 LONG = 2 * 4 * 600 * 602
 CORNER = {window: 2 * 4 * window * (window + 2) for window in (512, 256, 32)}
 
@@ -87,7 +87,7 @@ def test_lens_sentences_come_before_windows_and_may_keep_vectors_alone():
 
 def test_below_one_thumbnail_layers_go_first_and_heads_go_last():
     deep = part(layers=9, heads=8)
-    one = 8 * 64 * 66
+    one = 8 * 60 * 62
     long = probes("val", length=600)
     (kept,) = keep_within(3 * one, [deep], long, {}).kept
     assert (kept.form, kept.layers, kept.heads) == ("thumbnail", 3, None)

@@ -9,9 +9,11 @@ from markers import write_markers, write_run
 from recordings import METRICS, encoder_info, record, translation_info
 from wsgi_tab import HOSTILE_NAME, Tab
 
+from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.kept import Kept
-from attn_monitor.store import MapWindow, RunWriter, open_run
+from attn_monitor.core.maps import Maps
+from attn_monitor.store import MapWindow, RunWriter, Thumbnail, open_run
 
 RUN = "exp/version_0"
 
@@ -107,6 +109,34 @@ def test_of_a_text_too_long_to_keep_its_first_tokens_are_answered_for(tmp_path):
     reply = tab.get("attention", **ask, rows="4:9")
     assert reply.status_code == 404
     assert "rows=4:9 lies outside 0:5, which is all that the byte budget" in reply.text
+
+
+def test_coarse_maps_answer_for_the_whole_text_with_their_own_merge_and_nothing_else(tmp_path):
+    kept = (Kept(probe=0, form="thumbnail", cells=3, layers=1, heads=2),)
+    info = replace(encoder_info(lengths=(8,)), kept=kept)
+    whole = record(info, 0)
+    cells = coarse_maps(Maps(attn=whole.attention["encoder"][0][0]), cells=3)
+    small = Thumbnail(
+        cells=cells[None, [0, 2]],
+        layers=(0,),
+        heads=(0, 2),
+        query_edges=(0, 3, 6, 8),
+        key_edges=(0, 3, 6, 8),
+    )
+    bounded = replace(whole, attention={}, thumbnails={"encoder": {0: small}})
+    write_run(tmp_path / "a", info, [bounded])
+    tab = Tab(tmp_path)
+    assert tab.get("run", run="a").json["steps"][0]["maps"] is True
+    ask = {"run": "a", "step": 0, "part": "encoder", "probe": 0}
+    kind, shown = read_frame(tab.get("attention", **ask, rows="0:8", keys="0:8", merge=3).data)
+    assert (kind, shown.shape) == (4, (2, 3, 3, 3))
+    np.testing.assert_allclose(shown[0, [0, 2]], cells[[0, 2]], atol=0.005)
+    assert np.isnan(shown[0, 1]).all()  # a head that was not kept
+    assert np.isnan(shown[1]).all()  # a layer that was not kept
+    for other in ({"merge": 2}, {}, {"rows": "0:6", "merge": 3}):
+        reply = tab.get("attention", **ask, **other)
+        assert reply.status_code == 404
+        assert "left coarse maps of probe 0; ask for its whole text with merge=3" in reply.text
 
 
 def test_numbers_that_json_lacks_are_null(tmp_path):

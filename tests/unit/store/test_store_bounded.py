@@ -10,7 +10,7 @@ from recordings import encoder_info, record, softmax_rows, translation_info
 from zarr.storage import ZipStore
 
 from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError, NotRecordedError
-from attn_monitor.core.kept import Kept, cell_edges, spread
+from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
 from attn_monitor.store import MapWindow, RunWriter, Thumbnail, open_run
 from attn_monitor.store.layout import rank_folder
 from attn_monitor.store.zarrzip import StepFileBuilder
@@ -27,7 +27,7 @@ def bounded(info=None):
     info = encoder_info(count=3) if info is None else info
     whole = record(info, STEP)
     maps = whole.attention["encoder"]
-    edges = cell_edges(7, 3)
+    edges = stretch_edges(7, 3)
     cells = np.add.reduceat(np.add.reduceat(maps[1], edges[:-1], axis=3), edges[:-1], axis=2)
     cells /= np.diff(edges)[:, None]
     return replace(
@@ -71,9 +71,9 @@ def test_a_thumbnail_comes_back_with_its_heads_and_edges_and_rows_of_one(run_dir
     truth = record(encoder_info(count=3), STEP).attention["encoder"][1]
     found = open_run(run_dir).thumbnail(step=STEP, probe=1, part="encoder", layer=2)
     assert (found.layers, found.heads) == ((2,), (0,))
-    assert found.query_edges == found.key_edges == (0, 3, 5, 7)
+    assert found.query_edges == found.key_edges == (0, 3, 6, 7)
     assert found.cells.shape == (1, 3, 3)
-    np.testing.assert_allclose(found.cells[0, 1, 0], truth[2, 0, 3:5, :3].sum() / 2, atol=0.005)
+    np.testing.assert_allclose(found.cells[0, 1, 0], truth[2, 0, 3:6, :3].sum() / 3, atol=0.005)
     np.testing.assert_allclose(found.cells.sum(axis=-1), 1.0, atol=1e-6)
 
 
@@ -111,7 +111,7 @@ def test_zarr_opens_windows_and_thumbnails_with_named_axes(run_dir):
     window, small = root["encoder/0001/window"], root["encoder/0001/thumbnail"]
     assert window.attrs.asdict() == {"queries": [2, 6], "keys": [1, 5]}
     assert window["codes"].shape == (3, 3, 4, 4)
-    assert small.attrs["query_edges"] == [0, 3, 5, 7]
+    assert small.attrs["query_edges"] == [0, 3, 6, 7]
     names = ("layer", "head", "query_stretch", "key_stretch")
     assert small["codes"].metadata.dimension_names == names
 
@@ -148,7 +148,7 @@ def test_a_thumbnail_that_contradicts_its_edges_is_refused(tmp_path):
         layers=(0, 1),
         heads=(0, 1, 2),
         query_edges=(0, 7),
-        key_edges=(0, 3, 5, 7),
+        key_edges=(0, 3, 6, 7),
     )
     with (
         RunWriter(tmp_path, info) as writer,
@@ -211,11 +211,11 @@ def test_chosen_positions_are_spread_from_the_first_to_the_last():
     assert spread(3, 8) == spread(3, None) == (0, 1, 2)
 
 
-def test_stretches_differ_by_at_most_one_token():
-    assert cell_edges(5, 64) == (0, 1, 2, 3, 4, 5)
-    widths = np.diff(cell_edges(1000, 64))
-    assert widths.sum() == 1000
-    assert set(widths) == {15, 16}
+def test_stretches_are_as_long_as_the_longer_axis_needs():
+    assert stretch_length(5, 64, 64) == 1
+    assert stretch_length(300, 65, 64) == 5
+    assert stretch_edges(12, 5) == (0, 5, 10, 12)
+    assert stretch_edges(10, 5) == (0, 5, 10)
 
 
 def edit_run_json(run_dir, change):

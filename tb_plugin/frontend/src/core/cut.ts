@@ -1,5 +1,5 @@
 // The rectangle of a sentence's maps, and the layers, that a request should bring.
-import { axesOf, keptTokens, type Part, type Probe } from "./recording";
+import { axesOf, coarseMarks, keptTokens, type Part, type Probe } from "./recording";
 import {
   type LayerWindow,
   layerRange,
@@ -30,9 +30,13 @@ const MOST_WEIGHTS = 1 << 22;
 /** What to fetch of a sentence: never more than a browser takes at once. */
 export function cutOf(model: Part, sentence: Probe, choice: CutChoice): MapCut {
   const text = axesOf(model, sentence);
-  const query = tokenRange(choice.tokens, keptTokens(sentence, text.query.text.length));
-  const key = tokenRange(choice.tokens, keptTokens(sentence, text.key.text.length));
-  const merge = mergeOf(choice.tokens);
+  const coarse = coarseMarks(model, sentence);
+  const length = Math.max(text.query.text.length, text.key.text.length);
+  // Coarse maps are of the whole text: there is nothing to choose.
+  const tokens = coarse === null ? choice.tokens : { start: 0, length, merge: coarse };
+  const query = tokenRange(tokens, keptTokens(sentence, text.query.text.length));
+  const key = tokenRange(tokens, keptTokens(sentence, text.key.text.length));
+  const merge = mergeOf(tokens);
   const heads = Math.max(1, ...model.layers.map((layer) => layer.heads));
   const perLayer = heads * Math.ceil(sizeOf(query) / merge) * Math.ceil(sizeOf(key) / merge);
   const most = Math.max(1, Math.floor(MOST_WEIGHTS / perLayer));

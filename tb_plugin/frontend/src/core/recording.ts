@@ -67,6 +67,8 @@ export interface Kept {
   readonly form: "whole" | "window" | "thumbnail" | "metrics";
   /** Tokens along each axis, from the first, of a `window`. */
   readonly window: number;
+  /** Marks along each axis, at most, of coarse maps; 0 where there are none. */
+  readonly cells: number;
 }
 
 export interface Probe {
@@ -81,6 +83,15 @@ export interface Probe {
 /** How many tokens of an axis have maps. */
 export const keptTokens = ({ kept }: Probe, tokens: number): number =>
   kept?.form === "window" ? Math.min(kept.window, tokens) : tokens;
+
+/** Tokens to a mark where only coarse maps were kept; null where there are exact weights. */
+export function coarseMarks(model: Part, sentence: Probe): number | null {
+  const { query, key } = axesOf(model, sentence);
+  const longest = Math.max(query.text.length, key.text.length);
+  return sentence.kept?.form === "thumbnail"
+    ? Math.ceil(longest / Math.max(1, sentence.kept.cells))
+    : null;
+}
 
 export interface StepEntry {
   readonly step: number;

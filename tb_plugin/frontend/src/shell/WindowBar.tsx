@@ -1,7 +1,7 @@
 // Long texts and deep models: what is shown of them, and how to move on.
 import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { axesOf, keptTokens } from "../core/recording";
+import { axesOf, coarseMarks, keptTokens } from "../core/recording";
 import {
   FIRST_LAYERS,
   LENGTHS,
@@ -28,6 +28,11 @@ const longest = computed(() => {
   const all = Math.max(query.text.length, key.text.length);
   return { all, kept: keptTokens(probe.value, all) };
 });
+
+/** Tokens to a mark where nothing finer was recorded. */
+const coarse = computed(() =>
+  part.value && probe.value ? coarseMarks(part.value, probe.value) : null,
+);
 
 const depth = computed(() => part.value?.layers.length ?? 0);
 
@@ -137,7 +142,8 @@ function LinksNote() {
 /** What is shown of a text or a model too large to show whole; nothing where all of it is. */
 export function WindowBar() {
   const now = cut.value;
-  if (!now || (longest.value.all <= WHOLE_TOKENS && depth.value <= FIRST_LAYERS)) {
+  const short = longest.value.all <= WHOLE_TOKENS && coarse.value === null;
+  if (!now || (short && depth.value <= FIRST_LAYERS)) {
     return null;
   }
   const text = textRange(now);
@@ -146,13 +152,18 @@ export function WindowBar() {
     longest.value.kept < longest.value.all ||
     view.value.tokens !== null;
   const deep = sizeOf(now.layers) < depth.value || view.value.depth !== null;
-  if (!long && !deep) {
+  if (!long && !deep && coarse.value === null) {
     return null;
   }
   const merge = mergeOf(view.value.tokens);
   return (
     <section class="window-bar" aria-label="What is shown of this text and model">
-      {long && (
+      {coarse.value !== null && (
+        <span class="note" role="status">
+          {`coarse maps of all ${longest.value.all} tokens, ${coarse.value} to a mark: too long for budget_mb`}
+        </span>
+      )}
+      {long && coarse.value === null && (
         <Pager
           what="tokens"
           range={text}

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { buildAxis, regroup } from "../../src/core/axis";
 import { cutOf, isWhole } from "../../src/core/cut";
 import { headMap, holdsLayer, type Maps } from "../../src/core/maps";
-import type { Part, Probe } from "../../src/core/recording";
+import { coarseMarks, type Part, type Probe } from "../../src/core/recording";
 import { layerRange, movedRange, rangeText, sizeOf, tokenRange } from "../../src/core/window";
 import { uniformShares } from "../../src/layout/bars";
 
@@ -83,10 +83,21 @@ describe("cutOf", () => {
   });
 
   it("stays within the tokens that the recording's byte budget left", () => {
-    const bounded: Probe = { ...sentence(512), kept: { form: "window", window: 48 } };
+    const bounded: Probe = { ...sentence(512), kept: { form: "window", window: 48, cells: 64 } };
     const cut = cutOf(part(6, 12), bounded, UNCHOSEN);
     expect(cut.query).toEqual({ start: 0, stop: 48 });
     expect(isWhole(cut, part(6, 12), bounded)).toBe(false);
+  });
+
+  it("is the whole text, whatever was chosen, where only coarse maps were kept", () => {
+    const kept = { form: "thumbnail", window: 0, cells: 64 } as const;
+    const bounded: Probe = { ...sentence(300), kept };
+    const tokens = { start: 32, length: 64, merge: 1 };
+    const cut = cutOf(part(6, 12), bounded, { ...UNCHOSEN, tokens });
+    expect(cut).toMatchObject({ query: { start: 0, stop: 300 }, merge: 5 });
+    expect(cut.key).toEqual(cut.query);
+    expect(coarseMarks(part(6, 12), bounded)).toBe(5);
+    expect(coarseMarks(part(6, 12), sentence(300))).toBeNull();
   });
 
   it("never asks for more than four million weights", () => {
