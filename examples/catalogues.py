@@ -105,6 +105,6 @@ def clean(text: str) -> str:
 
 
 def usable(english: str, french: str) -> bool:
-    """Keep sentences of 3 to 20 words that were really translated."""
-    lengths_fit = 3 <= len(english.split()) <= 20 and 3 <= len(french.split()) <= 26
+    """Keep sentences of 3 to 10 words that were really translated."""
+    lengths_fit = 3 <= len(english.split()) <= 10 and 3 <= len(french.split()) <= 14
     return lengths_fit and english != french and "<" not in english + french
