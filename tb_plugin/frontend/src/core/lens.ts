@@ -18,8 +18,10 @@ export interface LensProfile {
 
 export interface LensSide {
   readonly labels: readonly number[];
-  /** Share of tokens that kept their cluster since the step before; null at the first step. */
+  /** Share of tokens that kept their cluster since an earlier step; null at the first step. */
   readonly kept: number | null;
+  /** Adjusted Rand index with that step. */
+  readonly agreement: number | null;
   readonly profile: LensProfile;
 }
 
@@ -35,10 +37,16 @@ export interface Lens {
   readonly tags: readonly string[];
   readonly queries: LensSide;
   readonly keys: LensSide;
+  /** Clusters of what the keys' tokens carry; null where values were not recorded. */
+  readonly values: LensSide | null;
   readonly products: Table;
   readonly centred: Table;
   /** Null where the maps of the sentences were not recorded. */
   readonly mass: Table | null;
+  /** Share of attention from query cluster to value cluster. */
+  readonly value_mass: Table | null;
+  /** How far tables reach over all of training: colours end there at every step. */
+  readonly limits: { readonly products: number; readonly centred: number };
 }
 
 /** Which of a lens's tables is drawn: rows are query clusters, columns key clusters. */
@@ -61,7 +69,29 @@ export interface LensCell {
   readonly key: number;
 }
 
-/** The cell of the largest value: what the head most likely does. */
+const ENDS = ["SOS", "EOS"];
+
+/** Most of a cluster is the start or the end of sentences: attention rests there. */
+export function isResting(
+  { profile }: LensSide,
+  cluster: number,
+  tags: readonly string[],
+): boolean {
+  const shares = profile.tags[cluster] ?? [];
+  return ENDS.reduce((sum, tag) => sum + (shares[tags.indexOf(tag)] ?? 0), 0) > 0.5;
+}
+
+/** The cell a lens opens with: the largest value between clusters of words. */
+export function firstCell({ products, queries, keys, tags }: Lens): LensCell {
+  const between = products.map((row, query) =>
+    row.map((value, key) =>
+      isResting(queries, query, tags) || isResting(keys, key, tags) ? null : value,
+    ),
+  );
+  return strongestCell(between);
+}
+
+/** The cell of the largest value. */
 export function strongestCell(table: Table): LensCell {
   let best: LensCell = { query: 0, key: 0 };
   let most = Number.NEGATIVE_INFINITY;
@@ -76,7 +106,15 @@ export function strongestCell(table: Table): LensCell {
   return best;
 }
 
-/** The largest absolute value of a table; 1 for an empty one. */
-export function largest(table: Table): number {
-  return Math.max(1e-9, ...table.flat().map((value) => Math.abs(value ?? 0)));
+/** The value cluster that most tokens of a key cluster are in: what these keys carry. */
+export function carriedBy({ keys, values }: Lens, key: number): number {
+  const counts = new Map<number, number>();
+  keys.labels.forEach((label, token) => {
+    const value = values?.labels[token];
+    if (label === key && value !== undefined) {
+      counts.set(value, (counts.get(value) ?? 0) + 1);
+    }
+  });
+  const [first] = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  return first?.[0] ?? 0;
 }

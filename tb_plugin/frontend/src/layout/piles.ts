@@ -25,8 +25,13 @@ export function pilesAt(tree: PileTree, distance: number): number[][] {
   return [...piles.values()].sort((a, b) => b.length - a.length || (a[0] ?? 0) - (b[0] ?? 0));
 }
 
-export interface PilePlace {
+export interface Piled {
   readonly heads: readonly number[];
+  /** The number of the pile it is named after; null where there is none. */
+  readonly name: number | null;
+}
+
+export interface PilePlace extends Piled {
   readonly x: number;
   readonly y: number;
   readonly size: number;
@@ -41,21 +46,17 @@ const PILE_AIR = 10;
 const SINGLE_AIR = 4;
 
 /** Real piles below each other, single heads in two columns under them, all inside the height. */
-export function placePiles(
-  piles: readonly (readonly number[])[],
-  width: number,
-  height: number,
-): PilePlace[] {
-  const large = piles.filter((heads) => heads.length > 1);
-  const single = piles.filter((heads) => heads.length === 1);
+export function placePiles(piles: readonly Piled[], width: number, height: number): PilePlace[] {
+  const large = piles.filter(({ heads }) => heads.length > 1);
+  const single = piles.filter(({ heads }) => heads.length === 1);
   const rows = Math.ceil(single.length / 2);
   const half = Math.floor((width - 2 * MARGIN - GAP) / 2);
   const roomForPiles = height - rows * (Math.min(half, height / 8) + LABEL_HEIGHT + SINGLE_AIR);
   const each = Math.floor(roomForPiles / Math.max(1, large.length)) - LABEL_HEIGHT - PILE_AIR;
   const size = Math.max(PILE_SMALLEST, Math.min(width - 2 * MARGIN - 8, PILE_LARGEST, each));
   const pitch = size + LABEL_HEIGHT + PILE_AIR;
-  const places = large.map((heads, at) => ({
-    heads,
+  const places = large.map((pile, at) => ({
+    ...pile,
     x: Math.round((width - size) / 2) - 2,
     y: at * pitch,
     size,
@@ -66,8 +67,8 @@ export function placePiles(
   const left = Math.round((width - 2 * small - GAP) / 2);
   return [
     ...places,
-    ...single.map((heads, at) => ({
-      heads,
+    ...single.map((pile, at) => ({
+      ...pile,
       x: left + (at % 2) * (small + GAP),
       y: top + Math.floor(at / 2) * (small + LABEL_HEIGHT + SINGLE_AIR),
       size: small,

@@ -32,6 +32,12 @@ export function tagColour(tag: string, theme: Theme): string {
   return css(oklch(theme === "dark" ? lightness + 0.06 : lightness, chroma, hue));
 }
 
+/** The same hues dark, or in the dark light, enough to read words in. */
+export function tagInk(tag: string, theme: Theme): string {
+  const [hue, chroma] = TAGS[tag] ?? [260, 0];
+  return css(oklch(theme === "dark" ? 0.78 : 0.5, chroma, hue));
+}
+
 const NAMES: Readonly<Record<string, string>> = {
   ADJ: "adjective",
   ADP: "adposition",

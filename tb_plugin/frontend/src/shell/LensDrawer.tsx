@@ -1,10 +1,10 @@
-import { useRef } from "preact/hooks";
-import { type LensTable, strongestCell } from "../core/lens";
+import { useEffect, useRef } from "preact/hooks";
+import { carriedBy, firstCell, type Lens, type LensTable } from "../core/lens";
 import { headMap, holdsLayer } from "../core/maps";
-import { headTitle, percent, thousands } from "../scale/format";
+import { fixed, headTitle, percent, thousands } from "../scale/format";
 import { elbow, lens, lensProblem } from "../state/lens";
 import { axes, maps, select, shown, view } from "../state/store";
-import type { LensState } from "../state/view_state";
+import type { LensState, LensWords } from "../state/view_state";
 import { createLens } from "../views/lens/lens";
 import { Segments } from "./Segments";
 import { theme } from "./theme";
@@ -24,10 +24,29 @@ const change = (patch: Partial<LensState>): void => {
   }
 };
 
+const WORDS: readonly { readonly value: LensWords; readonly text: string }[] = [
+  { value: "bars", text: "Bars" },
+  { value: "cloud", text: "Cloud" },
+];
+
+/** How well clusters are the same ones as at an earlier step: tokens that stayed, and beyond chance. */
+function matchNote({ queries, keys, values }: Lens): string {
+  const sides = [
+    { name: "query", side: queries },
+    { name: "key", side: keys },
+    ...(values ? [{ name: "value", side: values }] : []),
+  ];
+  const kept = sides.flatMap(({ name, side }) =>
+    side.kept === null || side.agreement === null
+      ? []
+      : [`${name} ${percent(side.kept)} (ARI ${fixed(side.agreement)})`],
+  );
+  return kept.length === 0 ? "" : ` · kept their cluster: ${kept.join(", ")}`;
+}
+
 function Header({ state }: { readonly state: LensState }) {
   const value = lens.value;
   const vectors = value?.queries.labels.length ?? 0;
-  const kept = value?.queries.kept ?? null;
   return (
     <header>
       <h2>
@@ -44,9 +63,9 @@ function Header({ state }: { readonly state: LensState }) {
         {headTitle(state)}
       </h2>
       {value && (
-        <span class="note grow">
-          {`${thousands(vectors)} query vectors, k-means++`}
-          {kept !== null && `, ${percent(kept)} of tokens kept their cluster`}
+        <span class="note grow lens-match">
+          {`${thousands(vectors)} queries, ${thousands(value.keys.labels.length)} keys, k-means++`}
+          {matchNote(value)}
         </span>
       )}
       <label class="note">
@@ -58,7 +77,9 @@ function Header({ state }: { readonly state: LensState }) {
           step={1}
           aria-label="Number of clusters"
           value={state.clusters}
-          onChange={(event) => change({ clusters: event.currentTarget.valueAsNumber, cell: null })}
+          onChange={(event) =>
+            change({ clusters: event.currentTarget.valueAsNumber, cell: null, value: null })
+          }
         />{" "}
         <output>{state.clusters}</output>
       </label>
@@ -75,6 +96,13 @@ function Header({ state }: { readonly state: LensState }) {
         current={state.table}
         onChoose={(table) => change({ table })}
       />
+      <Segments<LensWords>
+        label="Words of the clusters"
+        variant="small"
+        options={WORDS}
+        current={state.words}
+        onChoose={(words) => change({ words })}
+      />
       <button type="button" class="button" onClick={() => select({ lens: null })}>
         Close
       </button>
@@ -89,9 +117,17 @@ export function LensDrawer() {
   const state = view.value.lens;
   const now = shown.value;
   const value = lens.value;
+  const first = value ? firstCell(value) : null;
+  // The first choice is kept: the same clusters stay chosen while the slider moves.
+  useEffect(() => {
+    if (state?.cell === null && first) {
+      change({ cell: first });
+    }
+  }, [state?.cell, first]);
   if (!state) {
     return null;
   }
+  const cell = state.cell ?? first;
   const marks = axes.value &&
     maps.value &&
     holdsLayer(maps.value, state.layer) && { ...axes.value, maps: maps.value };
@@ -101,7 +137,7 @@ export function LensDrawer() {
       <Header state={state} />
       {lensProblem.value !== null && <p class="message">{lensProblem.value}</p>}
       {lensProblem.value === null && !value && <p class="note">Clustering queries and keys…</p>}
-      {lensProblem.value === null && fits && size && marks && (
+      {lensProblem.value === null && fits && cell && size && marks && (
         <ViewHost
           create={createLens}
           props={{
@@ -110,12 +146,15 @@ export function LensDrawer() {
             lens: value,
             elbow: elbow.value,
             table: state.table,
-            cell: state.cell ?? strongestCell(value[state.table] ?? value.products),
+            cell,
+            value: state.value ?? carriedBy(value, cell.key),
+            words: state.words,
             map: headMap(marks.maps, value.layer, value.head),
             query: marks.query,
             key: marks.key,
             square: now.part.kind === "self",
-            onCell: (cell) => change({ cell }),
+            onCell: (chosen) => change({ cell: chosen, value: null }),
+            onValue: (cluster) => change({ value: cluster }),
           }}
         />
       )}

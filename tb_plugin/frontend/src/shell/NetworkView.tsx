@@ -4,6 +4,7 @@ import { axesOf, type Part, type PileTree, type Run } from "../core/recording";
 import { readyValue } from "../core/resource";
 import type { Within } from "../layout/bars";
 import type { SortValues } from "../layout/head_sort";
+import { referencePiles } from "../state/pile_reference";
 import {
   axes,
   entry,
@@ -54,6 +55,16 @@ function pileTrees({ run, part }: LoadedMaps): readonly PileTree[] | null {
     : null;
 }
 
+/** The trees of B where it is a step of a part with as many heads. */
+function treesOfB({ part }: LoadedMaps): readonly PileTree[] | null {
+  const found = readyValue(referencePiles.value);
+  const alike =
+    found?.part === part.name &&
+    found.layers.length === part.layers.length &&
+    found.layers.every(({ heads }, layer) => heads === part.layers[layer]?.heads);
+  return found && alike ? found.layers : null;
+}
+
 /** Puts the state into the network view's props. */
 export function NetworkView() {
   const root = useRef<HTMLElement>(null);
@@ -93,6 +104,7 @@ export function NetworkView() {
             metrics: shownNow.run.metrics,
             sorts,
             piles: pileTrees(shownNow),
+            pilesOfB: treesOfB(shownNow),
             lock: view.value.lock,
             pin: view.value.pin,
             lens: shownNow.entry.vectors === true,

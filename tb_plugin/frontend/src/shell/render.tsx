@@ -5,6 +5,7 @@ import { startHeadTime } from "../state/head_time";
 import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
+import { startReferencePiles } from "../state/pile_reference";
 import { startSignals } from "../state/signals";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
@@ -32,6 +33,7 @@ export function show(source: DataSource, styleSheet: string): void {
   startLens(source);
   startClasses(source);
   startHeadTime(source);
+  startReferencePiles(source);
   startSignals(source);
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {

@@ -1,10 +1,10 @@
 // One head over all steps: what the Heads view asks for, and what is here.
-import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { isAbort, Latest } from "../api/latest";
+import { computed, signal } from "@preact/signals";
 import type { DataSource, HeadQuery, JointQuery, OverTimeQuery } from "../api/source";
 import type { Joint, OverTime } from "../core/head_time";
 import type { HeadId } from "../core/recording";
 import { IDLE, type Resource } from "../core/resource";
+import { follow } from "./follow";
 import { entry, part, probe, recording, view } from "./store";
 
 /** Like maps, the answer before stays until the next is here. */
@@ -58,34 +58,4 @@ export function startHeadTime(source: DataSource): () => void {
       stop();
     }
   };
-}
-
-function follow<Answer, Query>(
-  question: ReadonlySignal<string | null>,
-  answer: Signal<Resource<Answer>>,
-  ask: (query: Query, signal: AbortSignal) => Promise<Answer>,
-): () => void {
-  const latest = new Latest();
-  const load = async (query: Query): Promise<void> => {
-    const signal = latest.start();
-    try {
-      const value = await ask(query, signal);
-      if (!signal.aborted) {
-        answer.value = { kind: "ready", value };
-      }
-    } catch (error) {
-      if (!isAbort(error) && !signal.aborted) {
-        const message = error instanceof Error ? error.message : String(error);
-        answer.value = { kind: "failed", message };
-      }
-    }
-  };
-  return effect(() => {
-    if (question.value === null) {
-      latest.cancel();
-      answer.value = IDLE;
-    } else {
-      void load(JSON.parse(question.value) as Query);
-    }
-  });
 }

@@ -110,17 +110,20 @@ function readDepth(text: string | undefined): LayerWindow | null {
 
 const TABLE_CODES: Readonly<Record<LensTable, string>> = { products: "r", centred: "c", mass: "a" };
 
-/** "2.0~16r" or, with a chosen cell, "2.0~16r~3.7". */
-function writeLens({ layer, head, clusters, table, cell }: LensState): string {
+/** "2.0~16r"; with a chosen cell "2.0~16r~3.7", a value cluster "~v5", words as a cloud "~c". */
+function writeLens({ layer, head, clusters, table, cell, value, words }: LensState): string {
   const chosen = cell ? `~${cell.query}.${cell.key}` : "";
-  return `${layer}.${head}~${clusters}${TABLE_CODES[table]}${chosen}`;
+  const carried = value === null ? "" : `~v${value}`;
+  const form = words === "cloud" ? "~c" : "";
+  return `${layer}.${head}~${clusters}${TABLE_CODES[table]}${chosen}${carried}${form}`;
 }
 
+const LENS =
+  /^(\d{1,4})\.(\d{1,4})~(\d{1,2})([a-z])(?:~(\d{1,2})\.(\d{1,2}))?(?:~v(\d{1,2}))?(~c)?$/;
+
 function readLens(text: string | undefined): LensState | null {
-  const match = /^(\d{1,4})\.(\d{1,4})~(\d{1,2})([a-z])(?:~(\d{1,2})\.(\d{1,2}))?$/.exec(
-    text ?? "",
-  );
-  const [, layer, head, clusters, code = "", query, key] = match ?? [];
+  const [, layer, head, clusters, code = "", query, key, value, cloud] =
+    LENS.exec(text ?? "") ?? [];
   const table = decode(TABLE_CODES, code);
   return table
     ? {
@@ -129,6 +132,8 @@ function readLens(text: string | undefined): LensState | null {
         clusters: Math.max(2, Math.min(64, Number(clusters))),
         table,
         cell: query === undefined ? null : { query: Number(query), key: Number(key) },
+        value: value === undefined ? null : Number(value),
+        words: cloud ? "cloud" : "bars",
       }
     : null;
 }

@@ -80,12 +80,18 @@ export const graphRule = ({
   words,
 });
 
+/** Frequent words as ranked bars, or as a cloud. */
+export type LensWords = "bars" | "cloud";
+
 /** The head that HeadLens is open for, and what of it is shown. */
 export interface LensState extends HeadId {
   readonly clusters: number;
   readonly table: LensTable;
   /** Null means the strongest cell. */
   readonly cell: LensCell | null;
+  /** Null means the value cluster that the chosen keys carry. */
+  readonly value: number | null;
+  readonly words: LensWords;
 }
 
 export const openLens = ({ layer, head }: HeadId): LensState => ({
@@ -94,6 +100,8 @@ export const openLens = ({ layer, head }: HeadId): LensState => ({
   clusters: 16,
   table: "products",
   cell: null,
+  value: null,
+  words: "bars",
 });
 
 /** A step of a named run. */

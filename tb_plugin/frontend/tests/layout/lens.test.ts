@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { largest, strongestCell } from "../../src/core/lens";
+import { carriedBy, firstCell, type Lens, strongestCell } from "../../src/core/lens";
 import { lensEdges, lensGeometry, stackShares } from "../../src/layout/lens";
+import { placeWords, wordShare } from "../../src/layout/word_cloud";
 import { productRamp } from "../../src/scale/ramps";
 
 describe("strongestCell", () => {
@@ -10,7 +11,6 @@ describe("strongestCell", () => {
       [2, 1],
     ];
     expect(strongestCell(table)).toEqual({ query: 1, key: 0 });
-    expect(largest(table)).toBe(9);
   });
 });
 
@@ -24,26 +24,99 @@ describe("stackShares", () => {
 });
 
 describe("lensGeometry", () => {
-  it.each([1200, 960])("puts the panels side by side in %i px", (width) => {
-    const { table, queries, keys, words } = lensGeometry(16, width);
-    expect([table, queries, keys, words]).toEqual(
-      [table, queries, keys, words].sort((a, b) => a - b),
-    );
-    expect(words).toBeLessThan(width - 90);
-  });
+  it.each([1196, 1028])(
+    "puts the panels side by side in %i px, with values or without",
+    (width) => {
+      for (const hasValues of [true, false]) {
+        const { table, queries, keys, values, words } = lensGeometry(16, width, hasValues);
+        const panels = [table, queries, keys, ...(values === null ? [] : [values]), words];
+        expect(panels).toEqual([...panels].sort((a, b) => a - b));
+        expect(words).toBeLessThan(width - 90);
+      }
+    },
+  );
 
   it("gives the table and both feature panels the same rows, whatever k", () => {
     for (const clusters of [2, 16, 24]) {
-      const { pitch, top, height } = lensGeometry(clusters, 1200);
+      const { pitch, top, height } = lensGeometry(clusters, 1200, true);
       expect(top + clusters * pitch).toBeCloseTo(height);
     }
   });
 
   it("leads the solid edge straight from the cell to its query row", () => {
-    const geometry = lensGeometry(16, 1200);
-    const [start = "", end = ""] = lensEdges(geometry, { query: 3, key: 7 }).query.split("H");
+    const geometry = lensGeometry(16, 1200, true);
+    const [start = "", rest = ""] = lensEdges(geometry, { query: 3, key: 7 }, 0).query.split("H");
     expect(start.split(",")[1]).toBe(String(geometry.top + 3.5 * geometry.pitch));
-    expect(Number(end)).toBe(geometry.queries - 2);
+    expect(Number(rest.split("M")[0])).toBe(geometry.queries - 2);
+  });
+});
+
+describe("firstCell", () => {
+  it("is the largest value between clusters of words, not where attention rests", () => {
+    const side = (tags: number[][]) => ({ profile: { tags } });
+    const lens = {
+      tags: ["NOUN", "SOS"],
+      products: [
+        [9, 3],
+        [8, 2],
+      ],
+      queries: side([
+        [0, 1],
+        [1, 0],
+      ]),
+      keys: side([
+        [0.2, 0.8],
+        [0.9, 0.1],
+      ]),
+    } as unknown as Lens;
+    expect(firstCell(lens)).toEqual({ query: 1, key: 1 });
+  });
+});
+
+describe("carriedBy", () => {
+  it("names the value cluster that most tokens of a key cluster are in", () => {
+    const side = (labels: number[]) => ({ labels });
+    const lens = { keys: side([0, 0, 0, 1, 1]), values: side([2, 2, 1, 0, 3]) } as unknown as Lens;
+    expect(carriedBy(lens, 0)).toBe(2);
+    expect(carriedBy(lens, 1)).toBe(0);
+    expect(carriedBy({ ...lens, values: null }, 0)).toBe(0);
+  });
+});
+
+describe("placeWords", () => {
+  const words = [40, 20, 10, 5, 2, 1].map((count, at) => ({
+    text: `word${at}`,
+    count,
+    tag: "NOUN",
+  }));
+  const measure = (text: string, size: number): number => text.length * size * 0.5;
+  const box = { width: 150, height: 90 };
+
+  it("keeps the order of frequency, inside the box, larger for the more frequent", () => {
+    const placed = placeWords(words, 100, box, measure);
+    expect(placed.length).toBeGreaterThan(3);
+    placed.forEach((word, at) => {
+      expect(word.text).toBe(words[at]?.text);
+      expect(word.x + measure(word.text, word.size)).toBeLessThanOrEqual(box.width);
+      expect(word.y).toBeLessThanOrEqual(box.height);
+      expect(word.size).toBeLessThanOrEqual(placed[at - 1]?.size ?? Number.POSITIVE_INFINITY);
+    });
+  });
+
+  it("never lets two words overlap", () => {
+    const placed = placeWords(words, 100, box, measure);
+    for (const [at, word] of placed.entries()) {
+      for (const other of placed.slice(at + 1)) {
+        const beside = word.x + measure(word.text, word.size) <= other.x;
+        expect(beside || word.y < other.y).toBe(true);
+      }
+    }
+  });
+
+  it("gives a word the same size at every step where its share is the same", () => {
+    const alone = placeWords(words.slice(2, 3), 100, box, measure);
+    expect(alone[0]?.size).toBe(placeWords(words, 100, box, measure)[2]?.size);
+    expect(wordShare(60, 100)).toBe(1);
   });
 });
 

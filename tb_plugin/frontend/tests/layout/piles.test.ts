@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { headMap, type Maps } from "../../src/core/maps";
 import type { PileTree } from "../../src/core/recording";
 import { shownPile } from "../../src/layout/network_numbers";
+import { namedPiles } from "../../src/layout/pile_match";
 import { PILE_LIMIT, pilesAt, placePiles } from "../../src/layout/piles";
 
 /** Five heads: 1 and 3 merge at 0.1, 0 and 4 at 0.2, both piles at 0.4, head 2 joins beyond. */
@@ -37,9 +38,30 @@ describe("pilesAt", () => {
   });
 });
 
+describe("namedPiles", () => {
+  it("names piles after those of another step and puts them in that order", () => {
+    const later: PileTree = {
+      ...TREE,
+      merges: [
+        [1, 4, 0.1, 2],
+        [0, 2, 0.2, 2],
+      ],
+    };
+    const { piles, agreement } = namedPiles(later, TREE, 0.25);
+    expect(piles).toEqual([
+      { heads: [1, 4], name: 0 },
+      { heads: [3], name: 1 },
+      { heads: [0, 2], name: 2 },
+    ]);
+    expect(agreement).toBeLessThan(1);
+    expect(namedPiles(TREE, TREE, 0.25).agreement).toBe(1);
+    expect(namedPiles(TREE, null, 0.25).agreement).toBeNull();
+  });
+});
+
 describe("placePiles", () => {
   it.each([0, 0.1, 0.25, 0.5, PILE_LIMIT])("keeps piles apart at distance %f", (distance) => {
-    const places = placePiles(pilesAt(TREE, distance), 120, 600);
+    const places = placePiles(namedPiles(TREE, null, distance).piles, 120, 600);
     places.forEach((place, index) => {
       expect(place.x).toBeGreaterThanOrEqual(0);
       expect(place.x + place.size).toBeLessThanOrEqual(120);

@@ -1,6 +1,6 @@
 // One row per cluster: its parts of speech as a stacked bar, its places in the sentence as a strip.
 import type { LensSide } from "../../core/lens";
-import { type LensGeometry, stackShares } from "../../layout/lens";
+import { type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens";
 import { percent } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
 import { tagColour, tagName } from "../../scale/pos";
@@ -16,10 +16,11 @@ export interface FeatureProps {
   readonly title: string;
   readonly chosen: number;
   readonly dashed: boolean;
+  /** Rows are chosen by a click. */
+  readonly selectable?: boolean;
 }
 
 const AIR = 1;
-const STRIP_GAP = 6;
 const GROUND = 3;
 
 export function drawFeatures(props: FeatureProps): SVGGElement {
@@ -76,7 +77,16 @@ function drawRow(props: FeatureProps, cluster: number): SVGGElement {
     ),
   );
   const y = geometry.top + cluster * pitch + AIR;
-  return svg("g", { transform: `translate(0,${y})` }, ...segments, ...marks);
+  const attributes = props.selectable
+    ? {
+        class: "lens-row",
+        "data-value-cluster": cluster,
+        role: "button",
+        tabindex: 0,
+        "aria-label": `Value cluster ${cluster + 1}`,
+      }
+    : {};
+  return svg("g", { transform: `translate(0,${y})`, ...attributes }, ...segments, ...marks);
 }
 
 function frame({ geometry, chosen, dashed }: FeatureProps): SVGRectElement {

@@ -1,22 +1,18 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
-import { type LensCell, type LensSide, type LensWord, largest } from "../../core/lens";
-import { type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens";
+import type { LensCell } from "../../core/lens";
+import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens";
 import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
-import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { drawHeat } from "../heat";
-import { fitLabel } from "../measure";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { drawElbow } from "./elbow";
 import { drawFeatures } from "./features";
 import { drawMapAxes, MAP } from "./map_axes";
 import type { LensProps } from "./props";
-
-const WORDS = 7;
-const WORD_PITCH = 16;
+import { drawWords } from "./words";
 
 export function createLens(host: HTMLElement): View<LensProps> {
   const canvas = html("canvas", { class: "lens-map", role: "img" });
@@ -35,8 +31,12 @@ export function createLens(host: HTMLElement): View<LensProps> {
   };
   picture.addEventListener("click", (event) => {
     const cell = cellOf(event);
+    const row =
+      event.target instanceof Element ? event.target.closest("[data-value-cluster]") : null;
     if (cell) {
       props?.onCell(cell);
+    } else if (row) {
+      props?.onValue(Number(row.getAttribute("data-value-cluster")));
     }
   });
   picture.addEventListener("pointermove", (event) => {
@@ -56,8 +56,9 @@ export function createLens(host: HTMLElement): View<LensProps> {
   return {
     update(next) {
       props = next;
-      const clusters = Math.max(next.lens.products.length, next.lens.products[0]?.length ?? 0);
-      const geometry = lensGeometry(clusters, next.width);
+      const { products, values } = next.lens;
+      const clusters = Math.max(products.length, products[0]?.length ?? 0);
+      const geometry = lensGeometry(clusters, next.width, values !== null);
       picture.setAttribute("width", String(next.width));
       picture.replaceChildren(...draw(next, geometry));
       drawHeat(canvas, next.map, {
@@ -91,8 +92,8 @@ const tableOf = ({ lens, table }: LensProps): LensProps["lens"]["products"] =>
   lens[table] ?? lens.products;
 
 function draw(props: LensProps, geometry: LensGeometry): SVGElement[] {
-  const { lens, cell, theme } = props;
-  const edges = lensEdges(geometry, cell);
+  const { lens, cell, value, theme } = props;
+  const edges = lensEdges(geometry, cell, value);
   const shared = { tags: lens.tags, theme, geometry };
   return [
     svg("text", { class: "lens-title", x: 0, y: 12 }, "Attention, this sentence"),
@@ -114,20 +115,74 @@ function draw(props: LensProps, geometry: LensGeometry): SVGElement[] {
       chosen: cell.key,
       dashed: true,
     }),
-    svg("path", { class: "lens-edge", d: edges.query }),
-    svg("path", { class: "lens-edge dashed", d: edges.key }),
-    drawWords(props, geometry, lens.queries, cell.query, "Query", 0),
-    drawWords(props, geometry, lens.keys, cell.key, "Key", 150),
+    ...(lens.values && geometry.values !== null
+      ? [
+          drawFeatures({
+            ...shared,
+            side: lens.values,
+            x: geometry.values,
+            title: "Value features",
+            chosen: value,
+            dashed: false,
+            selectable: true,
+          }),
+        ]
+      : []),
+    ...drawEdges(edges, geometry),
+    ...drawBoxes(props, geometry),
     drawTags(props, geometry),
     ...(props.elbow ? [drawElbow(props.elbow, lens.products.length, geometry)] : []),
   ];
 }
 
+function drawEdges({ query, key, value }: LensEdges, geometry: LensGeometry): SVGElement[] {
+  const arrows = geometry.boxes.map((y) =>
+    svg("path", { class: "lens-arrow", d: `M${geometry.words - 9},${y + 4.5}l6,3.5l-6,3.5z` }),
+  );
+  return [
+    svg("path", { class: "lens-edge", d: query }),
+    svg("path", { class: "lens-edge dashed", d: key }),
+    ...(value === null ? [] : [svg("path", { class: "lens-edge", d: value })]),
+    ...arrows,
+  ];
+}
+
+/** The words of the chosen clusters; beside the values, how much of the queries' attention they get. */
+function drawBoxes(props: LensProps, geometry: LensGeometry): SVGElement[] {
+  const { lens, cell, value, theme, words: form } = props;
+  const carried = lens.value_mass?.[cell.query]?.[value];
+  const boxes = [
+    { side: lens.queries, cluster: cell.query, name: "Query", note: "" },
+    { side: lens.keys, cluster: cell.key, name: "Key", note: "" },
+    ...(lens.values
+      ? [
+          {
+            side: lens.values,
+            cluster: value,
+            name: "Value",
+            note: typeof carried === "number" ? `${percent(carried)} of attention` : "",
+          },
+        ]
+      : []),
+  ];
+  return boxes.map((box, at) =>
+    drawWords({
+      ...box,
+      theme,
+      form,
+      x: geometry.words,
+      y: geometry.boxes[at] ?? 0,
+      width: Math.max(90, props.width - geometry.words - 4),
+      height: geometry.boxHeight - 6,
+    }),
+  );
+}
+
 function drawTable(props: LensProps, geometry: LensGeometry): SVGGElement {
-  const { cell, theme, table } = props;
+  const { lens, cell, theme, table } = props;
   const { top, pitch } = geometry;
   const rows = tableOf(props);
-  const limit = table === "mass" ? 1 : largest(rows);
+  const limit = table === "mass" ? 1 : lens.limits[table];
   const ramp = productRamp(theme);
   const level = (value: number): number => (table === "mass" ? Math.sqrt(value) : value / limit);
   const cells = rows.flatMap((row, query) =>
@@ -156,7 +211,7 @@ function drawTable(props: LensProps, geometry: LensGeometry): SVGGElement {
         ]
       : [],
   );
-  const range = table === "mass" ? "0 to 1, √ scale" : `−${fixed(limit, 1)} to +${fixed(limit, 1)}`;
+  const range = table === "mass" ? "0 to 1, √ scale" : `±${limit} at every step`;
   return svg(
     "g",
     {
@@ -178,62 +233,12 @@ function drawTable(props: LensProps, geometry: LensGeometry): SVGGElement {
   );
 }
 
-function drawWords(
-  { lens, theme, width }: LensProps,
-  geometry: LensGeometry,
-  side: LensSide,
-  cluster: number,
-  name: string,
-  y: number,
-): SVGGElement {
-  const room = Math.max(90, width - geometry.words - 8);
-  const words = (side.profile.words[cluster] ?? []).slice(0, WORDS);
-  const size = side.profile.size[cluster] ?? 0;
-  const most = Math.max(1, ...words.map(({ count }) => count));
-  const barLeft = Math.min(90, room * 0.45);
-  const row = ({ text, count, tag }: LensWord, at: number): SVGGElement => {
-    const base = 22 + at * WORD_PITCH;
-    const long = ((room - barLeft - 34) * count) / most;
-    return svg(
-      "g",
-      { transform: `translate(0,${base})` },
-      svg(
-        "rect",
-        { width: 7, height: 10, y: 1, fill: tagColour(tag, theme) },
-        svg("title", {}, tagName(tag)),
-      ),
-      svg(
-        "text",
-        { class: "lens-word", x: 12, y: 10 },
-        fitLabel(tokenText(text), barLeft - 16).text,
-      ),
-      svg("rect", {
-        x: barLeft,
-        y: 1,
-        width: Math.max(1, long),
-        height: 9,
-        fill: tagColour(tag, theme),
-      }),
-      svg("text", { class: "lens-count", x: room, y: 10 }, percent(count / Math.max(1, size))),
-    );
-  };
-  return svg(
-    "g",
-    { transform: `translate(${geometry.words},${y})` },
-    svg("text", { class: "lens-title", x: 0, y: 12 }, `${name} cluster ${cluster + 1}`),
-    svg(
-      "text",
-      { class: "lens-count", x: room, y: 12 },
-      `${size} ${lens.part === "cross" ? "tokens" : "words"}`,
-    ),
-    ...words.map(row),
-  );
-}
-
 /** Only tags that occur. */
 function drawTags({ lens, theme }: LensProps, geometry: LensGeometry): SVGGElement {
   const present = lens.tags.filter((_, at) =>
-    [lens.queries, lens.keys].some(({ profile }) => profile.tags.some((row) => (row[at] ?? 0) > 0)),
+    [lens.queries, lens.keys, ...(lens.values ? [lens.values] : [])].some(({ profile }) =>
+      profile.tags.some((row) => (row[at] ?? 0) > 0),
+    ),
   );
   const columns = 7;
   const marks = present.map((tag, at) =>
@@ -249,5 +254,10 @@ function drawTags({ lens, theme }: LensProps, geometry: LensGeometry): SVGGEleme
     "g",
     { transform: `translate(${geometry.queries},${geometry.height + 18})` },
     ...marks,
+    svg(
+      "text",
+      { class: "lens-note", x: geometry.words - geometry.queries, y: 27 },
+      `tagged by ${lens.tagger}`,
+    ),
   );
 }

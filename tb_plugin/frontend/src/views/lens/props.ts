@@ -11,10 +11,14 @@ export interface LensProps {
   readonly elbow: Elbow | null;
   readonly table: LensTable;
   readonly cell: LensCell;
+  /** The chosen value cluster. */
+  readonly value: number;
+  readonly words: "bars" | "cloud";
   /** The head's map of the shown sentence, and whether its axes are the same tokens. */
   readonly map: Matrix;
   readonly query: Axis;
   readonly key: Axis;
   readonly square: boolean;
   readonly onCell: (cell: LensCell) => void;
+  readonly onValue: (cluster: number) => void;
 }

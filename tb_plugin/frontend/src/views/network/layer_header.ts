@@ -1,6 +1,8 @@
 // The head of one layer's panel: its name, its mode, and the control that mode needs.
 import { isQuick, sortTitle } from "../../layout/head_sort";
 import type { LayerMode, LayerView } from "../../layout/layer_view";
+import { namedPiles } from "../../layout/pile_match";
+import { fixed } from "../../scale/format";
 import { html, setText } from "../dom";
 import { createSegments } from "../segments";
 import { createCutControl } from "./cut_control";
@@ -50,12 +52,7 @@ export function createLayerHeader(layer: number): LayerHeader {
       root.style.left = `${panel.headerX}px`;
       root.style.width = `${panel.headerWidth}px`;
       setText(name, titleOf(next, layer));
-      setText(
-        order,
-        view.mode === "maps" && !isQuick(view.sort)
-          ? ` by ${sortTitle(view.sort, next.props.metrics)}`
-          : "",
-      );
+      setText(order, remark(next, layer));
       title.title = next.props.part.layers[layer]?.name ?? "";
       modes.update(view.mode);
       const control = controlOf[view.mode];
@@ -73,4 +70,19 @@ function titleOf(frame: NetworkFrame, layer: number): string {
   return frame.props.part.kind === "cross"
     ? `Source → layer ${layer + 1} → target`
     : `Layer ${layer + 1}`;
+}
+
+/** What the controls have no room for: the metric in force, or how far piles agree with B's. */
+function remark({ props }: NetworkFrame, layer: number): string {
+  const view = props.layers[layer];
+  if (view?.mode === "maps" && !isQuick(view.sort)) {
+    return ` by ${sortTitle(view.sort, props.metrics)}`;
+  }
+  const tree = props.piles?.[layer];
+  const before = props.pilesOfB?.[layer];
+  if (view?.mode !== "piles" || !tree || !before) {
+    return "";
+  }
+  const { agreement } = namedPiles(tree, before, view.pile);
+  return agreement === null ? "" : ` agrees with B: ARI ${fixed(agreement)}`;
 }

@@ -1,10 +1,11 @@
 // Piles of one layer: heads that do the same as one stack with their numbers on top.
 import type { Matrix } from "../../core/maps";
 import { shownPile } from "../../layout/network_numbers";
-import { type PilePlace, pilesAt, placePiles } from "../../layout/piles";
+import { namedPiles, pileLetter } from "../../layout/pile_match";
+import { type PilePlace, placePiles } from "../../layout/piles";
 import { headLabel } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
-import { headBadge, html } from "../dom";
+import { headBadge, html, setAll } from "../dom";
 import { cellAt, drawHeat } from "../heat";
 import type { MapEvents, MapTarget } from "./map_panel";
 import { placePanel } from "./panel";
@@ -22,6 +23,7 @@ interface PileNodes {
 
 /** As many badges as a narrow label holds; the rest is counted. */
 const BADGE_WIDTH = 20;
+const LETTER_WIDTH = 14;
 
 export function createPilePanel(host: HTMLElement, layer: number, events: MapEvents): PilePanel {
   const sticky = html("div", { class: "map-sticky" });
@@ -73,7 +75,11 @@ export function createPilePanel(host: HTMLElement, layer: number, events: MapEve
         sticky.replaceChildren(waiting);
         return;
       }
-      const piles = pilesAt(tree, next.props.layers[layer]?.pile ?? 0);
+      const { piles } = namedPiles(
+        tree,
+        next.props.pilesOfB?.[layer] ?? null,
+        next.props.layers[layer]?.pile ?? 0,
+      );
       const places = placePiles(piles, next.geometry.panelWidth, next.geometry.visibleHeight);
       const nodes = places.map((place) => {
         const key = place.heads.join(" ");
@@ -105,12 +111,16 @@ function paint(pile: PileNodes, place: PilePlace, frame: NetworkFrame, layer: nu
   const single = heads.length === 1 ? first : null;
   pile.root.style.transform = `translate(${x}px,${y}px)`;
   pile.root.style.width = `${size}px`;
-  const room = single === null ? geometry.panelWidth - 2 * Math.min(x, 12) : size;
+  const letter = single === null && place.name !== null ? LETTER_WIDTH : 0;
+  const room = single === null ? geometry.panelWidth - 2 * Math.min(x, 12) - letter : size;
   const fits = Math.max(
     1,
     Math.floor(room / BADGE_WIDTH) - (heads.length > room / BADGE_WIDTH ? 1 : 0),
   );
   pile.root.firstElementChild?.replaceChildren(
+    ...(place.name === null || single !== null
+      ? []
+      : [html("span", { class: "pile-letter" }, pileLetter(place.name))]),
     ...heads.slice(0, fits).map(headBadge),
     ...(heads.length > fits
       ? [html("span", { class: "map-value" }, `+${heads.length - fits}`)]
@@ -125,10 +135,11 @@ function paint(pile: PileNodes, place: PilePlace, frame: NetworkFrame, layer: nu
   });
   const name =
     single === null
-      ? `Pile of ${heads.map((head) => headLabel({ layer, head })).join(", ")}`
+      ? `Pile${place.name === null ? "" : ` ${pileLetter(place.name)}`} of ${heads.map((head) => headLabel({ layer, head })).join(", ")}`
       : `Attention of ${headLabel({ layer, head: single })}`;
   pile.canvas.title = single === null ? `heads ${heads.map((head) => head + 1).join(" ")}` : "";
   pile.canvas.setAttribute("aria-label", `${name}, ${props.label}`);
   pile.canvas.setAttribute("data-layer", String(layer));
   pile.canvas.setAttribute("data-heads", heads.join(" "));
+  setAll(pile.canvas, { "data-pile": place.name === null ? null : pileLetter(place.name) });
 }

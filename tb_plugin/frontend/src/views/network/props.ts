@@ -30,6 +30,8 @@ export interface NetworkProps {
   readonly sorts: readonly SortValues[];
   /** How heads merge, one tree per layer; null until the comparison is here. */
   readonly piles: readonly PileTree[] | null;
+  /** The trees of B, after whose piles those on screen are named; null while they are not here. */
+  readonly pilesOfB: readonly PileTree[] | null;
   readonly lock: HeldHead | null;
   readonly pin: PinnedToken | null;
   readonly onLayer: (layer: number, patch: Partial<LayerView>) => void;
