@@ -68,4 +68,4 @@ def _rounded_up(value: float) -> float:
     if value == 0:
         return 1.0
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(math.ceil(value / unit - 1e-9) * unit)
+    return float(f"{math.ceil(value / unit - 1e-9) * unit:.2g}")

@@ -29,24 +29,27 @@ const WORDS: readonly { readonly value: LensWords; readonly text: string }[] = [
   { value: "cloud", text: "Cloud" },
 ];
 
-/** How well clusters are the same ones as at an earlier step: tokens that stayed, and beyond chance. */
-function matchNote({ queries, keys, values }: Lens): string {
+/** How well clusters are the same ones as at an earlier step. */
+function matchOf({ queries, keys, values }: Lens): { text: string; title: string } {
   const sides = [
     { name: "query", side: queries },
     { name: "key", side: keys },
     ...(values ? [{ name: "value", side: values }] : []),
   ];
-  const kept = sides.flatMap(({ name, side }) =>
-    side.kept === null || side.agreement === null
-      ? []
-      : [`${name} ${percent(side.kept)} (ARI ${fixed(side.agreement)})`],
+  const matched = sides.flatMap(({ name, side: { kept, agreement } }) =>
+    kept === null || agreement === null ? [] : [{ name, kept, agreement }],
   );
-  return kept.length === 0 ? "" : ` · kept their cluster: ${kept.join(", ")}`;
+  return {
+    text: matched.map(({ name, kept }) => `${name} ${percent(kept)}`).join(", "),
+    title: `Tokens in the same cluster as at an earlier step; adjusted Rand index: ${matched
+      .map(({ name, agreement }) => `${name} ${fixed(agreement)}`)
+      .join(", ")}`,
+  };
 }
 
 function Header({ state }: { readonly state: LensState }) {
   const value = lens.value;
-  const vectors = value?.queries.labels.length ?? 0;
+  const match = value && matchOf(value);
   return (
     <header>
       <h2>
@@ -63,9 +66,9 @@ function Header({ state }: { readonly state: LensState }) {
         {headTitle(state)}
       </h2>
       {value && (
-        <span class="note grow lens-match">
-          {`${thousands(vectors)} queries, ${thousands(value.keys.labels.length)} keys, k-means++`}
-          {matchNote(value)}
+        <span class="note grow lens-match" title={match?.title}>
+          {`${thousands(value.queries.labels.length)} queries, ${thousands(value.keys.labels.length)} keys`}
+          {match?.text && ` · kept their cluster: ${match.text}`}
         </span>
       )}
       <label class="note">
@@ -110,23 +113,25 @@ function Header({ state }: { readonly state: LensState }) {
   );
 }
 
-/** HeadLens of one head, over the lower part of the view. */
+/** HeadLens of one head, over the lower part of the view; nothing while it is closed. */
 export function LensDrawer() {
+  const state = view.value.lens;
+  // A component of its own: its size can be measured only once it is on the page.
+  return state && <Drawer state={state} />;
+}
+
+function Drawer({ state }: { readonly state: LensState }) {
   const root = useRef<HTMLElement>(null);
   const size = useSize(root);
-  const state = view.value.lens;
   const now = shown.value;
   const value = lens.value;
   const first = value ? firstCell(value) : null;
   // The first choice is kept: the same clusters stay chosen while the slider moves.
   useEffect(() => {
-    if (state?.cell === null && first) {
+    if (state.cell === null && first) {
       change({ cell: first });
     }
-  }, [state?.cell, first]);
-  if (!state) {
-    return null;
-  }
+  }, [state.cell, first]);
   const cell = state.cell ?? first;
   const marks = axes.value &&
     maps.value &&

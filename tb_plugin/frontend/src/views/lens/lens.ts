@@ -84,7 +84,7 @@ export function createLens(host: HTMLElement): View<LensProps> {
 
 const UNITS = {
   products: "inner product",
-  centred: "inner product above the row’s mean",
+  centred: "product − row mean",
   mass: "share of attention",
 } as const;
 
