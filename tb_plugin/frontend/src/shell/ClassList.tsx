@@ -42,6 +42,7 @@ export function ClassList({ nodes, chosen, axis, method }: ClassListProps) {
         <span>Class</span>
         <select
           class="select"
+          aria-label="Class"
           value={String(node.index)}
           onChange={(event) => changeGraph({ cls: Number(event.currentTarget.value) })}
         >

@@ -54,6 +54,7 @@ function Choice<Value extends string>({ label, value, options, onChoose }: Choic
       <span>{label}</span>
       <select
         class="select"
+        aria-label={label}
         value={value}
         onChange={(event) => {
           const found = options.find((option) => option.value === event.currentTarget.value);
