@@ -102,7 +102,7 @@ FAMILIES = (
         "wrappers.test_distributed_data_parallel",
     ),
     Family(
-        "FSDP2 (`fully_shard`), one rank",
+        "FSDP2 (`fully_shard`), one and two ranks",
         "the same blocks, written out",
         "EXACT",
         "wrappers.test_fully_sharded_data_parallel",

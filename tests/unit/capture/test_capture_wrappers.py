@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import distributed, nn
+from torch import distributed, multiprocessing, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
@@ -187,6 +187,28 @@ def test_fully_sharded_data_parallel():
     attention = check(model)
     assert attention.records[0].output_projection.shape == (WIDTH, WIDTH)
     check(model, mode=torch.inference_mode)
+
+
+def two_ranks(rank, store):
+    """One of two processes, each holding half of every parameter."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    mesh = init_device_mesh("cpu", (2,))
+    model = Model()
+    for block in model.blocks:
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    assert model.blocks[0].out.weight.to_local().shape == (WIDTH // 2, WIDTH)
+    check(model)
+    check(nn.parallel.DistributedDataParallel(Model()))
+    distributed.destroy_process_group()
+
+
+def test_two_ranks_that_hold_half_of_every_parameter(tmp_path):
+    multiprocessing.spawn(two_ranks, args=(tmp_path / "store",), nprocs=2)
 
 
 def test_a_quantized_projection_is_read_through():
