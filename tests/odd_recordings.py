@@ -10,9 +10,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from attn_monitor.analysis import compute_metrics, metric_specs, uniform_reference
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import Layer, Part, Probe, Tokens
+from attn_monitor.core.types import Layer, Part, Probe, Split, Tokens
 from attn_monitor.monitor.summaries import add_marker
-from attn_monitor.store import RunInfo, RunWriter, StepRecord
+from attn_monitor.store import RunInfo, RunWriter, StepRecord, Vectors
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 HOSTILE_WORDS = (
@@ -27,8 +27,8 @@ HOSTILE_WORDS = (
 
 
 def record_hostile_run(folder: Path) -> None:
-    """One step whose tokens, module names, options and scalars are all hostile."""
-    record(folder, [1], words=HOSTILE_WORDS, name=HOSTILE)
+    """Steps whose tokens, module names, options and scalars are all hostile."""
+    record(folder, [1, 2], words=HOSTILE_WORDS, name=HOSTILE, splits=("val", "train"))
 
 
 def record_steps(folder: Path, steps: Iterable[int]) -> None:
@@ -36,29 +36,43 @@ def record_steps(folder: Path, steps: Iterable[int]) -> None:
     record(folder, steps, words=("[CLS]", "it", "flies"), name="layer")
 
 
-def record(folder: Path, steps: Iterable[int], *, words: tuple[str, ...], name: str) -> None:
+def record(
+    folder: Path,
+    steps: Iterable[int],
+    *,
+    words: tuple[str, ...],
+    name: str,
+    splits: tuple[Split, ...] = ("val",),
+) -> None:
+    """One sentence, once per split, through two layers of two heads; with queries and keys."""
     layers = tuple(Layer(name=f"{name}.{i}", heads=2, evidence="model") for i in range(2))
     part = Part(name="encoder", kind="self", causal=False, layers=layers)
     random = np.random.default_rng(0)
     maps = random.dirichlet(np.ones(len(words)), size=(2, 2, len(words))).astype(np.float32)
-    metrics = np.stack([compute_metrics(Maps(attn=layer)) for layer in maps])[None]
+    metrics = np.stack([compute_metrics(Maps(attn=layer)) for layer in maps])
     info = RunInfo(
         parts=(part,),
-        probes=(Probe(index=0, split="val", source=Tokens(text=words)),),
+        probes=tuple(
+            Probe(index=at, split=split, source=Tokens(text=words))
+            for at, split in enumerate(splits)
+        ),
         metrics=metric_specs(),
         uniform={"encoder": np.stack([uniform_reference(Maps(attn=layer)) for layer in maps])},
         options={"note": name},
     )
+    points = random.normal(size=(2, 2, 2, len(words), 4)).astype(np.float32)
     writer = RunWriter(str(folder), info)
     events = SummaryWriter(str(folder))
     for step in steps:
+        places = range(len(splits))
         writer.write(
             StepRecord(
                 step=step,
                 epoch=step // 20,
-                attention={"encoder": {0: maps}},
-                metrics={"encoder": metrics},
+                attention={"encoder": dict.fromkeys(places, maps)},
+                metrics={"encoder": np.stack([metrics for _ in places])},
                 scalars={f"{name}_loss": 1.0},
+                vectors={"encoder": {at: Vectors(query=points[0], key=points[1]) for at in places}},
             )
         )
         add_marker(events, session=writer.session, step=step, epoch=step // 20)
