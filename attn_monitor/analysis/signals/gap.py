@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.signals.permutation import deals, mean_differences, p_larger, welch_t
 
-SMALLEST_SET = 5  # with 5 + 5 sentences there are 252 deals: p < 0.01 is just possible
+SMALLEST_SET = 7  # with 7 + 7 sentences there are 3432 deals: p = 0.001 is just possible
+_SHUFFLES = 4999
 _RESAMPLES = 400
 
 
@@ -57,7 +58,7 @@ def measure_gap(
         The gap, its bootstrap interval, its permutation band and the one-sided p-value of "the
         validation probes have more of it". Shuffles are the same at every step.
     """
-    member = deals(val.shape[1], train.shape[1])
+    member = deals(val.shape[1], train.shape[1], shuffles=_SHUFFLES)
     both = np.concatenate([val, train], axis=1, dtype=np.float64).T
     defined = np.asarray(np.isfinite(both).all(axis=0))
     filled = np.where(defined, both, 0.0)

@@ -71,12 +71,12 @@ def test_a_model_that_memorises_raises_the_flag_with_figures(tmp_path):
     assert found.state == "fired"
     assert flag.fired == 50  # the change begins at 40 and must be seen twice
     assert (flag.n_val, flag.n_train) == (20, 20)
-    assert flag.p == 0.001
+    assert flag.p == 0.0002
     assert flag.sentence == found.headline
     assert flag.sentence.startswith(
         "The model is more certain about training probes than about validation probes by "
     )
-    assert "(p = 0.001 at epoch 5, the second step in a row)" in flag.sentence
+    assert "(p = 0.0002 at epoch 5, the second step in a row)" in flag.sentence
     assert found.signal("hidden_norm_gap").fired == 50
     assert found.losses.best_step == 40
     assert found.losses.rise_step is not None
@@ -88,7 +88,7 @@ def test_a_model_that_learns_without_memorising_is_quiet(tmp_path):
     assert found.state == "quiet"
     assert flag.fired is None
     assert not flag.suppressed
-    assert "The rule, p < 0.01 at 2 recorded steps in a row, has not been met." in found.headline
+    assert "The rule, p ≤ 0.001 at 2 recorded steps in a row, has not been met." in found.headline
     assert found.losses.rise_step is None
 
 
@@ -106,13 +106,13 @@ def test_an_imbalance_of_the_probe_sets_suppresses_the_flag(tmp_path):
     assert flag.sentence.endswith("but the probe sets do not match: no flag.")
 
 
-@pytest.mark.parametrize(("val", "train"), [(20, 0), (20, 4), (4, 20)])
+@pytest.mark.parametrize(("val", "train"), [(20, 0), (20, 6), (6, 20)])
 def test_without_enough_probes_on_either_side_there_is_no_flag(tmp_path, val, train):
     found = recorded(tmp_path, val=val, train=train)
     assert found.state == "no_train_probes"
     assert found.signal("output_entropy_gap") is None
     assert found.headline == (
-        "Fewer than 5 probes from training or from validation: nothing to compare, no flag. Set "
+        "Fewer than 7 probes from training or from validation: nothing to compare, no flag. Set "
         "AttentionMonitor(train_probes=64, probes=64)."
     )
     assert found.signal("entropy_collapse/encoder") is not None
