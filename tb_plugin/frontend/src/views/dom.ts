@@ -39,9 +39,11 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
 /** The picture of an image's patch, square and with its pixels in sight. */
 export function thumbnail(
   address: string,
+  name: string,
   { x, y, edge }: { readonly x: number; readonly y: number; readonly edge: number },
 ): SVGImageElement {
-  return svg("image", { class: "thumbnail", href: address, x, y, width: edge, height: edge });
+  const what = { class: "thumbnail", role: "img", "aria-label": name, href: address };
+  return svg("image", { ...what, x, y, width: edge, height: edge });
 }
 
 /** Set text only when it differs, so that an unchanged label costs no layout. */

@@ -198,7 +198,7 @@ function drawAxes(
   const edge = Math.max(4, cell - 1);
   const rows = labelled(props.query, stride, target.query).map(({ index, text, picture }) =>
     picture
-      ? thumbnail(picture, {
+      ? thumbnail(picture, text, {
           x: LABEL_WIDTH - 4 - edge,
           y: LABEL_HEIGHT + index * cell,
           edge,
@@ -216,7 +216,7 @@ function drawAxes(
   );
   const columns = labelled(props.key, stride, target.key).map(({ index, text, picture }) =>
     picture
-      ? thumbnail(picture, {
+      ? thumbnail(picture, text, {
           x: LABEL_WIDTH + index * cell,
           y: LABEL_HEIGHT - 4 - edge,
           edge,

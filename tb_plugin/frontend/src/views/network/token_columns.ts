@@ -135,11 +135,11 @@ function buildColumn(
     class: "uniform",
     d: heads > 0 ? uniformMarks(frame, column) : "",
   });
-  const pictures = axis.flatMap(({ picture }, index) => {
+  const pictures = axis.flatMap(({ picture, text }, index) => {
     // As wide as its box: bars stand before it and hide nothing.
     const edge = Math.min(geometry.tokenWidth, height);
     const x = (geometry.tokenWidth - edge) / 2;
-    return picture ? [thumbnail(picture, { x, y: index * row, edge })] : [];
+    return picture ? [thumbnail(picture, tokenText(text), { x, y: index * row, edge })] : [];
   });
   const labels = axis.flatMap((token, index) => {
     if (token.picture) {
