@@ -106,6 +106,7 @@ function Pager({ what, range, of, onMove, children }: PagerProps) {
 function LengthChoice({ range, of }: { readonly range: Range; readonly of: number }) {
   const merge = mergeOf(view.value.tokens);
   const wholeMerge = Math.ceil(of / WHOLE_MARKS);
+  const offered = LENGTHS.filter((length) => length < of);
   const choose = (text: string): void =>
     text === "whole"
       ? moveText({ start: 0, length: of, merge: wholeMerge })
@@ -117,10 +118,10 @@ function LengthChoice({ range, of }: { readonly range: Range; readonly of: numbe
       value={merge > 1 ? "whole" : String(sizeOf(range))}
       onChange={(event) => choose(event.currentTarget.value)}
     >
-      {!LENGTHS.some((length) => length === sizeOf(range)) && merge === 1 && (
+      {!offered.some((length) => length === sizeOf(range)) && merge === 1 && (
         <option value={String(sizeOf(range))}>{sizeOf(range)} at once</option>
       )}
-      {LENGTHS.filter((length) => length < of).map((length) => (
+      {offered.map((length) => (
         <option key={length} value={String(length)}>
           {length} at once
         </option>
