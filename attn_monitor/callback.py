@@ -118,7 +118,7 @@ class AttentionMonitor(pl.Callback):
             seed=seed,
         )
         self.failures = Failures()
-        self._run_dir = ""
+        self._run_dir: str | None = None
         self._session: Session | None = None
         self._own_writer: SummaryWriter | None = None
 
@@ -130,7 +130,8 @@ class AttentionMonitor(pl.Callback):
                 f"{type(pl_module).__name__} is trained without validation. Pass val_dataloaders "
                 "to Trainer.fit, define validation_step, and leave limit_val_batches above 0"
             )
-        if trainer.is_global_zero:
+        # A trial run leaves nothing behind; of processes that train together the first one writes.
+        if trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False):
             self._run_dir = run_directory(trainer, phase_of(trainer))
             check_writable(
                 self._run_dir, remedy="Trainer(default_root_dir=...) or the logger's save_dir"
@@ -207,7 +208,9 @@ class AttentionMonitor(pl.Callback):
                 batches=batches,
                 replay=replay_through(trainer, pl_module, phase, self.options.replay, DummyLogger),
                 run_dir=self._run_dir,
-                writer=self._writer(trainer, phase),
+                writer=None
+                if self._run_dir is None
+                else self._writer(trainer, self._run_dir, phase),
                 picture_loggers=[x for x in trainer.loggers if isinstance(x, PictureLogger)],
                 options=self.options,
                 failures=self.failures,
@@ -222,7 +225,7 @@ class AttentionMonitor(pl.Callback):
                 step=trainer.global_step, epoch=epoch, scalars=numbers(trainer.callback_metrics)
             )
 
-    def _writer(self, trainer: Trainer, phase: str) -> SummaryWriter:
+    def _writer(self, trainer: Trainer, run_dir: str, phase: str) -> SummaryWriter:
         if phase == "fit":
             for logger in trainer.loggers:
                 experiment = getattr(logger, "experiment", None)
@@ -231,7 +234,7 @@ class AttentionMonitor(pl.Callback):
                     return experiment
         from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter  # noqa: PLC0415
 
-        self._own_writer = TorchSummaryWriter(self._run_dir)
+        self._own_writer = TorchSummaryWriter(run_dir)
         return self._own_writer
 
     def _end(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +14,17 @@ Ids = tuple[int | str, ...]
 Described = Tensor | Sequence[Sequence[int | str]]
 DescribeBatch = Callable[[object], Described | tuple[Described, Described]]
 
-SOURCE_KEYS = ("input_ids", "source_ids", "src", "source", "tokens", "x", "inputs")
+SOURCE_KEYS = (
+    "input_ids",
+    "ids",
+    "token_ids",
+    "source_ids",
+    "src",
+    "source",
+    "tokens",
+    "x",
+    "inputs",
+)
 TARGET_KEYS = ("decoder_input_ids", "target_ids", "tgt", "target")
 MASK_KEYS = ("attention_mask", "mask", "source_mask")
 TARGET_MASK_KEYS = ("decoder_attention_mask", "target_mask")
@@ -70,8 +80,9 @@ def describe(
     """Return the tokens of ``batch``.
 
     Understood are Hugging Face style mappings (``input_ids``, ``attention_mask``,
-    ``decoder_input_ids``), ``(tokens, labels)`` and ``(source, target)`` tuples of integer
-    tensors ``[sentence, token]``, such a tensor alone, and whatever ``describe_batch`` returns.
+    ``decoder_input_ids``), also inside another mapping or as a dataclass, ``(tokens, labels)``
+    and ``(source, target)`` tuples of integer tensors ``[sentence, token]``, such a tensor alone,
+    and whatever ``describe_batch`` returns.
 
     Args:
         batch: What the data loader yields.
@@ -84,6 +95,7 @@ def describe(
     """
     if describe_batch is not None:
         return _described(describe_batch(batch), pad_id)
+    batch = _named(batch)
     if isinstance(batch, Mapping):
         return _mapping(batch, pad_id)
     if isinstance(batch, Tensor) and _is_ids(batch):
@@ -96,6 +108,10 @@ def describe(
 def _mapping(batch: Mapping[object, object], pad_id: int | None) -> BatchTokens:
     source = _first(batch, SOURCE_KEYS)
     if source is None:
+        # Some keep what the model reads in a mapping of its own, beside the labels.
+        for inner in map(_named, batch.values()):
+            if isinstance(inner, Mapping) and _first(inner, SOURCE_KEYS) is not None:
+                return _mapping(inner, pad_id)
         raise _not_understood(batch)
     target = _first(batch, TARGET_KEYS)
     return BatchTokens(
@@ -120,6 +136,13 @@ def _sequence(batch: Sequence[object], pad_id: int | None) -> BatchTokens:
         source=_unpad(first, pad_id, mask),
         target=None if target is None else _unpad(target, pad_id),
     )
+
+
+def _named(batch: object) -> object:
+    """Return the fields of a dataclass by their names; anything else as it is."""
+    if is_dataclass(batch) and not isinstance(batch, type | Mapping):
+        return {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return batch
 
 
 def _described(answer: object, pad_id: int | None) -> BatchTokens:

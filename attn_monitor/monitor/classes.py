@@ -88,7 +88,9 @@ def _gradient_parts(
     """Return gradient times hidden state, the last axis replaced by classes."""
     parts = []
     for at in range(scores.shape[1]):
-        (gradient,) = torch.autograd.grad(scores[:, at].sum(), hidden, retain_graph=True)
+        with torch.enable_grad():  # a replay is a pass without gradients all around
+            score = scores[:, at].sum()
+        (gradient,) = torch.autograd.grad(score, hidden, retain_graph=True)
         parts.append((gradient * hidden).sum(dim=-1))
     return torch.stack(parts, dim=-1).detach()
 

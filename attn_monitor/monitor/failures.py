@@ -32,13 +32,21 @@ class Failures:
         except Exception as error:  # noqa: BLE001  # whatever it is, the training run goes on
             self.report(f"{type(error).__name__}: {error}", doing=doing)
 
-    def report(self, message: str, *, doing: str) -> None:
-        """Count an error; warn the first time this message comes up."""
+    def report(self, message: str, *, doing: str, once: bool = False) -> None:
+        """Count an error; warn the first time this message comes up.
+
+        Args:
+            message: What went wrong.
+            doing: What was being done, as it continues "while ...".
+            once: Say only the first message of this kind of work: for what goes wrong in a
+                different way with every sentence.
+        """
         with self._lock:
             self.count += 1
-            if message in self._said:
+            key = doing if once else message
+            if key in self._said:
                 return
-            self._said.add(message)
+            self._said.add(key)
         text = f"AttentionMonitor, while {doing}: {message}\nTraining goes on without it."
         with warnings.catch_warnings():
             # Said even where warnings are errors: an error here would kill the run.

@@ -194,5 +194,7 @@ def _spell(stream: Stream, row: int, tokens: TokenSource, failures: Failures) ->
     try:
         return spell(ids, tokens)
     except Exception as error:  # noqa: BLE001  # a user's callable may raise anything
-        failures.report(f"{type(error).__name__}: {error}", doing="turning ids into tokens")
+        failures.report(
+            f"{type(error).__name__}: {error}", doing="turning ids into tokens", once=True
+        )
         return positions(len(ids))

@@ -31,7 +31,8 @@ class Session:
         model: The module whose attention is recorded.
         batches: The probe batches, validation first.
         replay: Runs one probe batch through the model.
-        run_dir: Where the recording goes; the directory of the event file.
+        run_dir: Where the recording goes; the directory of the event file. ``None`` writes nothing
+            and still replays: processes that train together must all run the same operations.
         writer: TensorBoard's writer for that directory, ``None`` for a recording alone.
         picture_loggers: Other loggers that take pictures, such as W&B's.
         options: What the user set.
@@ -49,7 +50,7 @@ class Session:
         model: nn.Module,
         batches: Sequence[ProbeBatch],
         replay: Replay,
-        run_dir: str,
+        run_dir: str | None,
         writer: SummaryWriter | None,
         picture_loggers: Sequence[PictureLogger] = (),
         options: MonitorOptions,
@@ -96,6 +97,11 @@ class Session:
             },
             kept=self._recorder.plan.kept,
         )
+        self._worker = Worker(failures)
+        self.last_step: int | None = None
+        self._store: RunWriter | None = None
+        if run_dir is None:
+            return
         self._store = RunWriter(
             run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
         )
@@ -113,8 +119,6 @@ class Session:
             on_signal=options.on_signal,
             failures=failures,
         )
-        self._worker = Worker(failures)
-        self.last_step: int | None = None
 
     def record(self, *, step: int, epoch: int, scalars: Mapping[str, float]) -> None:
         """Replay the probes now; write and report in the background."""
@@ -122,6 +126,9 @@ class Session:
             with _quiet_forward(self._model):
                 observation = self._recorder.observe(self._replay)
             self.last_step = step
+            store = self._store
+            if store is None:
+                return
             record = StepRecord(
                 step=step,
                 epoch=epoch,
@@ -139,19 +146,21 @@ class Session:
                 with self.failures.contained(f"computing the metrics of step {step}"):
                     observation.deferred.finish()
                 # The marker follows the data: a step that TensorBoard lists can be read.
-                self._store.write(record)
+                store.write(record)
                 with self.failures.contained(f"looking for signals at step {step}"):
                     self._alerts(step)
-                self._report(observation, step=step, epoch=epoch, session=self._store.session)
+                self._report(observation, step=step, epoch=epoch, session=store.session)
 
             self._worker.submit(f"writing step {step}", write)
 
     def close(self) -> None:
         """Wait for everything to be written."""
-        self._worker.submit("drawing the last step", self._report.close)
+        if self._store is not None:
+            self._worker.submit("drawing the last step", self._report.close)
         self._worker.close()
-        with self.failures.contained("closing the recording"):
-            self._store.close()
+        if self._store is not None:
+            with self.failures.contained("closing the recording"):
+                self._store.close()
 
 
 @contextmanager

@@ -1,0 +1,208 @@
+"""Trainer settings and batches that people use beside the usual ones."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import BatchEncoding
+
+from attn_monitor import AttentionMonitor, open_run
+from tests.tiny_lightning import Sentences, Tiny, collate, loaders, trainer, words
+
+ROOT = Path(__file__).parents[2]
+
+
+def few(**options):
+    few = {"tokens": words, "probes": 3, "train_probes": 2, "lens_sentences": 2}
+    return AttentionMonitor(**{**few, **options})
+
+
+def fit(root, *callbacks, model=None, data=None, monitor=None, **options):
+    monitor = monitor or few()
+    run = trainer(root, *callbacks, monitor, **options)
+    run.fit(model or Tiny(), *(data or loaders()))
+    assert monitor.failures.count == 0
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"accumulate_grad_batches": 2}, [0, 2, 4]),
+        ({"val_check_interval": 2}, [0, 2, 4, 6, 8]),
+        ({"val_check_interval": 0.5}, [0, 2, 4, 6, 8]),
+        ({"check_val_every_n_epoch": 2, "epochs": 4}, [0, 8, 16]),
+        ({"overfit_batches": 1}, [0, 1, 2]),
+        ({"precision": "bf16-mixed"}, [0, 4, 8]),
+        ({"max_steps": 5, "epochs": -1}, [0, 4]),
+        ({"num_sanity_val_steps": 0, "reload_dataloaders_every_n_epochs": 1}, [0, 4, 8]),
+        ({"inference_mode": False, "gradient_clip_val": 0.5}, [0, 4, 8]),
+    ],
+    ids=str,
+)
+def test_a_setting_of_the_trainer_changes_when_but_not_whether_it_is_recorded(
+    options, steps, tmp_path
+):
+    run = fit(tmp_path, **options)
+    assert list(open_run(run.logger.log_dir).steps) == steps
+
+
+class SeveralLoaders(Tiny):
+    def validation_step(self, batch, batch_idx, dataloader_idx=0):  # noqa: ARG002
+        ids, labels = batch
+        self.log("val_loss", F.cross_entropy(self(ids), labels))
+
+
+@pytest.mark.parametrize("join", [list, lambda pair: dict(zip("ab", pair, strict=True))])
+def test_of_several_validation_loaders_the_first_gives_the_sentences(join, tmp_path):
+    train, val = loaders()
+    other = DataLoader(Sentences(16, seed=9), 8, collate_fn=collate)
+    run = fit(tmp_path, model=SeveralLoaders(), data=(train, join([val, other])))
+    alone = fit(tmp_path / "alone", data=(train, val))
+    texts = [
+        [p.source.text for p in open_run(each.logger.log_dir).probes if p.split == "val"]
+        for each in (run, alone)
+    ]
+    assert texts[0] == texts[1]
+
+
+class ByHand(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():
+            optimizer.step()
+        return loss
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(part.parameters(), 0.1) for part in (self.embed, self.encoder)]
+
+
+def test_manual_optimisation_counts_the_steps_of_every_optimizer(tmp_path):
+    run = fit(tmp_path, model=ByHand())
+    assert list(open_run(run.logger.log_dir).steps) == [0, 8, 16]
+
+
+def test_a_moving_average_of_the_weights_and_a_compiled_part_are_no_hindrance(tmp_path):
+    model = Tiny()
+    run = fit(tmp_path, EMAWeightAveraging(decay=0.9), model=model)
+    assert list(open_run(run.logger.log_dir).steps) == [0, 4, 8]
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(Sentences(32, seed=1).rows)
+
+
+def test_a_stream_of_sentences_gives_its_first(tmp_path):
+    stream = DataLoader(Stream(), 8, collate_fn=collate)
+    limits = {"limit_train_batches": 3, "limit_val_batches": 2}
+    run = fit(tmp_path, data=(stream, stream), **limits)
+    recording = open_run(run.logger.log_dir)
+    assert list(recording.steps) == [0, 3, 6]
+    first = Sentences(32, seed=1)[0][0].tolist()
+    assert recording.probes[0].source.text == tuple(words(first))
+
+
+def test_a_trial_run_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit(tmp_path, fast_dev_run=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@dataclass
+class Batch:
+    ids: torch.Tensor
+    labels: torch.Tensor
+
+
+def as_dataclass(samples):
+    return Batch(*collate(samples))
+
+
+def nested(samples):
+    ids, labels = collate(samples)
+    return {"inputs": {"input_ids": ids, "attention_mask": (ids != 0).long()}, "labels": labels}
+
+
+def encoding(samples):
+    ids, labels = collate(samples)
+    mask = (ids != 0).long()
+    return BatchEncoding({"input_ids": ids, "attention_mask": mask, "labels": labels})
+
+
+def with_text(samples):
+    ids, labels = collate(samples)
+    return [ids, labels, ["as it was written"] * len(labels)]
+
+
+class OddBatches(Tiny):
+    """Takes any of the batches above apart."""
+
+    def pair(self, batch):
+        if isinstance(batch, Batch):
+            return batch.ids, batch.labels
+        if isinstance(batch, list):
+            return batch[0], batch[1]
+        return batch.get("inputs", batch)["input_ids"], batch["labels"]
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step(self.pair(batch), batch_idx)
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(self.pair(batch), batch_idx)
+
+
+@pytest.mark.parametrize("make", [as_dataclass, nested, encoding, with_text])
+def test_batches_of_many_makes_are_understood(make, tmp_path):
+    data = tuple(DataLoader(Sentences(32, seed=seed), 16, collate_fn=make) for seed in (1, 2))
+    run = fit(tmp_path, model=OddBatches(), data=data)
+    probe = open_run(run.logger.log_dir).probes[0]
+    assert probe.source.text[0] == "[CLS]"
+    assert all(text.startswith("word") for text in probe.source.text[1:])
+
+
+TWO_PROCESSES = """
+import sys
+from attn_monitor import AttentionMonitor
+from tests.tiny_lightning import Tiny, loaders, trainer, words
+
+if __name__ == "__main__":
+    monitor = AttentionMonitor(tokens=words, probes=3, train_probes=2, lens_sentences=2)
+    run = trainer(sys.argv[1], monitor, devices=2, strategy="ddp")
+    run.fit(Tiny(), *loaders())
+    print("rank", run.global_rank, "problems", monitor.failures.count, flush=True)
+"""
+
+
+def test_of_two_processes_that_train_together_the_first_one_writes(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    logs = tmp_path / "logs"
+    done = subprocess.run(
+        [sys.executable, str(script), str(logs)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=250,
+    )
+    assert "rank 0 problems 0" in done.stdout, done.stderr[-2000:]
+    assert "rank 1 problems 0" in done.stdout
+    [recorded] = tmp_path.rglob("run.json")
+    run = open_run(recorded.parents[3])
+    assert list(run.steps) == [0, 2, 4]
+    assert len(run.probes) == 7
