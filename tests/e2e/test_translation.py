@@ -109,6 +109,9 @@ def test_the_lens_keeps_cell_and_colours_when_the_slider_moves(tab, recording):
     def scale():
         return lens.get_by_text(re.compile("inner product, ±")).text_content()
 
+    lens.locator(".lens-picture").press("ArrowDown")
+    until_equal(tab, lambda: (titles(), ["Query cluster 3", "Key cluster 3"]))
+    lens.locator(".lens-picture").press("ArrowUp")
     wanted = (["Query cluster 2", "Key cluster 3"], scale())
     for step in (recording.steps[0], recording.steps[-1]):
         go_to(tab, recording, step)

@@ -4,7 +4,7 @@ import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../.
 import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
-import { html, svg } from "../dom";
+import { html, setAll, svg } from "../dom";
 import { drawHeat } from "../heat";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
@@ -39,6 +39,27 @@ export function createLens(host: HTMLElement): View<LensProps> {
       props?.onValue(Number(row.getAttribute("data-value-cluster")));
     }
   });
+  // One stop for the keyboard: arrows move the cell, enter chooses the value cluster in focus.
+  setAll(picture, {
+    tabindex: 0,
+    role: "group",
+    "aria-label": "Clusters of the head; arrow keys move the chosen cell",
+  });
+  picture.addEventListener("keydown", (event) => {
+    const row =
+      event.target instanceof Element ? event.target.closest("[data-value-cluster]") : null;
+    const move = MOVES[event.key];
+    if (!props || (row ? event.key !== "Enter" : !move)) {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation(); // the arrows of the page move the step
+    if (row) {
+      props.onValue(Number(row.getAttribute("data-value-cluster")));
+    } else if (move) {
+      props.onCell(moved(props, move));
+    }
+  });
   picture.addEventListener("pointermove", (event) => {
     const cell = cellOf(event);
     if (cell && props) {
@@ -60,7 +81,11 @@ export function createLens(host: HTMLElement): View<LensProps> {
       const clusters = Math.max(products.length, products[0]?.length ?? 0);
       const geometry = lensGeometry(clusters, next.width, values !== null);
       picture.setAttribute("width", String(next.width));
+      const focused = document.activeElement?.getAttribute("data-value-cluster") ?? null;
       picture.replaceChildren(...draw(next, geometry));
+      if (focused !== null) {
+        picture.querySelector<SVGElement>(`[data-value-cluster="${Number(focused)}"]`)?.focus();
+      }
       drawHeat(canvas, next.map, {
         width: MAP.size,
         height: MAP.size,
@@ -87,6 +112,23 @@ const UNITS = {
   centred: "product − row mean",
   mass: "share of attention",
 } as const;
+
+const MOVES: Readonly<Record<string, LensCell>> = {
+  ArrowUp: { query: -1, key: 0 },
+  ArrowDown: { query: 1, key: 0 },
+  ArrowLeft: { query: 0, key: -1 },
+  ArrowRight: { query: 0, key: 1 },
+};
+
+/** The chosen cell after a step, inside the table. */
+function moved(props: LensProps, by: LensCell): LensCell {
+  const rows = tableOf(props);
+  const inside = (at: number, count: number): number => Math.max(0, Math.min(count - 1, at));
+  return {
+    query: inside(props.cell.query + by.query, rows.length),
+    key: inside(props.cell.key + by.key, rows[0]?.length ?? 0),
+  };
+}
 
 const tableOf = ({ lens, table }: LensProps): LensProps["lens"]["products"] =>
   lens[table] ?? lens.products;
