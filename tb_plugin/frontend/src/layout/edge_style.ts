@@ -19,8 +19,12 @@ export const classWidth = (level: number, tokens: number): number =>
   (CLASS_WIDTHS[level] ?? 1) * Math.max(NARROWEST, Math.min(1, ROOMY / Math.max(1, tokens)));
 
 /** The shade of a class on the ramp shared by all views. */
-export const classColour = (level: number, theme: Theme, head: number | null = null): string =>
-  attentionRamp(head, theme).colour(CLASS_WEIGHTS[level] ?? 1);
+export const classColour = (level: number, theme: Theme): string =>
+  attentionRamp(null, theme).colour(CLASS_WEIGHTS[level] ?? 1);
+
+/** A head's hue, at every class strong enough to be told from others; width tells the class. */
+export const headColour = (level: number, theme: Theme, head: number | null): string =>
+  attentionRamp(head, theme).colour(0.3 + 0.08 * level);
 
 export interface Stroke {
   readonly width: number;

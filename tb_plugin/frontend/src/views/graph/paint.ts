@@ -1,6 +1,6 @@
 // Paints the planes on a canvas, far ones first, and remembers what can be pointed at.
 
-import { classColour, edgeStroke } from "../../layout/edge_style";
+import { classColour, edgeStroke, headColour } from "../../layout/edge_style";
 import type { PlaneEdge } from "../../layout/graph_planes";
 import { edgeRings, planeOf, ringAxis, ringCount, sideOf, touches } from "../../layout/graph_rings";
 import type { Projection, Spot } from "../../layout/projection";
@@ -185,7 +185,7 @@ function edgeColour(
     return change > KEPT ? colours.more : change < -KEPT ? colours.less : colours.line2;
   }
   if (props.colour === "head") {
-    return classColour(level ?? 0, props.theme, props.heads.get(edge) ?? null);
+    return headColour(level ?? 0, props.theme, props.heads.get(edge) ?? null);
   }
   return chosen ? colours.accent : level === null ? colours.ink : classColour(level, props.theme);
 }
