@@ -12,6 +12,7 @@ import pytest
 from attn_monitor import open_run
 from attn_monitor.analysis.signals import assess
 from tests.e2e.conftest import ROOT, serve
+from tests.e2e.test_accessibility import serious_faults
 from tests.odd_recordings import record_steps
 
 MINUS = "\N{MINUS SIGN}"
@@ -87,6 +88,7 @@ def test_an_overfit_run_shows_the_marker_with_one_sentence_p_and_n(show, folder)
         assert chart(tab, name).locator(".ring.warn").count() == 1
         assert chart(tab, name).get_by_text(f"signal, epoch {epoch}", exact=True).count() == 1
     assert chart(tab, "loss").get_by_text("smoothed minimum, epoch").count() == 1
+    assert serious_faults(tab) == []
     verdict.get_by_role("button", name="Go to").click()
     assert shown_step(tab) == flag.fired
     gap = next(curve for curve in flag.curves if curve.name == "change").values
@@ -188,6 +190,23 @@ def test_topology_of_both_sets_stands_against_the_loss_gap_with_the_finding_besi
     side = tab.frame.get_by_role("region", name="Context: raises no flag")
     assert side.get_by_text(topology.trust, exact=True).count() == 1
     assert side.get_by_text(topology.trust, exact=True).is_visible()
+
+
+def test_the_offline_page_shows_the_same_verdict_and_curves(show, folder, tmp_path, chromium):
+    page = tmp_path / "run.html"
+    command = [sys.executable, "-m", "attn_monitor.cli", "export", str(folder / "overfit")]
+    subprocess.run([*command, "-o", str(page), "--probes", "0"], check=True, capture_output=True)
+    tab = show("overfit", watch="sink")
+    file = chromium.new_page()
+    file.goto(f"{page.as_uri()}{SIGNALS}&p.attn_monitor.watch=sink")
+    verdict = file.locator("[data-state]")
+    verdict.wait_for(timeout=60_000)
+    assert verdict.inner_text() == tab.frame.locator("[data-state]").inner_text()
+    values = file.locator('[data-chart="metric-0"] text.end-value')
+    values.first.wait_for()
+    drawn = chart(tab, "metric-0").locator("text.end-value")
+    assert values.all_text_contents() == drawn.all_text_contents()
+    file.close()
 
 
 def test_what_is_on_screen_is_downloaded(show, folder):
