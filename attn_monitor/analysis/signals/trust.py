@@ -5,29 +5,31 @@ from __future__ import annotations
 from typing import Final
 
 FLAG: Final = (
-    "In our first experiments it was raised in 19 of 23 small models that overfit and in 0 of 17 "
-    "that did not, about 4 recorded steps after the minimum of the validation loss: where a "
-    "validation loss is logged, that is the earlier sign."
+    "In our study of 72 small models with 48 + 48 probes it was raised in 25 of 45 that overfit "
+    "(22 of 27 whose validation loss rose by more than 25 %) and in 0 of 27 that did not (95 % "
+    "interval 0 to 13 %), 1 to 13 recorded steps after the minimum of the validation loss: where "
+    "one is logged, that is the earlier sign. No flag does not mean no overfitting, and with 16 "
+    "probes a side the rule was met in 2 of 27 healthy models."
 )
 SUPPORT: Final = (
-    "In our first experiments the same test on hidden norms was met in 12 of 23 models that "
-    "overfit and in 0 of 17 that did not. It raises no flag."
+    "In our study the same test on hidden norms was met in 8 of 45 models that overfit and in 0 of "
+    "27 that did not. It raises no flag."
 )
 SEPARATION: Final = (
-    "Descriptive. In our first experiments it did not detect overfitting: 0 of 23 models that "
-    "overfit, 0 of 17 others."
+    "Descriptive. In our study it told training from validation sentences in 0 of 45 models that "
+    "overfit and in 0 of 27 others."
 )
 TOPOLOGY: Final = (
-    "Descriptive. In our first experiments it did not detect overfitting: 2 of 23 models that "
-    "overfit, 0 of 17 others."
+    "Descriptive. In our study topology told training from validation sentences in 0 of 45 models "
+    "that overfit and in 0 of 27 others: it did not show overfitting."
 )
 DRIFT: Final = (
-    "Descriptive. Attention moves with time whether or not a model overfits: across runs this "
-    "says nothing about the validation loss."
+    "Descriptive. Attention moves with time whether or not a model overfits: in our study drift "
+    "did not tell the two apart (AUC 0.42 and 0.29 on its two halves)."
 )
 STABILITY: Final = (
-    "About stability of training, not overfitting. The thresholds are our choice and were not "
-    "tested on diverging models."
+    "About stability of training, not overfitting. The thresholds are our choice; they were passed "
+    "in 0 of 72 models of our study, none of which diverged, and were not tested on any that did."
 )
 BALANCE: Final = (
     "A permutation test with p < 0.01 for each property: about 3 in 100 well-drawn pairs of probe "

@@ -1,0 +1,29 @@
+"""Every figure a user is shown about a signal is in the published study."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from attn_monitor.analysis.signals import trust
+from attn_monitor.analysis.signals.outputs import ALPHA, TIMES
+
+STUDY = (Path(__file__).parents[4] / "docs" / "overfitting.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["FLAG", "SUPPORT", "SEPARATION", "TOPOLOGY", "STABILITY"])
+def test_counts_of_runs_are_those_of_the_study(name):
+    counts = re.findall(r"\d+ of \d+", getattr(trust, name))
+    assert counts
+    # The page splits this one into its halves.
+    published = STUDY.replace("\n", " ") + " 5/23 + 3/22 = 8 of 45"
+    assert "| hidden norm | 5/23" in STUDY
+    assert "| hidden norm | 3/22" in STUDY
+    for count in counts:
+        assert count in published, count
+
+
+def test_the_page_names_the_rule_as_shipped():
+    text = " ".join(STUDY.split())
+    assert f"p ≤ {ALPHA} at two recorded steps in a row" in text
+    assert TIMES == 2
