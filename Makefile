@@ -32,7 +32,8 @@ demo: $(VENV)/.installed ## train the CS559 model on airline tweets and open its
 
 test: $(VENV)/.testable ## every test: Python, TypeScript, and end to end in Chromium
 	$(BIN)/python scripts/ensure_chromium.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@# Two at a time; the tests of a file stay together, since they share a recording or a server.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.testable ## ruff, mypy and Biome only
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -43,7 +43,8 @@ def npm():
 
 @pytest.fixture(scope="module")
 def installed(npm):
-    if not (FRONTEND / "node_modules" / ".package-lock.json").is_file():
+    wanted, had = FRONTEND / "package-lock.json", FRONTEND / "node_modules" / ".package-lock.json"
+    if not had.is_file() or had.stat().st_mtime < wanted.stat().st_mtime:
         run(*npm, "ci", "--no-audit", "--no-fund", cwd=FRONTEND)
     return FRONTEND
 
