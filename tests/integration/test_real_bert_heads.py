@@ -11,6 +11,11 @@ from attn_monitor.core.maps import Maps
 
 HEADS = 6 * 12
 DIAGONAL = {"self", "previous", "next"}
+UNDEFINED_HERE = {
+    "logit_max",  # the model returns weights only
+    "diagonal",  # of encoder-decoder attention
+    "induction",  # no sentence says which of its tokens are the same
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def test_every_value_on_a_real_model_keeps_its_promise(heads):
     metrics, _ = heads
     for spec in metric_specs():
         values = metrics[spec.name]
-        if spec.name == "logit_max":
+        if spec.name in UNDEFINED_HERE:
             assert np.isnan(values).all()
         else:
             assert np.all(values >= spec.low), spec.name
