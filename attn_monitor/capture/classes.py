@@ -81,6 +81,8 @@ def find_class_head(
             pooled = torch.stack([pool(states) @ states for states in sentences])
             if _same(linear(pooled), scores):
                 return ClassHead(layer=ClassLayer(names=names, method=method), linear=linear)
+    if classes == sentences[0].shape[-1]:
+        return None  # a pooled state, not scores
     return ClassHead(layer=ClassLayer(names=names, method="gradient"), linear=None)
 
 

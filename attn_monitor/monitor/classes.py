@@ -45,8 +45,8 @@ class ClassReader:
         if scores is None or hidden is None:
             return {}
         if self.needs_gradients:
-            if not hidden.requires_grad:
-                return {}  # a frozen encoder
+            if not (hidden.requires_grad and scores.requires_grad):
+                return {}  # a frozen encoder, or a step that runs without gradients
             added = _sentences(_gradient_parts(scores, hidden), tokens)
         else:
             added = [self.head.linear_parts(states) for states in _sentences(hidden, tokens)]

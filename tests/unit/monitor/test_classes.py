@@ -99,6 +99,22 @@ def test_a_model_that_answers_token_by_token_has_no_classes():
     assert find_classes(model, attention.outputs, tokens()) is None
 
 
+def test_a_pooled_state_is_not_taken_for_class_scores():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = Classifier("mean").encoder
+
+        def forward(self, x):
+            return self.encoder(x).mean(1)
+
+    model = Pooled().eval()
+    with torch.no_grad(), capture(model) as attention:
+        model(torch.randn(2, max(LENGTHS), 8))
+    assert attention.outputs.answer.shape == (2, 8)
+    assert find_classes(model, attention.outputs, tokens()) is None
+
+
 def answer(tokens_, classes=2, seed=0):
     random = np.random.default_rng(seed)
     return ClassAnswer(
