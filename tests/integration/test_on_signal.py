@@ -23,7 +23,29 @@ class Guesses(Sentences):
         self.rows = [(ids, int(coin)) for (ids, _), coin in zip(self.rows, coins, strict=True)]
 
 
-def fit(root, *, epochs=14, stop=False, on_signal=None):
+class Remembers(Tiny):
+    """Certain of every sentence it was trained on, and of no other."""
+
+    def __init__(self):
+        super().__init__()
+        self.known = set()
+
+    def training_step(self, batch, index):
+        self.known |= {tuple(row) for row in sentences(batch[0])}
+        return super().training_step(batch, index)
+
+    def forward(self, ids):
+        scores = super().forward(ids)
+        remembered = torch.tensor([[tuple(row) in self.known] for row in sentences(ids)])
+        certain = torch.tensor([4.0, 0.0]) * remembered
+        return certain + scores * torch.where(remembered, 1.0, 0.01)
+
+
+def sentences(ids):
+    return [row[row != 0].tolist() for row in ids]
+
+
+def fit(root, *, epochs=5, stop=False, on_signal=None):
     L.seed_everything(3, verbose=False)
     told = []
 
@@ -44,7 +66,7 @@ def fit(root, *, epochs=14, stop=False, on_signal=None):
         DataLoader(Guesses(48, 1), 8, shuffle=True, collate_fn=collate),
         DataLoader(Guesses(48, 2), 48, collate_fn=collate),
     )
-    run.fit(Tiny(), *loaders)
+    run.fit(Remembers(), *loaders)
     return run, told, monitor
 
 
@@ -92,5 +114,5 @@ def test_an_error_in_on_signal_is_reported_once_and_training_goes_on(tmp_path):
     assert sum("no thanks, flag" in text for text in ours) == 1
     assert "while calling on_signal for output_entropy_gap" in "".join(ours)
     assert monitor.failures.count == len(ours)
-    assert run.global_step == 14 * 6
-    assert len(open_run(run.logger.log_dir).steps) == 15
+    assert run.global_step == 5 * 6
+    assert len(open_run(run.logger.log_dir).steps) == 6
