@@ -77,6 +77,7 @@ function Side() {
             label: drawn.label,
             ranking,
             selected: view.value.lock,
+            pin: view.value.pin,
             onSelect: selectHead,
           }}
         />

@@ -158,6 +158,7 @@ function Drawer({ state }: { readonly state: LensState }) {
             query: marks.query,
             key: marks.key,
             square: now.part.kind === "self",
+            pin: view.value.pin,
             onCell: (chosen) => change({ cell: chosen, value: null }),
             onValue: (cluster) => change({ value: cluster }),
           }}

@@ -1,7 +1,7 @@
 // Keeps the address and the state equal, in both directions.
 import { effect } from "@preact/signals";
 import { currentPairs, onAddressChange, replacePairs } from "./hash";
-import { entry, part, probe, recording, select, view } from "./store";
+import { entry, part, probe, recording, view } from "./store";
 import { fromPairs, toPairs } from "./url";
 import type { ViewState } from "./view_state";
 
@@ -42,7 +42,7 @@ export function startMirror(): Mirror {
   const stopReading = onAddressChange(() => {
     const pairs = currentPairs();
     if (JSON.stringify(pairs) !== JSON.stringify(toPairs(explicit(view.peek())))) {
-      select(fromPairs(pairs));
+      view.value = fromPairs(pairs);
     }
   });
   return {

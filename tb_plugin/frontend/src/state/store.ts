@@ -17,6 +17,8 @@ import {
   type StepEntry,
 } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
+import { groupSize } from "../layout/layer_groups";
+import { crossFilter } from "./cross_filter";
 import { type Extent, INITIAL, layerView, type ViewState } from "./view_state";
 
 /** What a request for maps is about. */
@@ -84,7 +86,12 @@ export const cut = computed<MapCut | null>(() =>
 );
 
 export const select = (patch: Partial<ViewState>): void => {
-  view.value = { ...view.peek(), ...patch };
+  const before = view.peek();
+  const model = part.peek();
+  view.value = crossFilter(before, patch, {
+    cross: model?.kind === "cross",
+    group: groupSize(before.graph.group, model?.layers.length ?? 1),
+  });
 };
 
 export const runs = computed<readonly RunSummary[]>(() => readyValue(index.value)?.runs ?? []);

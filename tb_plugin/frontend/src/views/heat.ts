@@ -1,5 +1,6 @@
 // One attention map on a canvas.
 import type { Matrix } from "../core/maps";
+import type { PinnedToken } from "../core/selection";
 import type { Theme } from "../scale/heads";
 import type { Ramp } from "../scale/ramps";
 
@@ -13,6 +14,14 @@ export interface HeatOptions {
   readonly framedQuery?: number | null;
   readonly framedKey?: number | null;
 }
+
+/** The frame of a pinned token: its row or its column. */
+export const framed = (
+  pin: PinnedToken | null,
+): Required<Pick<HeatOptions, "framedQuery" | "framedKey">> => ({
+  framedQuery: pin?.axis === "query" ? pin.index : null,
+  framedKey: pin?.axis === "key" ? pin.index : null,
+});
 
 const SHARPEST = 3;
 let scratch: HTMLCanvasElement | null = null;

@@ -2,6 +2,7 @@
 import type { Axis } from "../../core/axis";
 import type { Maps, Series } from "../../core/maps";
 import type { HeadId, MetricSpec, Part } from "../../core/recording";
+import type { PinnedToken } from "../../core/selection";
 import type { RankedHead } from "../../layout/change";
 import type { Viewport } from "../../layout/columns";
 import type { Reach } from "../../layout/life_lines";
@@ -39,5 +40,7 @@ export interface RankingProps {
   readonly label: string;
   readonly ranking: readonly RankedHead[];
   readonly selected: HeadId | null;
+  /** Framed in the selected head's map. */
+  readonly pin: PinnedToken | null;
   readonly onSelect: (head: HeadId | null) => void;
 }

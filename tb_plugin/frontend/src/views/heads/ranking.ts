@@ -4,7 +4,7 @@ import { fixed, headLabel, headTitle } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { tokenText } from "../../scale/text";
 import { headBadge, html, setText } from "../dom";
-import { cellAt, drawHeat } from "../heat";
+import { cellAt, drawHeat, framed } from "../heat";
 import type { View } from "../view";
 import type { RankingProps } from "./props";
 
@@ -85,6 +85,7 @@ function paint(props: RankingProps, canvas: HTMLCanvasElement): void {
     ramp: props.reference ? differenceRamp(theme) : attentionRamp(selected.head, theme),
     theme,
     diagonal: props.part.kind === "self",
+    ...framed(props.pin),
   });
   canvas.setAttribute("data-layer", String(selected.layer));
   canvas.setAttribute("data-head", String(selected.head));

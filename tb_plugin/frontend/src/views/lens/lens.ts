@@ -1,11 +1,13 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
 import type { LensCell } from "../../core/lens";
+import { at } from "../../core/maps";
 import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens";
 import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
+import { tokenText } from "../../scale/text";
 import { html, setAll, svg } from "../dom";
-import { drawHeat } from "../heat";
+import { cellAt, drawHeat, framed } from "../heat";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { drawElbow } from "./elbow";
@@ -73,6 +75,18 @@ export function createLens(host: HTMLElement): View<LensProps> {
     }
   });
   picture.addEventListener("pointerleave", () => tooltip.hide());
+  canvas.addEventListener("pointermove", (event) => {
+    const place = props && cellAt(canvas, props.map, event);
+    if (props && place) {
+      const [from, to] = [props.query[place.query], props.key[place.key]];
+      const weight = at(props.map, place.query, place.key);
+      tooltip.show(event, [
+        { text: `“${tokenText(from?.text ?? "")}” attends to “${tokenText(to?.text ?? "")}”` },
+        { text: `weight ${fixed(weight, 4)}`, tone: "strong" },
+      ]);
+    }
+  });
+  canvas.addEventListener("pointerleave", () => tooltip.hide());
 
   return {
     update(next) {
@@ -92,6 +106,7 @@ export function createLens(host: HTMLElement): View<LensProps> {
         ramp: attentionRamp(next.lens.head, next.theme),
         theme: next.theme,
         diagonal: next.square,
+        ...framed(next.pin),
       });
       canvas.style.left = `${MAP.left}px`;
       canvas.style.top = `${MAP.top}px`;

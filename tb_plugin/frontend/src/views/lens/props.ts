@@ -2,6 +2,7 @@
 import type { Axis } from "../../core/axis";
 import type { Elbow, Lens, LensCell, LensTable } from "../../core/lens";
 import type { Matrix } from "../../core/maps";
+import type { PinnedToken } from "../../core/selection";
 import type { Theme } from "../../scale/heads";
 
 export interface LensProps {
@@ -19,6 +20,8 @@ export interface LensProps {
   readonly query: Axis;
   readonly key: Axis;
   readonly square: boolean;
+  /** Framed in the map. */
+  readonly pin: PinnedToken | null;
   readonly onCell: (cell: LensCell) => void;
   readonly onValue: (cluster: number) => void;
 }

@@ -5,7 +5,7 @@ import { shownMap } from "../../layout/network_numbers";
 import { headLabel, metricValue, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setText } from "../dom";
-import { type Cell, cellAt, drawHeat } from "../heat";
+import { type Cell, cellAt, drawHeat, framed } from "../heat";
 import { placePanel } from "./panel";
 import { headsOf, isSquare, type NetworkFrame } from "./props";
 
@@ -138,8 +138,7 @@ function paint(map: MapNodes, frame: NetworkFrame, layer: number, head: number):
     ramp: props.reference ? differenceRamp(theme) : attentionRamp(head, theme),
     theme,
     diagonal: isSquare(props),
-    framedQuery: props.pin?.axis === "query" ? props.pin.index : null,
-    framedKey: props.pin?.axis === "key" ? props.pin.index : null,
+    ...framed(props.pin),
   });
   map.canvas.setAttribute("data-layer", String(layer));
   map.canvas.setAttribute("data-head", String(head));
