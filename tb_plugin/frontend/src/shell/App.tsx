@@ -17,6 +17,7 @@ import {
 import { railOpen, TABS } from "./actions";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";
+import { stepOnScreen } from "./drawn";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";
@@ -141,7 +142,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
         </header>
         <TimeBar />
         <WindowBar />
-        <div class="content" data-step={shown.value?.entry.step}>
+        <div class="content" data-step={stepOnScreen}>
           <Content loader={loader} />
         </div>
         <StatusBar />

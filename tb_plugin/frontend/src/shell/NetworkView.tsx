@@ -1,7 +1,8 @@
-import { useMemo, useRef } from "preact/hooks";
+import { useCallback, useMemo, useRef } from "preact/hooks";
 import { type Series, seriesValue } from "../core/maps";
-import { axesOf, type Part, type PileTree, type Run } from "../core/recording";
+import { axesOf, type HeadId, type Part, type PileTree, type Run } from "../core/recording";
 import { readyValue } from "../core/resource";
+import type { HeldHead, PinnedToken } from "../core/selection";
 import type { Within } from "../layout/bars";
 import type { SortValues } from "../layout/head_sort";
 import { referencePiles } from "../state/pile_reference";
@@ -18,7 +19,8 @@ import {
 } from "../state/store";
 import { openLens } from "../state/view_state";
 import { createNetwork } from "../views/network/network";
-import { setLayer } from "./actions";
+import { playing, setLayer } from "./actions";
+import { drawnStep } from "./drawn";
 import { picture } from "./picture";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
@@ -65,6 +67,11 @@ function treesOfB({ part }: LoadedMaps): readonly PileTree[] | null {
   return found && alike ? found.layers : null;
 }
 
+// The same functions every time: props that are the same are not drawn again.
+const onLens = (head: HeadId): void => select({ lens: openLens(head), lock: null });
+const onLock = (lock: HeldHead | null): void => select({ lock });
+const onPin = (pin: PinnedToken | null): void => select({ pin });
+
 /** Puts the state into the network view's props. */
 export function NetworkView() {
   const root = useRef<HTMLElement>(null);
@@ -77,6 +84,10 @@ export function NetworkView() {
     () => (shownNow ? sortValues(shownNow.run, shownNow.part, metrics, step) : []),
     [shownNow, metrics, step],
   );
+  const place = useMemo(() => (shownNow ? within(shownNow) : null), [shownNow]);
+  const onDrawn = useCallback(() => {
+    drawnStep.value = shownNow?.entry.step ?? null;
+  }, [shownNow]);
   const stale = entry.value?.maps === false;
   return (
     <section
@@ -86,7 +97,7 @@ export function NetworkView() {
       tabIndex={0}
       aria-label="Network view"
     >
-      {viewport && shownNow && drawn && axes.value && (
+      {viewport && shownNow && place && drawn && axes.value && (
         <ViewHost
           create={createNetwork}
           props={{
@@ -95,7 +106,7 @@ export function NetworkView() {
             part: shownNow.part,
             query: axes.value.query,
             key: axes.value.key,
-            within: within(shownNow),
+            within: place,
             range: shownNow.cut.layers,
             maps: drawn.maps,
             reference: drawn.reference,
@@ -105,13 +116,15 @@ export function NetworkView() {
             sorts,
             piles: pileTrees(shownNow),
             pilesOfB: treesOfB(shownNow),
+            playing: playing.value,
             lock: view.value.lock,
             pin: view.value.pin,
             lens: shownNow.entry.vectors === true,
-            onLens: (head) => select({ lens: openLens(head), lock: null }),
+            onLens,
             onLayer: setLayer,
-            onLock: (lock) => select({ lock }),
-            onPin: (pin) => select({ pin }),
+            onLock,
+            onPin,
+            onDrawn,
           }}
         />
       )}

@@ -7,7 +7,7 @@ interface ViewHostProps<Props> {
 }
 
 /** The one place where a view meets Preact: create once, update on every change, destroy at the end. */
-export function ViewHost<Props>({ create, props }: ViewHostProps<Props>) {
+export function ViewHost<Props extends object>({ create, props }: ViewHostProps<Props>) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<View<Props> | null>(null);
   useLayoutEffect(() => {
@@ -18,6 +18,7 @@ export function ViewHost<Props>({ create, props }: ViewHostProps<Props>) {
     view.current = made;
     return () => made.destroy();
   }, [create]);
-  useLayoutEffect(() => view.current?.update(props), [create, props]);
+  // Props of the same values are not drawn again: most changes of the state concern other parts.
+  useLayoutEffect(() => view.current?.update(props), [create, ...Object.values(props)]);
   return <div class="view-host" ref={host} />;
 }

@@ -8,21 +8,24 @@ import {
   extent,
   part,
   recording,
-  request,
   select,
   stepIndex,
   steps,
   view,
 } from "../state/store";
 import { type Compare, openLens, type Tab, withLayer } from "../state/view_state";
+import { isOnItsWay } from "./drawn";
 import { markedSteps } from "./marks";
 
 const PLAY_INTERVAL = 450;
+/** How soon to look again whether a step that was not on screen in time is there: two frames. */
+const PLAY_RETRY = 32;
 
 export const playing = signal(false);
 export const helpOpen = signal(false);
 export const railOpen = signal(false);
-let timer: ReturnType<typeof setInterval> | undefined;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let frame = 0;
 
 /** Show the n-th recorded step, kept inside the recording. */
 export function goToIndex(index: number): void {
@@ -50,24 +53,34 @@ export function moveToMark(direction: -1 | 1): void {
 export const goToNewest = (): void => goToIndex(steps.peek().length - 1);
 
 export function setPlaying(next: boolean): void {
-  clearInterval(timer);
+  clearTimeout(timer);
+  cancelAnimationFrame(frame);
   playing.value = next;
-  if (!next) {
-    return;
-  }
-  if (stepIndex.peek() >= steps.peek().length - 1) {
-    goToIndex(0);
-  }
-  timer = setInterval(() => {
-    if (request.peek().kind === "loading") {
-      return; // never skip a step because the server is slower than the beat
-    }
+  if (next) {
     if (stepIndex.peek() >= steps.peek().length - 1) {
-      setPlaying(false);
-    } else {
-      moveBy(1);
+      goToIndex(0);
     }
-  }, PLAY_INTERVAL);
+    timer = setTimeout(beat, PLAY_INTERVAL);
+  }
+}
+
+/** Go on by one step; the beat waits for what is slower: the server, the drawing, the painting. */
+function beat(): void {
+  if (stepIndex.peek() >= steps.peek().length - 1) {
+    setPlaying(false);
+  } else if (isOnItsWay.peek()) {
+    timer = setTimeout(beat, PLAY_RETRY);
+  } else {
+    // The task after the next frame: the step has been painted by then.
+    frame = requestAnimationFrame(() => {
+      timer = setTimeout(step, 0);
+    });
+  }
+}
+
+function step(): void {
+  moveBy(1);
+  timer = setTimeout(beat, PLAY_INTERVAL);
 }
 
 export const TABS: readonly { readonly tab: Tab; readonly text: string }[] = [

@@ -168,11 +168,14 @@ export const extent = computed<Extent>(() => ({
   keys: axes.value?.key.length ?? 0,
 }));
 
-export const layerViews = computed(() =>
-  Array.from({ length: extent.value.layers }, (_, layer) =>
-    layerView(view.value, layer, extent.value.keys),
-  ),
-);
+const chosenLayers = computed(() => view.value.layers);
+
+export const layerViews = computed(() => {
+  const layers = chosenLayers.value;
+  return Array.from({ length: extent.value.layers }, (_, layer) =>
+    layerView({ layers }, layer, extent.value.keys),
+  );
+});
 
 /** The maps A asks for; null while the run is unknown or the step's maps were dropped. */
 export const wanted = computed<Wanted | null>(() =>

@@ -168,8 +168,11 @@ export const INITIAL: ViewState = {
 };
 
 /** How a layer is shown: as the user set it, else the default. */
-export const layerView = (state: ViewState, layer: number, keys: number): LayerView =>
-  state.layers.get(layer) ?? defaultLayerView(layer, keys);
+export const layerView = (
+  { layers }: Pick<ViewState, "layers">,
+  layer: number,
+  keys: number,
+): LayerView => layers.get(layer) ?? defaultLayerView(layer, keys);
 
 /** The model a view is about, as far as defaults depend on it. */
 export interface Extent {

@@ -142,7 +142,11 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       made.panel.update(frame);
     }
   };
-  const schedule = createSchedule(drawLayer, () => visibleLayers(host, frame));
+  const schedule = createSchedule({
+    draw: drawLayer,
+    inSight: () => visibleLayers(host, frame),
+    onDrawn: () => frame?.props.onDrawn(),
+  });
 
   const updateHeaders = (next: NetworkFrame): void => {
     const { start } = next.props.range;
@@ -182,6 +186,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     update(props) {
       const next: NetworkFrame = { props, geometry: geometryOf(props) };
       const wasLocked = frame?.props.lock ?? null;
+      const how = frame && isNextStep(frame.props, props, schedule.busy()) ? "slices" : "at-once";
       frame = next;
       root.style.width = `${next.geometry.width}px`;
       root.style.height = `${next.geometry.height}px`;
@@ -190,7 +195,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       updateHeaders(next);
       columns.prepare(next);
       dropPanels(props.range);
-      schedule.restart(props.range);
+      schedule.restart(props.range, how);
       if (props.lock || wasLocked) {
         showLocked(next);
       } else {
@@ -205,6 +210,14 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     },
   };
 }
+
+/** While steps are played, other maps over the same marks come layer by layer; keys are not made to wait. */
+const isNextStep = (before: NetworkProps, after: NetworkProps, drawing: boolean): boolean =>
+  (before.playing || after.playing) &&
+  before.query === after.query &&
+  before.key === after.key &&
+  before.range === after.range &&
+  (drawing || before.maps !== after.maps || before.playing !== after.playing);
 
 /** The node the held head was opened from: its bar, else its map, else the view itself. */
 function anchorOf(root: HTMLElement, { layer, head, key }: HeldHead): DOMRect {

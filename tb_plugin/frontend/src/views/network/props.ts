@@ -32,6 +32,8 @@ export interface NetworkProps {
   readonly piles: readonly PileTree[] | null;
   /** The trees of B, after whose piles those on screen are named; null while they are not here. */
   readonly pilesOfB: readonly PileTree[] | null;
+  /** Steps follow by themselves: the page must be able to answer while they are drawn. */
+  readonly playing: boolean;
   readonly lock: HeldHead | null;
   readonly pin: PinnedToken | null;
   readonly onLayer: (layer: number, patch: Partial<LayerView>) => void;
@@ -40,6 +42,8 @@ export interface NetworkProps {
   readonly onLens: (head: HeadId) => void;
   readonly onLock: (lock: HeldHead | null) => void;
   readonly onPin: (pin: PinnedToken | null) => void;
+  /** All layers in sight show these props. */
+  readonly onDrawn: () => void;
 }
 
 /** Props and the positions that follow from them. */

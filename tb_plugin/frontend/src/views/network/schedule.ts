@@ -1,30 +1,41 @@
-// Layers in sight are drawn at once, the others one by one when the browser has time.
+// Layers in sight are drawn first, the others one by one when the browser has time.
 import type { Range } from "../../core/window";
+import { nextTask } from "../next_task";
 
 export interface Schedule {
-  /** Everything must be drawn again. */
-  restart(range: Range): void;
+  /**
+   * Everything must be drawn again: what is in sight `at-once`, before this returns, or in
+   * `slices` between which the page can answer.
+   */
+  restart(range: Range, how: "at-once" | "slices"): void;
+  /** Whether a layer in sight still waits. */
+  busy(): boolean;
   stop(): void;
+}
+
+export interface Drawing {
+  readonly draw: (layer: number) => void;
+  /** The layers in sight; measures, so it is asked once per picture and once per scroll. */
+  readonly inSight: () => readonly number[];
+  /** Every layer in sight is drawn. */
+  readonly onDrawn: () => void;
 }
 
 /** Also used where the browser has no idle callbacks. */
 const PAUSE = 60;
+/** After this many milliseconds of drawing the page gets a turn: a frame. */
+const SLICE = 16;
 
-export function createSchedule(
-  draw: (layer: number) => void,
-  inSight: () => readonly number[],
-): Schedule {
+export function createSchedule({ draw, inSight, onDrawn }: Drawing): Schedule {
   const waiting = new Set<number>();
+  let urgent: number[] = [];
+  let slices = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let cancel = (): void => undefined;
 
   const drawNow = (layer: number): void => {
     if (waiting.delete(layer)) {
       draw(layer);
-    }
-  };
-  const drawInSight = (): void => {
-    for (const layer of inSight()) {
-      drawNow(layer);
     }
   };
   const drawRest = (): void => {
@@ -34,27 +45,60 @@ export function createSchedule(
       timer = setTimeout(drawRest, 0);
     }
   };
+  const drawnInSight = (): void => {
+    slices = false;
+    onDrawn();
+    timer = setTimeout(drawRest, PAUSE);
+  };
+  const drawSlice = (): void => {
+    const end = performance.now() + SLICE;
+    do {
+      const layer = urgent.shift();
+      if (layer === undefined) {
+        drawnInSight();
+        return;
+      }
+      drawNow(layer);
+    } while (performance.now() < end);
+    cancel = nextTask(drawSlice);
+  };
+  const drawSight = (): void => {
+    urgent = [...inSight()];
+    drawSlice();
+  };
   // Scroll events do not bubble; the scrolling element is outside of the view.
   const onScroll = (): void => {
-    if (waiting.size > 0) {
-      drawInSight();
+    if (slices) {
+      urgent = [...inSight()];
+    } else if (waiting.size > 0) {
+      inSight().forEach(drawNow);
     }
+  };
+  const halt = (): void => {
+    clearTimeout(timer);
+    cancel();
+    waiting.clear();
+    slices = false;
   };
   document.addEventListener("scroll", onScroll, { capture: true, passive: true });
 
   return {
-    restart({ start, stop }) {
-      clearTimeout(timer);
-      waiting.clear();
+    restart({ start, stop }, how) {
+      halt();
       for (let layer = start; layer < stop; layer++) {
         waiting.add(layer);
       }
-      drawInSight();
-      timer = setTimeout(drawRest, PAUSE);
+      slices = how === "slices";
+      if (slices) {
+        cancel = nextTask(drawSight);
+      } else {
+        inSight().forEach(drawNow);
+        drawnInSight();
+      }
     },
+    busy: () => slices,
     stop() {
-      clearTimeout(timer);
-      waiting.clear();
+      halt();
       document.removeEventListener("scroll", onScroll, { capture: true });
     },
   };
