@@ -17,8 +17,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 
 SIZE = {"width": 1440, "height": 900}
 ALL = (
-    Picture("signals-overfit-light", {"run": "overfit", "step": "144"}),
-    Picture("signals-overfit-dark", {"run": "overfit", "step": "144"}, dark=True),
+    Picture("signals-overfit-light", {"run": "overfit", "step": "132"}),
+    Picture("signals-overfit-dark", {"run": "overfit", "step": "132"}, dark=True),
     Picture("signals-healthy-light", {"run": "healthy"}),
     Picture("signals-unbalanced-light", {"run": "unbalanced"}),
 )

@@ -25,7 +25,7 @@ from airline_data import Tweets, Vocabulary, collate, load_tweets
 from airline_sentiment import Sentiment
 
 EPOCHS = 16
-PROBES = 24
+PROBES = 48
 RUNS = ("overfit", "healthy", "unbalanced")
 
 
