@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import nbformat
@@ -24,7 +25,12 @@ def cells():
     notebook = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
     started = {info.pid for info in manager.get_all()}
     home = {"resources": {"metadata": {"path": str(ROOT)}}, "timeout": 280}
-    NotebookClient(notebook, kernel_name="python3", **home).execute()
+    with pytest.MonkeyPatch.context() as patch:
+        # The magic looks for the command on the path, where an activated environment has it.
+        patch.setenv(
+            "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        )
+        NotebookClient(notebook, kernel_name="python3", **home).execute()
     yield [cell for cell in notebook.cells if cell.cell_type == "code"]
     for info in manager.get_all():
         if info.pid not in started:
