@@ -11,16 +11,17 @@ from pathlib import Path
 
 from ensure_chromium import find
 from playwright.sync_api import sync_playwright
-from take_pictures import PICTURES, ROOT, Picture
+from take_pictures import ROOT, Picture, take
 
 sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 
-SIZE = {"width": 1440, "height": 900}
+READY = '[data-chart="metric-2"] .line'
 ALL = (
-    Picture("signals-overfit-light", {"run": "overfit", "step": "132"}),
-    Picture("signals-overfit-dark", {"run": "overfit", "step": "132"}, dark=True),
-    Picture("signals-healthy-light", {"run": "healthy"}),
-    Picture("signals-unbalanced-light", {"run": "unbalanced"}),
+    Picture("signals-overfit", {"view": "signals", "run": "overfit", "step": "132"}, ready=READY),
+    Picture("signals-healthy", {"view": "signals", "run": "healthy"}, ("light",), ready=READY),
+    Picture(
+        "signals-unbalanced", {"view": "signals", "run": "unbalanced"}, ("light",), ready=READY
+    ),
 )
 
 
@@ -31,18 +32,8 @@ def take_all(logdir: Path) -> None:
     with tensorboard(str(logdir), 6107) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox"])
         for picture in ALL:
-            page = browser.new_page(viewport=SIZE)
-            state = "".join(f"&p.attn_monitor.{k}={v}" for k, v in picture.state.items())
-            dark = str(picture.dark).lower()
-            address = url.partition("#")[0]
-            page.goto(f"{address}?darkMode={dark}#attn_monitor&p.attn_monitor.view=signals{state}")
-            frame = page.frame_locator("iframe")
-            frame.locator("[data-state]").wait_for(timeout=60_000)
-            frame.locator('[data-chart="metric-2"] .line').first.wait_for(timeout=60_000)
-            page.wait_for_timeout(500)
-            page.screenshot(path=PICTURES / f"{picture.name}.png")
-            page.close()
-            print(f"docs/pictures/{picture.name}.png", flush=True)
+            for theme in picture.themes:
+                take(browser.new_page(), url.partition("#")[0], picture, theme)
 
 
 def main() -> None:
