@@ -44,7 +44,7 @@ function Figures({ signal }: { readonly signal: Signal }) {
   const tested = signal.p !== null && Number.isFinite(signal.p);
   const sizes = signal.n_val + signal.n_train > 0;
   const words = [
-    ...(tested ? [`p = ${metricValue(signal.p ?? Number.NaN, 3)} at the newest step`] : []),
+    ...(tested ? [`p = ${metricValue(signal.p ?? Number.NaN, 4)} at the newest step`] : []),
     ...(sizes ? [`n = ${signal.n_val} validation + ${signal.n_train} training probes`] : []),
   ];
   return words.length > 0 ? <p class="note figures">{words.join(" · ")}</p> : null;
