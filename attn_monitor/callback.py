@@ -64,7 +64,7 @@ class AttentionMonitor(pl.Callback):
             logarithmic schedule; metrics never.
         topology: Add the topology of the attention graph to the metrics of every head:
             components, loops, their life and midlife. About 0.3 ms per head and probe, in the
-            background. Metrics are shared by a process: later recordings have them too.
+            background.
         log_images: One picture per part in TensorBoard's Images tab, and in every logger with a
             ``log_image`` (W&B, MLflow), at most a tenth of the time.
         log_scalars: Every metric of every layer in TensorBoard's Scalars tab, and the signals.

@@ -2,14 +2,23 @@
 
 from importlib import import_module
 
+from attn_monitor.analysis.metric_set import MetricSet
 from attn_monitor.analysis.registry import (
     compute_metrics,
     metric,
     metric_specs,
+    registered_metrics,
     uniform_reference,
 )
 
-__all__ = ["compute_metrics", "metric", "metric_specs", "uniform_reference"]
+__all__ = [
+    "MetricSet",
+    "compute_metrics",
+    "metric",
+    "metric_specs",
+    "registered_metrics",
+    "uniform_reference",
+]
 
 # Loading a file registers its metrics; this order is the order of columns on screen.
 for _name in (

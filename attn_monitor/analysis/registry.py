@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis.shared import sharing
+from attn_monitor.analysis.metric_set import HeadMetric, Metric, MetricSet
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.types import MetricSpec
 
-HeadMetric = Callable[[Maps], np.ndarray]
-"""Attention of one layer on one sentence in, one value per head out; NaN = undefined here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    spec: MetricSpec
-    function: HeadMetric
-
-
-_entries: dict[str, _Entry] = {}
+_entries: dict[str, Metric] = {}
 
 
 def metric(
@@ -40,6 +29,8 @@ def metric(
     source: str = "attn_monitor",
 ) -> Callable[[HeadMetric], HeadMetric]:
     """Register the decorated function as a metric, and return the function unchanged.
+
+    Recordings that begin later have it; one under way keeps the metrics it began with.
 
     A function defined again (a notebook cell run twice) replaces its earlier self and keeps its
     place; another function under a taken name is an error.
@@ -88,48 +79,30 @@ def metric(
                 f"metric {name!r} is already defined by {_origin(known.function)}; "
                 f"give {_origin(function)} another name"
             )
-        _entries[name] = _Entry(spec=spec, function=function)
+        _entries[name] = Metric(spec=spec, function=function)
         return function
 
     return register
 
 
+def registered_metrics() -> MetricSet:
+    """Return every metric registered so far, in order of registration: the order of columns."""
+    return MetricSet(tuple(_entries.values()))
+
+
 def metric_specs() -> tuple[MetricSpec, ...]:
-    """Return every registered metric, in order of registration: the order of columns."""
-    return tuple(entry.spec for entry in _entries.values())
+    """Return what each registered metric means, in the order of columns."""
+    return registered_metrics().specs
 
 
 def compute_metrics(maps: Maps) -> Float[np.ndarray, "head metric"]:
-    """Return every registered metric of every head, float32, columns as in :func:`metric_specs`.
-
-    NaN means that the metric is undefined on these maps, for example the share of attention to
-    the previous token in encoder-decoder attention. May be called from any thread.
-
-    Raises:
-        ConfigurationError: If a metric does not return one value per head.
-    """
-    heads = maps.heads
-    entries = tuple(_entries.values())
-    table = np.empty((heads, len(entries)), dtype=np.float32)
-    with sharing(maps):
-        for column, entry in enumerate(entries):
-            values = np.asarray(entry.function(maps))
-            if values.shape != (heads,):
-                raise ConfigurationError(
-                    f"metric {entry.spec.name!r} returned shape {values.shape}, wanted "
-                    f"({heads},): one value per head, NaN where it is undefined"
-                )
-            table[:, column] = values
-    return table
+    """Return every registered metric of every head: :meth:`MetricSet.compute`."""
+    return registered_metrics().compute(maps)
 
 
 def uniform_reference(maps: Maps) -> Float[np.ndarray, " metric"]:
-    """Return the same metrics for a head that spreads its attention evenly over what it sees.
-
-    This is the baseline drawn beside every metric: several of them (confidence, sink, support)
-    depend on the length of the sentence, and a value means little without its chance level.
-    """
-    return np.asarray(compute_metrics(maps.uniform())[0])
+    """Return the same for a head that spreads its attention evenly: :meth:`MetricSet.uniform`."""
+    return registered_metrics().uniform(maps)
 
 
 def _origin(function: HeadMetric) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis import compute_metrics
+from attn_monitor.analysis import MetricSet
 from attn_monitor.core.maps import Maps, MapsByRows
 
 WAITING_BYTES = 64_000_000  # maps of one step held back; beyond that they are reduced at once
@@ -22,6 +22,7 @@ class Deferred:
     would hold too much memory this way; beyond ``limit`` bytes metrics are computed on arrival.
     """
 
+    metrics: MetricSet
     limit: int = WAITING_BYTES
     _waiting: list[tuple[Maps, Float[np.ndarray, "head metric"]]] = field(default_factory=list)
     _held: int = 0
@@ -29,12 +30,12 @@ class Deferred:
     def add(self, maps: Maps, table: Float[np.ndarray, "head metric"]) -> None:
         """Promise the metrics of ``maps`` in ``table``, a view of where they are wanted."""
         if isinstance(maps, MapsByRows):  # its rows can be made while the model runs only
-            table[:] = compute_metrics(maps)
+            table[:] = self.metrics.compute(maps)
             return
         self._held += maps.attn.nbytes
         if self._held > self.limit:
             self._held -= maps.attn.nbytes
-            table[:] = compute_metrics(maps)
+            table[:] = self.metrics.compute(maps)
         else:
             self._waiting.append((maps, table))
 
@@ -48,7 +49,7 @@ class Deferred:
         failed: list[Exception] = []
         for maps, table in waiting:
             try:
-                table[:] = compute_metrics(maps)
+                table[:] = self.metrics.compute(maps)
             except Exception as error:  # noqa: BLE001  # a metric may be the user's own
                 failed.append(error)
         if failed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from attn_monitor.analysis import MetricSet
 from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.core.classes import ClassAnswer
 from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
@@ -32,9 +33,9 @@ class Observation:
         metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
             probes, and until ``deferred.finish()`` was called.
         outputs: The model's answer to each probe in a few numbers; NaN where undefined.
+        deferred: Metrics not yet computed.
         classes: Probe index -> class scores and what every token adds to them; empty for models
             that do not classify sentences.
-        deferred: Metrics not yet computed.
     """
 
     attention: dict[str, _Maps]
@@ -43,8 +44,8 @@ class Observation:
     vectors: dict[str, dict[int, Vectors]]
     metrics: dict[str, Float[np.ndarray, "probe layer head metric"]]
     outputs: Float[np.ndarray, "probe statistic"]
+    deferred: Deferred
     classes: dict[int, ClassAnswer] = field(default_factory=dict)
-    deferred: Deferred = field(default_factory=Deferred)
 
     def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
         """Keep of a layer's maps what the budget lets a probe have; floats, coded when written."""
@@ -115,7 +116,7 @@ class Observation:
             vectors.value[layer, : len(value)] = value
 
 
-def nothing_seen(layout: Layout, *, metrics: int, statistics: int) -> Observation:
+def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Observation:
     """Return an observation to be filled, every number in it NaN."""
     parts, probes = layout.parts, len(layout.probes)
     return Observation(
@@ -125,11 +126,12 @@ def nothing_seen(layout: Layout, *, metrics: int, statistics: int) -> Observatio
         vectors={part.name: {} for part in parts},
         metrics={
             part.name: np.full(
-                (probes, len(part.layers), part.heads, metrics), np.nan, dtype=np.float32
+                (probes, len(part.layers), part.heads, len(metrics)), np.nan, dtype=np.float32
             )
             for part in parts
         },
         outputs=np.full((probes, statistics), np.nan, dtype=np.float32),
+        deferred=Deferred(metrics),
     )
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
-from attn_monitor.analysis import metric_specs, uniform_reference
+from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.core.classes import ClassLayer
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import MetricSpec, Part, Probe
+from attn_monitor.core.types import Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.classes import (
@@ -35,14 +35,13 @@ class Recorder:
 
     model: nn.Module
     layout: Layout
+    metrics: MetricSet
     budget_bytes: int
     failures: Failures
-    specs: tuple[MetricSpec, ...] = field(init=False)
     plan: Plan = field(init=False)
     classes: ClassReader | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.specs = metric_specs()
         layout = self.layout
         self.plan = keep_within(self.budget_bytes, layout.parts, layout.probes, layout.widths)
         if self.plan.empty:
@@ -57,13 +56,13 @@ class Recorder:
         rows: dict[str, Float[np.ndarray, "layer metric"]] = {}
         probes = [p for p in self.layout.probes if p.split == "val"]
         for part in self.layout.parts:
-            values = np.stack([uniform_reference(_blank(part, probe)) for probe in probes])
+            values = np.stack([self.metrics.uniform(_blank(part, probe)) for probe in probes])
             rows[part.name] = np.repeat(_mean_of_defined(values)[None], len(part.layers), axis=0)
         return rows
 
     def observe(self, replay: Replay) -> Observation:
         """Replay every probe batch; return its maps and vectors, and metrics to be finished."""
-        seen = nothing_seen(self.layout, metrics=len(self.specs), statistics=len(OUTPUT_SPECS))
+        seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first = 0
         for batch in self.layout.batches:
             sink = _Sink(self.layout, self.plan, seen, batch, first)

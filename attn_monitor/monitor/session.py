@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from attn_monitor.analysis.topology import register_topology
+from attn_monitor.analysis import registered_metrics
+from attn_monitor.analysis.topology import TOPOLOGY_METRICS
 from attn_monitor.monitor.alerts import Alerts
 from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
@@ -60,8 +61,9 @@ class Session:
     ) -> None:
         self.options = options
         self.failures = failures
+        metrics = registered_metrics()
         if options.topology:
-            register_topology()
+            metrics += TOPOLOGY_METRICS
         self._replay = replay
         self._model = model
         with _quiet_forward(model):
@@ -76,6 +78,7 @@ class Session:
         self._recorder = Recorder(
             model=model,
             layout=self.layout,
+            metrics=metrics,
             budget_bytes=int(options.budget_mb * 1e6),
             failures=failures,
         )
@@ -84,7 +87,7 @@ class Session:
         info = RunInfo(
             parts=self.layout.parts,
             probes=self.layout.probes,
-            metrics=self._recorder.specs,
+            metrics=metrics.specs,
             outputs=OUTPUT_SPECS,
             classes=classes,
             uniform=self._recorder.uniform(),
@@ -109,7 +112,7 @@ class Session:
             writer,
             picture_loggers,
             layout=self.layout,
-            specs=self._recorder.specs,
+            specs=metrics.specs,
             options=options,
             failures=failures,
         )

@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 import pytest
 
-from attn_monitor import open_run
-from attn_monitor.analysis import registry
+from attn_monitor import AttentionRecorder, open_run
+from attn_monitor.analysis import metric_specs, registry
 from attn_monitor.analysis.topology import head_topology
 from attn_monitor.monitor.failures import AttentionMonitorWarning
-from tests.tiny_lightning import loaders
+from tests.tiny_lightning import Tiny, loaders, words
 from tests.watched_training import fit, monitor, run_dir
 
 
@@ -62,7 +62,6 @@ def test_a_metric_that_fails_is_said_once_and_costs_no_maps(tmp_path):
     assert recording.attention(step=0, probe=0, part="encoder", layer=0).shape[0] == 2
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_topology_is_recorded_at_training_and_at_testing_time(tmp_path):
     model, run = fit(tmp_path, monitor(topology=True))
     run.test(model, loaders()[1], verbose=False)
@@ -83,3 +82,37 @@ def test_topology_is_recorded_at_training_and_at_testing_time(tmp_path):
         ]
         # The stored maps are 8-bit; the metric was computed on the floats.
         np.testing.assert_allclose(life[-1, 1], np.mean(expected, axis=0), atol=2e-3)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_recordings_side_by_side_have_the_metrics_each_of_them_began_with(tmp_path):
+    few = {"tokens": words, "probes": 2, "train_probes": 0, "lens_sentences": 0}
+    defaults = metric_specs()
+    model, batches = Tiny(), loaders()[1]
+
+    def begin(name, **options):
+        return AttentionRecorder(model, batches, log_dir=tmp_path / name, **few, **options)
+
+    with begin("with", topology=True) as first, begin("without") as second:
+        first.record(step=0, epoch=0)
+        second.record(step=0, epoch=0)
+        registry.metric("late", title="Late", unit="1", reading="-")(
+            lambda maps: maps.attn[:, 0, 0]
+        )
+        with begin("later") as third:
+            for recorder in (first, second, third):
+                recorder.record(step=1, epoch=1)
+                assert recorder.failures.count == 0
+    topology = ("h0_life", "h0_evenness", "h1_count", "h1_life", "h1_midlife")
+    names = tuple(spec.name for spec in defaults)
+    for name, steps, columns in (
+        ("with", (0, 1), names + topology),
+        ("without", (0, 1), names),
+        ("later", (1,), (*names, "late")),
+    ):
+        run = open_run(tmp_path / name)
+        assert run.steps == steps
+        assert tuple(spec.name for spec in run.metrics) == columns
+        assert np.isfinite(
+            run.metric(columns[-1] if name == "later" else "sink", part="encoder")
+        ).all()

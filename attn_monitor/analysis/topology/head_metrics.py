@@ -1,72 +1,25 @@
-"""Topology as metrics, one value per head, for those who switch it on."""
+"""Topology as metrics, one value per head, for recordings that ask for it."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis.registry import metric
+from attn_monitor.analysis.metric_set import Metric, MetricSet
 from attn_monitor.analysis.shared import plogp, shared, undefined
 from attn_monitor.analysis.topology.bars import bar_statistics
 from attn_monitor.analysis.topology.components import merge_heights
 from attn_monitor.analysis.topology.graph import attention_graph
 from attn_monitor.analysis.topology.loops import loop_bars
 from attn_monitor.core.maps import Maps
+from attn_monitor.core.types import MetricSpec
 
-_CORNEANU = "life and midlife of Corneanu et al. 2020, on the graph of Kushnareva et al. 2021"
-
-
-def register_topology() -> None:
-    """Add five metrics of the attention graph: scalars, sort keys and life lines like any other.
-
-    They are not in the default set because loops cost about 0.3 ms per head and sentence. Call
-    it once, before training or before reading the registry.
-    """
-    unit = "1 - weight"
-    metric(
-        "h0_life",
-        title="Component life",
-        unit=unit,
-        low=0,
-        high=1,
-        reading="Low: strong links join all words early; near 1: attention is spread thin.",
-        source="Kushnareva et al. 2021, section 3",
-    )(component_life)
-    metric(
-        "h0_evenness",
-        title="Component evenness",
-        unit="share of ln(bars)",
-        low=0,
-        high=1,
-        reading="1: all links that join words are equally strong.",
-        source="persistence entropy, Kushnareva et al. 2021, section 3",
-    )(component_evenness)
-    metric(
-        "h1_count",
-        title="Loops",
-        unit="loops",
-        low=0,
-        reading="How many rings of words without a shortcut open, up to weight 0.05.",
-        source=_CORNEANU,
-    )(loop_count)
-    metric(
-        "h1_life",
-        title="Loop life",
-        unit=unit,
-        low=0,
-        high=1,
-        reading="High: rings stay open long. Undefined where there are none.",
-        source=_CORNEANU,
-    )(loop_life)
-    metric(
-        "h1_midlife",
-        title="Loop midlife",
-        unit=unit,
-        low=0,
-        high=1,
-        reading="Low: rings of strong links; high: rings of weak ones. Undefined without rings.",
-        source=_CORNEANU,
-    )(loop_midlife)
+_CORNEANU: Final = (
+    "life and midlife of Corneanu et al. 2020, on the graph of Kushnareva et al. 2021"
+)
+_LENGTH: Final = "1 - weight"
 
 
 def component_life(maps: Maps) -> Float[np.ndarray, " head"]:
@@ -122,3 +75,73 @@ def _loop_numbers(graph: Float[np.ndarray, "token token"]) -> tuple[float, float
 
 def _loop_column(maps: Maps, column: int) -> Float[np.ndarray, " head"]:
     return np.asarray(_loops(maps)[:, column]) if _has_graph(maps) else undefined(maps)
+
+
+TOPOLOGY_METRICS: Final = MetricSet(
+    (
+        Metric(
+            spec=MetricSpec(
+                name="h0_life",
+                title="Component life",
+                unit=_LENGTH,
+                low=0.0,
+                high=1.0,
+                reading="Low: strong links join all words early; near 1: attention is spread thin.",
+                source="Kushnareva et al. 2021, section 3",
+            ),
+            function=component_life,
+        ),
+        Metric(
+            spec=MetricSpec(
+                name="h0_evenness",
+                title="Component evenness",
+                unit="share of ln(bars)",
+                low=0.0,
+                high=1.0,
+                reading="1: all links that join words are equally strong.",
+                source="persistence entropy, Kushnareva et al. 2021, section 3",
+            ),
+            function=component_evenness,
+        ),
+        Metric(
+            spec=MetricSpec(
+                name="h1_count",
+                title="Loops",
+                unit="loops",
+                low=0.0,
+                high=None,
+                reading="How many rings of words without a shortcut open, up to weight 0.05.",
+                source=_CORNEANU,
+            ),
+            function=loop_count,
+        ),
+        Metric(
+            spec=MetricSpec(
+                name="h1_life",
+                title="Loop life",
+                unit=_LENGTH,
+                low=0.0,
+                high=1.0,
+                reading="High: rings stay open long. Undefined where there are none.",
+                source=_CORNEANU,
+            ),
+            function=loop_life,
+        ),
+        Metric(
+            spec=MetricSpec(
+                name="h1_midlife",
+                title="Loop midlife",
+                unit=_LENGTH,
+                low=0.0,
+                high=1.0,
+                reading="Low: rings of strong links; high: of weak ones. Undefined without rings.",
+                source=_CORNEANU,
+            ),
+            function=loop_midlife,
+        ),
+    )
+)
+"""Five metrics of the attention graph: scalars, sort keys and life lines like any other.
+
+They are no default, because loops cost about 0.3 ms per head and sentence.
+"""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attn_monitor.analysis import compute_metrics, metric_specs
+from attn_monitor.analysis import compute_metrics, metric_specs, registered_metrics
 from attn_monitor.core.maps import Maps
 from attn_monitor.monitor.deferred import Deferred
 
@@ -21,7 +21,7 @@ def tables(count, *, heads=2):
 @pytest.mark.parametrize("limit", [0, 500, 1 << 20])
 def test_metrics_are_the_same_whether_they_wait_or_not(limit):
     maps, table = some_maps(7), tables(7)
-    deferred = Deferred(limit=limit)
+    deferred = Deferred(registered_metrics(), limit=limit)
     for one, place in zip(maps, table, strict=True):
         deferred.add(one, place)
     deferred.finish()
@@ -30,7 +30,7 @@ def test_metrics_are_the_same_whether_they_wait_or_not(limit):
 
 def test_no_more_than_the_limit_waits():
     maps, table = some_maps(3), tables(3)
-    deferred = Deferred(limit=2 * maps[0].attn.nbytes)
+    deferred = Deferred(registered_metrics(), limit=2 * maps[0].attn.nbytes)
     for one, place in zip(maps, table, strict=True):
         deferred.add(one, place)
     waiting = np.isnan(table).all(axis=(1, 2))
@@ -39,7 +39,7 @@ def test_no_more_than_the_limit_waits():
 
 def test_a_sentence_that_fails_costs_no_other_its_metrics():
     maps, table = some_maps(3), tables(3)
-    deferred = Deferred()
+    deferred = Deferred(registered_metrics())
     deferred.add(maps[0], table[0])
     deferred.add(maps[1], table[1][:, :2])  # too narrow for its metrics
     deferred.add(maps[2], table[2])
@@ -50,7 +50,7 @@ def test_a_sentence_that_fails_costs_no_other_its_metrics():
 
 def test_finishing_twice_changes_nothing():
     maps, table = some_maps(1), tables(1)
-    deferred = Deferred()
+    deferred = Deferred(registered_metrics())
     deferred.add(maps[0], table[0])
     deferred.finish()
     table[:] = 3

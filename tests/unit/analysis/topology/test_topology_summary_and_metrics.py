@@ -1,25 +1,21 @@
 import numpy as np
 import pytest
 
-from attn_monitor.analysis import compute_metrics, metric_specs, registry, uniform_reference
+from attn_monitor.analysis import metric_specs, registered_metrics
 from attn_monitor.analysis.topology import (
+    TOPOLOGY_METRICS,
     NotComputed,
     Topology,
     head_topology,
-    register_topology,
 )
 from attn_monitor.analysis.topology.bars import bar_statistics
 from attn_monitor.analysis.topology.components import component_bars
 from attn_monitor.analysis.topology.graph import attention_graph
 from attn_monitor.analysis.topology.loops import loop_bars
+from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.maps import Maps
 
 NAMES = ["h0_life", "h0_evenness", "h1_count", "h1_life", "h1_midlife"]
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
 
 
 def attention(heads, queries, keys, seed=0):
@@ -48,17 +44,24 @@ def test_encoder_decoder_attention_has_no_graph_of_tokens():
     assert "3 queries and 5 keys are different tokens" in found.reason
 
 
-def test_topology_metrics_join_the_registry_when_switched_on():
-    before = len(metric_specs())
-    register_topology()
-    register_topology()
-    assert [spec.name for spec in metric_specs()[before:]] == NAMES
+def test_topology_follows_the_registered_metrics_and_registers_nothing():
+    before = metric_specs()
+    both = registered_metrics() + TOPOLOGY_METRICS
+    assert [spec.name for spec in both.specs[len(before) :]] == NAMES
+    assert both.specs[: len(before)] == before
+    assert metric_specs() == before
+
+
+def test_a_set_added_twice_is_refused():
+    with pytest.raises(
+        ConfigurationError, match="can hold one metric named 'h0_life', got 2; give yours another"
+    ):
+        TOPOLOGY_METRICS + TOPOLOGY_METRICS
 
 
 def test_the_metrics_are_the_statistics_of_the_bars():
-    register_topology()
     maps = Maps(attn=attention(3, 9, 9))
-    table = compute_metrics(maps)[:, -5:]
+    table = TOPOLOGY_METRICS.compute(maps)
     for attn, row in zip(maps.attn, table, strict=True):
         graph = attention_graph(attn)
         components = bar_statistics(component_bars(graph))
@@ -74,27 +77,24 @@ def test_the_metrics_are_the_statistics_of_the_bars():
 
 
 def test_metrics_are_undefined_never_zero_where_there_is_no_graph():
-    register_topology()
     cross = Maps(attn=attention(2, 4, 4), cross=True)
     single = Maps(attn=np.ones((1, 1, 1)))
-    assert np.isnan(compute_metrics(cross)[:, -5:]).all()
-    assert np.isnan(compute_metrics(single)[:, -5:]).all()
+    assert np.isnan(TOPOLOGY_METRICS.compute(cross)).all()
+    assert np.isnan(TOPOLOGY_METRICS.compute(single)).all()
 
 
 def test_a_uniform_head_has_its_reference_life():
-    register_topology()
-    reference = uniform_reference(Maps(attn=attention(2, 8, 8)))[-5:]
+    reference = TOPOLOGY_METRICS.uniform(Maps(attn=attention(2, 8, 8)))
     np.testing.assert_allclose(reference[:3], [7 / 8, 1, 0], rtol=1e-6)
     assert np.isnan(reference[3:]).all()
 
 
 def test_a_head_that_diverged_has_no_topology_and_leaves_its_neighbours_alone():
-    register_topology()
     attn = attention(3, 9, 9)
-    clean = compute_metrics(Maps(attn=attn))[:, -5:]
+    clean = TOPOLOGY_METRICS.compute(Maps(attn=attn))
     attn[1, 0, 0] = np.nan
     attn[1, 3] = np.nan
-    table = compute_metrics(Maps(attn=attn))[:, -5:]
+    table = TOPOLOGY_METRICS.compute(Maps(attn=attn))
     assert np.isnan(table[1]).all()
     np.testing.assert_array_equal(table[[0, 2]], clean[[0, 2]])
     found = head_topology(attn[1])
