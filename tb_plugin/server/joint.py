@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from attn_monitor.analysis.lens.headlens import speakers
 from attn_monitor.analysis.lens.joint import JointBasis, joint_basis
 from attn_monitor.analysis.lens.sample import TokenSample
 from attn_monitor.analysis.lens.tags import TAGS
@@ -61,7 +62,7 @@ class JointReader:
             "layer": query.layer,
             "head": query.head,
             "tags": list(TAGS),
-            "tagger": asking.tagger,
+            "tagger": speakers(asking, asked),
             "basis_steps": len(steps),
             "explained": plain(basis.explained),
             "reach": basis.reach,

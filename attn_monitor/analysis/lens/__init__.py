@@ -5,4 +5,11 @@ from attn_monitor.analysis.lens.headlens import HeadLens, head_lens
 from attn_monitor.analysis.lens.sample import TokenSample, sample_tokens
 from attn_monitor.analysis.lens.taggers import Tagger
 
-__all__ = ["HeadLens", "Tagger", "TokenSample", "elbow_curve", "head_lens", "sample_tokens"]
+__all__ = [
+    "HeadLens",
+    "Tagger",
+    "TokenSample",
+    "elbow_curve",
+    "head_lens",
+    "sample_tokens",
+]

@@ -118,8 +118,15 @@ def head_lens(
         if attn is None or value is None
         else attention_mass(attn, query.clusters, value.clusters),
         d_head=queries.shape[1],
-        tagger=query_tokens.tagger,
+        tagger=speakers(query_tokens, key_tokens),
     )
+
+
+def speakers(queries: TokenSample, keys: TokenSample) -> str:
+    """Return who tagged the words, one name where both sides are in one language."""
+    if queries.tagger == keys.tagger:
+        return queries.tagger
+    return f"{queries.tagger} and, for keys, {keys.tagger}"
 
 
 def _side(

@@ -53,6 +53,8 @@ _CLASSES: tuple[tuple[Upos, str], ...] = (
             "worse rude terrible awful"),
 )  # fmt: skip
 _KNOWN: dict[str, Upos] = {word: tag for tag, words in reversed(_CLASSES) for word in words.split()}
+_CLOSED = {"DET", "PRON", "AUX", "ADP", "CCONJ", "SCONJ", "PART"}
+ENGLISH_FUNCTION_WORDS = frozenset(word for word, tag in _KNOWN.items() if tag in _CLOSED)
 _SHAPES: tuple[tuple[re.Pattern[str], Upos], ...] = (
     (re.compile(r"[+-]?\d[\d.,:%]*(st|nd|rd|th|s)?"), "NUM"),
     (re.compile(r"(http|www\.).*"), "X"),
@@ -76,6 +78,16 @@ def tag_with_lexicon(words: Sequence[str]) -> list[Upos]:
     return tags
 
 
+def tag_shape(word: str) -> Upos | None:
+    """Return the tag that a word's characters give away in any language, ``None`` for most words.
+
+    Punctuation, symbols, numbers, addresses and ``@names`` need no dictionary.
+    """
+    if not any(letter.isalnum() for letter in word):
+        return "SYM" if word and set(word) <= _SYMBOLS else "PUNCT"
+    return next((tag for shape, tag in _SHAPES if shape.fullmatch(word.lower())), None)
+
+
 def _in_context(word: str, place: int, before: Upos | None, words: Sequence[str]) -> Upos:
     """Return the tag of a word, given the tag of the one before it."""
     tag = _alone(word, first=place == 0)
@@ -93,11 +105,8 @@ def _alone(word: str, *, first: bool) -> Upos:
     low = word.lower()
     if low in _KNOWN:
         return _KNOWN[low]
-    if not any(letter.isalnum() for letter in word):
-        return "SYM" if word and set(word) <= _SYMBOLS else "PUNCT"
-    for shape, tag in _SHAPES:
-        if shape.fullmatch(low):
-            return tag
+    if (shape := tag_shape(word)) is not None:
+        return shape
     if word[0].isupper() and not first:
         return "PROPN"
     return next((tag for shape, tag in _ENDINGS if shape.fullmatch(low)), "NOUN")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from attn_monitor.analysis.lens.pieces import join_pieces
-from attn_monitor.analysis.lens.taggers import Tagger, best_tagger
+from attn_monitor.analysis.lens.taggers import Tagger, tagger_for
 from attn_monitor.analysis.lens.tags import TAGS, Upos
 from attn_monitor.core.types import Tokens
 
@@ -44,15 +44,15 @@ def sample_tokens(sentences: Sequence[Tokens], *, tagger: Tagger | None = None) 
 
     Args:
         sentences: Valid tokens only, in the order in which their vectors were collected.
-        tagger: Who tags; the best one of this machine if ``None``.
+        tagger: Who tags; if ``None``, the best one of this machine for their language.
     """
-    speaker = tagger or best_tagger()
+    joined_sentences = [join_pieces(tokens.text, special=tokens.special) for tokens in sentences]
+    speaker = tagger or tagger_for(word for joined in joined_sentences for word in joined.text)
     words: list[str] = []
     tags: list[int] = []
     places: list[float] = []
     numbers: list[int] = []
-    for number, tokens in enumerate(sentences):
-        joined = join_pieces(tokens.text, special=tokens.special)
+    for number, (tokens, joined) in enumerate(zip(sentences, joined_sentences, strict=True)):
         spoken: Sequence[Upos] = speaker.tag(joined.text) if joined.text else ()
         inner = [place for place, word in enumerate(joined.of_token) if word >= 0]
         for place, word in enumerate(joined.of_token):

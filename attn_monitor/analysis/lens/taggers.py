@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 
-from attn_monitor.analysis.lens.lexicon import tag_with_lexicon
+from attn_monitor.analysis.lens.closed_classes import FUNCTION_WORDS
+from attn_monitor.analysis.lens.language import ENGLISH, recognise
+from attn_monitor.analysis.lens.lexicon import tag_shape, tag_with_lexicon
 from attn_monitor.analysis.lens.tags import Upos, from_penn
 
 
@@ -27,9 +29,35 @@ class Tagger:
 LEXICON = Tagger(name="built-in word lists (English)", tag=tag_with_lexicon)
 
 
+def tagger_for(words: Iterable[str]) -> Tagger:
+    """Return who can tag these words without guessing.
+
+    English: :func:`best_tagger`. French, German and Spanish: lists of function words, everything
+    else X. Any other language, or none (source code, names of pixels): X for every word.
+
+    Args:
+        words: All words of the sentences that are to be tagged.
+    """
+    language = recognise(words)
+    if language == ENGLISH:
+        return best_tagger()
+    if language is None:
+        return function_word_tagger({}, name="no one (unknown language)")
+    return function_word_tagger(FUNCTION_WORDS[language], name=f"{language} function words")
+
+
+def function_word_tagger(known: Mapping[str, Upos], *, name: str) -> Tagger:
+    """Return a tagger that tags these words, numbers and punctuation, and calls the rest X."""
+
+    def tag(words: Sequence[str]) -> list[Upos]:
+        return [known.get(word.lower()) or tag_shape(word) or "X" for word in words]
+
+    return Tagger(name=name, tag=tag)
+
+
 @lru_cache
 def best_tagger() -> Tagger:
-    """Return the first of the chain that works here; nothing is ever downloaded.
+    """Return the first for English that works here; nothing is ever downloaded.
 
     1. NLTK's averaged perceptron, if its English data lie in one of NLTK's folders;
     2. TextBlob's pattern tagger, if the package is installed (it carries its own data);

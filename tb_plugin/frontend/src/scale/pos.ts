@@ -55,7 +55,7 @@ const NAMES: Readonly<Record<string, string>> = {
   SCONJ: "subordinating conjunction",
   SYM: "symbol",
   VERB: "verb",
-  X: "other",
+  X: "untagged",
   SOS: "start of the sentence",
   EOS: "end of the sentence",
 };

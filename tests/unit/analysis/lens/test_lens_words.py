@@ -7,10 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.tag import PerceptronTagger
 
+from attn_monitor.analysis.lens.closed_classes import CLASSES, FUNCTION_WORDS
+from attn_monitor.analysis.lens.language import recognise
 from attn_monitor.analysis.lens.lexicon import tag_with_lexicon
 from attn_monitor.analysis.lens.pieces import join_pieces
 from attn_monitor.analysis.lens.sample import sample_tokens
-from attn_monitor.analysis.lens.taggers import LEXICON, best_tagger, nltk_tagger, textblob_tagger
+from attn_monitor.analysis.lens.taggers import (
+    LEXICON,
+    best_tagger,
+    nltk_tagger,
+    tagger_for,
+    textblob_tagger,
+)
 from attn_monitor.analysis.lens.tags import TAGS, from_penn
 from attn_monitor.core.types import Tokens
 
@@ -163,6 +171,58 @@ def test_pieces_carry_the_word_its_tag_and_their_own_place():
     np.testing.assert_allclose(sample.place, [0, 0.2, 0.4, 0.6, 0.8, 1, 0])
     assert sample.sentence.tolist() == [0] * 6 + [1]
     assert sample.tagger == "built-in word lists (English)"
+
+
+FRENCH = "Impossible de supprimer les 3 fichiers de la corbeille , ils sont ouverts ."
+FRENCH_TAGS = "X ADP X DET NUM X ADP DET X PUNCT PRON AUX X PUNCT"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "language"),
+    [
+        (THE_FOX, "English"),
+        ("Could not delete the selected files", "English"),
+        (FRENCH, "French"),
+        ("Le fichier n ' est pas dans la liste", "French"),
+        ("Die Datei konnte nicht in den Ordner kopiert werden", "German"),
+        ("No se puede abrir el archivo de la lista", "Spanish"),
+        ("def strongest run_dir metric : return curve", None),
+        ("r0c1 r0c2 r1c1", None),
+        ("\u6587\u4ef6 \u4e0d \u5b58\u5728", None),
+        (". , 12 !", None),
+        ("", None),
+    ],
+)
+def test_a_language_is_told_by_its_function_words(sentence, language):
+    assert recognise(words(sentence)) == language
+
+
+def test_a_function_word_has_one_part_of_speech_in_its_language():
+    for language, known in FUNCTION_WORDS.items():
+        listed = words(" ".join(CLASSES[language].values()))
+        assert len(listed) == len(known)
+        assert all(word == word.lower() for word in listed)
+
+
+def test_french_content_words_stay_untagged_instead_of_becoming_english_nouns():
+    speaker = tagger_for(words(FRENCH))
+    assert speaker.name == "French function words"
+    assert list(speaker.tag(words(FRENCH))) == words(FRENCH_TAGS)
+    assert "NOUN" in tag_with_lexicon(words(FRENCH))  # what was said of them before
+
+
+def test_words_of_no_known_language_are_untagged_but_for_numbers_and_punctuation():
+    speaker = tagger_for(["patch", "3"])
+    assert speaker.name == "no one (unknown language)"
+    assert list(speaker.tag(["patch", "3", "!", "the"])) == ["X", "NUM", "PUNCT", "X"]
+
+
+def test_the_language_is_asked_of_all_sentences_together():
+    shouts = Tokens(text=("Stop", "!"))
+    sample = sample_tokens([shouts, Tokens(text=tuple(words(FRENCH)))])
+    assert sample.tagger == "French function words"
+    assert [TAGS[tag] for tag in sample.tags[:2]] == ["X", "PUNCT"]
+    assert sample_tokens([shouts], tagger=LEXICON).tagger == LEXICON.name
 
 
 def test_special_tokens_inside_a_sentence_are_neither_its_start_nor_its_end():
