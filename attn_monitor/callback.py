@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.monitor.alerts import OnSignal
-from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.images import ImagesOf
-from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
+from attn_monitor.monitor.options import MonitorOptions, RecordingOptions
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.report import PictureLogger
+from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
-from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
     Trainer,
     check_writable,
@@ -42,13 +41,14 @@ class AttentionMonitor(pl.Callback):
     own, ``<run>/test`` and ``<run>/validate``.
 
     Args:
-        probes: Sentences from the validation loader.
-        train_probes: Sentences from the training loader, replayed in evaluation mode, so that
-            what the model does on sentences it learns from can be compared; 0 for none.
-        lens_sentences: Further validation sentences whose queries and keys are kept for
-            HeadLens; 0 for none.
         every_n_epochs: Record at the validations of every n-th epoch.
         every_n_steps: Record after every n-th optimizer step instead.
+        probes: Sentences from the validation loader; 16 by default.
+        train_probes: Sentences from the training loader, replayed in evaluation mode, so that
+            what the model does on sentences it learns from can be compared; 16 by default, 0 for
+            none.
+        lens_sentences: Further validation sentences whose queries and keys are kept for
+            HeadLens; 48 by default, 0 for none.
         tokens: Turns ids into strings: a Hugging Face or ``tokenizers`` tokenizer, a callable
             from a list of ids to a list of strings, or ``None`` to show the ids.
         describe_batch: Returns the token ids ``[sentence, token]`` of a batch that is neither a
@@ -57,21 +57,22 @@ class AttentionMonitor(pl.Callback):
         images: Returns what a vision model reads of a batch, ``[sentence, (channel,) height,
             width]``: each token that is not special is shown as its square patch of it.
         replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``.
-        budget_mb: Bytes per recorded step, uncompressed. Decides how many probes keep their maps,
-            which keep coarse maps with or without a window of exact ones, and which metrics only;
-            metrics are always computed on all of them.
-        run_budget_mb: Bytes per run. Beyond it, maps of older steps are thinned on a
-            logarithmic schedule; metrics never.
+        budget_mb: Megabytes per recorded step, uncompressed, 64 by default. Decides how many probes
+            keep their maps, which keep coarse maps with or without a window of exact ones, and
+            which metrics only; metrics are always computed on all of them.
+        run_budget_mb: Megabytes per run, 2048 by default. Beyond it, maps of older steps are
+            thinned on a logarithmic schedule; metrics never.
         topology: Add the topology of the attention graph to the metrics of every head:
             components, loops, their life and midlife. About 0.3 ms per head and probe, in the
-            background.
+            background; off by default.
         log_images: One picture per part in TensorBoard's Images tab, and in every logger with a
-            ``log_image`` (W&B, MLflow), at most a tenth of the time.
-        log_scalars: Every metric of every layer in TensorBoard's Scalars tab, and the signals.
+            ``log_image`` (W&B, MLflow), at most a tenth of the time; on by default.
+        log_scalars: Every metric of every layer in TensorBoard's Scalars tab, and the signals; on
+            by default.
         on_signal: Called with a :class:`attn_monitor.analysis.signals.Signal` at the step at which
             it fires, once each, from the recording thread; ``signal.kind == "flag"`` says that
             memorisation is likely. To stop then, set ``trainer.should_stop = True`` in it.
-        seed: Draws the probes.
+        seed: Draws the probes; 0 by default.
 
     Raises:
         ConfigurationError: An option that cannot work; or, in ``setup``, a trainer without
@@ -81,42 +82,13 @@ class AttentionMonitor(pl.Callback):
     def __init__(
         self,
         *,
-        probes: int = 16,
-        train_probes: int = 16,
-        lens_sentences: int = 48,
         every_n_epochs: int = 1,
         every_n_steps: int | None = None,
-        tokens: TokenSource = None,
-        describe_batch: DescribeBatch | None = None,
-        images: ImagesOf | None = None,
-        replay: ReplayBatch | None = None,
-        budget_mb: float = 64.0,
-        run_budget_mb: float = 2048.0,
-        topology: bool = False,
-        log_images: bool = True,
-        log_scalars: bool = True,
-        on_signal: OnSignal | None = None,
-        seed: int = 0,
+        **options: Unpack[RecordingOptions],
     ) -> None:
         super().__init__()
-        self.options = MonitorOptions(
-            probes=probes,
-            train_probes=train_probes,
-            lens_sentences=lens_sentences,
-            every_n_epochs=every_n_epochs,
-            every_n_steps=every_n_steps,
-            tokens=tokens,
-            describe_batch=describe_batch,
-            images=images,
-            replay=replay,
-            budget_mb=budget_mb,
-            run_budget_mb=run_budget_mb,
-            topology=topology,
-            log_images=log_images,
-            log_scalars=log_scalars,
-            on_signal=on_signal,
-            seed=seed,
-        )
+        self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
+        self.options = MonitorOptions(**options)
         self.failures = Failures()
         self._run_dir: str | None = None
         self._session: Session | None = None
@@ -149,11 +121,9 @@ class AttentionMonitor(pl.Callback):
         if phase_of(trainer) == "validate":
             self._record(trainer, trainer.current_epoch)
             return
-        if self.options.every_n_steps is None:
-            epoch = trainer.current_epoch + int(trainer.is_last_batch)
-            last = trainer.max_epochs is not None and epoch == trainer.max_epochs
-            if last or epoch % self.options.every_n_epochs == 0:
-                self._record(trainer, epoch)
+        epochs = trainer.current_epoch + int(trainer.is_last_batch)
+        if self.schedule.at_validation(epochs, of=trainer.max_epochs):
+            self._record(trainer, epochs)
 
     def on_train_batch_end(
         self,
@@ -164,8 +134,7 @@ class AttentionMonitor(pl.Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Record every n optimizer steps, if that is the schedule."""
-        every = self.options.every_n_steps
-        if every is not None and trainer.global_step % every == 0:
+        if self.schedule.at_step(trainer.global_step):
             self._record(trainer, trainer.current_epoch)
 
     def on_validation_start(self, trainer: Trainer, pl_module: nn.Module) -> None:

@@ -6,19 +6,17 @@ import inspect
 import os
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Unpack
 
 from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.moving import copied
-from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
+from attn_monitor.monitor.options import MonitorOptions, RecordingOptions
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
-from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import check_writable, numbers
 
 
@@ -35,13 +33,14 @@ class AttentionRecorder:
         batches: Validation batches: a DataLoader, or a list of batches.
         log_dir: Where the recording and the event file go; the run's directory in TensorBoard.
         train_batches: Training batches, to draw sentences that the model learns from.
-        replay: ``(model, batch) -> anything``: how the model reads a batch. By default a mapping
-            becomes the keyword arguments that ``forward`` takes, a tuple as many positional ones
-            as it requires, and a tensor its only argument.
         writer: Your own ``SummaryWriter`` for ``log_dir``; one is opened by default.
         resume_step: When an earlier recording in ``log_dir`` goes on: the step it goes on from;
             it starts over by default.
-        probes: These and the other options are described in :class:`attn_monitor.AttentionMonitor`.
+        replay: ``(model, batch) -> anything``: how the model reads a batch. By default a mapping
+            becomes the keyword arguments that ``forward`` takes, a tuple as many positional ones
+            as it requires, and a tensor its only argument.
+        probes: This and the other options are described in :class:`attn_monitor.AttentionMonitor`:
+            all but ``every_n_epochs`` and ``every_n_steps``.
 
     Raises:
         ConfigurationError: An option that cannot work, or a directory that cannot be written.
@@ -63,37 +62,12 @@ class AttentionRecorder:
         *,
         log_dir: str | os.PathLike[str],
         train_batches: object = None,
-        tokens: TokenSource = None,
-        describe_batch: DescribeBatch | None = None,
-        images: ImagesOf | None = None,
-        replay: ReplayBatch | None = None,
         writer: SummaryWriter | None = None,
         resume_step: int | None = None,
-        probes: int = 16,
-        train_probes: int = 16,
-        lens_sentences: int = 48,
-        budget_mb: float = 64.0,
-        run_budget_mb: float = 2048.0,
-        topology: bool = False,
-        log_images: bool = True,
-        log_scalars: bool = True,
-        seed: int = 0,
+        **options: Unpack[RecordingOptions],
     ) -> None:
-        options = MonitorOptions(
-            probes=probes,
-            train_probes=train_probes,
-            lens_sentences=lens_sentences,
-            tokens=tokens,
-            describe_batch=describe_batch,
-            images=images,
-            replay=replay,
-            budget_mb=budget_mb,
-            run_budget_mb=run_budget_mb,
-            topology=topology,
-            log_images=log_images,
-            log_scalars=log_scalars,
-            seed=seed,
-        )
+        chosen = MonitorOptions(**options)
+        read = chosen.replay or read_batch
         if not isinstance(model, nn.Module):
             raise ConfigurationError(f"model must be a torch.nn.Module, got {model!r}")
         directory = os.fspath(log_dir)
@@ -102,11 +76,11 @@ class AttentionRecorder:
         self._own_writer = None if writer is not None else _open_writer(directory)
         self._session: Session | None = Session(
             model=model,
-            batches=draw_all(options, validation=batches, training=train_batches),
-            replay=lambda batch: (replay or read_batch)(model, copied(batch, _device(model))),
+            batches=draw_all(chosen, validation=batches, training=train_batches),
+            replay=lambda batch: read(model, copied(batch, _device(model))),
             run_dir=directory,
             writer=writer if writer is not None else self._own_writer,
-            options=options,
+            options=chosen,
             failures=self.failures,
             resume_step=resume_step,
         )

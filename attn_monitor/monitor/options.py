@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.alerts import OnSignal
@@ -14,9 +15,28 @@ from attn_monitor.monitor.tokens import TokenSource, check_token_source
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
 
 
+class RecordingOptions(TypedDict, total=False):
+    """What may be set of any recording, whether Lightning or a loop of one's own drives it."""
+
+    probes: int
+    train_probes: int
+    lens_sentences: int
+    tokens: TokenSource
+    describe_batch: DescribeBatch | None
+    images: ImagesOf | None
+    replay: ReplayBatch | None
+    budget_mb: float
+    run_budget_mb: float
+    topology: bool
+    log_images: bool
+    log_scalars: bool
+    on_signal: OnSignal | None
+    seed: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorOptions:
-    """The options of :class:`attn_monitor.AttentionMonitor`, which describes each of them.
+    """The same options with their defaults; :class:`attn_monitor.AttentionMonitor` describes them.
 
     Raises:
         ConfigurationError: A value that cannot work; the message names it.
@@ -25,8 +45,6 @@ class MonitorOptions:
     probes: int = 16
     train_probes: int = 16
     lens_sentences: int = 48
-    every_n_epochs: int = 1
-    every_n_steps: int | None = None
     tokens: TokenSource = None
     describe_batch: DescribeBatch | None = None
     images: ImagesOf | None = None
@@ -40,12 +58,9 @@ class MonitorOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("probes", self.probes, 1)
-        _at_least("train_probes", self.train_probes, 0)
-        _at_least("lens_sentences", self.lens_sentences, 0)
-        _at_least("every_n_epochs", self.every_n_epochs, 1)
-        if self.every_n_steps is not None:
-            _at_least("every_n_steps", self.every_n_steps, 1)
+        at_least("probes", self.probes, 1)
+        at_least("train_probes", self.train_probes, 0)
+        at_least("lens_sentences", self.lens_sentences, 0)
         for name, megabytes in (
             ("budget_mb", self.budget_mb),
             ("run_budget_mb", self.run_budget_mb),
@@ -68,14 +83,17 @@ class MonitorOptions:
             "probes": self.probes,
             "train_probes": self.train_probes,
             "lens_sentences": self.lens_sentences,
-            "every_n_epochs": self.every_n_epochs,
-            "every_n_steps": self.every_n_steps or 0,
             "budget_mb": self.budget_mb,
             "topology": self.topology,
             "seed": self.seed,
         }
 
 
-def _at_least(name: str, value: object, smallest: int) -> None:
+def at_least(name: str, value: object, smallest: int) -> None:
+    """Check a whole number that a user set.
+
+    Raises:
+        ConfigurationError: It is none, or too small.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
         raise ConfigurationError(f"{name} must be an integer >= {smallest}, got {value!r}")

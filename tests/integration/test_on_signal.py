@@ -8,7 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader
 
-from attn_monitor import AttentionMonitor, open_run
+from attn_monitor import AttentionMonitor, AttentionRecorder, open_run
 from attn_monitor.analysis.signals import assess
 from attn_monitor.monitor.failures import AttentionMonitorWarning
 from tests.tiny_lightning import Sentences, Tiny, collate, trainer, words
@@ -45,6 +45,13 @@ def sentences(ids):
     return [row[row != 0].tolist() for row in ids]
 
 
+def loaders():
+    return (
+        DataLoader(Guesses(48, 1), 8, shuffle=True, collate_fn=collate),
+        DataLoader(Guesses(48, 2), 48, collate_fn=collate),
+    )
+
+
 def fit(root, *, epochs=5, stop=False, on_signal=None):
     L.seed_everything(3, verbose=False)
     told = []
@@ -62,11 +69,7 @@ def fit(root, *, epochs=5, stop=False, on_signal=None):
         on_signal=on_signal or tell,
     )
     run = trainer(root, monitor, epochs=epochs)
-    loaders = (
-        DataLoader(Guesses(48, 1), 8, shuffle=True, collate_fn=collate),
-        DataLoader(Guesses(48, 2), 48, collate_fn=collate),
-    )
-    run.fit(Remembers(), *loaders)
+    run.fit(Remembers(), *loaders())
     return run, told, monitor
 
 
@@ -87,6 +90,29 @@ def test_a_user_may_stop_when_it_fires(tmp_path):
     [flag] = [signal for signal in told if signal.kind == "flag"]
     assert flag.fired <= run.global_step < 40 * 6
     assert run.should_stop
+
+
+def test_a_plain_loop_is_told_as_well(tmp_path):
+    told, model = [], Remembers()
+    train, val = loaders()
+    with AttentionRecorder(
+        model,
+        val,
+        train_batches=train,
+        log_dir=tmp_path,
+        tokens=words,
+        probes=24,
+        train_probes=24,
+        log_scalars=False,
+        on_signal=told.append,
+    ) as recorder:
+        recorder.record(step=0, epoch=0)
+        model.known = {tuple(row) for ids, _ in train for row in sentences(ids)}
+        for step in (1, 2, 3):
+            recorder.record(step=step, epoch=step)
+    assert recorder.failures.count == 0
+    # Two steps in a row with p <= 0.001 are the rule.
+    assert [(signal.kind, signal.fired) for signal in told] == [("flag", 2)]
 
 
 def test_values_and_p_values_are_scalars(tmp_path):
