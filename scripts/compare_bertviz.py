@@ -1,22 +1,27 @@
 """Show the same attention in BertViz and here, in the same Chromium: bytes, time, memory.
 
-python scripts/compare_bertviz.py BERTVIZ NODE_MODULES [T ...]
+python scripts/compare_bertviz.py BERTVIZ NODE_MODULES OPENINGS [--minutes 8] [--rounds 20]
 
 BERTVIZ is a folder that holds the package `bertviz` (pip install --no-deps --target), NODE_MODULES
 one that holds its libraries (npm install jquery@2 d3@5.7.0 requirejs@2.3.6): its pages ask a public
 server for these, and are answered from there instead, so that no network is timed.
+
+Every opening is appended to the file OPENINGS, always of the row with the fewest, so that all rows
+are measured under the same load; several calls can share the work. The table is of all openings.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +32,10 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
 
 LAYERS, HEADS = 6, 12
+LENGTHS = (32, 64, 128, 256)
 PATIENCE_S = 90
-ROUNDS = 5
+# A page that was not drawn in time is not waited for more often than this.
+PATIENT = 3
 LIBRARIES = {
     "require.min.js": "requirejs/require.js",
     "d3.min.js": "d3/dist/d3.min.js",
@@ -46,12 +53,14 @@ class Way:
     """One way to look at the attention.
 
     Attributes:
-        name: Its column.
+        tokens: The length of the text.
+        name: The program and its view.
         address: What is opened.
         drawn: A selector that exists once it is drawn.
         act: What a person does first: selector and event.
     """
 
+    tokens: int
     name: str
     address: str
     drawn: str
@@ -59,35 +68,47 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one opening took: bytes received, seconds to the first answer, private megabytes."""
+class Opening:
+    """What one opening took, nothing where the page was not drawn in time.
 
-    sent: int
-    seconds: float
-    memory: float
+    Attributes:
+        tokens: The length of the text.
+        name: The program and its view.
+        load: The machine's load average over the minute before.
+        sent: Bytes received.
+        seconds: From the address to the first answer.
+        memory: Megabytes private to the page's process.
+    """
+
+    tokens: int
+    name: str
+    load: float
+    sent: int | None = None
+    seconds: float | None = None
+    memory: float | None = None
 
 
-def bertviz_pages(folder: Path, attn: np.ndarray, tokens: list[str]) -> list[Way]:
+def bertviz_pages(folder: Path, attn: np.ndarray, tokens: list[str]) -> Iterator[Way]:
     import torch
     from bertviz import head_view, model_view
 
     tensors = [torch.from_numpy(layer)[None] for layer in attn]
-    found = []
-    for view, drawn, act in (
-        (model_view, "#vis svg line", ("#vis svg rect", "click")),
-        (head_view, "#vis svg line", ("#vis svg text", "mouseover")),
+    for view, act in (
+        (model_view, ("#vis svg rect", "click")),
+        (head_view, ("#vis svg text", "mouseover")),
     ):
         page = folder / f"{view.__name__}.html"
         html = view(tensors, tokens, html_action="return").data
         page.write_text(f'<!doctype html><meta charset="utf-8"><body>{html}</body>')
-        found.append(Way(f"BertViz `{view.__name__}`", page.as_uri(), drawn, act))
-    return found
+        name = f"BertViz `{view.__name__}`"
+        yield Way(len(tokens), name, page.as_uri(), "#vis svg line", act)
 
 
-def look(browser: Browser, way: Way, modules: Path) -> Seen | None:
-    """Open, wait until drawn and idle, do the first thing; `None` if it takes too long."""
+def look(browser: Browser, way: Way, modules: Path) -> Opening:
+    """Open, wait until drawn and idle, do the first thing."""
     from in_browser import page_memory
 
+    load = float(Path("/proc/loadavg").read_text().split()[0])
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     sent = 0
     try:
@@ -115,9 +136,10 @@ def look(browser: Browser, way: Way, modules: Path) -> Seen | None:
         else:
             target.hover(force=True, timeout=1000 * PATIENCE_S)
         seconds = since_navigation(page, frame)
-        return Seen(sent=sent, seconds=seconds, memory=page_memory(page)[1])
+        memory = page_memory(page)[1]
+        return Opening(way.tokens, way.name, load, sent, seconds, memory)
     except Error:
-        return None
+        return Opening(way.tokens, way.name, load)
     finally:
         context.close()
 
@@ -132,71 +154,102 @@ def answer(route: Route, modules: Path) -> None:
     route.fulfill(path=modules / LIBRARIES[name], content_type="text/javascript")
 
 
-def ours(folder: Path, tokens: int) -> tuple[Path, Path]:
-    """Record the same maps; write the offline file too."""
-    from large_recordings import record_large_run
+def ways_of(lengths: Iterable[int], stack: ExitStack) -> Iterator[Way]:
+    """All ways to look at each text; they exist until the stack is closed."""
+    from large_recordings import peaked_maps, record_large_run, words
 
     from tb_plugin.offline import Choice, export_run
-
-    logs = folder / "logs"
-    record_large_run(logs / "run", layers=LAYERS, heads=HEADS, tokens=tokens, steps=(0,))
-    file = folder / "run.html"
-    export_run(str(logs / "run"), file, choice=Choice(lenses=False))
-    return logs, file
-
-
-def compared(browser: Browser, modules: Path, tokens: int) -> None:
-    from large_recordings import peaked_maps, words
-
     from tests.e2e.conftest import serve
 
-    attn = peaked_maps(np.random.default_rng(0), LAYERS, HEADS, tokens)
-    bar = ".content [data-layer][data-head]"
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    logs = folder / "logs"
+    drawn = ".content [data-layer][data-head]"
     act = ("[data-layer='0'][data-head='0'][data-token='1'][data-value]", "mouseover")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ways = bertviz_pages(folder, attn, list(words(tokens).text))
-        logs, file = ours(folder, tokens)
-        ways.append(Way("here, offline file", file.as_uri(), bar, act))
-        with serve(logs, "--load_fast=false") as url:
-            ways.append(Way("here, in TensorBoard", f"{url}#attn_monitor", bar, act))
-            for way in ways:
-                print(row(tokens, way, repeated(partial(look, browser, way, modules))), flush=True)
+    for tokens in lengths:
+        here = folder / str(tokens)
+        here.mkdir()
+        attn = peaked_maps(np.random.default_rng(0), LAYERS, HEADS, tokens)
+        yield from bertviz_pages(here, attn, list(words(tokens).text))
+        run = logs / f"of{tokens}"
+        record_large_run(run, layers=LAYERS, heads=HEADS, tokens=tokens, steps=(0,))
+        file = here / "run.html"
+        export_run(str(run), file, choice=Choice(lenses=False))
+        yield Way(tokens, "here, offline file", file.as_uri(), drawn, act)
+    url = stack.enter_context(serve(logs, "--load_fast=false"))
+    for tokens in lengths:
+        address = f"{url}#attn_monitor&p.attn_monitor.run=of{tokens}"
+        yield Way(tokens, "here, in TensorBoard", address, drawn, act)
 
 
-def repeated(look_once: Callable[[], Seen | None]) -> list[Seen | None]:
-    """Several openings; one that takes long is not repeated."""
-    found = []
-    start = time.monotonic()
-    while len(found) < ROUNDS and time.monotonic() - start < PATIENCE_S / 2:
-        found.append(look_once())
-        if found[-1] is None:
-            break
-    return found
+def next_way(ways: Iterable[Way], seen: list[Opening], rounds: int) -> Way | None:
+    """The way opened least often; `None` once all were opened often enough."""
+
+    def count(way: Way) -> int:
+        here = [one for one in seen if (one.tokens, one.name) == (way.tokens, way.name)]
+        late = sum(one.seconds is None for one in here)
+        return rounds if late >= PATIENT else len(here)
+
+    least = min(ways, key=count)
+    return least if count(least) < rounds else None
 
 
-def row(tokens: int, way: Way, seen: list[Seen | None]) -> str:
-    known = [one for one in seen if one is not None]
-    if not known:
-        return f"| {tokens} | {way.name} | | not within {PATIENCE_S} s | |"
-    sent, seconds, memory = (
-        statistics.median(getattr(one, name) for one in known)
-        for name in ("sent", "seconds", "memory")
+def known(file: Path) -> list[Opening]:
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [Opening(**json.loads(line)) for line in lines]
+
+
+def row(tokens: int, name: str, openings: list[Opening]) -> str:
+    drawn = [one for one in openings if one.seconds is not None]
+    if not drawn:
+        return f"| {tokens} | {name} | | not within {PATIENCE_S} s (n = {len(openings)}) | | |"
+    sent, memory = (
+        statistics.median(getattr(one, field) for one in drawn) for field in ("sent", "memory")
     )
-    times = f"{seconds:.2f} s (n = {len(known)})"
-    return f"| {tokens} | {way.name} | {sent / 1e6:.2f} MB | {times} | {memory:.0f} MB |"
+    times = sorted(one.seconds for one in drawn)
+    middle = f"{statistics.median(times):.2f} s"
+    spread = f"{times[0]:.2f} to {times[-1]:.2f} s, n = {len(times)}"
+    return f"| {tokens} | {name} | {sent / 1e6:.2f} MB | {middle} | {spread} | {memory:.0f} MB |"
+
+
+def table(openings: list[Opening]) -> str:
+    rows = sorted({(one.tokens, one.name) for one in openings})
+    lines = [
+        row(tokens, name, [one for one in openings if (one.tokens, one.name) == (tokens, name)])
+        for tokens, name in rows
+    ]
+    loads = sorted(one.load for one in openings)
+    return "\n".join(
+        (
+            "| tokens | view | bytes received | to the first answer | spread | page memory |",
+            "|---|---|---|---|---|---|",
+            *lines,
+            f"\nload average before an opening: median {statistics.median(loads):.1f}, "
+            f"{loads[0]:.1f} to {loads[-1]:.1f}",
+        )
+    )
 
 
 def main() -> None:
-    bertviz, modules, *lengths = sys.argv[1:]
-    sys.path.append(bertviz)
-    print("| tokens | view | bytes received | to the first answer | page memory |")
-    print("|---|---|---|---|---|")
-    with sync_playwright() as playwright:
-        for tokens in map(int, lengths or (32, 64, 128, 256)):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("bertviz", type=Path)
+    parser.add_argument("node_modules", type=Path)
+    parser.add_argument("openings", type=Path)
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--tokens", type=int, nargs="+", default=LENGTHS)
+    options = parser.parse_args()
+    sys.path.append(str(options.bertviz))
+    openings = known(options.openings)
+    end = time.monotonic() + 60 * options.minutes
+    with ExitStack() as stack, sync_playwright() as playwright:
+        ways = list(ways_of(options.tokens, stack))
+        while time.monotonic() < end and (way := next_way(ways, openings, options.rounds)):
             browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox"])
-            compared(browser, Path(modules), tokens)
+            openings.append(look(browser, way, options.node_modules))
             browser.close()
+            with options.openings.open("a") as log:
+                log.write(json.dumps(asdict(openings[-1])) + "\n")
+    print(table(openings))
 
 
 if __name__ == "__main__":

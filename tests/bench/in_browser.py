@@ -28,12 +28,22 @@ TO_PAINTED = """([event, wanted]) => {
 }"""
 PAINTED = "() => window.painted"
 
+NOW = "() => performance.now()"
+BUSY = """(ms) => new Promise((done) => setTimeout(() => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+  setTimeout(done, 100);
+}))"""
 LONG_TASKS = """() => {
-  window.longTasks = [];
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) window.longTasks.push(entry.duration);
-  }).observe({ type: "longtask", buffered: false });
+  const seen = [];
+  const observer = new PerformanceObserver((list) => seen.push(...list.getEntries()));
+  observer.observe({ type: "longtask", buffered: false });
+  window.longTasksSince = (start) => {
+    seen.push(...observer.takeRecords());
+    return seen.filter((task) => task.startTime >= start).map((task) => task.duration);
+  };
 }"""
+LONG_TASKS_SINCE = "(start) => window.longTasksSince(start)"
 
 
 def conditions(browser) -> str:
