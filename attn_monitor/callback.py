@@ -56,7 +56,8 @@ class AttentionMonitor(pl.Callback):
             target) pair of these.
         images: Returns what a vision model reads of a batch, ``[sentence, (channel,) height,
             width]``: each token that is not special is shown as its square patch of it.
-        replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``.
+        replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``, where
+            that generates text, say: one pass over the sentence is what can be read.
         budget_mb: Megabytes per recorded step, uncompressed, 64 by default. Decides how many probes
             keep their maps, which keep coarse maps with or without a window of exact ones, and
             which metrics only; metrics are always computed on all of them.

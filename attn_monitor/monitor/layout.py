@@ -17,6 +17,7 @@ from attn_monitor.core.types import Part, Probe, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf, with_images
+from attn_monitor.monitor.passes import without_generation
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.tokens import TokenSource, positions, spell
 
@@ -66,7 +67,8 @@ def find_layout(
     seen = [_calls(model, batch, replay, sizes) for batch in batches]
     if not seen or not seen[0]:
         raise NothingCapturedError(describe_missing(model))
-    kept = [call for call in seen[0] if call.windows == 1]
+    whole = [call for call in seen[0] if call.windows == 1]
+    kept = without_generation(whole, batches[0].tokens, failures)
     if not kept:
         modules = ", ".join(sorted({call.module for call in seen[0]})[:4])
         raise NothingCapturedError(

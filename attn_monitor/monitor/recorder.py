@@ -25,6 +25,7 @@ from attn_monitor.monitor.classes import (
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen
+from attn_monitor.monitor.passes import REMEDY
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.view import View, to_numpy
 
@@ -65,7 +66,7 @@ class Recorder:
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first = 0
         for batch in self.layout.batches:
-            sink = _Sink(self.layout, self.plan, seen, batch, first)
+            sink = _Sink(self.layout, self.plan, seen, batch, first, self.failures)
             with capture(self.model, sink=sink, verify=False) as attention:
                 replay(batch.batch)
             for error in attention.errors:
@@ -110,6 +111,7 @@ class _Sink:
     seen: Observation
     batch: ProbeBatch
     first: int
+    failures: Failures
 
     def __call__(self, record: Record) -> None:
         place = self.layout.places.get((record.module, record.call))
@@ -120,7 +122,14 @@ class _Sink:
         largest = None if logits is None else to_numpy(logits)
         for offset, row in enumerate(self.batch.rows):
             probe = self.layout.probes[self.first + offset]
-            self._reduce(View(record, part, probe, self.batch, row, largest), layer)
+            view = View(record, part, probe, self.batch, row, largest)
+            if view.fits:
+                self._reduce(view, layer)
+            else:
+                self.failures.report(
+                    f"{record.module} read fewer tokens than the sentence has. {REMEDY}",
+                    doing="recording attention",
+                )
 
     def _reduce(self, view: View, layer: int) -> None:
         probe, part = view.probe, view.part

@@ -37,6 +37,13 @@ class View:
     row: int
     logit_max: Float[np.ndarray, "sentence head"] | None
 
+    @property
+    def fits(self) -> bool:
+        """Whether the attention call read the whole sentence."""
+        queries, keys = self._spans()
+        _, _, read, answered = self.record.shape
+        return bool(queries.stop <= read and keys.stop <= answered)
+
     def maps(self) -> Maps:
         """Return the maps; those of a large layer are made a few rows at a time, now and here."""
         queries, keys = self._spans()

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import BatchEncoding
 
 from attn_monitor import AttentionMonitor, open_run
+from attn_monitor.monitor.failures import AttentionMonitorWarning
 from tests.tiny_lightning import Sentences, Tiny, collate, loaders, trainer, words
 
 ROOT = Path(__file__).parents[2]
@@ -206,3 +207,43 @@ def test_of_two_processes_that_train_together_the_first_one_writes(tmp_path):
     run = open_run(recorded.parents[3])
     assert list(run.steps) == [0, 2, 4]
     assert len(run.probes) == 7
+
+
+class Generating(Tiny):
+    """Reads ever longer beginnings of the sentence, before or after the sentence itself."""
+
+    def __init__(self, *, before):
+        super().__init__()
+        self.before = before
+
+    def validation_step(self, batch, batch_idx):
+        if not self.before:
+            super().validation_step(batch, batch_idx)
+        for length in range(2, 6):
+            self(batch[0][:, :length])
+        if self.before:
+            super().validation_step(batch, batch_idx)
+
+
+@pytest.mark.filterwarnings("ignore:`isinstance.treespec")  # Lightning's, let out by pytest.warns
+@pytest.mark.parametrize("before", [True, False])
+def test_text_generated_in_validation_step_is_left_out_and_said_once(before, tmp_path):
+    monitor = few()
+    training = trainer(tmp_path, monitor)
+    with pytest.warns(AttentionMonitorWarning, match="generate text.*replay=lambda") as said:
+        training.fit(Generating(before=before), *loaders())
+    assert len([each for each in said if each.category is AttentionMonitorWarning]) == 1
+    run = open_run(training.logger.log_dir)
+    assert run.parts == ("encoder",)
+    for probe in run.probes:
+        size = len(probe.source)
+        assert run.attention(step=8, probe=probe.index, part="encoder", layer=1).shape[1:] == (
+            size,
+            size,
+        )
+
+
+def test_with_a_replay_of_ones_own_nothing_is_said_of_generation(tmp_path):
+    monitor = few(replay=lambda module, batch: module(batch[0]))
+    run = fit(tmp_path, model=Generating(before=True), monitor=monitor)
+    assert open_run(run.logger.log_dir).parts == ("encoder",)
