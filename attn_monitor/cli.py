@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from attn_monitor.core.errors import AttnMonitorError
+from attn_monitor.core.types import MEASURED
 from attn_monitor.store import Run, open_run
 
 DEFAULT_MAX_MB = 50.0
@@ -109,11 +110,13 @@ class _Progress:
 
 def describe(run: Run) -> str:
     """Return a recording in words: steps, probes, parts, and each metric from first to last."""
-    val = sum(p.split == "val" for p in run.probes)
+    val, train = (sum(p.split == split for p in run.probes) for split in MEASURED)
+    further = len(run.probes) - val - train
     lines = [
         f"{len(run.steps)} recorded steps"
         + (f", {run.steps[0]} to {run.steps[-1]}" if run.steps else ""),
-        f"{len(run.probes)} probes: {val} validation, {len(run.probes) - val} training",
+        f"{val} validation and {train} training probes"
+        + (f", {further} further sentences for HeadLens and signals" if further else ""),
     ]
     for name in run.parts:
         part = run.part(name)

@@ -165,12 +165,8 @@ def split(corpus: Corpus, config: Config, seed: int) -> Split:
 
 def run(config: Config, seed: int, corpus: Corpus, out: Path, *, steps: int | None = None) -> Path:
     """Train once and keep what the study needs of it: one npz file, written at the end."""
-    recipe = RECIPES[config.task]
-    steps = steps or recipe.steps
     L.seed_everything(seed, verbose=False)
     data = split(corpus, config, seed)
-    model = Training(corpus, config)
-    part = TensorDataset(*data.train[:128])
     monitor = AttentionMonitor(
         probes=PROBES,
         train_probes=PROBES,
@@ -185,13 +181,30 @@ def run(config: Config, seed: int, corpus: Corpus, out: Path, *, steps: int | No
     )
     extras = Extras(data.train, data.val, data.noisy, probes=PROBES, seed=seed)
     folder = out / "runs" / config.run_name(seed)
+    train(config, corpus, data, folder, callbacks=[monitor, extras], steps=steps)
+    if monitor.failures.count:
+        raise SystemExit(f"{config.run_name(seed)}: the monitor reported problems")
+    return keep(config, seed, folder, extras, out)
+
+
+def train(
+    config: Config,
+    corpus: Corpus,
+    data: Split,
+    folder: Path,
+    *,
+    callbacks: list[L.Callback],
+    steps: int | None = None,
+) -> None:
+    """Train a fresh model as its configuration says, recording into ``folder``."""
+    recipe = RECIPES[config.task]
     shutil.rmtree(folder, ignore_errors=True)
     trainer = L.Trainer(
         accelerator="cpu",
-        max_steps=steps,
+        max_steps=steps or recipe.steps,
         val_check_interval=recipe.every,
         check_val_every_n_epoch=None,
-        callbacks=[monitor, extras],
+        callbacks=callbacks,
         logger=L.pytorch.loggers.CSVLogger(folder.parent, name=folder.name, version=""),
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -200,11 +213,9 @@ def run(config: Config, seed: int, corpus: Corpus, out: Path, *, steps: int | No
         gradient_clip_val=1.0,
     )
     batches = {"batch_size": recipe.batch, "shuffle": True, "drop_last": True}
+    part = TensorDataset(*data.train[:128])
     validation = [DataLoader(data.val, 256), DataLoader(part, 256)]
-    trainer.fit(model, DataLoader(data.train, **batches), validation)
-    if monitor.failures.count:
-        raise SystemExit(f"{config.run_name(seed)}: the monitor reported problems")
-    return keep(config, seed, folder, extras, out)
+    trainer.fit(Training(corpus, config), DataLoader(data.train, **batches), validation)
 
 
 def keep(config: Config, seed: int, folder: Path, extras: Extras, out: Path) -> Path:

@@ -23,8 +23,9 @@ from torch.nn import functional as F
 
 VOCABULARY = 1500
 TOKENS = 24
-VALIDATION = 256
+VALIDATION = 256  # sentences that the truth is measured on, in the first round
 MINILM_TOKENS = 16
+MINILM_POOL = 2744
 CACHE = Path(os.environ.get("OVERFITTING_CACHE", "overfitting_study"))
 
 
@@ -63,7 +64,7 @@ class Spelling:
         return [self.vocabulary[i] for i in ids]
 
 
-def tweets_corpus() -> Corpus:
+def tweets_corpus(validation: int = VALIDATION) -> Corpus:
     tweets = load_tweets()
     order = np.random.default_rng(0).permutation(len(tweets))
     texts = [words(tweets[i].text) for i in order]
@@ -73,14 +74,14 @@ def tweets_corpus() -> Corpus:
     return Corpus(
         ids=ids,
         labels=labels,
-        pool=np.arange(4000, len(texts) - VALIDATION),
-        val=np.arange(len(texts) - VALIDATION, len(texts)),
+        pool=np.arange(4000, len(texts) - validation),
+        val=np.arange(len(texts) - validation, len(texts)),
         classes=3,
         words=Spelling(list(vocabulary)),
     )
 
 
-def docs_corpus() -> Corpus:
+def docs_corpus(validation: int = VALIDATION) -> Corpus:
     """Windows of docstrings of Python's standard library, each docstring in one part only."""
     found = sorted(set(_docstrings()))
     order = np.random.default_rng(0).permutation(len(found))
@@ -93,7 +94,7 @@ def docs_corpus() -> Corpus:
         return [t[at : at + size] for t in some for at in range(0, len(t) - size + 1, size)]
 
     train, val = windows(texts[first:second]), windows(texts[second:])
-    shuffled = np.random.default_rng(1).permutation(len(val))[:VALIDATION]
+    shuffled = np.random.default_rng(1).permutation(len(val))[:validation]
     ids = _encode([*train, *(val[i] for i in shuffled)], vocabulary)
     return Corpus(
         ids=ids,
@@ -105,18 +106,18 @@ def docs_corpus() -> Corpus:
     )
 
 
-def minilm_corpus() -> Corpus:
+def minilm_corpus(validation: int = VALIDATION) -> Corpus:
     """Tweets as the first four layers of MiniLM see them, computed once and kept on disk."""
     from transformers import AutoTokenizer  # noqa: PLC0415
 
     tweets = load_tweets()
-    order = np.random.default_rng(0).permutation(len(tweets))[:3000]
+    order = np.random.default_rng(0).permutation(len(tweets))[: MINILM_POOL + validation]
     tokenizer = AutoTokenizer.from_pretrained(_minilm())
     texts = [" ".join(words(tweets[i].text)) for i in order]
     ids = tokenizer(
         texts, padding="max_length", truncation=True, max_length=MINILM_TOKENS, return_tensors="pt"
     )["input_ids"]
-    kept = CACHE / "minilm_states.npy"
+    kept = CACHE / f"minilm_states_{len(ids)}.npy"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".tmp.npy")  # two studies may run at once
@@ -125,8 +126,8 @@ def minilm_corpus() -> Corpus:
     return Corpus(
         ids=ids,
         labels=torch.tensor([tweets[i].label for i in order]),
-        pool=np.arange(0, 3000 - VALIDATION),
-        val=np.arange(3000 - VALIDATION, 3000),
+        pool=np.arange(MINILM_POOL),
+        val=np.arange(MINILM_POOL, len(ids)),
         classes=3,
         words=tokenizer.convert_ids_to_tokens,
         states=torch.from_numpy(np.load(kept)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attn_monitor.core.kept import Kept
-from attn_monitor.core.types import Layer, MetricSpec, Part, Probe, Tokens
+from attn_monitor.core.types import Layer, MetricSpec, Part, Probe, Tokens, metric_rows
 from attn_monitor.store import RunInfo, StepRecord, Vectors
 
 METRICS = tuple(
@@ -88,7 +88,9 @@ def record(info, step, *, epoch=0, seed=None, vectors=False, scalars=None):
         for part in info.parts
     }  # fmt: skip
     metrics = {
-        part.name: rng.random((len(info.probes), len(part.layers), part.heads, len(info.metrics)))
+        part.name: rng.random(
+            (metric_rows(info.probes), len(part.layers), part.heads, len(info.metrics))
+        )
         for part in info.parts
     }
     found = {}

@@ -25,7 +25,6 @@ from airline_data import Tweets, Vocabulary, collate, load_tweets
 from airline_sentiment import Sentiment
 
 EPOCHS = 16
-PROBES = 48
 RUNS = ("overfit", "healthy", "unbalanced")
 
 
@@ -66,9 +65,6 @@ def train(folder: Path, name: str) -> None:
     validation = DataLoader(Tweets(held_out, vocabulary), batch_size=100, collate_fn=collate)
     monitor = AttentionMonitor(
         tokens=vocabulary,
-        probes=PROBES,
-        train_probes=PROBES,
-        lens_sentences=0,
         topology=True,
         log_images=False,
     )

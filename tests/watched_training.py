@@ -24,7 +24,8 @@ def fit(root, *callbacks, model=None, epochs=2, seed=5, fails=False, **options):
 
 
 def monitor(**options):
-    return AttentionMonitor(**{"tokens": words, "probes": 4, "train_probes": 3, **options})
+    few = {"probes": 4, "train_probes": 3, "lens_sentences": 5, "signal_sentences": 9}
+    return AttentionMonitor(**{"tokens": words, **few, **options})
 
 
 @contextmanager

@@ -6,10 +6,13 @@ the only place that adds the one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-Split = Literal["val", "train", "lens"]
+Split = Literal["val", "train", "lens", "val_output", "train_output"]
+MEASURED: Final[tuple[Split, ...]] = ("val", "train")  # whose attention is measured and shown
+OUTPUT_ONLY: Final[tuple[Split, ...]] = ("val_output", "train_output")
 PartKind = Literal["self", "cross"]
 Evidence = Literal["model", "verified", "unverified"]
 
@@ -112,8 +115,9 @@ class Probe:
 
     Attributes:
         index: Position in the run's list of probes.
-        split: ``"val"`` or ``"train"``: which loader it was drawn from; ``"lens"`` is a further
-            validation sentence that nobody pages through, whose queries and keys HeadLens clusters.
+        split: ``"val"`` or ``"train"``: which loader it was drawn from. Nobody pages through the
+            others: ``"lens"``, a validation sentence whose queries and keys HeadLens clusters;
+            ``"val_output"`` and ``"train_output"``, of which only the model's output is recorded.
         source: The tokens an encoder (or a model with a single stream) reads.
         target: The tokens a decoder reads beside an encoder, else ``None``.
     """
@@ -122,6 +126,11 @@ class Probe:
     split: Split
     source: Tokens
     target: Tokens | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether attention metrics are computed on it."""
+        return self.split in MEASURED
 
     @property
     def query_tokens(self) -> tuple[str, ...]:
@@ -140,6 +149,11 @@ class Probe:
         if part.name == "decoder" and self.target is not None:
             return self.target, self.target
         return self.source, self.source
+
+
+def metric_rows(probes: Sequence[Probe]) -> int:
+    """Return the length of the probe axis of metrics: up to the last probe that is measured."""
+    return max((place + 1 for place, probe in enumerate(probes) if probe.measured), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.core.classes import ClassAnswer
 from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import Part
+from attn_monitor.core.types import Part, metric_rows
 from attn_monitor.monitor.deferred import Deferred
 from attn_monitor.monitor.layout import Layout
 from attn_monitor.store import MapWindow, Thumbnail, Vectors
@@ -30,8 +30,8 @@ class Observation:
         windows: Part -> probe index -> the first tokens of maps too large to keep.
         thumbnails: Part -> probe index -> coarse maps.
         vectors: Part -> probe index -> queries, keys and values of the lens probes.
-        metrics: Part -> one value per probe, layer, head and metric; NaN where undefined, for lens
-            probes, and until ``deferred.finish()`` was called.
+        metrics: Part -> one value per measured probe (those come first), layer, head and metric;
+            NaN where undefined and until ``deferred.finish()`` was called.
         outputs: The model's answer to each probe in a few numbers; NaN where undefined.
         deferred: Metrics not yet computed.
         classes: Probe index -> class scores and what every token adds to them; empty for models
@@ -42,7 +42,7 @@ class Observation:
     windows: dict[str, dict[int, MapWindow]]
     thumbnails: dict[str, dict[int, Thumbnail]]
     vectors: dict[str, dict[int, Vectors]]
-    metrics: dict[str, Float[np.ndarray, "probe layer head metric"]]
+    metrics: dict[str, Float[np.ndarray, "measured layer head metric"]]
     outputs: Float[np.ndarray, "probe statistic"]
     deferred: Deferred
     classes: dict[int, ClassAnswer] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class Observation:
 
 def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Observation:
     """Return an observation to be filled, every number in it NaN."""
-    parts, probes = layout.parts, len(layout.probes)
+    parts, rows = layout.parts, metric_rows(layout.probes)
     return Observation(
         attention={part.name: {} for part in parts},
         windows={part.name: {} for part in parts},
@@ -126,11 +126,11 @@ def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Obse
         vectors={part.name: {} for part in parts},
         metrics={
             part.name: np.full(
-                (probes, len(part.layers), part.heads, len(metrics)), np.nan, dtype=np.float32
+                (rows, len(part.layers), part.heads, len(metrics)), np.nan, dtype=np.float32
             )
             for part in parts
         },
-        outputs=np.full((probes, statistics), np.nan, dtype=np.float32),
+        outputs=np.full((len(layout.probes), statistics), np.nan, dtype=np.float32),
         deferred=Deferred(metrics),
     )
 

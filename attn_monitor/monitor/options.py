@@ -21,6 +21,7 @@ class RecordingOptions(TypedDict, total=False):
     probes: int
     train_probes: int
     lens_sentences: int
+    signal_sentences: int
     tokens: TokenSource
     describe_batch: DescribeBatch | None
     images: ImagesOf | None
@@ -45,6 +46,7 @@ class MonitorOptions:
     probes: int = 16
     train_probes: int = 16
     lens_sentences: int = 48
+    signal_sentences: int = 128
     tokens: TokenSource = None
     describe_batch: DescribeBatch | None = None
     images: ImagesOf | None = None
@@ -61,6 +63,7 @@ class MonitorOptions:
         at_least("probes", self.probes, 1)
         at_least("train_probes", self.train_probes, 0)
         at_least("lens_sentences", self.lens_sentences, 0)
+        at_least("signal_sentences", self.signal_sentences, 0)
         for name, megabytes in (
             ("budget_mb", self.budget_mb),
             ("run_budget_mb", self.run_budget_mb),
@@ -83,6 +86,7 @@ class MonitorOptions:
             "probes": self.probes,
             "train_probes": self.train_probes,
             "lens_sentences": self.lens_sentences,
+            "signal_sentences": self.signal_sentences,
             "budget_mb": self.budget_mb,
             "topology": self.topology,
             "seed": self.seed,

@@ -58,8 +58,13 @@ def draw_all(
         # The same seed and a longer draw: what follows the probes, never a probe again.
         (validation, "lens", options.lens_sentences, options.probes),
     ]
-    if training is not None:
+    if training is not None and options.train_probes:
         wanted.insert(1, (training, "train", options.train_probes, 0))
+        val, train = options.probes + options.lens_sentences, options.train_probes
+        wanted += [
+            (validation, "val_output", max(options.signal_sentences - val, 0), val),
+            (training, "train_output", max(options.signal_sentences - train, 0), train),
+        ]
     drawn = tuple(
         batch
         for loader, split, count, skip in wanted

@@ -11,9 +11,10 @@ from torch import nn
 from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
+from attn_monitor.capture.tracer import Sink
 from attn_monitor.core.classes import ClassLayer
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.types import MEASURED, OUTPUT_ONLY, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.classes import (
@@ -66,7 +67,9 @@ class Recorder:
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first = 0
         for batch in self.layout.batches:
-            sink = _Sink(self.layout, self.plan, seen, batch, first, self.failures)
+            sink: Sink = forget
+            if batch.split not in OUTPUT_ONLY:
+                sink = _Sink(self.layout, self.plan, seen, batch, first, self.failures)
             with capture(self.model, sink=sink, verify=False) as attention:
                 replay(batch.batch)
             for error in attention.errors:
@@ -91,7 +94,7 @@ class Recorder:
     def _read_classes(
         self, seen: Observation, batch: ProbeBatch, first: int, outputs: Outputs, replay: Replay
     ) -> None:
-        if self.classes is None or batch.split == "lens":
+        if self.classes is None or batch.split not in MEASURED:
             return
         if self.classes.needs_gradients:
             outputs = outputs_with_gradients(self.model, lambda: replay(batch.batch))
@@ -118,7 +121,7 @@ class _Sink:
         if place is None:
             return
         part, layer = self.layout.part(place[0]), place[1]
-        logits = None if self.batch.split == "lens" else record.logit_max()
+        logits = record.logit_max() if self.batch.split in MEASURED else None
         largest = None if logits is None else to_numpy(logits)
         for offset, row in enumerate(self.batch.rows):
             probe = self.layout.probes[self.first + offset]
@@ -134,10 +137,9 @@ class _Sink:
     def _reduce(self, view: View, layer: int) -> None:
         probe, part = view.probe, view.part
         kept = self.plan.kept[probe.index]
-        measured = probe.split != "lens"
-        if measured or kept.form != "metrics":
+        if probe.measured or kept.form != "metrics":
             maps = view.maps()
-            if measured:
+            if probe.measured:
                 table = self.seen.metrics[part.name][probe.index, layer, : maps.heads]
                 self.seen.deferred.add(maps, table)
             self.seen.keep_maps(maps, kept, part=part, layer=layer)

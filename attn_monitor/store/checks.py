@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.types import Part, Probe, metric_rows
 from attn_monitor.store.layout import map_shape
 from attn_monitor.store.records import RunInfo, StepRecord
 
@@ -163,7 +163,7 @@ def checked_outputs(
 def _without_padding(
     part: Part, info: RunInfo, values: Float[np.ndarray, "probe layer head metric"]
 ) -> Float32[np.ndarray, "probe layer head metric"]:
-    wanted = (len(info.probes), len(part.layers), part.heads, len(info.metrics))
+    wanted = (metric_rows(info.probes), len(part.layers), part.heads, len(info.metrics))
     if values.shape != wanted:
         raise ConfigurationError(
             f"metrics[{part.name!r}] has shape {values.shape}, wanted {wanted} = "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from attn_monitor.core.types import Part
+from attn_monitor.core.types import Part, metric_rows
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.records import RunInfo
@@ -97,9 +97,12 @@ def _range(
     info: RunInfo, commit: Commit, part: Part, position: int | None
 ) -> tuple[int, int] | None:
     """Return the first byte and the end of a part's metrics, ``None`` if their shape is wrong."""
-    expected = (len(info.probes), len(part.layers), part.heads, len(info.metrics))
-    if commit.metrics_shapes.get(part.name) != expected:
+    expected = (len(part.layers), part.heads, len(info.metrics))
+    probes, *rest = commit.metrics_shapes.get(part.name) or (0,)
+    if tuple(rest) != expected or not metric_rows(info.probes) <= probes <= len(info.probes):
         return None
+    if position is not None and position >= probes:
+        return None  # a probe whose attention is not measured
     start = commit.metrics_start
     for name, shape in commit.metrics_shapes.items():
         if name == part.name:
@@ -107,7 +110,7 @@ def _range(
         start += _ITEM * int(np.prod(shape, dtype=np.float64))
     if start > _FARTHEST:
         return None
-    one = _ITEM * int(np.prod(expected[1:]))
+    one = _ITEM * int(np.prod(expected))
     if position is None:
-        return start, start + len(info.probes) * one
+        return start, start + probes * one
     return start + position * one, start + (position + 1) * one

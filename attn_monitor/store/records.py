@@ -106,7 +106,7 @@ class StepRecord:
             padded with zeros to the part's largest head count. Probes that the byte budget left
             without whole maps are absent.
         metrics: Per part, the metrics computed from the original floats; the probe axis follows
-            :attr:`RunInfo.probes`. NaN means undefined.
+            :attr:`RunInfo.probes` up to the last one that is measured. NaN means undefined.
         scalars: Numbers of the whole step, such as ``val_loss``.
         vectors: Part, then probe index, then queries and keys; empty unless asked for.
         outputs: The numbers of :attr:`RunInfo.outputs` for every probe, ``None`` without any.

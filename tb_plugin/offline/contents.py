@@ -134,7 +134,7 @@ def notes(
     run: Run, *, parts: Collection[str], probes: Collection[int], steps: Collection[int]
 ) -> tuple[str, ...]:
     """Return what the page should say is missing in it, in whole sentences."""
-    sentences = sum(probe.split != "lens" for probe in run.probes)
+    sentences = sum(probe.measured for probe in run.probes)
     found = []
     if len(probes) < sentences or len(steps) < len(run.steps):
         found.append(

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from attn_monitor.core.types import Part
-from tb_plugin.server.excerpt import SHOWN
+from attn_monitor.core.types import MEASURED, Part
 
 LENS_CLUSTERS = 16  # what HeadLens opens with
 FIRST_CUT = 20  # of a head's piles over time, in thousandths
@@ -50,7 +49,7 @@ class Questions:
         yield self._about("signals")
         for part in parts:
             yield self._about("curves", part=part)
-            for split in SHOWN:
+            for split in MEASURED:
                 yield self._about("metrics", part=part, split=split)
 
     def lenses(self, part: Part, step: int) -> Iterator[tuple[Question, Question]]:

@@ -10,9 +10,8 @@ from jaxtyping import Float32
 
 from attn_monitor.analysis.spread import mean_of_defined, spread
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.types import Split
+from attn_monitor.core.types import MEASURED, Split
 from attn_monitor.store import Run
-from tb_plugin.server.excerpt import SHOWN
 from tb_plugin.server.plain import plain
 
 
@@ -40,7 +39,7 @@ def describe_curves(run: Run, query: CurvesQuery) -> Mapping[str, object]:
         NotRecordedError: No such part, metric, layer or head in this recording.
     """
     _check_head(run, query)
-    found = {split: _curves(run, query, split) for split in SHOWN}
+    found = {split: _curves(run, query, split) for split in MEASURED}
     return {
         "part": query.part,
         "layer": query.layer,

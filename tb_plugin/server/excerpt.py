@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-from attn_monitor.core.types import Split
 from attn_monitor.store import Run
-
-# Further sentences, recorded for HeadLens only, are nothing to page through.
-SHOWN: Final[tuple[Split, ...]] = ("val", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +30,7 @@ def everything(run: Run) -> Excerpt:
     """Return all that a recording holds now."""
     return Excerpt(
         parts=run.parts,
-        probes=tuple(probe.index for probe in run.probes if probe.split in SHOWN),
+        probes=tuple(probe.index for probe in run.probes if probe.measured),
         maps=frozenset(step for step in run.steps if run.has_maps(step)),
         vectors=frozenset(step for step in run.steps if run.has_vectors(step)),
     )

@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from tensorboard import errors
 
-from attn_monitor.core.types import Split
+from attn_monitor.core.types import MEASURED, Split
 from tb_plugin.server.arrays import MapQuery, Window
-from tb_plugin.server.excerpt import SHOWN
 
 LONGEST_QUERY = 8192
 MOST_MERGED = 4096
@@ -39,7 +38,7 @@ def optional_integer(args: Mapping[str, str], name: str) -> int | None:
 
 def split(args: Mapping[str, str]) -> Split:
     """Return which probes to average: ``val`` unless the request says ``train``."""
-    return choice(args, "split", SHOWN)
+    return choice(args, "split", MEASURED)
 
 
 def choice(args: Mapping[str, str], name: str, choices: tuple[_Choice, ...]) -> _Choice:

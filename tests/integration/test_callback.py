@@ -34,7 +34,7 @@ def test_every_epoch_is_recorded_once_from_the_untrained_model_on(tmp_path):
     recording = open_run(run_dir(run))
     assert list(recording.steps) == [0, 4, 8, 12]
     assert list(recording.epochs) == [0, 1, 2, 3]
-    shown = [p.split for p in recording.probes if p.split != "lens"]
+    shown = [p.split for p in recording.probes if p.measured]
     assert shown == ["val"] * 4 + ["train"] * 3
     assert recording.probes[0].source.text[0] == "[CLS]"
     assert recording.probes[0].source.special == (0,)

@@ -68,7 +68,9 @@ def fit(package, root, monitor, *, fails=False, **options):
 
 
 def few():
-    return AttentionMonitor(tokens=words, probes=3, train_probes=2, lens_sentences=2)
+    return AttentionMonitor(
+        tokens=words, probes=3, train_probes=2, lens_sentences=2, signal_sentences=5
+    )
 
 
 def loggers_of(package):

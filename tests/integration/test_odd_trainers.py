@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def few(**options):
-    few = {"tokens": words, "probes": 3, "train_probes": 2, "lens_sentences": 2}
-    return AttentionMonitor(**{**few, **options})
+    few = {"probes": 3, "train_probes": 2, "lens_sentences": 2, "signal_sentences": 5}
+    return AttentionMonitor(**{"tokens": words, **few, **options})
 
 
 def fit(root, *callbacks, model=None, data=None, monitor=None, **options):
@@ -182,7 +182,9 @@ from attn_monitor import AttentionMonitor
 from tests.tiny_lightning import Tiny, loaders, trainer, words
 
 if __name__ == "__main__":
-    monitor = AttentionMonitor(tokens=words, probes=3, train_probes=2, lens_sentences=2)
+    monitor = AttentionMonitor(
+        tokens=words, probes=3, train_probes=2, lens_sentences=2, signal_sentences=5
+    )
     run = trainer(sys.argv[1], monitor, devices=2, strategy="ddp")
     run.fit(Tiny(), *loaders())
     print("rank", run.global_rank, "problems", monitor.failures.count, flush=True)
@@ -206,7 +208,9 @@ def test_of_two_processes_that_train_together_the_first_one_writes(tmp_path):
     [recorded] = tmp_path.rglob("run.json")
     run = open_run(recorded.parents[3])
     assert list(run.steps) == [0, 2, 4]
-    assert len(run.probes) == 7
+    assert [probe.split for probe in run.probes] == [
+        *["val"] * 3, *["train"] * 2, *["lens"] * 2, *["train_output"] * 3
+    ]  # fmt: skip
 
 
 class Generating(Tiny):
@@ -235,7 +239,7 @@ def test_text_generated_in_validation_step_is_left_out_and_said_once(before, tmp
     assert len([each for each in said if each.category is AttentionMonitorWarning]) == 1
     run = open_run(training.logger.log_dir)
     assert run.parts == ("encoder",)
-    for probe in run.probes:
+    for probe in filter(lambda probe: probe.measured, run.probes):
         size = len(probe.source)
         assert run.attention(step=8, probe=probe.index, part="encoder", layer=1).shape[1:] == (
             size,

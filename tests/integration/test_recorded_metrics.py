@@ -2,16 +2,36 @@
 
 import threading
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 from attn_monitor import AttentionRecorder, open_run
 from attn_monitor.analysis import metric_specs, registry
 from attn_monitor.analysis.topology import head_topology
 from attn_monitor.monitor.failures import AttentionMonitorWarning
-from tests.tiny_lightning import Tiny, loaders, words
+from tests.tiny_lightning import WORDS, Tiny, loaders, words
 from tests.watched_training import fit, monitor, run_dir
+
+
+def test_of_further_sentences_the_models_own_output_is_recorded_and_nothing_else(tmp_path):
+    model, run = fit(tmp_path, monitor(lens_sentences=2, signal_sentences=9))
+    recording = open_run(run_dir(run))
+    counts = Counter(probe.split for probe in recording.probes)
+    assert counts == {"val": 4, "train": 3, "lens": 2, "val_output": 3, "train_output": 6}
+    for split in ("val_output", "train_output"):
+        for at, probe in enumerate(p for p in recording.probes if p.split == split):
+            ids = torch.tensor([[WORDS.index(text) for text in probe.source.text]])
+            with torch.no_grad():
+                chance = model.eval()(ids).softmax(-1)
+            entropy = float(torch.special.entr(chance).sum() / np.log(2))
+            written = recording.outputs("output_entropy", split=split)[-1, at]
+            assert written == pytest.approx(entropy, abs=1e-5)
+            kept = recording.kept(probe.index)
+            assert (kept.form, kept.vectors) == ("metrics", False)
+            assert np.isnan(recording.metric_values(part="encoder", probe=probe.index)).all()
 
 
 @pytest.fixture

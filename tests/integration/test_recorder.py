@@ -22,7 +22,8 @@ from attn_monitor.recorder import read_batch
 from tests.tiny_lightning import Tiny, loaders, words
 from tests.wsgi_tab import Tab
 
-FEW = {"tokens": words, "probes": 3, "train_probes": 2, "lens_sentences": 4}
+SIZES = {"probes": 3, "train_probes": 2, "lens_sentences": 4, "signal_sentences": 6}
+FEW = {"tokens": words, **SIZES}
 
 
 def loop(model, recorder=None, *, epochs=2):
@@ -61,7 +62,7 @@ def test_a_plain_loop_is_recorded_from_the_untrained_model_on(tmp_path):
     assert list(run.epochs) == [0, 1, 2]
     assert run.scalars(8)["val_loss"] == pytest.approx(losses[-1])
     splits = [p.split for p in run.probes]
-    assert splits == ["val"] * 3 + ["train"] * 2 + ["lens"] * 4
+    assert splits == ["val"] * 3 + ["train"] * 2 + ["lens"] * 4 + ["train_output"] * 4
     model.eval()
     probe = run.probes[0].source.text
     ids = torch.tensor([[1 if t == "[CLS]" else int(t.removeprefix("word")) + 2 for t in probe]])

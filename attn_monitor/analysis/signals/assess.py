@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +20,11 @@ from attn_monitor.analysis.signals.losses import read_losses
 from attn_monitor.analysis.signals.outputs import ENTROPY, NORM, OutputStatistic, output_signal
 from attn_monitor.analysis.signals.recording import Recording
 from attn_monitor.analysis.signals.types import Assessment, Signal, State
-from attn_monitor.core.types import Probe, Split
+from attn_monitor.core.types import MEASURED, Probe, Split
+
+# Whose outputs are compared: of further sentences the model's output is recorded as well.
+VALIDATION: Final[tuple[Split, ...]] = ("val", "lens", "val_output")
+TRAINING: Final[tuple[Split, ...]] = ("train", "train_output")
 
 
 def assess(run: Recording, *, context: bool = True) -> Assessment:
@@ -59,7 +64,7 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
 
 def _balance(run: Recording) -> Signal | None:
     """Return the comparison of the probe sets, ``None`` where there is only one set."""
-    val, train = _split(run, "val"), _split(run, "train")
+    val, train = _compared(run, VALIDATION), _compared(run, TRAINING)
     if min(len(val), len(train)) < SMALLEST_SET or not run.steps:
         return None
     properties = compare_probe_sets(val, train)
@@ -100,8 +105,8 @@ def _mismatch(wrong: Sequence[Property]) -> str:
 def _output(run: Recording, statistic: OutputStatistic, balance: Signal | None) -> Signal | None:
     if balance is None or statistic.column not in {spec.name for spec in run.output_specs}:
         return None
-    val = run.outputs(statistic.column, split="val")
-    train = run.outputs(statistic.column, split="train")
+    val = _outputs(run, statistic, VALIDATION)
+    train = _outputs(run, statistic, TRAINING)
     # Steps of an older recording, before a resume, may lack outputs.
     if not np.isfinite(val).any() or not np.isfinite(train).any():
         return None
@@ -113,6 +118,13 @@ def _output(run: Recording, statistic: OutputStatistic, balance: Signal | None) 
         train=_defined(train),
         suppressed=balance.sentence if balance.fired is not None else "",
     )
+
+
+def _outputs(
+    run: Recording, statistic: OutputStatistic, splits: Sequence[Split]
+) -> Float[np.ndarray, "step probe"]:
+    every = [run.outputs(statistic.column, split=split) for split in splits]
+    return np.concatenate(every, axis=1)
 
 
 def _defined(values: Float[np.ndarray, "step probe"]) -> Float[np.ndarray, "step probe"]:
@@ -127,7 +139,7 @@ def _context(
     best: int | None,
 ) -> list[Signal]:
     found: list[Signal] = []
-    if min(len(_split(run, "val")), len(_split(run, "train"))) >= SMALLEST_SET:
+    if min(len(_compared(run, [split])) for split in MEASURED) >= SMALLEST_SET:
         found += separation_signals(run, part)
     if best is not None:
         found.append(drift_signal(run, part, mean, best))
@@ -136,10 +148,11 @@ def _context(
 
 def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:
     named = {signal.name: signal for signal in signals}
-    if len(_split(run, "train")) < SMALLEST_SET or len(_split(run, "val")) < SMALLEST_SET:
+    if min(len(_compared(run, splits)) for splits in (VALIDATION, TRAINING)) < SMALLEST_SET:
         return "no_train_probes", (
-            f"Fewer than {SMALLEST_SET} probes from training or from validation: nothing to "
-            "compare, no flag. Set AttentionMonitor(train_probes=64, probes=64)."
+            f"Fewer than {SMALLEST_SET} sentences from training or from validation: nothing to "
+            "compare, no flag. Leave AttentionMonitor(train_probes=16, signal_sentences=128) as "
+            "they are."
         )
     flag = named.get(ENTROPY.name)
     balance = named.get("probe_balance")
@@ -153,5 +166,5 @@ def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:
     return ("quiet", flag.sentence) if flag.fired is None else ("fired", flag.sentence)
 
 
-def _split(run: Recording, split: Split) -> list[Probe]:
-    return [probe for probe in run.probes if probe.split == split]
+def _compared(run: Recording, splits: Sequence[Split]) -> list[Probe]:
+    return [probe for split in splits for probe in run.probes if probe.split == split]

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from attn_monitor.monitor.probes import draw
+from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.monitor.probes import draw, draw_all
 
 
 class Numbered(torch.utils.data.Dataset):
@@ -56,6 +58,33 @@ def test_of_several_loaders_the_first_is_probed():
     loaders = [DataLoader(Stream(), batch_size=2), DataLoader(Numbered())]
     assert ids_of(draw(loaders, split="val", count=2, seed=0)) == [(0, 0), (1, 1)]
     assert ids_of(draw({"a": loaders[0]}, split="val", count=2, seed=0)) == [(0, 0), (1, 1)]
+
+
+def counted(**options):
+    drawn = draw_all(
+        MonitorOptions(probes=4, lens_sentences=5, **options),
+        validation=DataLoader(Numbered()),
+        training=DataLoader(Numbered()),
+    )
+    return {
+        split: ids_of([batch for batch in drawn if batch.split == split])
+        for split in ("val", "train", "lens", "val_output", "train_output")
+    }
+
+
+def test_signals_compare_as_many_training_as_validation_sentences_each_drawn_once():
+    drawn = counted(train_probes=3, signal_sentences=20)
+    sizes = {split: len(ids) for split, ids in drawn.items()}
+    assert sizes == {"val": 4, "train": 3, "lens": 5, "val_output": 11, "train_output": 17}
+    assert len({*drawn["val"], *drawn["lens"], *drawn["val_output"]}) == 20
+    assert len({*drawn["train"], *drawn["train_output"]}) == 20
+
+
+@pytest.mark.parametrize("options", [{"train_probes": 0}, {"signal_sentences": 0}])
+def test_no_sentence_is_drawn_for_signals_that_are_not_wanted(options):
+    drawn = counted(**options)
+    assert not drawn["val_output"]
+    assert not drawn["train_output"]
 
 
 def test_a_probe_batch_cannot_be_changed_through_the_dataset():

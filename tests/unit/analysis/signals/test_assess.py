@@ -8,7 +8,7 @@ from recordings import encoder, record
 
 from attn_monitor.analysis.signals import assess
 from attn_monitor.analysis.signals.types import Assessment
-from attn_monitor.core.types import MetricSpec, Probe, Tokens
+from attn_monitor.core.types import MetricSpec, Probe, Tokens, metric_rows
 from attn_monitor.store import RunInfo, RunWriter, open_run
 
 STEPS = tuple(range(0, 120, 10))
@@ -20,25 +20,41 @@ def metric_spec(name):
     return MetricSpec(name=name, title=name, unit="", low=0.0, high=high, reading="")
 
 
-def sentences(*, val, train, unknown_in_val):
+def sentences(*, val, train, unknown_in_val, further=False):
     rng = np.random.default_rng(3)
 
     def tokens(unknown):
         words = ["[UNK]" if rng.random() < unknown else "word" for _ in range(rng.integers(6, 12))]
         return Tokens(text=("[CLS]", *words), special=(0,))
 
-    found = [Probe(index=at, split="val", source=tokens(unknown_in_val)) for at in range(val)]
-    return found + [Probe(index=val + at, split="train", source=tokens(0.1)) for at in range(train)]
+    splits = ["val"] * val + ["train"] * train
+    if further:  # only a few of each set are probes
+        splits[8:val] = ["lens"] * 6 + ["val_output"] * (val - 14)
+        splits[val + 9 :] = ["train_output"] * (train - 9)
+    return [
+        Probe(index=at, split=split, source=tokens(unknown_in_val if at < val else 0.1))
+        for at, split in enumerate(splits)
+    ]
 
 
 def recorded(
-    folder, *, val=20, train=20, memorises=True, outputs=True, unknown_in_val=0.1, separates=False
+    folder,
+    *,
+    val=20,
+    train=20,
+    memorises=True,
+    outputs=True,
+    unknown_in_val=0.1,
+    separates=False,
+    further=False,
 ) -> Assessment:
     """A run whose model grows more certain of training sentences from step 40 on."""
     statistics = tuple(metric_spec(n) for n in ("output_entropy", "hidden_norm")) if outputs else ()
     info = RunInfo(
         parts=(encoder(1, 2),),
-        probes=tuple(sentences(val=val, train=train, unknown_in_val=unknown_in_val)),
+        probes=tuple(
+            sentences(val=val, train=train, unknown_in_val=unknown_in_val, further=further)
+        ),
         metrics=tuple(metric_spec(name) for name in NAMES),
         uniform={},
         outputs=statistics,
@@ -58,7 +74,7 @@ def recorded(
             writer.write(
                 replace(
                     record(info, step, epoch=at, scalars={"val_loss": loss} if at else {}),
-                    metrics={"encoder": metrics},
+                    metrics={"encoder": metrics[: metric_rows(info.probes)]},
                     outputs=answers if outputs else None,
                 )
             )
@@ -92,6 +108,15 @@ def test_a_model_that_learns_without_memorising_is_quiet(tmp_path):
     assert found.losses.rise_step is None
 
 
+def test_sentences_beyond_the_probes_count_in_the_flag_and_in_the_balance(tmp_path):
+    probes_alone, with_further = recorded(tmp_path / "a"), recorded(tmp_path / "b", further=True)
+    for name in ("output_entropy_gap", "hidden_norm_gap", "probe_balance"):
+        assert with_further.signal(name).sentence == probes_alone.signal(name).sentence
+        assert with_further.signal(name).n_val == with_further.signal(name).n_train == 20
+    separation = with_further.signal("separation/encoder")
+    assert (separation.n_val, separation.n_train) == (8, 9)
+
+
 def test_an_imbalance_of_the_probe_sets_suppresses_the_flag(tmp_path):
     found = recorded(tmp_path, unknown_in_val=0.4)
     flag, balance = found.signal("output_entropy_gap"), found.signal("probe_balance")
@@ -112,8 +137,8 @@ def test_without_enough_probes_on_either_side_there_is_no_flag(tmp_path, val, tr
     assert found.state == "no_train_probes"
     assert found.signal("output_entropy_gap") is None
     assert found.headline == (
-        "Fewer than 7 probes from training or from validation: nothing to compare, no flag. Set "
-        "AttentionMonitor(train_probes=64, probes=64)."
+        "Fewer than 7 sentences from training or from validation: nothing to compare, no flag. "
+        "Leave AttentionMonitor(train_probes=16, signal_sentences=128) as they are."
     )
     assert found.signal("entropy_collapse/encoder") is not None
 
