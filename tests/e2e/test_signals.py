@@ -83,7 +83,7 @@ def test_an_overfit_run_shows_the_marker_with_one_sentence_p_and_n(show, folder)
     text = verdict.inner_text()
     assert found.headline in text
     assert flag.trust in text
-    assert f"n = {flag.n_val} validation + {flag.n_train} training probes" in text
+    assert f"n = {flag.n_val} validation + {flag.n_train} training sentences" in text
     for name in ("loss", "output_entropy_gap"):
         assert chart(tab, name).locator(".ring.warn").count() == 1
         assert chart(tab, name).get_by_text(f"signal, epoch {epoch}", exact=True).count() == 1
@@ -116,7 +116,9 @@ def test_probe_sets_that_differ_raise_a_warning_and_no_flag(show):
 
 def test_without_training_probes_there_are_curves_and_no_flag(show):
     tab = show("alone")
-    assert tab.frame.locator("[data-state]").inner_text().startswith("No training probes: no flag.")
+    assert (
+        tab.frame.locator("[data-state]").inner_text().startswith("No training sentences: no flag.")
+    )
     assert chart(tab, "metric-0").locator(".line").count() == 1
     assert markers(tab).count() == 0
 

@@ -72,7 +72,7 @@ def _balance(run: Recording) -> Signal | None:
     worst = min(properties, key=lambda one: one.p)
     return Signal(
         name="probe_balance",
-        title="Do the probe sets match?",
+        title="Do the two sets match?",
         unit="",
         kind="warning",
         panel="probes",
@@ -89,7 +89,7 @@ def _balance(run: Recording) -> Signal | None:
 
 def _match(properties: Sequence[Property]) -> str:
     figures = "; ".join(f"{one.title} {one.val:.3g} and {one.train:.3g}" for one in properties)
-    return f"Validation and training probes match: {figures}."
+    return f"Validation and training sentences match: {figures}."
 
 
 def _mismatch(wrong: Sequence[Property]) -> str:
@@ -97,7 +97,7 @@ def _mismatch(wrong: Sequence[Property]) -> str:
         f"{one.title} {one.val:.3g} and {one.train:.3g} (p = {one.p:.2g})" for one in wrong
     )
     return (
-        f"Validation and training probes differ in {figures}. Differences between them may come "
+        f"Validation and training sentences differ in {figures}. Differences between them may come "
         "from that alone: draw both sets from the same kind of text, with one vocabulary."
     )
 

@@ -8,6 +8,7 @@ perfect detector of overfitting; with one vocabulary for both sets nothing of it
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from attn_monitor.analysis.signals.permutation import deals, mean_differences, p
 from attn_monitor.core.types import Probe, Tokens
 
 ALPHA = 0.01
+EFFECT = 0.5  # standard deviations: with a hundred sentences, less is significant and harmless
 _UNKNOWN = re.compile(r"^([\[<{(]?\|?)(unk|unknown|oov)(\|?[\]>})]?)$", re.IGNORECASE)
 
 
@@ -31,6 +33,8 @@ class Property:
         title: What was counted.
         val: Mean over validation probes.
         train: Mean over training probes.
+        d: Difference of means in pooled standard deviations (Cohen 1988, chapter 2), 0 where
+            nothing differs, infinite where each set has a constant of its own.
         p: Two-sided permutation p-value of the difference of means.
     """
 
@@ -38,12 +42,13 @@ class Property:
     title: str
     val: float
     train: float
+    d: float
     p: float
 
     @property
     def matches(self) -> bool:
         """Whether the sets may be compared as far as this property goes."""
-        return self.p >= ALPHA
+        return self.p >= ALPHA or abs(self.d) < EFFECT
 
 
 def compare_probe_sets(val: Sequence[Probe], train: Sequence[Probe]) -> tuple[Property, ...]:
@@ -77,8 +82,19 @@ def _property(
         title=title,
         val=float(first.mean()),
         train=float(second.mean()),
+        d=_effect(first, second),
         p=float(p_larger(np.abs(differences))[0]),
     )
+
+
+def _effect(first: Float[np.ndarray, " first"], second: Float[np.ndarray, " second"]) -> float:
+    difference = float(first.mean() - second.mean())
+    deviations = ((x - x.mean()) ** 2 for x in (first, second))
+    squares = sum(float(each.sum()) for each in deviations)
+    spread = math.sqrt(squares / max(len(first) + len(second) - 2, 1))
+    if difference == 0:
+        return 0.0
+    return difference / spread if spread else math.copysign(math.inf, difference)
 
 
 def _values(

@@ -44,7 +44,7 @@ class OutputStatistic:
 ENTROPY: Final = OutputStatistic(
     column="output_entropy",
     name="output_entropy_gap",
-    title="Output entropy, validation against training probes",
+    title="Output entropy, validation against training sentences",
     unit="share of ln(classes)",
     kind="flag",
     sign=1,
@@ -53,7 +53,7 @@ ENTROPY: Final = OutputStatistic(
 NORM: Final = OutputStatistic(
     column="hidden_norm",
     name="hidden_norm_gap",
-    title="Hidden norm, validation against training probes",
+    title="Hidden norm, validation against training sentences",
     unit="norm / sqrt(d)",
     kind="support",
     sign=-1,
@@ -120,14 +120,14 @@ def _curves(shown: Gap, change: Float[np.ndarray, " step"]) -> tuple[Curve, ...]
     return (
         Curve(
             name="val",
-            title="validation probes",
+            title="validation sentences",
             values=shown.val,
             low=shown.val_low,
             high=shown.val_high,
         ),
         Curve(
             name="train",
-            title="training probes",
+            title="training sentences",
             values=shown.train,
             low=shown.train_low,
             high=shown.train_high,
@@ -166,13 +166,13 @@ def _sentence(
         return f"The rule was met ({figures}), but the probe sets do not match: no flag."
     if statistic.kind == "flag":
         return (
-            f"The model is more certain about training probes than about validation probes by "
+            f"The model is more certain about training than about validation sentences by "
             f"{shown.gap[at]:.3g} of {statistic.unit.removeprefix('share of ')} ({figures}): "
             "memorisation is likely."
         )
     direction = "smaller" if statistic.sign > 0 else "larger"
     amount = abs(shown.gap[at])
-    return f"It is {direction} on training probes by {amount:.3g} ({figures})."
+    return f"It is {direction} on training sentences by {amount:.3g} ({figures})."
 
 
 def _ordinal(count: int) -> str:

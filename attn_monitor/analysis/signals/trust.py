@@ -32,6 +32,6 @@ STABILITY: Final = (
     "in 0 of 72 models of our study, none of which diverged, and were not tested on any that did."
 )
 BALANCE: Final = (
-    "A permutation test with p < 0.01 for each property: about 3 in 100 well-drawn pairs of probe "
-    "sets raise this by chance."
+    "Raised by a property that differs by half a standard deviation or more, with p < 0.01 in a "
+    "permutation test: by chance in at most 3 of 100 pairs of well-drawn sets."
 )

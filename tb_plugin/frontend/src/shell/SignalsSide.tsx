@@ -9,7 +9,7 @@ const LEADS: Readonly<Record<SignalState, string>> = {
   fired: "Signal.",
   quiet: "No signal.",
   unreliable: "The probe sets differ.",
-  no_train_probes: "No training probes: no flag.",
+  no_train_probes: "No training sentences: no flag.",
   not_recorded: "No flag.",
 };
 
@@ -45,7 +45,7 @@ function Figures({ signal }: { readonly signal: Signal }) {
   const sizes = signal.n_val + signal.n_train > 0;
   const words = [
     ...(tested ? [`p = ${metricValue(signal.p ?? Number.NaN, 4)} at the newest step`] : []),
-    ...(sizes ? [`n = ${signal.n_val} validation + ${signal.n_train} training probes`] : []),
+    ...(sizes ? [`n = ${signal.n_val} validation + ${signal.n_train} training sentences`] : []),
   ];
   return words.length > 0 ? <p class="note figures">{words.join(" · ")}</p> : null;
 }

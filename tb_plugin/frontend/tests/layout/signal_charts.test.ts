@@ -25,7 +25,7 @@ const spec = (name: string): MetricSpec => ({
 
 const FLAG: Signal = {
   name: "output_entropy_gap",
-  title: "Output entropy, validation against training probes",
+  title: "Output entropy, validation against training sentences",
   unit: "share of ln(classes)",
   kind: "flag",
   panel: "outputs",
@@ -225,8 +225,8 @@ describe("chartsCsv", () => {
         .slice(0, 3),
     ).toEqual([
       "chart,unit,curve,step,epoch,value,low,high,p",
-      '"Output entropy, validation against training probes",share of ln(classes); gap since the first step; hatched: by chance,val − train,0,0,0,,,1',
-      '"Output entropy, validation against training probes",share of ln(classes); gap since the first step; hatched: by chance,val − train,10,1,0.1,,,0.004',
+      '"Output entropy, validation against training sentences",share of ln(classes); gap since the first step; hatched: by chance,val − train,0,0,0,,,1',
+      '"Output entropy, validation against training sentences",share of ln(classes); gap since the first step; hatched: by chance,val − train,10,1,0.1,,,0.004',
     ]);
   });
 });

@@ -90,7 +90,7 @@ def test_a_model_that_memorises_raises_the_flag_with_figures(tmp_path):
     assert flag.p == 0.0002
     assert flag.sentence == found.headline
     assert flag.sentence.startswith(
-        "The model is more certain about training probes than about validation probes by "
+        "The model is more certain about training than about validation sentences by "
     )
     assert "(p = 0.0002 at epoch 5, the second step in a row)" in flag.sentence
     assert found.signal("hidden_norm_gap").fired == 50
@@ -124,7 +124,7 @@ def test_an_imbalance_of_the_probe_sets_suppresses_the_flag(tmp_path):
     assert balance.fired == 0
     assert found.headline == balance.sentence
     assert balance.sentence.startswith(
-        "Validation and training probes differ in share of unknown tokens 0."
+        "Validation and training sentences differ in share of unknown tokens 0."
     )
     assert flag.fired is None
     assert flag.suppressed == balance.sentence

@@ -39,6 +39,20 @@ def test_a_planted_imbalance_is_found_and_named(change, name):
     assert found[name].p <= 0.002
 
 
+def test_with_many_sentences_a_difference_must_also_be_large_enough_to_matter():
+    val, train = sentences("val", 400), sentences("train", 400, seed=1, unknown=0.07)
+    unknown = properties(val, train)["unknown"]
+    assert unknown.p < 0.01
+    assert unknown.matches
+    shares = [
+        [np.mean([text == "[UNK]" for text in probe.source.text]) for probe in probes]
+        for probes in (val, train)
+    ]
+    t = stats.ttest_ind(*shares).statistic  # t = d sqrt(n / 2) for two sets of n
+    assert unknown.d == pytest.approx(t * np.sqrt(2 / 400))
+    assert not properties(val, sentences("train", 400, seed=1, unknown=0.03))["unknown"].matches
+
+
 @pytest.mark.parametrize("word", ["[UNK]", "<unk>", "<UNK>", "unk", "<|unknown|>"])
 def test_unknown_tokens_are_told_by_their_spelling(word):
     val = sentences("val", 20, word=word)
