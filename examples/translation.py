@@ -1,7 +1,7 @@
 """SANVis's case: an encoder-decoder Transformer learns to translate English into French.
 
 pip install -e '.[examples]'
-python examples/translation.py                        # about 10 minutes on 2 cores
+python examples/translation.py                        # about 11 minutes on 2 cores
 python examples/translation.py --small                # a minute, on one small catalogue
 python examples/translation.py --data pairs.tsv       # your own pairs: source <tab> target
 tensorboard --logdir lightning_logs                   # open the tab "Attention", part "cross"

@@ -1,53 +1,51 @@
-"""Draw docs/translation.md's pictures: a translation run in the tab.
+"""Draw docs/translation.md's pictures: a translation run in the tab, in the light and in the dark.
 
-python scripts/picture_translation.py LOGDIR          # where examples/translation.py was trained
+python scripts/picture_translation.py LOGDIR [NAME ...]   # where translation.py was trained
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from urllib.parse import quote
 
 from ensure_chromium import find
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import sync_playwright
+from take_pictures import ROOT, Picture, take
 
-ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "examples"))
-PICTURES = ROOT / "docs" / "pictures"
 
-CROSS = {"part": "cross", "probe": "2", "words": "merged"}
-STATES = {
-    "translation-untrained": {**CROSS, "step": "0", "layers": "0:mhv0.1,1:mhv0.1,2:mhv0.1"},
-    "translation-trained": {**CROSS, "layers": "0:mhv0.1,1:mhv0.1,2:phv0.1d0.53"},
-    "translation-share": {**CROSS, "view": "heads", "metric": "diagonal", "curves": "splits"},
-    "translation-lens": {**CROSS, "lens": "1.1~16a~8.14"},
-}
-
-
-def take(page: Page, url: str, name: str, state: dict[str, str]) -> None:
-    """Save what the tab shows in one state."""
-    address = "".join(f"&p.attn_monitor.{k}={quote(v)}" for k, v in state.items())
-    page.goto("about:blank")
-    page.goto(f"{url}#attn_monitor{address}")
-    tab = page.frame_locator("iframe")
-    tab.locator("[data-layer], [data-head]").first.wait_for(timeout=60_000)
-    for waiting in ("Comparing heads", "Clustering queries"):
-        tab.get_by_text(waiting).wait_for(state="hidden", timeout=120_000)
-    page.wait_for_timeout(1500)
-    page.screenshot(path=PICTURES / f"{name}.png")
-    print(f"docs/pictures/{name}.png", flush=True)
+CROSS = {"part": "cross", "probe": "14", "words": "merged"}
+MAPS = {**CROSS, "layers": "0:mhv0.1,1:mhv0.1,2:mhv0.1"}
+PILES = {"layers": "0:phv0.1d0.36,1:phv0.1d0.36,2:phv0.1d0.36"}
+ALL = (
+    Picture("translation-untrained", {**MAPS, "step": "0"}),
+    Picture("translation-trained", MAPS),
+    Picture("translation-piles", {**CROSS, **PILES}, ready=".pile, [data-pile]"),
+    Picture(
+        "translation-piles-encoder",
+        {**CROSS, **PILES, "part": "encoder"},
+        ready=".pile, [data-pile]",
+    ),
+    Picture(
+        "translation-share",
+        {**CROSS, "view": "heads", "metric": "diagonal", "curves": "splits", "head": "2.2"},
+        ready=".view svg",
+    ),
+    Picture("translation-lens", {**CROSS, "lens": "2.0~16a~10.5"}, ready=".lens svg"),
+)
 
 
 def main() -> None:
-    """Take all four."""
+    """Take all, or those that are named."""
     from demo import tensorboard
 
-    with tensorboard(sys.argv[1], 6406) as address, sync_playwright() as playwright:
+    wanted = sys.argv[2:]
+    with tensorboard(sys.argv[1], 6406) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 860})
-        for name, state in STATES.items():
-            take(page, address.partition("#")[0], name, state)
+        page = browser.new_page()
+        for picture in ALL:
+            if not wanted or picture.name in wanted:
+                for theme in picture.themes:
+                    take(page, url.partition("#")[0], picture, theme)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,10 @@ def take(page: Page, url: str, picture: Picture, theme: str) -> None:
 def save_small(png: bytes, path: Path) -> None:
     """Keep 256 colours: a picture of flat areas and text needs no more."""
     with Image.open(BytesIO(png)) as picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        few = picture.convert("RGB").quantize(
+            COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
+        )
+        few.save(path, optimize=True)
 
 
 def main() -> None:

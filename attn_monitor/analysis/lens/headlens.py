@@ -126,7 +126,7 @@ def speakers(queries: TokenSample, keys: TokenSample) -> str:
     """Return who tagged the words, one name where both sides are in one language."""
     if queries.tagger == keys.tagger:
         return queries.tagger
-    return f"{queries.tagger} and, for keys, {keys.tagger}"
+    return f"{queries.tagger}; keys: {keys.tagger}"
 
 
 def _side(

@@ -60,4 +60,7 @@ const NAMES: Readonly<Record<string, string>> = {
   EOS: "end of the sentence",
 };
 
+/** As short as a tag, for legends: X is how the tagset spells "none". */
+export const tagLabel = (tag: string): string => (tag === "X" ? "no tag" : tag);
+
 export const tagName = (tag: string): string => NAMES[tag] ?? tag;

@@ -167,6 +167,13 @@ def test_an_encoder_decoder_head_has_two_vocabularies():
     assert queries == {"nous", "courons", "vous", "dormez"}
     assert "dog" in keys
     assert not queries & keys
+    assert found.tagger == LEXICON.name
+
+
+def test_a_lens_says_who_tagged_each_of_its_two_languages():
+    french = sample_tokens([Tokens(text=("nous", "courons")), Tokens(text=("vous", "dormez"))])
+    found = head_lens(vectors(0, tokens=4), vectors(1), query_tokens=french, key_tokens=SAMPLE, k=2)
+    assert found.tagger == "French function words; keys: built-in word lists (English)"
 
 
 def test_the_next_step_keeps_the_numbers_of_the_lens_before():

@@ -4,7 +4,7 @@ import type { Viewport } from "../../layout/columns";
 import { type JointPlane, jointPlane } from "../../layout/joint";
 import { fixed, headLabel, percent, thousands } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
-import { tagColour, tagName } from "../../scale/pos";
+import { tagColour, tagLabel, tagName } from "../../scale/pos";
 import { tokenText } from "../../scale/text";
 import { html, setAll, svg } from "../dom";
 import { createTooltip } from "../tooltip";
@@ -151,7 +151,7 @@ function drawLegend(props: JointProps, plane: JointPlane): SVGElement[] {
     legendRow(
       at + 3,
       svg("rect", { width: 9, height: 9, y: -8, fill: tagColour(tag, props.theme) }),
-      `${tag} ${thousands(count)}`,
+      `${tagLabel(tag)} ${thousands(count)}`,
       tagName(tag),
     ),
   );
@@ -159,7 +159,7 @@ function drawLegend(props: JointProps, plane: JointPlane): SVGElement[] {
     `one plane for ${joint.basis_steps} steps,`,
     "each kind around its own mean;",
     `limits ±${fixed(joint.reach, 1)}`,
-    ...(points === "tag" ? [`tagged by ${joint.tagger}`] : []),
+    ...(points === "tag" ? `tagged by ${joint.tagger}`.split("; ") : []),
   ].map((text, at) =>
     svg("text", { class: "joint-note", y: (kinds.length + rows.length + 2) * 17 + at * 15 }, text),
   );

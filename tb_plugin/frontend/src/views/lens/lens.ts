@@ -3,7 +3,7 @@ import type { LensCell } from "../../core/lens";
 import { at } from "../../core/maps";
 import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens";
 import { fixed, headLabel, percent } from "../../scale/format";
-import { tagColour, tagName } from "../../scale/pos";
+import { tagColour, tagLabel, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
 import { tokenText } from "../../scale/text";
 import { html, setAll, svg } from "../dom";
@@ -303,7 +303,7 @@ function drawTags({ lens, theme }: LensProps, geometry: LensGeometry): SVGGEleme
       "g",
       { transform: `translate(${(at % columns) * 58},${Math.floor(at / columns) * 15})` },
       svg("rect", { width: 9, height: 9, fill: tagColour(tag, theme) }),
-      svg("text", { class: "lens-word", x: 13, y: 9 }, tag),
+      svg("text", { class: "lens-word", x: 13, y: 9 }, tagLabel(tag)),
       svg("title", {}, tagName(tag)),
     ),
   );
@@ -311,10 +311,14 @@ function drawTags({ lens, theme }: LensProps, geometry: LensGeometry): SVGGEleme
     "g",
     { transform: `translate(${geometry.queries},${geometry.height + 18})` },
     ...marks,
-    svg(
-      "text",
-      { class: "lens-note", x: geometry.words - geometry.queries, y: 27 },
-      `tagged by ${lens.tagger}`,
-    ),
+    ...`tagged by ${lens.tagger}`
+      .split("; ")
+      .map((line, at) =>
+        svg(
+          "text",
+          { class: "lens-note", x: geometry.words - geometry.queries, y: 27 + 14 * at },
+          line,
+        ),
+      ),
   );
 }
