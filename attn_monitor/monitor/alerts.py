@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from attn_monitor.analysis.signals import Signal, assess
+from attn_monitor.analysis.signals import Signal, Watch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.store import Run, open_run
@@ -38,6 +38,7 @@ class Alerts:
         self._on_signal = on_signal
         self._failures = failures
         self._run: Run | None = None
+        self._watch = Watch()
 
     def __call__(self, step: int) -> None:
         """Look at the recording up to and including a step that was just written."""
@@ -47,11 +48,12 @@ class Alerts:
             self._run = open_run(self._run_dir)
         else:
             self._run.refresh()
-        for signal in assess(self._run, context=False).signals:
-            if self._writer is not None and signal.panel == "outputs":
+        newest = self._watch(self._run)
+        if self._writer is not None:
+            for signal in newest.outputs:
                 self._report(self._writer, signal, step)
-            # A rule is first met at the newest step or was told of before.
-            if self._on_signal is not None and signal.fired == step:
+        if self._on_signal is not None:
+            for signal in newest.fired:
                 with self._failures.contained(f"calling on_signal for {signal.name}"):
                     self._on_signal(signal)
 

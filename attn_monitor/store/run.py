@@ -312,47 +312,60 @@ class Run:
         """
         view = self._view
         metrics = range(len(self.metrics)) if names is None else self._metrics_at(names)
-        chosen = view.steps if steps is None else tuple(view.commit(step).step for step in steps)
+        chosen = self._steps(steps)
         return probes_series(view, view.part(part), split, steps=chosen, metrics=metrics)
 
     def metric_values(
-        self, *, part: str, probe: int | None = None, split: Split = "val"
+        self,
+        *,
+        part: str,
+        probe: int | None = None,
+        split: Split = "val",
+        steps: Sequence[int] | None = None,
     ) -> Float32[np.ndarray, "step layer head metric"]:
-        """Return all metrics over all steps, of one probe or the mean over a split's probes.
+        """Return all metrics over steps, of one probe or the mean over a split's probes.
 
         Args:
             part: Name of a part.
-            probe: Index of a probe; ``split`` does not matter then.
+            probe: Index of a probe, at all steps; ``split`` and ``steps`` do not matter then.
             split: Whose probes to average.
+            steps: Recorded steps in the order wanted; all of them by default.
 
         Raises:
-            NotRecordedError: No such part or probe in this recording.
+            NotRecordedError: No such part, probe or step in this recording.
         """
         view = self._view
         which = view.part(part)
         if probe is not None:
             return probe_series(view, which, probe)
-        return split_series(view, which, split)
+        return split_series(view, which, split, steps=self._steps(steps))
 
     @property
     def output_specs(self) -> tuple[MetricSpec, ...]:
         """What is known of the model's output to each probe; empty in earlier recordings."""
         return self._view.info.outputs
 
-    def outputs(self, name: str, *, split: Split = "val") -> Float32[np.ndarray, "step probe"]:
+    def outputs(
+        self, name: str, *, split: Split = "val", steps: Sequence[int] | None = None
+    ) -> Float32[np.ndarray, "step probe"]:
         """Return one number about the model's output per step and probe of a split.
 
         Args:
             name: One of :attr:`output_specs`, for example ``"output_entropy"``.
             split: Whose probes, in the order of their index.
+            steps: Recorded steps in the order wanted; all of them by default.
 
         Raises:
-            NotRecordedError: No such number in this recording.
+            NotRecordedError: No such number or step in this recording.
         """
         known = [spec.name for spec in self.output_specs]
         if name not in known:
             raise NotRecordedError(f"no output statistic {name!r} in this run; it has {known}")
-        return output_series(self._view, split, known.index(name))
+        return output_series(self._view, split, known.index(name), steps=self._steps(steps))
+
+    def _steps(self, steps: Sequence[int] | None) -> tuple[int, ...]:
+        view = self._view
+        return view.steps if steps is None else tuple(view.commit(step).step for step in steps)
 
     def _metrics_at(self, names: Sequence[str]) -> list[int]:
         known = [metric.name for metric in self.metrics]

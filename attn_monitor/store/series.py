@@ -22,7 +22,7 @@ def probe_series(
     """Return one probe's metrics at every step; NaN where undefined or unreadable."""
     view.probe(probe)
     rank, position = view.owners[probe]
-    series = _empty(view, part)
+    series = _empty(view, part, view.steps)
     places = [at for at, step in enumerate(view.steps) if step in rank.commits]
     commits = [rank.commits[view.steps[at]] for at in places]
     for at, values in zip(places, rank.metrics(commits, part, position=position), strict=True):
@@ -32,18 +32,18 @@ def probe_series(
 
 
 def split_series(
-    view: RunView, part: Part, split: Split
+    view: RunView, part: Part, split: Split, *, steps: Sequence[int]
 ) -> Float32[np.ndarray, "step layer head metric"]:
-    """Return the mean over a split's probes at every step, undefined values left out.
+    """Return the mean over a split's probes at some steps, undefined values left out.
 
     NaN where a metric is undefined for all of them.
     """
-    series = _empty(view, part)
+    series = _empty(view, part, steps)
     total = np.zeros(series.shape)
     defined = np.zeros(series.shape)
     for rank in view.ranks:
-        sums = _sums(view, rank, part, split)
-        for at, step in enumerate(view.steps):
+        sums = _sums(view, rank, part, split, steps)
+        for at, step in enumerate(steps):
             if step in sums:
                 total[at] += sums[step][0]
                 defined[at] += sums[step][1]
@@ -83,17 +83,19 @@ def probes_series(
     return series
 
 
-def output_series(view: RunView, split: Split, statistic: int) -> Float32[np.ndarray, "step probe"]:
-    """Return one number about the model's output per step and probe of a split, in their order.
+def output_series(
+    view: RunView, split: Split, statistic: int, *, steps: Sequence[int]
+) -> Float32[np.ndarray, "step probe"]:
+    """Return one number about the model's output at some steps, per probe of a split in order.
 
     NaN where it is undefined, and at steps that were recorded without it.
     """
     wanted = [probe.index for probe in view.info.probes if probe.split == split]
-    series = np.full((len(view.steps), len(wanted)), np.nan, dtype=np.float32)
+    series = np.full((len(steps), len(wanted)), np.nan, dtype=np.float32)
     for rank in view.ranks:
         owned = _owned(view, rank, split)
-        places = [at for at, step in enumerate(view.steps) if owned and step in rank.commits]
-        commits = [rank.commits[view.steps[at]] for at in places]
+        places = [at for at, step in enumerate(steps) if owned and step in rank.commits]
+        commits = [rank.commits[steps[at]] for at in places]
         for at, values in zip(places, rank.outputs(commits), strict=True):
             if values is not None:
                 for position, probe in owned:
@@ -111,7 +113,7 @@ def _owned(view: RunView, rank: RankView, split: Split) -> list[tuple[int, int]]
 
 
 def _sums(
-    view: RunView, rank: RankView, part: Part, split: Split
+    view: RunView, rank: RankView, part: Part, split: Split, steps: Sequence[int]
 ) -> Mapping[int, Float64[np.ndarray, "2 layer head metric"]]:
     """Return, per step, the sum over the probes this rank owns and how many were defined.
 
@@ -125,7 +127,8 @@ def _sums(
     if not owned:
         return {}
     identity = (rank.folder.location, rank.name, rank.session.id, part.name, split)
-    known = {step: _SUMS.find((*identity, rank.commits[step].file_name)) for step in rank.commits}
+    here = [step for step in steps if step in rank.commits]
+    known = {step: _SUMS.find((*identity, rank.commits[step].file_name)) for step in here}
     sums = {step: found for step, found in known.items() if found is not None}
     missing = [rank.commits[step] for step, found in known.items() if found is None]
     for first in range(0, len(missing), _STEPS_AT_ONCE):
@@ -146,6 +149,8 @@ def _sum_and_count(
     return np.stack([total, defined.sum(axis=0)])
 
 
-def _empty(view: RunView, part: Part) -> Float32[np.ndarray, "step layer head metric"]:
-    shape = (len(view.steps), len(part.layers), part.heads, len(view.info.metrics))
+def _empty(
+    view: RunView, part: Part, steps: Sequence[int]
+) -> Float32[np.ndarray, "step layer head metric"]:
+    shape = (len(steps), len(part.layers), part.heads, len(view.info.metrics))
     return np.full(shape, np.nan, dtype=np.float32)

@@ -17,7 +17,12 @@ from attn_monitor.analysis.signals.context import (
 )
 from attn_monitor.analysis.signals.gap import SMALLEST_SET
 from attn_monitor.analysis.signals.losses import read_losses
-from attn_monitor.analysis.signals.outputs import ENTROPY, NORM, OutputStatistic, output_signal
+from attn_monitor.analysis.signals.outputs import (
+    ENTROPY,
+    STATISTICS,
+    OutputStatistic,
+    output_signal,
+)
 from attn_monitor.analysis.signals.recording import Recording
 from attn_monitor.analysis.signals.types import Assessment, Signal, State
 from attn_monitor.core.types import MEASURED, Probe, Split
@@ -37,12 +42,8 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
     """
     steps, epochs = run.steps, run.epochs
     losses = read_losses(steps, epochs, [run.scalars(step) for step in steps])
-    balance = _balance(run)
-    outputs = tuple(
-        signal
-        for statistic in (ENTROPY, NORM)
-        if (signal := _output(run, statistic, balance)) is not None
-    )
+    balance = balance_signal(run)
+    outputs = output_signals(run, balance)
     around: list[Signal] = []
     for part in run.parts if steps else ():
         mean = run.metric_values(part=part, split="val")
@@ -62,7 +63,7 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
     )
 
 
-def _balance(run: Recording) -> Signal | None:
+def balance_signal(run: Recording) -> Signal | None:
     """Return the comparison of the probe sets, ``None`` where there is only one set."""
     val, train = _compared(run, VALIDATION), _compared(run, TRAINING)
     if min(len(val), len(train)) < SMALLEST_SET or not run.steps:
@@ -102,34 +103,50 @@ def _mismatch(wrong: Sequence[Property]) -> str:
     )
 
 
-def _output(run: Recording, statistic: OutputStatistic, balance: Signal | None) -> Signal | None:
-    if balance is None or statistic.column not in {spec.name for spec in run.output_specs}:
-        return None
-    val = _outputs(run, statistic, VALIDATION)
-    train = _outputs(run, statistic, TRAINING)
-    # Steps of an older recording, before a resume, may lack outputs.
-    if not np.isfinite(val).any() or not np.isfinite(train).any():
-        return None
-    return output_signal(
-        statistic,
-        steps=run.steps,
-        epochs=run.epochs,
-        val=_defined(val),
-        train=_defined(train),
-        suppressed=balance.sentence if balance.fired is not None else "",
+def output_signals(run: Recording, balance: Signal | None) -> tuple[Signal, ...]:
+    """Return the signals made of the model's outputs, the flag first.
+
+    Args:
+        run: The recording.
+        balance: The comparison of its probe sets; without one there is nothing to compare.
+    """
+    if balance is None:
+        return ()
+    every = ((statistic, *compared_outputs(run, statistic)) for statistic in STATISTICS)
+    return tuple(
+        output_signal(
+            statistic,
+            steps=run.steps,
+            epochs=run.epochs,
+            val=val,
+            train=train,
+            suppressed=balance.sentence if balance.fired is not None else "",
+        )
+        for statistic, val, train in every
+        if val.size and train.size
     )
+
+
+def compared_outputs(
+    run: Recording, statistic: OutputStatistic
+) -> tuple[Float[np.ndarray, "step val_probe"], Float[np.ndarray, "step train_probe"]]:
+    """Return a statistic of both sets, of every probe that has a value at any step.
+
+    Steps of an older recording, before a resume, may lack outputs.
+    """
+    if statistic.column not in {spec.name for spec in run.output_specs}:
+        none = np.empty((len(run.steps), 0), dtype=np.float32)
+        return none, none
+    return _outputs(run, statistic, VALIDATION), _outputs(run, statistic, TRAINING)
 
 
 def _outputs(
     run: Recording, statistic: OutputStatistic, splits: Sequence[Split]
 ) -> Float[np.ndarray, "step probe"]:
     every = [run.outputs(statistic.column, split=split) for split in splits]
-    return np.concatenate(every, axis=1)
-
-
-def _defined(values: Float[np.ndarray, "step probe"]) -> Float[np.ndarray, "step probe"]:
-    """Leave out probes that never have a value, such as sentences without a valid token."""
-    return values[:, np.isfinite(values).any(axis=0)]
+    values = np.concatenate(every, axis=1)
+    # Others never have one, such as sentences without a valid token.
+    return np.asarray(values[:, np.isfinite(values).any(axis=0)])
 
 
 def _context(

@@ -59,6 +59,7 @@ NORM: Final = OutputStatistic(
     sign=-1,
     trust=trust.SUPPORT,
 )
+STATISTICS: Final = (ENTROPY, NORM)
 
 
 def output_signal(
@@ -85,7 +86,7 @@ def output_signal(
     """
     shown = measure_gap(val, train)
     tested = measure_gap(statistic.sign * _change(val), statistic.sign * _change(train))
-    at = first_met(tested.p <= ALPHA, times=TIMES)
+    at = rule_met(tested.p)
     return Signal(
         name=statistic.name,
         title=statistic.title,
@@ -110,10 +111,21 @@ def output_signal(
     )
 
 
+def rule_met(p: Float[np.ndarray, " step"]) -> int | None:
+    """Return the index of the step at which the rule of the flag is first met."""
+    return first_met(p <= ALPHA, times=TIMES)
+
+
+def changes_since(values: Float[np.ndarray, "step probe"]) -> int:
+    """Return the index of the step whose values are subtracted from those of every other.
+
+    That is the first one; a resumed recording may begin with steps that have no values.
+    """
+    return int(np.argmax(np.isfinite(values).all(axis=1)))
+
+
 def _change(values: Float[np.ndarray, "step probe"]) -> Float[np.ndarray, "step probe"]:
-    """Subtract each sentence's first value; a resumed recording may begin without any."""
-    whole = np.isfinite(values).all(axis=1)
-    return np.asarray(values - values[np.argmax(whole)])
+    return np.asarray(values - values[changes_since(values)])
 
 
 def _curves(shown: Gap, change: Float[np.ndarray, " step"]) -> tuple[Curve, ...]:

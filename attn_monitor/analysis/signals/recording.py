@@ -53,7 +53,9 @@ class Recording(Protocol):
         """Return the numbers of a whole step, such as ``val_loss``."""
         ...
 
-    def outputs(self, name: str, *, split: Split = "val") -> Float32[np.ndarray, "step probe"]:
+    def outputs(
+        self, name: str, *, split: Split = "val", steps: Sequence[int] | None = None
+    ) -> Float32[np.ndarray, "step probe"]:
         """Return one statistic of the model's output per step and probe of a split."""
         ...
 
@@ -64,7 +66,7 @@ class Recording(Protocol):
         ...
 
     def metric_values(
-        self, *, part: str, split: Split = "val"
+        self, *, part: str, split: Split = "val", steps: Sequence[int] | None = None
     ) -> Float32[np.ndarray, "step layer head metric"]:
         """Return every metric, mean over the probes of a split."""
         ...
