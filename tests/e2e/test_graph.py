@@ -39,6 +39,8 @@ def graph_logdir(tmp_path_factory):
     steps = [replace(record(info, step), classes={0: answer(step)}) for step in STEPS]
     write_run(folder / "encoder", info, steps)
     write_run(folder / "translation", translation_info(), [record(translation_info(), 0)])
+    plain = replace(info, classes=None)
+    write_run(folder / "plain", plain, [record(plain, step) for step in STEPS])
     return folder
 
 
@@ -106,6 +108,90 @@ def test_the_cut_keeps_what_is_above_it_and_says_how_much(graph_tab, graph_logdi
     )
     total = LAYERS * TOKENS * (TOKENS - 1) // 2
     assert count_text(tab).startswith(f"{kept} of {total} edges, ")
+
+
+COUNT_PIXELS = """(canvas, name) => {
+  const mark = canvas.parentElement.appendChild(document.createElement("i"));
+  mark.style.color = `var(${name})`;
+  const wanted = getComputedStyle(mark).color.match(/\\d+/g).map(Number);
+  mark.remove();
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    found += wanted.every((value, channel) => Math.abs(data[at + channel] - value) <= 1);
+  }
+  return found;
+}"""
+
+
+def compared(open_tab, url, *, a, b, cut):
+    choices = {"step": str(a), "b": str(b), "show": "diff", "graph": f"mean~sum~raw~{cut:.3f}~w"}
+    tab = opened(open_tab, url, run="plain", **choices)
+    tab.frame.locator(".graph-fates").wait_for()
+    return tab
+
+
+def word_weights(logdir, step):
+    """The weight of every pair of words: {(layer, from, to): weight}."""
+    run = open_run(logdir / "plain")
+    means = [
+        run.attention(step=step, probe=0, part="encoder", layer=layer).mean(axis=0)
+        for layer in range(LAYERS)
+    ]
+    return {
+        (layer, x, y): means[layer][x, y] + means[layer][y, x]
+        for layer in range(LAYERS)
+        for x, y in pairs_of_words()
+    }
+
+
+def fates(logdir, *, a, b, cut):
+    """What became of every pair of words that passes the cut in A or in B."""
+    before, now = word_weights(logdir, b), word_weights(logdir, a)
+    assert min(abs(weight - cut) for weight in (*before.values(), *now.values())) > 1e-5
+    names = {(True, False): "born", (False, True): "lost", (True, True): "kept"}
+    passes = {pair: (now[pair] >= cut, before[pair] >= cut) for pair in now}
+    return {pair: names[both] for pair, both in passes.items() if any(both)}
+
+
+def downloaded_fates(tab):
+    with tab.page.expect_download() as download:
+        tab.frame.get_by_role("button", name="Download the numbers as CSV").click()
+    rows = csv.DictReader(io.StringIO(download.value.path().read_text()))
+    return {(int(r["layer"]), int(r["from"]), int(r["to"])): r["fate"] for r in rows}
+
+
+def test_edges_are_born_lost_and_kept_as_the_recording_says(graph_tab, graph_logdir, open_tab):
+    choice = {"a": 10, "b": 0, "cut": 0.3}
+    tab = compared(open_tab, graph_tab, **choice)
+    expected = fates(graph_logdir, **choice)
+    born, lost, kept = (list(expected.values()).count(fate) for fate in ("born", "lost", "kept"))
+    assert min(born, lost, kept) > 0
+    text = tab.frame.locator(".graph-fates").inner_text()
+    assert text == f"{born} born · {lost} lost · {kept} kept"
+    assert downloaded_fates(tab) == expected
+
+
+def test_a_born_edge_is_green_a_lost_one_purple_and_a_kept_one_neither(
+    graph_tab, graph_logdir, open_tab
+):
+    """The strongest pair of both steps, alone on the canvas: born one way, lost the other way."""
+    weights = [word_weights(graph_logdir, step) for step in STEPS]
+    second, first = sorted(weight for of in weights for weight in of.values())[-2:]
+    strongest = round((first + second) / 2, 3)
+    has_it = STEPS[max((0, 1), key=lambda at: max(weights[at].values()))]
+    has_not = sum(STEPS) - has_it
+    for a, b, fate in (
+        (has_it, has_not, "born"),
+        (has_not, has_it, "lost"),
+        (has_it, has_it, "kept"),
+    ):
+        choice = {"a": a, "b": b, "cut": strongest}
+        assert list(fates(graph_logdir, **choice).values()) == [fate]
+        tab = compared(open_tab, graph_tab, **choice)
+        canvas = tab.frame.locator(".graph-canvas")
+        green, purple = (canvas.evaluate(COUNT_PIXELS, name) for name in ("--more", "--less"))
+        assert (green > 50, purple > 50) == (fate == "born", fate == "lost")
 
 
 @pytest.mark.parametrize("choice", ["Strongest per layer", "Share of weight"])

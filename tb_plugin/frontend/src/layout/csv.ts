@@ -95,14 +95,14 @@ function mapRows(table: NetworkTable, layer: number): Cell[][] {
   }).flat();
 }
 
-/** Every drawn edge of every plane; `change` is empty while one step is shown. */
+/** Every drawn edge of every plane; `change` and `fate` are empty while one step is shown. */
 export function graphCsv(planes: readonly Plane[], query: Axis, key: Axis): string {
   const name = (axis: Axis, token: number): Cell[] => [
     axis[token]?.members[0] ?? token,
     axis[token]?.text ?? "",
   ];
   const rows = planes.flatMap(({ kept, layers }) =>
-    kept.map(({ from, to, weight, forward, backward, level, change }) => [
+    kept.map(({ from, to, weight, forward, backward, level, change, fate }) => [
       layers.start,
       ...name(query, from),
       ...name(key, to),
@@ -111,6 +111,7 @@ export function graphCsv(planes: readonly Plane[], query: Axis, key: Axis): stri
       backward,
       level,
       change ?? Number.NaN,
+      fate ?? "",
     ]),
   );
   return toCsv(
@@ -125,6 +126,7 @@ export function graphCsv(planes: readonly Plane[], query: Axis, key: Axis): stri
       "backward",
       "level",
       "change",
+      "fate",
     ],
     rows,
   );

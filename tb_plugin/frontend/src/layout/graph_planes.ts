@@ -11,6 +11,7 @@ import {
   pairEdges,
 } from "./graph";
 import { type Prune, pruneEdges } from "./graph_prune";
+import { type Fate, fateOf } from "./links";
 import { type Topology, topology } from "./topology";
 
 export interface GraphRule {
@@ -28,9 +29,12 @@ export interface GraphRule {
 }
 
 export interface PlaneEdge extends Edge {
+  /** At A or at B, whichever is higher. */
   readonly level: number;
   /** Weight at A minus weight at B; null when one step is shown as it is. */
   readonly change: number | null;
+  /** Where the rule keeps it; null when one step is shown as it is, or when it is kept nowhere. */
+  readonly fate: Fate | null;
   /** Where the weight lies between the plane's weakest and strongest edge, 0 to 1. */
   readonly share: number;
 }
@@ -79,28 +83,47 @@ export function joinHeads(maps: Maps, layer: number, heads: number, head: GraphH
   return { ...first, data };
 }
 
-export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
-  const { layers, map, before, query, key, tokens } = source;
-  const levelsOf = (edges: readonly Edge[], of: Matrix): number[] =>
-    edgeLevels(edges, of, rule.norm, rule.pair, tokens);
+/** The edges of a plane at one step. */
+interface Side {
+  readonly edges: readonly Edge[];
+  readonly levels: readonly number[];
+  /** Those that the rule keeps, by their place in reading order. */
+  readonly kept: ReadonlySet<number>;
+}
+
+function sideAt(map: Matrix, source: PlaneSource, rule: GraphRule): Side {
   const edges = pairEdges(map, rule.pair);
-  const levels = levelsOf(edges, map);
-  const beforeEdges = before ? pairEdges(before, rule.pair) : null;
-  const beforeLevels = before && beforeEdges ? levelsOf(beforeEdges, before) : null;
-  const shares = edgeLevels(edges, map, "layer", rule.pair);
-  const isSpecial = ({ from, to }: Edge): boolean =>
-    (query[from]?.special ?? false) || (key[to]?.special ?? false);
-  const all = edges.map((edge, at): PlaneEdge => {
-    const other = beforeEdges?.[at];
+  const levels = edgeLevels(edges, map, rule.norm, rule.pair, source.tokens);
+  const allowed = edges.flatMap((edge, at) =>
+    isEligible(edge, source, rule) ? [{ at, weight: edge.weight, level: levels[at] ?? 0 }] : [],
+  );
+  const kept = pruneEdges(allowed, rule.prune, rule.least).map(({ at }) => at);
+  return { edges, levels, kept: new Set(kept) };
+}
+
+const isSpecial = ({ from, to }: Edge, { query, key }: PlaneSource): boolean =>
+  (query[from]?.special ?? false) || (key[to]?.special ?? false);
+
+const isEligible = (edge: Edge, source: PlaneSource, { words }: GraphRule): boolean =>
+  !(words && isSpecial(edge, source));
+
+export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
+  const { layers, map, before, query, key } = source;
+  const a = sideAt(map, source, rule);
+  const b = before && sideAt(before, source, rule);
+  const shares = edgeLevels(a.edges, map, "layer", rule.pair);
+  const isKept = (at: number): boolean => a.kept.has(at) || (b?.kept.has(at) ?? false);
+  const all = a.edges.map((edge, at): PlaneEdge => {
+    const other = b?.edges[at];
     return {
       ...edge,
-      level: Math.max(levels[at] ?? 0, beforeLevels?.[at] ?? Number.NEGATIVE_INFINITY),
+      level: Math.max(a.levels[at] ?? 0, b?.levels[at] ?? Number.NEGATIVE_INFINITY),
       change: other ? edge.weight - other.weight : null,
+      fate: b && isKept(at) ? fateOf(a.kept.has(at), b.kept.has(at)) : null,
       share: shares[at] ?? 0,
     };
   });
-  const eligible = all.filter((edge) => !(rule.words && isSpecial(edge)));
-  const kept = pruneEdges(eligible, rule.prune, rule.least);
+  const kept = all.filter((_, at) => isKept(at));
   const total = sumOf(all) || 1;
   const cross = rule.pair === "cross";
   const size = cross ? query.length + key.length : key.length;
@@ -110,10 +133,10 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
     layers,
     map,
     all,
-    eligible,
+    eligible: all.filter((edge) => isEligible(edge, source, rule)),
     kept,
     mass: sumOf(kept) / total,
-    specialMass: sumOf(all.filter(isSpecial)) / total,
+    specialMass: sumOf(all.filter((edge) => isSpecial(edge, source))) / total,
     topology: topology(joints, size),
   };
 }

@@ -1,6 +1,4 @@
 // Which edges of a plane are kept: from a level on, the strongest few, or the strongest by mass.
-import type { Edge } from "./graph";
-
 export type Prune = "level" | "count" | "mass";
 
 /** The slider of each rule: its end, its step and where it stands at first. */
@@ -11,7 +9,8 @@ export const PRUNE_RANGE: Readonly<
   mass: { max: 1, step: 0.01, start: 0.5 },
 };
 
-interface Levelled extends Edge {
+interface Levelled {
+  readonly weight: number;
   readonly level: number;
 }
 
@@ -43,4 +42,4 @@ export function pruneEdges<Kind extends Levelled>(
   return edges.filter((edge, at) => kept.has(at) && edge.weight > 0);
 }
 
-const weightAt = (edges: readonly Edge[], at: number): number => edges[at]?.weight ?? 0;
+const weightAt = (edges: readonly Levelled[], at: number): number => edges[at]?.weight ?? 0;

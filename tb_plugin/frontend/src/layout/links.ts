@@ -55,6 +55,9 @@ const order = (a: Link, b: Link): number => a.query - b.query || a.key - b.key;
 /** What became of a link between B and A: it passes the cut in A only, in B only, or in both. */
 export type Fate = "born" | "lost" | "kept";
 
+/** The fate of a link that passes the cut somewhere. */
+export const fateOf = (inA: boolean, inB: boolean): Fate => (!inB ? "born" : inA ? "kept" : "lost");
+
 export interface ComparedLink extends Link {
   readonly fate: Fate;
 }
@@ -74,7 +77,7 @@ export function compareLinks(a: Matrix, b: Matrix, cut: LinkCut): LinkComparison
   const links = [...new Set([...inA, ...inB])]
     .sort((one, other) => one - other)
     .map((at): ComparedLink => {
-      const fate = !inB.has(at) ? "born" : inA.has(at) ? "kept" : "lost";
+      const fate = fateOf(inA.has(at), inB.has(at));
       counts[fate] += 1;
       const weight = Math.max(a.data[at] ?? 0, b.data[at] ?? 0);
       return { query: Math.floor(at / a.cols), key: at % a.cols, weight, fate };

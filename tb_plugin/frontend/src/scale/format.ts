@@ -1,6 +1,6 @@
 // How numbers and names are written, in one place.
 import type { Evidence, HeadId, StepEntry } from "../core/recording";
-import type { LinkCut } from "../layout/links";
+import type { Fate, LinkCut } from "../layout/links";
 
 const MINUS = "\u2212";
 const THIN_SPACE = "\u202f";
@@ -42,6 +42,15 @@ export function cutLabel({ kind, amount }: LinkCut): string {
   }
   return kind === "mass" ? percent(amount) : String(amount);
 }
+
+const FATES: Readonly<Record<Fate, string>> = {
+  born: "born: passes the cut in A only",
+  lost: "lost: passed the cut in B only",
+  kept: "kept: passes the cut in A and B",
+};
+
+/** What became of a link between B and A, in one phrase. */
+export const fateText = (fate: Fate): string => FATES[fate];
 
 /** 12 345 with thin spaces. */
 export const thousands = (value: number): string =>

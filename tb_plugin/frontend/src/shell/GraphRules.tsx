@@ -4,6 +4,7 @@ import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph";
 import type { Plane } from "../layout/graph_planes";
 import { PRUNE_RANGE, type Prune } from "../layout/graph_prune";
 import { groupSize } from "../layout/layer_groups";
+import type { Fate } from "../layout/links";
 import { fixed, percent, thousands } from "../scale/format";
 import { recording, shown, view } from "../state/store";
 import { changeGraph as change } from "./graph_settings";
@@ -240,8 +241,20 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
       <p class="note graph-count">
         {`${thousands(kept)} of ${thousands(total)} edges, ${percent(mean(planes.map((plane) => plane.mass)))} of ${cross ? "" : "off-diagonal "}weight`}
       </p>
+      <FateCounts planes={planes} />
     </>
   );
+}
+
+/** How many of the drawn edges pass the cut in A only, in B only, and in both. */
+function FateCounts({ planes }: { readonly planes: readonly Plane[] }) {
+  const fates = planes.flatMap(({ kept }) => kept.flatMap(({ fate }) => fate ?? []));
+  const count = (wanted: Fate): string => thousands(fates.filter((fate) => fate === wanted).length);
+  return fates.length > 0 ? (
+    <p class="note graph-fates">
+      {`${count("born")} born · ${count("lost")} lost · ${count("kept")} kept`}
+    </p>
+  ) : null;
 }
 
 const mean = (values: readonly number[]): number =>

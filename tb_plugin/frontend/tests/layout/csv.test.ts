@@ -92,7 +92,7 @@ describe("graphCsv", () => {
       rule,
     );
     expect(graphCsv([plane], AXIS, AXIS).split("\r\n")[1]).toBe(
-      '0,0,"say ""hi""",1,"a,b",0.75,0.5,0.25,0.75,',
+      '0,0,"say ""hi""",1,"a,b",0.75,0.5,0.25,0.75,,',
     );
   });
 });

@@ -159,11 +159,22 @@ describe("graphPlane", () => {
   it("knows the change of every edge, also of edges that only B keeps", () => {
     const before = { ...MAP, data: Float32Array.from([0, 0, 1, 0, 1, 0, 0, 0, 1]) };
     const plane = graphPlane(source(before), rule);
-    expect(plane.kept.map(({ from, to, change }) => [from, to, change])).toEqual([
-      [0, 1, 1],
-      [0, 2, -0.75],
-      [1, 2, 0.625],
+    expect(plane.kept.map(({ from, to, change, fate }) => [from, to, change, fate])).toEqual([
+      [0, 1, 1, "born"],
+      [0, 2, -0.75, "lost"],
+      [1, 2, 0.625, "born"],
     ]);
+  });
+
+  it("keeps the strongest of A and the strongest of B where a number is asked for", () => {
+    const before = { ...MAP, data: Float32Array.from([0, 0, 1, 0, 1, 0, 0, 0, 1]) };
+    const plane = graphPlane(source(before), { ...rule, prune: "count", least: 1 });
+    expect(plane.kept.map(({ from, to, fate }) => [from, to, fate])).toEqual([
+      [0, 1, "born"],
+      [0, 2, "lost"],
+    ]);
+    const same = graphPlane(source(MAP), { ...rule, prune: "count", least: 1 });
+    expect(same.kept.map(({ fate }) => fate)).toEqual(["kept"]);
   });
 });
 

@@ -10,7 +10,7 @@ import {
   projection,
   ZOOM_LIMITS,
 } from "../../layout/projection";
-import { fixed, signed } from "../../scale/format";
+import { fateText, fixed, signed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
@@ -210,6 +210,9 @@ function describe(props: GraphProps, hit: Hit): TipLine[] {
   if (edge.change !== null) {
     lines.push({ text: `change ${signed(edge.change, 4)}` });
   }
+  if (edge.fate !== null) {
+    lines.push({ text: fateText(edge.fate), tone: "quiet" });
+  }
   return lines;
 }
 
@@ -258,10 +261,10 @@ function drawLegend(root: SVGSVGElement, props: GraphProps): void {
     return svg("g", {}, line, svg("text", { x, y: 30 }, `≥ ${from}`));
   });
   const note = props.compared
-    ? "green: stronger in A, purple: stronger in B"
+    ? "green: born, purple dashes: lost, pale: kept or hardly changed"
     : props.colour === "head"
       ? "hue: the head an edge owes most to"
       : "width and lightness: five classes of level";
-  root.setAttribute("width", String(CLASSES * STEP + 280));
+  root.setAttribute("width", String(CLASSES * STEP + 380));
   root.replaceChildren(...marks, svg("text", { x: 8 + CLASSES * STEP, y: 14 }, note));
 }

@@ -15,7 +15,10 @@ export type Hit =
   | { readonly kind: "edge"; readonly layer: number; readonly edge: PlaneEdge; readonly at: Spot };
 
 /** A change below this share of the uniform weight is drawn as no change. */
-const KEPT = 0.25;
+const SAME = 0.25;
+/** What passes the cut in A and in B, or has hardly changed, stands back. */
+const PALE = 0.45;
+const LOST_DASHES = [6, 5];
 
 export interface Colours {
   readonly bg: string;
@@ -111,7 +114,8 @@ function paintRing(
 
   // Edges between two rings are painted with the source's ring, before both rings' tokens.
   const kept = edgeRings(plane, sentence)[1] === ring ? (props.planes[plane]?.kept ?? []) : [];
-  for (const edge of [...kept].sort((a, b) => a.level - b.level)) {
+  const front = (edge: PlaneEdge): number => (standsBack(edge, props.uniform) ? 0 : 1);
+  for (const edge of [...kept].sort((a, b) => front(a) - front(b) || a.level - b.level)) {
     paintEdge(context, props, scene, colours, plane, edge, hits);
   }
   for (let token = 0; token < axis.length; token++) {
@@ -148,13 +152,15 @@ function paintEdge(
   const to = scene.token(toRing, edge.to);
   const bend = sentence.cross ? middleOf(from, to) : scene.bend(layer, edge.from, edge.to);
   const chosen = planeOf(node.layer, sentence) === layer && touches(edge, node, sentence);
-  context.globalAlpha = stroke.opacity;
+  context.globalAlpha = stroke.opacity * (standsBack(edge, props.uniform) ? PALE : 1);
+  context.setLineDash(edge.fate === "lost" ? LOST_DASHES : []);
   context.strokeStyle = edgeColour(props, colours, edge, stroke.level, chosen);
   context.lineWidth = stroke.width;
   context.beginPath();
   context.moveTo(from.x, from.y);
   context.quadraticCurveTo(bend.x, bend.y, to.x, to.y);
   context.stroke();
+  context.setLineDash([]);
   if (rule.pair === "directed") {
     paintArrow(context, bend, to);
   }
@@ -166,6 +172,11 @@ function paintEdge(
   };
   hits.push({ kind: "edge", layer, edge, at });
 }
+
+const isSame = (change: number, uniform: number): boolean => Math.abs(change) <= SAME * uniform;
+
+const standsBack = ({ fate, change }: PlaneEdge, uniform: number): boolean =>
+  fate === "kept" || (change !== null && isSame(change, uniform));
 
 const middleOf = (a: Spot, b: Spot): Spot => ({
   x: (a.x + b.x) / 2,
@@ -180,9 +191,12 @@ function edgeColour(
   level: number | null,
   chosen: boolean,
 ): string {
+  if (edge.fate === "born" || edge.fate === "lost") {
+    return edge.fate === "born" ? colours.more : colours.less;
+  }
   if (edge.change !== null) {
-    const change = edge.change / props.uniform;
-    return change > KEPT ? colours.more : change < -KEPT ? colours.less : colours.line2;
+    const same = isSame(edge.change, props.uniform);
+    return same ? colours.line2 : edge.change > 0 ? colours.more : colours.less;
   }
   if (props.colour === "head") {
     return headColour(level ?? 0, props.theme, props.heads.get(edge) ?? null);

@@ -16,7 +16,7 @@ import {
   selectLinks,
 } from "../../layout/links";
 import type { LayerNumbers } from "../../layout/network_numbers";
-import { fixed, percent, signed, thousands } from "../../scale/format";
+import { fateText, fixed, percent, signed, thousands } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { html, setText, svg } from "../dom";
 import type { TipLine, Tooltip } from "../tooltip";
@@ -34,12 +34,6 @@ interface Drawn extends LinkPath {
   readonly value: number;
   readonly before: number | null;
 }
-
-const FATES: Readonly<Record<Fate, string>> = {
-  born: "born: passes the cut in A only",
-  lost: "lost: passed the cut in B only",
-  kept: "kept: passes the cut in A and B",
-};
 
 export interface SankeyPanel {
   update(frame: NetworkFrame, numbers: LayerNumbers, before: LayerNumbers | null): void;
@@ -215,7 +209,7 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
   } else {
     lines.push({ text: `A ${fixed(link.value, 4)} · B ${fixed(link.before, 4)}` });
     lines.push({ text: `change ${signed(link.value - link.before, 4)}, mean of ${heads} heads` });
-    lines.push({ text: FATES[link.fate ?? "kept"], tone: "quiet" });
+    lines.push({ text: fateText(link.fate ?? "kept"), tone: "quiet" });
   }
   lines.push({ text: "left: key, attended to · right: query", tone: "quiet" });
   return lines;
