@@ -47,6 +47,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=spans, help="steps, for example 0,500:900 (default: all)")
     add("--probes", type=spans, help="sentences, numbered from 0 as in the tab's address")
     add("--parts", type=lambda text: tuple(text.split(",")), help="for example encoder,cross")
+    add("--lens-steps", type=spans, help="steps whose HeadLens is in it (default: the last)")
     add("--no-lens", action="store_true", help="leave out what is computed head by head")
     add("--name", help="the run's name on screen (default: the directory's)")
     add(
@@ -84,6 +85,7 @@ def _export(options: argparse.Namespace) -> str:
         probes=options.probes,
         parts=options.parts,
         lenses=not options.no_lens,
+        lens_steps=options.lens_steps,
     )
     done = export_run(
         options.run,

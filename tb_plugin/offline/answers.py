@@ -9,8 +9,8 @@ from tb_plugin.offline.questions import Question
 from tb_plugin.server.analyses import Analyses
 from tb_plugin.server.arrays import MapReader, metrics_frame
 from tb_plugin.server.curves import CurvesQuery, describe_curves
-from tb_plugin.server.describe import dump_json
-from tb_plugin.server.params import map_query, optional_integer, required, split
+from tb_plugin.server.describe import describe_classes, dump_json
+from tb_plugin.server.params import integer, map_query, optional_integer, required, split
 
 
 class Answers:
@@ -23,6 +23,7 @@ class Answers:
         self._routes: Mapping[str, Callable[[Run, Mapping[str, str]], bytes]] = {
             "attention": lambda run, args: self._maps.frame(run, map_query(args)),
             "metrics": _metrics,
+            "classes": _classes,
             "piles": analyses.piles,
             "lens": analyses.lens,
             "elbow": analyses.elbow,
@@ -39,6 +40,11 @@ class Answers:
             CorruptRecordingError: The step's file is damaged.
         """
         return self._routes[question.route](self._run, question.parameters)
+
+
+def _classes(run: Run, args: Mapping[str, str]) -> bytes:
+    step, probe = integer(args, "step"), integer(args, "probe")
+    return dump_json(describe_classes(run, step=step, probe=probe))
 
 
 def _all_curves(run: Run, args: Mapping[str, str]) -> bytes:

@@ -25,13 +25,15 @@ class Choice:
         parts: Names of parts.
         probes: Indices of probes, as spans from a first to a last one.
         steps: Steps whose maps are wanted, as such spans.
-        lenses: HeadLens of every head, at the last step.
+        lenses: What is computed head by head: HeadLens, and piles over time.
+        lens_steps: Steps of HeadLens, as such spans; ``None`` is the last one.
     """
 
     parts: tuple[str, ...] | None = None
     probes: tuple[Span, ...] | None = None
     steps: tuple[Span, ...] | None = None
     lenses: bool = True
+    lens_steps: tuple[Span, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

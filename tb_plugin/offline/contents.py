@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
@@ -20,6 +20,7 @@ from tb_plugin.server.index import describe_entry, describe_index
 
 LENS_SHARE = 0.25
 _PILE_BYTES = 100  # of one head at one step, as JSON
+_NUMBER_BYTES = 13  # of a float as JSON: 25 characters of 16 kinds, deflated to half a byte each
 _SPARE_BYTES = 4000  # the list of runs, and notes
 
 
@@ -27,7 +28,7 @@ class Contents:
     """The answers of one run, which must not change meanwhile.
 
     Attributes:
-        lenses: How many heads have a HeadLens in the page.
+        lenses: How many heads have a HeadLens in the page, at the step with most of them.
         unread: How many questions the recording could not answer; where they are asked, the page
             says that it has no answer.
     """
@@ -44,8 +45,14 @@ class Contents:
         self._ask = Questions(name)
         self._answers = Answers(run)
 
-    def write(self, wanted: Excerpt, limit: int, *, lenses: bool) -> Excerpt:
+    def write(self, wanted: Excerpt, limit: int, *, lenses: Collection[int] | None) -> Excerpt:
         """Write what fits of ``wanted`` into ``limit`` bytes; return what did.
+
+        Args:
+            wanted: What is asked for.
+            limit: Bytes that the page may have.
+            lenses: Steps at which HeadLens is wanted; ``None`` leaves out all that is computed head
+                by head.
 
         Raises:
             ConfigurationError: Not even one sentence fits at one step.
@@ -53,13 +60,13 @@ class Contents:
         parts = [self._run.part(name) for name in wanted.parts]
         probes = [self._run.probe(index) for index in wanted.probes]
         self._keep("curves", [self._ask.means(wanted.parts)])
-        lens_step = max(wanted.maps & wanted.vectors, default=None) if lenses else None
-        if lenses:
+        lens_steps: frozenset[int] = frozenset()
+        if lenses is not None:
             most = self._page.size + int(LENS_SHARE * limit)
-            self._keep_heads(parts, lens_step, first=in_turn(probes)[:1], most=most)
+            lens_steps = self._keep_lenses(parts, lenses, most=most)
+            self._keep_over_time(parts, in_turn(probes)[:1], most=most)
         # The description comes last, when it is known what it describes.
         reserved = 2 * page_bytes(len(self._description(wanted)) + _SPARE_BYTES)
-        lens_steps = {lens_step} if lens_step is not None and self.lenses else set()
         steps, fitting = fit(
             sorted(wanted.maps),
             {index: self._cost(parts, index) for index in in_turn(probes)},
@@ -71,28 +78,40 @@ class Contents:
             wanted,
             probes=fitting,
             maps=frozenset(steps),
-            vectors=frozenset(lens_steps),
+            vectors=lens_steps & frozenset(steps),
             notes=notes(self._run, parts=wanted.parts, probes=fitting, steps=steps),
         )
         self._keep("sentences", [self._ask.of_probes(there.parts, [probe]) for probe in fitting])
-        self._keep("steps", [self._ask.of_step(step, there.parts, fitting) for step in steps])
+        self._keep("steps", [self._of_step(step, there) for step in steps])
         self._page.answer(self._ask.run(), self._description(there))
         entry = describe_entry(self._name, self._run)
         self._page.answer(self._ask.index(), dump_json(describe_index([entry])))
         self._page.finish()
         return there
 
-    def _keep_heads(
-        self, parts: Sequence[Part], step: int | None, *, first: Iterable[int], most: int
-    ) -> None:
-        """Add what is computed head by head, while the page is smaller than ``most`` bytes."""
-        if step is not None:
+    def _keep_lenses(
+        self, parts: Sequence[Part], steps: Iterable[int], *, most: int
+    ) -> frozenset[int]:
+        """Add HeadLens, later steps first, and return at which steps there is any."""
+        found = set()
+        for step in sorted(steps, reverse=True):
             asked = [pair for part in parts for pair in self._ask.lenses(part, step)]
-            self.lenses = self._keep("HeadLens", asked, most=most)
+            kept = self._keep("HeadLens", asked, most=most)
+            self.lenses = max(self.lenses, kept)
+            if kept:
+                found.add(step)
+        return frozenset(found)
+
+    def _keep_over_time(self, parts: Sequence[Part], probes: Iterable[int], *, most: int) -> None:
         piled = [
-            (q,) for probe in first for part in parts for q in self._ask.over_time(part, probe)
+            (q,) for probe in probes for part in parts for q in self._ask.over_time(part, probe)
         ]
         self._keep("heads over time", piled, most=most)
+
+    def _of_step(self, step: int, there: Excerpt) -> Iterator[Question]:
+        yield from self._ask.of_step(step, there.parts, there.probes)
+        if self._run.classes is not None:
+            yield from self._ask.classes(step, there.probes)
 
     def _keep(
         self, what: str, asked: Sequence[Iterable[Question]], *, most: float = math.inf
@@ -123,6 +142,9 @@ class Contents:
             numbers = len(self._run.steps) * (layers * heads * len(self._run.metrics) + 1)
             once += page_bytes(4 * numbers)
             each_step += page_bytes(layers * heads * queries * (keys + 4))
+        if self._run.classes is not None:
+            tokens, classes = len(self._run.probe(probe).source.text), self._run.classes.names
+            each_step += page_bytes((tokens + 1) * len(classes) * _NUMBER_BYTES + 100)
         return Cost(once=once, each_step=each_step)
 
 

@@ -27,7 +27,7 @@ class Exported:
     Attributes:
         size: Bytes of the file.
         excerpt: What of the recording is in it.
-        lenses: How many heads have a HeadLens in it.
+        lenses: How many heads have a HeadLens in it, at the step with most of them.
         unread: How many answers the recording should have had and could not give.
     """
 
@@ -45,7 +45,9 @@ class Exported:
         ]
         if there.vectors:
             heads = _count(self.lenses, "head")
-            parts.append(f"HeadLens of {heads} at step {max(there.vectors)}")
+            steps = sorted(there.vectors)
+            where = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps"
+            parts.append(f"HeadLens of {heads} at {where}")
         lines = [", ".join(parts), *there.notes]
         if self.unread:
             lines.append(
@@ -84,13 +86,14 @@ def export_run(
     run = open_run(path)
     wanted = choice or Choice()
     excerpt = _chosen(run, wanted)
+    lenses = _lens_steps(excerpt, wanted)
     code = script()
     unfinished = output.with_name(f"{output.name}.part")
     try:
         with unfinished.open("wb") as file:
             page = PageWriter(file, code)
             contents = Contents(run, name or run_name(path), page, progress)
-            there = contents.write(excerpt, int(max_mb * MEGABYTE), lenses=wanted.lenses)
+            there = contents.write(excerpt, int(max_mb * MEGABYTE), lenses=lenses)
         unfinished.replace(output)
     except OSError as error:
         raise ConfigurationError(f"{output} cannot be written: {error.strerror}") from error
@@ -121,3 +124,13 @@ def _chosen(run: Run, choice: Choice) -> Excerpt:
         probes=numbered("probe", choice.probes, there.probes),
         maps=frozenset(steps),
     )
+
+
+def _lens_steps(there: Excerpt, choice: Choice) -> tuple[int, ...] | None:
+    """Return the steps whose HeadLens is wanted; ``None`` for nothing head by head."""
+    if not choice.lenses:
+        return None
+    steps = sorted(there.maps & there.vectors)
+    if choice.lens_steps is None:
+        return tuple(steps[-1:])
+    return numbered("HeadLens at step", choice.lens_steps, steps)

@@ -80,6 +80,11 @@ class Questions:
                 yield self._about("attention", step=step, part=part, probe=probe)
             yield self._about("piles", step=step, part=part)
 
+    def classes(self, step: int, probes: Iterable[int]) -> Iterator[Question]:
+        """Ask what sentences were answered with at one step."""
+        for probe in probes:
+            yield self._about("classes", step=step, probe=probe)
+
     def _about(self, route: str, **parameters: str | int) -> Question:
         texts = {name: str(value) for name, value in parameters.items()}
         return Question(route=route, parameters={"run": self._name, **texts})

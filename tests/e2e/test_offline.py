@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attn_monitor import open_run
@@ -108,6 +109,19 @@ def test_every_view_works_from_the_file(file):
         "button", name="Piles"
     ).click()
     file.page.get_by_label(re.compile("Pile distance.*layer 3", re.I)).wait_for()
+
+
+def test_the_answer_to_a_sentence_is_shown_at_every_step(exported, open_file, recording):
+    file = open_file(exported, fragment="#attn_monitor&p.attn_monitor.view=graph")
+    slider(file).press("Home")
+    for at, step in enumerate(recording.steps):
+        if at:
+            slider(file).press("ArrowRight")
+        scores = recording.class_answer(step=step, probe=0).scores
+        chances = np.exp(scores) / np.exp(scores).sum()
+        best = f"{recording.classes.names[int(chances.argmax())]}, {round(100 * chances.max())}"
+        options = file.page.get_by_label("Class", exact=True).locator("option")
+        options.filter(has_text=best).wait_for(state="attached")
 
 
 def test_headlens_opens_at_the_last_step_and_says_where_it_cannot(exported, open_file):

@@ -2,14 +2,18 @@ import hashlib
 import re
 import zlib
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from urllib.parse import parse_qsl
 
+import numpy as np
 import pytest
 from markers import write_run
 from recordings import METRICS, encoder_info, record
+from wsgi_tab import Tab
 
+from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError
 from tb_plugin.offline import Choice, export_run
 from tb_plugin.offline.page import PageWriter, page_bytes, script
@@ -111,11 +115,73 @@ def test_what_was_not_chosen_is_left_out_and_said(recording, tmp_path, tab):
     assert tab.get("run", run="exp/version_0").json["problems"] == []
 
 
+def classifier(info, *, classes):
+    """The description of a model with as many classes, and its recorded steps."""
+    names = tuple(f"class {at}" for at in range(classes))
+    info = replace(info, classes=ClassLayer(names=names, method="linear_mean"))
+
+    def step(number, **options):
+        random = np.random.default_rng(number)
+        answers = {
+            probe.index: ClassAnswer(
+                scores=random.normal(size=classes).astype("f4"),
+                contributions=random.normal(size=(len(probe.source.text), classes)).astype("f4"),
+            )
+            for probe in info.probes
+        }
+        return replace(record(info, number, **options), classes=answers)
+
+    return info, step
+
+
+def answers_of(page, *routes):
+    """Questions of these routes as (route, parameters), with their answers."""
+    asked = [(*question.split("?"), content) for question, content in page.answers.items()]
+    return [(route, dict(parse_qsl(q)), content) for route, q, content in asked if route in routes]
+
+
+def test_the_answers_to_sentences_are_in_it_at_every_step(tmp_path):
+    info, step = classifier(encoder_info(), classes=3)
+    write_run(tmp_path / "logs" / "run", info, [step(0), step(1)])
+    done = export_run(str(tmp_path / "logs" / "run"), tmp_path / "run.html")
+    found = answers_of(Page(tmp_path / "run.html"), "classes")
+    assert [(q["step"], q["probe"]) for _, q, _ in found] == [
+        (step, probe) for step in "01" for probe in "01"
+    ]
+    tab = Tab(tmp_path / "logs")
+    assert all(tab.get(route, **asked).data == content for route, asked, content in found)
+    assert done.unread == 0
+
+
+def test_headlens_is_in_it_at_the_steps_that_were_asked_for(tmp_path):
+    info = encoder_info(lengths=(9, 12), heads=2, count=1)
+    steps = [record(info, step, vectors=step != 10) for step in (0, 10, 20, 30)]
+    write_run(tmp_path / "logs" / "run", info, steps)
+    run, path = str(tmp_path / "logs" / "run"), tmp_path / "run.html"
+    done = export_run(run, path, choice=Choice(lens_steps=((0, 20),)))
+    assert "HeadLens of 2 heads at 2 steps" in done.summary()
+    assert done.excerpt.vectors == {0, 20}
+    found = answers_of(Page(path), "lens", "elbow")
+    heads = {(route, q["step"], q["head"]) for route, q, _ in found}
+    assert heads == {(r, s, h) for r in ("lens", "elbow") for s in ("0", "20") for h in "01"}
+    tab = Tab(tmp_path / "logs")
+    assert all(tab.get(route, **asked).data == content for route, asked, content in found)
+    with pytest.raises(ConfigurationError) as error:
+        export_run(run, path, choice=Choice(lens_steps=((10, 10),)))
+    wanted = "HeadLens at step 10 is not in this recording; it has 0, 20, 30"
+    assert str(error.value) == wanted
+
+
 @pytest.mark.parametrize("share", [0.999, 0.5, 0.25, 0.1])
-def test_the_file_stays_below_the_limit(tmp_path, share):
+@pytest.mark.parametrize("classes", [0, 30])
+def test_the_file_stays_below_the_limit(tmp_path, share, classes):
     info = encoder_info(lengths=tuple(range(30, 70, 4)), heads=8, count=4)
     run = tmp_path / "run"
-    write_run(run, info, [record(info, step) for step in range(5)])
+    if classes:
+        info, step = classifier(info, classes=classes)
+        write_run(run, info, [step(at) for at in range(5)])
+    else:
+        write_run(run, info, [record(info, at) for at in range(5)])
     choice = Choice(lenses=False)
     whole = export_run(str(run), tmp_path / "whole.html", choice=choice)
     limit = len(script()) + share * (whole.size - len(script()))
