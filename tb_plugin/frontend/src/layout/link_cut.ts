@@ -25,7 +25,7 @@ export function cutSlider(kind: LinkCut["kind"], queries: number, keys: number):
         step: fine ? 0.001 : 0.005,
         start: Math.max(
           fine ? 0.001 : 0.01,
-          Number((1.5 / Math.max(1, keys)).toFixed(fine ? 3 : 2)),
+          Number(Math.min(STRONGEST, 1.5 / Math.max(1, keys)).toFixed(fine ? 3 : 2)),
         ),
       };
     case "mass":

@@ -13,6 +13,10 @@ export function tokenText(token: string): string {
   return visible.trim() === "" || visible === "Ġ" || visible === "▁" ? "␣" : visible;
 }
 
+/** What a number stands for that is taken over all heads of a layer, or of a part. */
+export const meanOf = (heads: number): string =>
+  heads === 1 ? "the only head" : `mean of ${heads} heads`;
+
 /** Cut to the width with an ellipsis; `measure` gives the width of a text in px. */
 export function fitText(text: string, width: number, measure: (text: string) => number): string {
   if (measure(text) <= width) {

@@ -27,7 +27,9 @@ export function SignalsTools() {
           value={held ? key(held) : ""}
           onChange={(event) => choose(event.currentTarget.value)}
         >
-          <option value="">all {heads.length} heads</option>
+          <option value="">
+            {heads.length === 1 ? "the only head" : `all ${heads.length} heads`}
+          </option>
           {heads.map((head) => (
             <option key={key(head)} value={key(head)}>
               {headLabel(head)}

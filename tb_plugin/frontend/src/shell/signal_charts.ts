@@ -1,6 +1,7 @@
 import { computed } from "@preact/signals";
 import { type ChartGroup, signalGroups } from "../layout/signal_charts";
 import { headLabel } from "../scale/format";
+import { meanOf } from "../scale/text";
 import { assessment, metricCurves, watched, watchedHead } from "../state/signals";
 import { part, recording, steps } from "../state/store";
 
@@ -14,6 +15,6 @@ export const chartGroups = computed<readonly ChartGroup[]>(() => {
     curves: metricCurves.value,
     metrics: recording.value?.metrics ?? [],
     watched: watched.value,
-    heads: head ? `head ${headLabel(head)}` : `mean of ${heads} heads`,
+    heads: head ? `head ${headLabel(head)}` : meanOf(heads),
   });
 });

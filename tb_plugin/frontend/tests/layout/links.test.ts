@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
+import { cutSlider } from "../../src/layout/link_cut";
 import { compareLinks, placeLinks, selectLinks } from "../../src/layout/links";
 
 const MEAN: Matrix = {
@@ -98,6 +99,18 @@ describe("compareLinks", () => {
       const { counts } = compareLinks(MEAN, MEAN, cut);
       expect([counts.born, counts.lost]).toEqual([0, 0]);
       expect(counts.kept).toBe(selectLinks(MEAN, cut).links.length);
+    }
+  });
+});
+
+describe("the slider of a rule", () => {
+  it("starts within its range however short the sentence", () => {
+    for (const tokens of [1, 2, 3, 12, 64, 600]) {
+      for (const kind of ["value", "mass", "count"] as const) {
+        const { min, max, start } = cutSlider(kind, tokens, tokens);
+        expect(start).toBeGreaterThanOrEqual(kind === "value" ? 0.001 : min);
+        expect(start).toBeLessThanOrEqual(max);
+      }
     }
   });
 });

@@ -31,7 +31,7 @@ const FLAG: Signal = {
   panel: "outputs",
   curves: [
     { name: "val", title: "validation probes", values: [1, 0.8, 0.7], low: null, high: null },
-    { name: "train", title: "training probes", values: [1, 0.7, 0.4], low: null, high: null },
+    { name: "train", title: "training sentences", values: [1, 0.7, 0.4], low: null, high: null },
     {
       name: "change",
       title: "gap since the first step",

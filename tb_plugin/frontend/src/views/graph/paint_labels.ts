@@ -10,6 +10,7 @@ import type { GraphProps } from "./props";
 
 const LABEL_WIDTH = 96;
 const LABELS_UP_TO = 48;
+const EDGE = 3; // pixels between a name and the edge of the canvas
 
 export function paintLabels(
   context: CanvasRenderingContext2D,
@@ -47,6 +48,14 @@ function titleOf({ planes, sentence }: GraphProps, ring: number): string {
   return sideOf(ring, sentence) === "key" ? `Source ${short}` : `Target ${short}`;
 }
 
+/** How far a text has to move so that the canvas does not cut it off. */
+function shiftInside(context: CanvasRenderingContext2D, text: string, x: number): number {
+  const box = context.measureText(text);
+  const shown = context.canvas.width / context.getTransform().a;
+  const over = x + box.actualBoundingBoxRight + EDGE - shown;
+  return Math.max(0, EDGE + box.actualBoundingBoxLeft - x) - Math.max(0, over);
+}
+
 interface Word {
   readonly ring: number;
   readonly token: number;
@@ -69,7 +78,11 @@ function paintWord(
   context.lineWidth = 3.5;
   context.strokeStyle = colours.bg;
   const label = fitLabel(tokenText(text), LABEL_WIDTH).text;
-  const at = [x + 11 * dx, y + 12 * dy + 4 - (dy < -0.93 ? 7 : 0)] as const;
+  const wanted = x + 11 * dx;
+  const at = [
+    wanted + shiftInside(context, label, wanted),
+    y + 12 * dy + 4 - (dy < -0.93 ? 7 : 0),
+  ] as const;
   context.strokeText(label, ...at);
   context.fillStyle = colours.ink;
   context.fillText(label, ...at);

@@ -7,7 +7,7 @@ import { shownPile } from "../../layout/network_numbers";
 import { type Box, placeBeside } from "../../layout/place";
 import { fixed, headTitle, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
-import { tokenText } from "../../scale/text";
+import { meanOf, tokenText } from "../../scale/text";
 import { headBadge, html, setText, svg, thumbnail } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
 import { fitLabel } from "../measure";
@@ -136,7 +136,7 @@ function pinText({ props }: NetworkFrame, { key }: PopupTarget): string {
 
 const titleOf = (target: PopupTarget): string =>
   target.heads.length > 1
-    ? `Layer ${target.layer + 1} · mean of ${target.heads.length} heads`
+    ? `Layer ${target.layer + 1} · ${meanOf(target.heads.length)}`
     : headTitle(target);
 
 function helpText({ locked, heads }: PopupTarget): string {

@@ -17,7 +17,7 @@ import {
 } from "../../layout/links";
 import type { LayerNumbers } from "../../layout/network_numbers";
 import { fateText, fixed, percent, signed, thousands } from "../../scale/format";
-import { tokenText } from "../../scale/text";
+import { meanOf, tokenText } from "../../scale/text";
 import { html, setText, svg } from "../dom";
 import type { TipLine, Tooltip } from "../tooltip";
 import { placePanel } from "./panel";
@@ -205,10 +205,10 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
     { text: `${word(props.key, link.key)} → ${word(props.query, link.query)}`, tone: "strong" },
   ];
   if (link.before === null) {
-    lines.push({ text: `weight ${fixed(link.value, 4)}, mean of ${heads} heads` });
+    lines.push({ text: `weight ${fixed(link.value, 4)}, ${meanOf(heads)}` });
   } else {
     lines.push({ text: `A ${fixed(link.value, 4)} · B ${fixed(link.before, 4)}` });
-    lines.push({ text: `change ${signed(link.value - link.before, 4)}, mean of ${heads} heads` });
+    lines.push({ text: `change ${signed(link.value - link.before, 4)}, ${meanOf(heads)}` });
     lines.push({ text: fateText(link.fate ?? "kept"), tone: "quiet" });
   }
   lines.push({ text: "left: key, attended to · right: query", tone: "quiet" });
