@@ -6,8 +6,8 @@ BERTVIZ is a folder that holds the package `bertviz` (pip install --no-deps --ta
 one that holds its libraries (npm install jquery@2 d3@5.7.0 requirejs@2.3.6): its pages ask a public
 server for these, and are answered from there instead, so that no network is timed.
 
-Every opening is appended to the file OPENINGS, always of the row with the fewest, so that all rows
-are measured under the same load; several calls can share the work. The table is of all openings.
+Every opening is appended to the file OPENINGS, always of the row that took the least time so far:
+rows take turns under the same load. Several calls can share the work; the table is of all openings.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Opening:
         tokens: The length of the text.
         name: The program and its view.
         load: The machine's load average over the minute before.
+        took: Seconds that it took altogether, also where nothing was drawn.
         sent: Bytes received.
         seconds: From the address to the first answer.
         memory: Megabytes private to the page's process.
@@ -83,6 +84,7 @@ class Opening:
     tokens: int
     name: str
     load: float
+    took: float
     sent: int | None = None
     seconds: float | None = None
     memory: float | None = None
@@ -109,6 +111,7 @@ def look(browser: Browser, way: Way, modules: Path) -> Opening:
     from in_browser import page_memory
 
     load = float(Path("/proc/loadavg").read_text().split()[0])
+    start = time.monotonic()
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     sent = 0
     try:
@@ -137,9 +140,10 @@ def look(browser: Browser, way: Way, modules: Path) -> Opening:
             target.hover(force=True, timeout=1000 * PATIENCE_S)
         seconds = since_navigation(page, frame)
         memory = page_memory(page)[1]
-        return Opening(way.tokens, way.name, load, sent, seconds, memory)
+        took = time.monotonic() - start
+        return Opening(way.tokens, way.name, load, took, sent, seconds, memory)
     except Error:
-        return Opening(way.tokens, way.name, load)
+        return Opening(way.tokens, way.name, load, time.monotonic() - start)
     finally:
         context.close()
 
@@ -182,15 +186,17 @@ def ways_of(lengths: Iterable[int], stack: ExitStack) -> Iterator[Way]:
 
 
 def next_way(ways: Iterable[Way], seen: list[Opening], rounds: int) -> Way | None:
-    """The way opened least often; `None` once all were opened often enough."""
+    """The way that took the least time so far; `None` once all were opened often enough."""
 
-    def count(way: Way) -> int:
-        here = [one for one in seen if (one.tokens, one.name) == (way.tokens, way.name)]
-        late = sum(one.seconds is None for one in here)
-        return rounds if late >= PATIENT else len(here)
+    def of(way: Way) -> list[Opening]:
+        return [one for one in seen if (one.tokens, one.name) == (way.tokens, way.name)]
 
-    least = min(ways, key=count)
-    return least if count(least) < rounds else None
+    def is_done(way: Way) -> bool:
+        late = sum(one.seconds is None for one in of(way))
+        return late >= PATIENT or len(of(way)) >= rounds
+
+    left = [way for way in ways if not is_done(way)]
+    return min(left, key=lambda way: sum(one.took for one in of(way)), default=None)
 
 
 def known(file: Path) -> list[Opening]:
@@ -200,15 +206,18 @@ def known(file: Path) -> list[Opening]:
 
 def row(tokens: int, name: str, openings: list[Opening]) -> str:
     drawn = [one for one in openings if one.seconds is not None]
+    load = f"{statistics.median(one.load for one in openings):.1f}"
     if not drawn:
-        return f"| {tokens} | {name} | | not within {PATIENCE_S} s (n = {len(openings)}) | | |"
+        late = f"not within {PATIENCE_S} s"
+        return f"| {tokens} | {name} | | {late} | n = {len(openings)} | | {load} |"
     sent, memory = (
         statistics.median(getattr(one, field) for one in drawn) for field in ("sent", "memory")
     )
     times = sorted(one.seconds for one in drawn)
     middle = f"{statistics.median(times):.2f} s"
     spread = f"{times[0]:.2f} to {times[-1]:.2f} s, n = {len(times)}"
-    return f"| {tokens} | {name} | {sent / 1e6:.2f} MB | {middle} | {spread} | {memory:.0f} MB |"
+    taken = f"{sent / 1e6:.2f} MB | {middle} | {spread} | {memory:.0f} MB"
+    return f"| {tokens} | {name} | {taken} | {load} |"
 
 
 def table(openings: list[Opening]) -> str:
@@ -217,14 +226,11 @@ def table(openings: list[Opening]) -> str:
         row(tokens, name, [one for one in openings if (one.tokens, one.name) == (tokens, name)])
         for tokens, name in rows
     ]
-    loads = sorted(one.load for one in openings)
     return "\n".join(
         (
-            "| tokens | view | bytes received | to the first answer | spread | page memory |",
-            "|---|---|---|---|---|---|",
+            "| tokens | view | received | to the first answer | spread | page memory | load |",
+            "|---|---|---|---|---|---|---|",
             *lines,
-            f"\nload average before an opening: median {statistics.median(loads):.1f}, "
-            f"{loads[0]:.1f} to {loads[-1]:.1f}",
         )
     )
 
