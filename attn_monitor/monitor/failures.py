@@ -20,6 +20,15 @@ class Failures:
         self._said: set[str] = set()
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return all but the lock: trainers are copied, and sent to other processes."""
+        with self._lock:
+            return {"count": self.count, "_said": set(self._said)}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take what another counted so far."""
+        self.__dict__.update(state, _lock=threading.Lock())
+
     @contextmanager
     def contained(self, doing: str) -> Iterator[None]:
         """Run a block whose errors are reported instead of raised.

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ class ProbeBatch:
         split: The loader it was drawn from.
         batch: Exactly what the loader's ``collate_fn`` made of the drawn sentences.
         tokens: The token ids per sentence.
-        rows: Which rows of the batch are probes; all of them when drawn from a map-style set.
+        rows: Which rows of the batch are probes.
     """
 
     split: Split
@@ -100,8 +101,10 @@ def draw(
     """Draw ``count`` sentences with a seed and without touching anybody's random state.
 
     A map-style dataset is sampled by index and collated by the loader's own ``collate_fn``, so
-    that shuffling, workers and batch size do not matter. From any other iterable the first
-    sentences are taken. ``skip`` leaves out that many at the start of the same draw.
+    that shuffling, workers and batch size do not matter. From any other iterable, and from a
+    dataset of whole batches or one that is not indexed by numbers, the first sentences are taken.
+    Sentences without tokens are left out. ``skip`` leaves out that many at the start of the same
+    draw.
 
     Raises:
         BatchNotUnderstoodError: The tokens of a batch could not be found.
@@ -112,9 +115,21 @@ def draw(
 
     loader = _one_loader(loader)
     with _random_state_kept():
-        if isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
+        if _has_sentences_by_number(loader):
             return _by_index(loader, split, range(skip, skip + count), seed, read)
         return _first(loader, split, range(skip, skip + count), read)
+
+
+def _has_sentences_by_number(loader: object) -> TypeGuard[DataLoader[object]]:
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return False
+    if loader.batch_sampler is None:  # of whole batches
+        return False
+    try:
+        loader.dataset[0]
+    except (LookupError, TypeError):  # its sampler knows what to ask it for
+        return False
+    return True
 
 
 def _by_index(
@@ -132,11 +147,9 @@ def _by_index(
         samples = [dataset[int(i)] for i in chosen[start : start + REPLAY_SENTENCES]]
         batch = copied(loader.collate_fn(samples))
         described = read(batch)
-        drawn.append(
-            ProbeBatch(
-                split=split, batch=batch, tokens=described, rows=tuple(range(len(described)))
-            )
-        )
+        rows = _filled(described)
+        if rows:
+            drawn.append(ProbeBatch(split=split, batch=batch, tokens=described, rows=rows))
     return tuple(drawn)
 
 
@@ -150,11 +163,15 @@ def _first(
             break
         kept = copied(batch)
         described = read(kept)
-        rows = tuple(row for row in range(len(described)) if seen + row in turn)
+        rows = tuple(row for row in _filled(described) if seen + row in turn)
         seen += len(described)
         if rows:
             drawn.append(ProbeBatch(split=split, batch=kept, tokens=described, rows=rows))
     return tuple(drawn)
+
+
+def _filled(tokens: BatchTokens) -> tuple[int, ...]:
+    return tuple(row for row, ids in enumerate(tokens.source.ids) if ids)
 
 
 def _one_loader(loader: object) -> Iterable[object]:

@@ -174,8 +174,7 @@ def replay_through(
     """
     step_name = "test_step" if phase == "test" else "validation_step"
     step = getattr(module, step_name)
-    needs_loader_index = "dataloader_idx" in inspect.signature(step).parameters
-    rest = (0, 0) if needs_loader_index else (0,)
+    rest = _numbers_of_a_batch(step)
 
     def replay(batch: object) -> object:
         device = next((p.device for p in module.parameters()), None)
@@ -188,6 +187,17 @@ def replay_through(
             return run(moved, *rest)
 
     return replay
+
+
+def _numbers_of_a_batch(step: Callable[..., object]) -> tuple[int, ...]:
+    """Return what a step takes after the batch: the batch's number, the loader's, or nothing."""
+    parameters = inspect.signature(step).parameters
+    if "dataloader_idx" in parameters:
+        return (0, 0)
+    alone = len(parameters) == 1 and not any(
+        p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values()
+    )
+    return () if alone else (0,)
 
 
 def _on_device(

@@ -1,5 +1,6 @@
 """Trainer settings and batches that people use beside the usual ones."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -72,6 +73,22 @@ def test_of_several_validation_loaders_the_first_gives_the_sentences(join, tmp_p
         for each in (run, alone)
     ]
     assert texts[0] == texts[1]
+
+
+class TakesTheBatchAlone(Tiny):
+    def validation_step(self, batch):
+        super().validation_step(batch, 0)
+
+
+class TakesWhatComes(Tiny):
+    def validation_step(self, *args):
+        super().validation_step(*args)
+
+
+@pytest.mark.parametrize("model", [TakesTheBatchAlone, TakesWhatComes])
+def test_a_validation_step_may_leave_out_the_number_of_its_batch(model, tmp_path):
+    run = fit(tmp_path, model=model(), monitor=copy.deepcopy(few()))
+    assert list(open_run(run.logger.log_dir).steps) == [0, 4, 8]
 
 
 class ByHand(Tiny):

@@ -60,11 +60,11 @@ class Watch:
         outputs = output_signals(excerpt, balance)
         names = {balance.name} if balance is not None and balance.fired == steps[-1] else set()
         names |= {signal.name for signal in outputs if _met_now(signal)} | _alarms(run)
-        return Newest(outputs=outputs, fired=self._new(run, names) if names - self._fired else ())
+        return Newest(outputs=outputs, fired=self._new(run) if names - self._fired else ())
 
-    def _new(self, run: Recording, names: set[str]) -> tuple[Signal, ...]:
+    def _new(self, run: Recording) -> tuple[Signal, ...]:
         every = assess(run, context=False).signals
-        self._fired |= names | {signal.name for signal in every if signal.fired is not None}
+        self._fired |= {signal.name for signal in every if signal.fired is not None}
         return tuple(signal for signal in every if signal.fired == run.steps[-1])
 
 

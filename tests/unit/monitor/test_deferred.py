@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from attn_monitor.analysis import compute_metrics, metric_specs, registered_metrics
-from attn_monitor.core.maps import Maps
+from attn_monitor.analysis.metric_set import Metric, MetricSet
+from attn_monitor.core.maps import Maps, MapsByRows
+from attn_monitor.core.types import MetricSpec
 from attn_monitor.monitor.deferred import Deferred
 
 
@@ -56,3 +58,31 @@ def test_finishing_twice_changes_nothing():
     table[:] = 3
     deferred.finish()
     assert (table == 3).all()
+
+
+def test_a_map_too_large_to_wait_leaves_room_for_smaller_ones():
+    (large,), (small,) = some_maps(1, tokens=9), some_maps(1, tokens=3)
+    table = tables(2)
+    deferred = Deferred(registered_metrics(), limit=small.attn.nbytes)
+    deferred.add(large, table[0])
+    deferred.add(small, table[1])
+    np.testing.assert_array_equal(np.isnan(table).all(axis=(1, 2)), [False, True])
+
+
+def test_rows_that_are_made_while_the_model_runs_do_not_wait():
+    (maps,), table = some_maps(1), tables(1)[0]
+    by_rows = MapsByRows(shape=(2, 5, 5), rows=lambda first, end: maps.attn[:, first:end])
+    Deferred(registered_metrics()).add(by_rows, table)
+    np.testing.assert_allclose(table, compute_metrics(maps), atol=1e-6)
+
+
+def test_of_several_errors_the_first_is_raised():
+    def fails(maps):
+        raise ValueError(f"{maps.keys} keys")
+
+    spec = MetricSpec(name="bad", title="", unit="", low=None, high=None, reading="")
+    deferred = Deferred(MetricSet((Metric(spec=spec, function=fails),)))
+    for tokens in (3, 4):
+        deferred.add(some_maps(1, tokens=tokens)[0], np.empty((2, 1), dtype=np.float32))
+    with pytest.raises(ValueError, match="3 keys"):
+        deferred.finish()

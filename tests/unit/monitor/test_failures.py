@@ -1,3 +1,5 @@
+import copy
+import pickle
 import warnings
 
 import pytest
@@ -17,11 +19,34 @@ def test_an_error_is_said_once_and_counted_every_time():
 
 
 def test_errors_are_never_raised_even_where_warnings_are_errors():
-    failures = Failures()
-    with warnings.catch_warnings():
+    with pytest.warns(AttentionMonitorWarning, match="ValueError: no"):
         warnings.simplefilter("error")
-        with pytest.warns(AttentionMonitorWarning), failures.contained("testing"):
+        with Failures().contained("testing"):
             raise ValueError("no")
+
+
+def test_what_differs_with_every_sentence_is_said_once_per_kind_of_work():
+    failures = Failures()
+    with pytest.warns(AttentionMonitorWarning) as said:
+        for sentence in range(3):
+            for doing in ("spelling", "counting"):
+                failures.report(f"sentence {sentence}", doing=doing, once=True)
+        failures.report("sentence 7", doing="spelling")
+        failures.report("sentence 7", doing="reading")
+    assert failures.count == 8
+    assert [str(one.message).partition("\n")[0] for one in said] == [
+        f"AttentionMonitor, while {text}"
+        for text in ("spelling: sentence 0", "counting: sentence 0", "spelling: sentence 7")
+    ]
+
+
+def test_a_copy_for_another_process_counts_on_by_itself():
+    failures = Failures()
+    with pytest.warns(AttentionMonitorWarning):
+        failures.report("one", doing="testing")
+    for copied in (copy.deepcopy(failures), pickle.loads(pickle.dumps(failures))):  # noqa: S301
+        copied.report("one", doing="testing")
+        assert (failures.count, copied.count) == (1, 2)
 
 
 def test_a_keyboard_interrupt_is_not_swallowed():

@@ -44,3 +44,15 @@ def test_work_never_takes_more_than_its_share_plus_one_piece(share, pieces):
             longest = max(longest, work)
         clock.now += pause
     assert worked <= share * clock.now + longest + 1e-6
+
+
+def test_what_counts_is_how_long_the_work_took_not_when_it_began():
+    clock = Clock()
+    clock.now = 500.0
+    pace = Pace(0.1, clock)
+    with pace.working():
+        clock.now = 502.0
+    clock.now = 519.9
+    assert not pace.due()
+    clock.now = 520.0
+    assert pace.due()

@@ -92,3 +92,51 @@ def test_a_probe_batch_cannot_be_changed_through_the_dataset():
     [batch] = draw(DataLoader(data), split="val", count=1, seed=0)
     data[0][0].zero_()
     assert batch.batch[0].tolist() == [[1, 2]]
+
+
+class Whole(torch.utils.data.Dataset):
+    """Batches made beforehand."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return torch.arange(1, 9).reshape(4, 2) + 8 * index, torch.zeros(4)
+
+
+class Named(torch.utils.data.Dataset):
+    rows = {f"name {i}": torch.tensor([i + 1, i + 1]) for i in range(6)}
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, name):
+        return self.rows[name]
+
+
+@pytest.mark.parametrize(
+    ("loader", "first"),
+    [
+        (DataLoader(Whole(), batch_size=None), (1, 2)),
+        (DataLoader(Named(), batch_size=2, sampler=list(Named.rows)), (1, 1)),
+    ],
+    ids=["whole batches", "names"],
+)
+def test_a_dataset_that_has_no_sentences_by_number_gives_its_first(loader, first):
+    batches = draw(loader, split="val", count=5, seed=3)
+    assert len(ids_of(batches)) == 5
+    assert ids_of(batches)[0] == first
+
+
+def test_sentences_without_tokens_are_left_out():
+    ids = torch.tensor([[1, 2, 0], [0, 0, 0], [3, 0, 0], [0, 0, 0]])
+    for loader in ([ids], DataLoader(torch.utils.data.TensorDataset(ids), batch_size=2)):
+        batches = draw(loader, split="val", count=4, seed=0, tokens=Padded())
+        assert sorted(ids_of(batches)) == [(1, 2), (3,)]
+
+
+class Padded:
+    pad_id = 0
+
+    def __call__(self, ids):
+        return [str(i) for i in ids]

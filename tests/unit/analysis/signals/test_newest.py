@@ -164,3 +164,20 @@ def test_steps_that_were_missed_are_looked_at_later(tmp_path):
         found = watch(so_far).outputs[0]
         whole = assess(so_far, context=False).signal("output_entropy_gap")
         np.testing.assert_array_equal([found.p, found.value], [whole.p, whole.value])
+
+
+@pytest.mark.parametrize("seen", ["once", "in turn"])
+def test_probes_that_lack_values_at_times_count_as_in_the_whole_recording(tmp_path, seen):
+    outputs, metrics = memorising(10)
+    if seen == "once":  # after a resume the first probe has one value, and never again
+        outputs[0] = outputs[2:, 0] = outputs[1, 1] = np.nan
+    else:  # the third step is the first that has all values
+        outputs[0, 0] = outputs[1, 1] = np.nan
+    run = write(tmp_path, outputs, metrics)
+    watch = Watch()
+    for end in range(1, 11):
+        so_far = Excerpt(run, run.steps[:end])
+        found = [(s.name, s.value, s.p) for s in watch(so_far).outputs]
+        whole = assess(so_far, context=False).signals
+        expected = [(s.name, s.value, s.p) for s in whole if s.panel == "outputs"]
+        np.testing.assert_equal(found, expected)
