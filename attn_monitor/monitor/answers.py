@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.core.types import MetricSpec
-from attn_monitor.monitor.batches import BatchTokens, Stream
+from attn_monitor.monitor.batches import BatchTokens
 
 OUTPUT_SPECS: Final = (
     MetricSpec(
@@ -41,7 +41,7 @@ OUTPUT_SPECS: Final = (
     ),
 )
 _FEWEST_CLASSES: Final = 2
-_PER_TOKEN: Final = 3  # axes: sentence, token, class
+_PER_SENTENCE: Final = 2  # axes: sentence, class
 _SUM_TOLERANCE: Final = 1e-3
 
 
@@ -92,18 +92,8 @@ def _sentences(values: Tensor, tokens: BatchTokens) -> list[Tensor]:
     """
     sentences = len(tokens)
     values = values.detach()
-    if values.dim() == _PER_TOKEN - 1 and values.shape[0] == sentences:
+    if values.dim() == _PER_SENTENCE and values.shape[0] == sentences:
         return list(values[:, None])
-    if values.dim() != _PER_TOKEN:
-        return []
     streams = [tokens.source] if tokens.target is None else [tokens.target, tokens.source]
-    for axes in (values, values.transpose(0, 1)):
-        for stream in streams:
-            if axes.shape[:2] == (sentences, stream.width):
-                return _cropped(axes, stream)
-    return []
-
-
-def _cropped(values: Tensor, stream: Stream) -> list[Tensor]:
-    spans = zip(stream.starts, stream.ids, strict=True)
-    return [row[start : start + len(ids)] for row, (start, ids) in zip(values, spans, strict=True)]
+    found = (stream.sentences(values) for stream in streams)
+    return next((rows for rows in found if rows), [])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from attn_monitor.core.errors import BatchNotUnderstoodError
 
+_PER_TOKEN: Final = 3  # axes: sentence, token, entry
 Ids = tuple[int | str, ...]
 Described = Tensor | Sequence[Sequence[int | str]]
 DescribeBatch = Callable[[object], Described | tuple[Described, Described]]
@@ -55,6 +57,21 @@ class Stream:
         pairs = zip(self.starts, self.ids, strict=True)
         ids = tuple(row[: max(0, width - start)] for start, row in pairs)
         return Stream(ids=ids, starts=self.starts, width=min(width, self.width))
+
+    def sentences(self, values: Tensor) -> list[Tensor]:
+        """Return ``[token, entry]`` of every sentence of this stream, its padding left out.
+
+        Args:
+            values: ``[sentence, column, entry]`` or ``[column, sentence, entry]``; of any other
+                tensor there are none.
+        """
+        if values.dim() != _PER_TOKEN:
+            return []
+        for axes in (values, values.transpose(0, 1)):
+            if axes.shape[:2] == (len(self.ids), self.width):
+                spans = zip(axes, self.starts, self.ids, strict=True)
+                return [row[start : start + len(ids)] for row, start, ids in spans]
+        return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import torch
@@ -16,8 +15,6 @@ from attn_monitor.capture.classes import ClassHead, find_class_head
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.monitor.batches import BatchTokens
-
-_STATES_AXES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +44,9 @@ class ClassReader:
         if self.needs_gradients:
             if not (hidden.requires_grad and scores.requires_grad):
                 return {}  # a frozen encoder, or a step that runs without gradients
-            added = _sentences(_gradient_parts(scores, hidden), tokens)
+            added = tokens.source.sentences(_gradient_parts(scores, hidden))
         else:
-            added = [self.head.linear_parts(states) for states in _sentences(hidden, tokens)]
+            added = [self.head.linear_parts(states) for states in tokens.source.sentences(hidden)]
         return {
             row: ClassAnswer(scores=_numpy(scores[row]), contributions=_numpy(part))
             for row, part in enumerate(added)
@@ -66,7 +63,7 @@ def find_classes(model: nn.Module, outputs: Outputs, tokens: BatchTokens) -> Cla
     """
     if outputs.last_hidden is None:
         return None
-    head = find_class_head(model, outputs.answer, _sentences(outputs.last_hidden, tokens))
+    head = find_class_head(model, outputs.answer, tokens.source.sentences(outputs.last_hidden))
     return None if head is None else ClassReader(head)
 
 
@@ -93,20 +90,6 @@ def _gradient_parts(
         (gradient,) = torch.autograd.grad(score, hidden, retain_graph=True)
         parts.append((gradient * hidden).sum(dim=-1))
     return torch.stack(parts, dim=-1).detach()
-
-
-def _sentences(hidden: Tensor, tokens: BatchTokens) -> list[Tensor]:
-    """Return ``[token, entry]`` of every sentence without its padding; empty if axes do not fit."""
-    stream = tokens.source
-    if hidden.dim() != _STATES_AXES:
-        return []
-    for axes in (hidden, hidden.transpose(0, 1)):
-        if axes.shape[:2] == (len(tokens), stream.width):
-            spans = zip(stream.starts, stream.ids, strict=True)
-            return [
-                row[start : start + len(ids)] for row, (start, ids) in zip(axes, spans, strict=True)
-            ]
-    return []
 
 
 def _numpy(values: Tensor) -> np.ndarray:

@@ -16,7 +16,7 @@ from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.curves import CurvesQuery, describe_curves
 from tb_plugin.server.describe import dump_json
-from tb_plugin.server.joint import JointQuery, JointReader
+from tb_plugin.server.joint import JointReader
 from tb_plugin.server.lens import LensQuery, LensReader
 from tb_plugin.server.over_time import OverTimeQuery, OverTimeReader
 from tb_plugin.server.params import (
@@ -31,7 +31,7 @@ from tb_plugin.server.params import (
 from tb_plugin.server.piles import PilesQuery, describe_piles
 from tb_plugin.server.signals import describe_signals
 from tb_plugin.server.topology import TopologyQuery, describe_topology
-from tb_plugin.server.vectors import VectorReader
+from tb_plugin.server.vectors import HeadQuery, VectorReader
 
 MOST_CLUSTERS = 64
 MOST_CURVES = 16
@@ -73,7 +73,7 @@ class Analyses:
 
     def joint(self, run: Run, args: Mapping[str, str]) -> bytes:
         """Return the answer to ``/joint``."""
-        query = JointQuery(
+        query = HeadQuery(
             step=integer(args, "step"),
             part=required(args, "part"),
             layer=integer(args, "layer"),

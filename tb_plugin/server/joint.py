@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,29 +13,12 @@ from attn_monitor.analysis.lens.joint import JointBasis, joint_basis
 from attn_monitor.analysis.lens.sample import TokenSample
 from attn_monitor.analysis.lens.tags import TAGS
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.store import HeadVectors, Run
+from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
-from tb_plugin.server.vectors import VectorReader, steps_with_vectors
+from tb_plugin.server.vectors import HeadQuery, VectorReader, steps_with_vectors
 
 MOST_BASIS_STEPS = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointQuery:
-    """Which map is wanted.
-
-    Attributes:
-        step: A recorded step.
-        part: Name of a part.
-        layer: Layer in execution order.
-        head: Head of that layer.
-    """
-
-    step: int
-    part: str
-    layer: int
-    head: int
 
 
 class JointReader:
@@ -45,14 +28,14 @@ class JointReader:
         self._reader = reader
         self._bases = ByteLru[tuple[object, ...], JointBasis](cache_bytes)
 
-    def describe(self, run: Run, query: JointQuery) -> Mapping[str, object]:
+    def describe(self, run: Run, query: HeadQuery) -> Mapping[str, object]:
         """Return where every query and key stands; see ``http_api.md``, ``/joint``.
 
         Raises:
             NotRecordedError: No vectors were recorded at this step, or the head diverged.
             CorruptRecordingError: A step's file is damaged.
         """
-        vectors = self._vectors(run, query, query.step)
+        vectors = self._reader.vectors(run, query)
         steps = steps_with_vectors(run, most=MOST_BASIS_STEPS)
         basis = self._basis(run, query, steps)
         asking, asked = self._reader.samples(run, query.part, vectors)
@@ -70,7 +53,7 @@ class JointReader:
             "keys": _points(basis.place_keys(vectors.key), asked, vectors.key_probe),
         }
 
-    def _basis(self, run: Run, query: JointQuery, steps: tuple[int, ...]) -> JointBasis:
+    def _basis(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> JointBasis:
         attempts = tuple(run.attempt(step) for step in steps)
         identity = (run.session, query.part, query.layer, query.head, steps, attempts)
         return self._bases.get(
@@ -79,8 +62,8 @@ class JointReader:
             lambda basis: 100 + basis.axes.nbytes * 2,
         )
 
-    def _make(self, run: Run, query: JointQuery, steps: tuple[int, ...]) -> JointBasis:
-        found = [self._vectors(run, query, step) for step in steps]
+    def _make(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> JointBasis:
+        found = [self._reader.vectors(run, replace(query, step=step)) for step in steps]
         try:
             return joint_basis(
                 [vectors.query.astype(float) for vectors in found],
@@ -88,11 +71,6 @@ class JointReader:
             )
         except ValueError as error:  # the analysis says what is wrong with the vectors
             raise NotRecordedError(str(error)) from error
-
-    def _vectors(self, run: Run, query: JointQuery, step: int) -> HeadVectors:
-        return self._reader.vectors(
-            run, step=step, part=query.part, layer=query.layer, head=query.head
-        )
 
 
 def _points(

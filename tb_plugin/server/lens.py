@@ -17,28 +17,20 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
-from tb_plugin.server.vectors import VectorReader, probes_of, steps_with_vectors
+from tb_plugin.server.vectors import HeadQuery, VectorReader, probes_of, steps_with_vectors
 
 MOST_LIMIT_STEPS = 4
 _LIMITS_WEIGHT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LensQuery:
+class LensQuery(HeadQuery):
     """Which lens is wanted.
 
     Attributes:
-        step: A recorded step.
-        part: Name of a part.
-        layer: Layer in execution order.
-        head: Head of that layer.
         k: Number of clusters per side.
     """
 
-    step: int
-    part: str
-    layer: int
-    head: int
     k: int
 
 
@@ -57,7 +49,7 @@ class LensReader:
             NotRecordedError: No vectors were recorded at this step, or the head diverged.
             CorruptRecordingError: The step's file is damaged.
         """
-        vectors = self._vectors(run, query)
+        vectors = self._reader.vectors(run, query)
         lens = self._lens(run, query)
         return {
             "step": query.step,
@@ -82,7 +74,7 @@ class LensReader:
 
     def describe_elbow(self, run: Run, query: LensQuery) -> Mapping[str, object]:
         """Return the inertia for several numbers of clusters; see ``http_api.md``, ``/elbow``."""
-        vectors = self._vectors(run, query)
+        vectors = self._reader.vectors(run, query)
         with threadpool_limits(1, user_api="openmp"):
             return {
                 "queries": plain(elbow_curve(vectors.query)),
@@ -109,13 +101,13 @@ class LensReader:
         )
 
     def _find_limits(self, run: Run, query: LensQuery, steps: tuple[int, ...]) -> Limits:
-        found = [self._vectors(run, replace(query, step=step)) for step in steps]
+        found = [self._reader.vectors(run, replace(query, step=step)) for step in steps]
         finite = [v for v in found if np.isfinite(v.query).all() and np.isfinite(v.key).all()]
         with threadpool_limits(1, user_api="openmp"):
             return table_limits([v.query for v in finite], [v.key for v in finite], k=query.k)
 
     def _make(self, run: Run, query: LensQuery) -> HeadLens:
-        vectors = self._vectors(run, query)
+        vectors = self._reader.vectors(run, query)
         before = self._before(run, query)
         asking, asked = self._reader.samples(run, query.part, vectors)
         probes = [probe.index for probe in probes_of(run, vectors)]
@@ -151,11 +143,6 @@ class LensReader:
             except NotRecordedError:
                 continue
         return None
-
-    def _vectors(self, run: Run, query: LensQuery) -> HeadVectors:
-        return self._reader.vectors(
-            run, step=query.step, part=query.part, layer=query.layer, head=query.head
-        )
 
 
 def _maps(run: Run, query: LensQuery, probes: Sequence[int]) -> list[np.ndarray] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +13,23 @@ from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadQuery:
+    """Which head is asked for, and at which step.
+
+    Attributes:
+        step: A recorded step.
+        part: Name of a part.
+        layer: Layer in execution order.
+        head: Head of that layer.
+    """
+
+    step: int
+    part: str
+    layer: int
+    head: int
+
+
 class VectorReader:
     """What every picture of a head's vectors starts from."""
 
@@ -19,13 +37,14 @@ class VectorReader:
         self._read = ByteLru[tuple[object, ...], HeadVectors](cache_bytes)
         self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes)
 
-    def vectors(self, run: Run, *, step: int, part: str, layer: int, head: int) -> HeadVectors:
+    def vectors(self, run: Run, query: HeadQuery) -> HeadVectors:
         """Return the vectors of a head over all sentences that have them.
 
         Raises:
             NotRecordedError: No vectors were recorded at this step, or there is no such head.
             CorruptRecordingError: The step's file is damaged.
         """
+        step, part, layer, head = query.step, query.part, query.layer, query.head
         identity = (run.session, run.attempt(step), step, part, layer, head)
         return self._read.get(
             identity,

@@ -34,12 +34,6 @@ export function tokenBars(shares: readonly number[], width: number, boxHeight: n
   }));
 }
 
-/** The head whose bar lies under x, which may be anywhere in its column of the box. */
-export function barAt(x: number, width: number, heads: number): number {
-  const slot = (width - 2 * SIDE) / Math.max(1, heads);
-  return Math.min(heads - 1, Math.max(0, Math.floor((x - SIDE) / slot)));
-}
-
 /** Where the shown keys lie in the whole sentence. */
 export interface Within {
   readonly start: number;

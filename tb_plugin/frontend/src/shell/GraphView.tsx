@@ -1,5 +1,6 @@
 import { useRef } from "preact/hooks";
 import type { Axis } from "../core/axis";
+import { readyValue } from "../core/resource";
 import { type ClassNode, classNodes } from "../layout/class_nodes";
 import { ringAxis, ringCount } from "../layout/graph_rings";
 import { classes } from "../state/classes";
@@ -16,7 +17,7 @@ import { ViewHost } from "./ViewHost";
 
 /** The class layer of the shown sentence; that of the step before until the next is here. */
 function shownClasses(axis: Axis): ClassNode[] {
-  const [now, answer] = [shown.value, classes.value];
+  const [now, answer] = [shown.value, readyValue(classes.value)];
   const fits = answer && now?.run.name === answer.of.run && now.probe.index === answer.of.probe;
   return fits && now.run.classes ? classNodes(answer.value, now.run.classes.names, axis) : [];
 }

@@ -1,14 +1,14 @@
 // The class layer of the graph: asked for while the graph of a classifier is shown.
-import { computed, effect, signal } from "@preact/signals";
-import { isAbort, Latest } from "../api/latest";
+import { computed, signal } from "@preact/signals";
 import type { ClassesQuery, DataSource } from "../api/source";
 import type { ClassAnswer } from "../core/classes";
+import { IDLE, type Resource } from "../core/resource";
+import { follow } from "./follow";
 import { part, view, wanted } from "./store";
 
 /** The answer last loaded, and what it is of; it stays until the next is here. */
-export const classes = signal<{ readonly of: ClassesQuery; readonly value: ClassAnswer } | null>(
-  null,
-);
+export const classes =
+  signal<Resource<{ readonly of: ClassesQuery; readonly value: ClassAnswer }>>(IDLE);
 
 /** One text per question: a turned camera asks nothing new. */
 const question = computed<string | null>(() => {
@@ -26,24 +26,10 @@ const question = computed<string | null>(() => {
   return JSON.stringify(query);
 });
 
+/** Ask whenever the question changes; a step that was recorded without has no answer. */
 export function startClasses(source: DataSource): () => void {
-  const request = new Latest();
-  const load = async (of: ClassesQuery): Promise<void> => {
-    const signal = request.start();
-    try {
-      classes.value = { of, value: await source.classes(of, signal) };
-    } catch (error) {
-      if (!isAbort(error) && !signal.aborted) {
-        classes.value = null; // the step was recorded without; the planes are not concerned
-      }
-    }
-  };
-  return effect(() => {
-    if (question.value === null) {
-      request.cancel();
-      classes.value = null;
-    } else {
-      void load(JSON.parse(question.value) as ClassesQuery);
-    }
-  });
+  return follow(question, classes, async (of: ClassesQuery, signal) => ({
+    of,
+    value: await source.classes(of, signal),
+  }));
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MetricSpec } from "../../src/core/recording";
-import { barAt, barHeight, tokenBars, uniformShares } from "../../src/layout/bars";
+import { barHeight, tokenBars, uniformShares } from "../../src/layout/bars";
 import { type NetworkShape, networkGeometry } from "../../src/layout/columns";
 import { BY_NUMBER, sortedHeads } from "../../src/layout/head_sort";
 import { defaultLayerView } from "../../src/layout/layer_view";
@@ -60,14 +60,6 @@ describe("token bars", () => {
     expect(barHeight(0.125, 21)).toBeCloseTo(10);
     expect(barHeight(0.9, 21)).toBeCloseTo(20);
     expect(tokenBars([0.1, 0.3], 62, 30).map(({ clipped }) => clipped)).toEqual([false, true]);
-  });
-
-  it("are found again under the pointer", () => {
-    for (const bar of tokenBars(Array(12).fill(0.1), 62, 30)) {
-      expect(barAt(bar.x + bar.width / 2, 62, 12)).toBe(bar.head);
-    }
-    expect(barAt(-5, 62, 12)).toBe(0);
-    expect(barAt(99, 62, 12)).toBe(11);
   });
 });
 
