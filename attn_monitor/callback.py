@@ -50,7 +50,7 @@ class AttentionMonitor(pl.Callback):
         lens_sentences: Further validation sentences whose queries and keys are kept for
             HeadLens; 48 by default, 0 for none.
         signal_sentences: How many training and how many validation sentences the overfitting
-            signals compare, probes and lens sentences counted in; 128 by default. Only the
+            signals compare, probes and lens sentences counted in; 64 by default. Only the
             model's output is recorded of those drawn in addition: a forward pass each, a few
             bytes. 0 compares probes alone, and tells less.
         tokens: Turns ids into strings: a Hugging Face or ``tokenizers`` tokenizer, a callable

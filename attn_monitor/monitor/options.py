@@ -46,7 +46,7 @@ class MonitorOptions:
     probes: int = 16
     train_probes: int = 16
     lens_sentences: int = 48
-    signal_sentences: int = 128
+    signal_sentences: int = 64
     tokens: TokenSource = None
     describe_batch: DescribeBatch | None = None
     images: ImagesOf | None = None

@@ -168,7 +168,7 @@ def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:
     if min(len(_compared(run, splits)) for splits in (VALIDATION, TRAINING)) < SMALLEST_SET:
         return "no_train_probes", (
             f"Fewer than {SMALLEST_SET} sentences from training or from validation: nothing to "
-            "compare, no flag. Leave AttentionMonitor(train_probes=16, signal_sentences=128) as "
+            "compare, no flag. Leave AttentionMonitor(train_probes=16, signal_sentences=64) as "
             "they are."
         )
     flag = named.get(ENTROPY.name)
