@@ -1,6 +1,6 @@
 """Six models with a bug, each beside its healthy twin: find the bug from the tab alone.
 
-python examples/buggy_models.py all                   # both runs of all six, about 5 minutes
+python examples/buggy_models.py all                   # both runs of all six, about 3 minutes
 python examples/buggy_models.py missing_causal_mask   # or one of them
 tensorboard --logdir lightning_logs                   # open the tab "Attention"; docs/gallery.md
 """
