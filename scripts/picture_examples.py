@@ -1,6 +1,7 @@
-"""Draw docs/translation.md's pictures: a translation run in the tab, in the light and in the dark.
+"""Draw the pictures of two examples in the tab, in the light and in the dark.
 
-python scripts/picture_translation.py LOGDIR [NAME ...]   # where translation.py was trained
+python scripts/picture_examples.py translation LOGDIR [NAME ...]   # where it was trained
+python scripts/picture_examples.py causal_lm LOGDIR [NAME ...]
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ sys.path.insert(0, str(ROOT / "examples"))
 CROSS = {"part": "cross", "probe": "14", "words": "merged"}
 MAPS = {**CROSS, "layers": "0:mhv0.1,1:mhv0.1,2:mhv0.1"}
 PILES = {"layers": "0:phv0.1d0.36,1:phv0.1d0.36,2:phv0.1d0.36"}
-ALL = (
+TRANSLATION = (
     Picture("translation-untrained", {**MAPS, "step": "0"}),
     Picture("translation-trained", MAPS),
     Picture("translation-piles", {**CROSS, **PILES}, ready=".pile, [data-pile]"),
@@ -32,17 +33,23 @@ ALL = (
     ),
     Picture("translation-lens", {**CROSS, "lens": "2.0~16a~10.5"}, ready=".lens svg"),
 )
+LINES = {"view": "heads", "curves": "splits"}
+CAUSAL_LM = (
+    Picture("causal-previous", {**LINES, "metric": "prev", "head": "0.0"}, ready=".view svg"),
+    Picture("causal-induction", {**LINES, "metric": "induction", "head": "1.0"}, ready=".view svg"),
+)
+EXAMPLES = {"translation": TRANSLATION, "causal_lm": CAUSAL_LM}
 
 
 def main() -> None:
-    """Take all, or those that are named."""
+    """Take all of an example, or those that are named."""
     from demo import tensorboard
 
-    wanted = sys.argv[2:]
-    with tensorboard(sys.argv[1], 6406) as url, sync_playwright() as playwright:
+    example, logdir, *wanted = sys.argv[1:]
+    with tensorboard(logdir, 6406) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox"])
         page = browser.new_page()
-        for picture in ALL:
+        for picture in EXAMPLES[example]:
             if not wanted or picture.name in wanted:
                 for theme in picture.themes:
                     take(page, url.partition("#")[0], picture, theme)
