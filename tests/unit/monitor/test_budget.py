@@ -91,6 +91,8 @@ def test_below_one_thumbnail_layers_go_first_and_heads_go_last():
     long = probes("val", length=600)
     (kept,) = keep_within(3 * one, [deep], long, {}).kept
     assert (kept.form, kept.layers, kept.heads) == ("thumbnail", 3, None)
+    (kept,) = keep_within(one, [deep], long, {}).kept
+    assert (kept.form, kept.layers, kept.heads) == ("thumbnail", 1, None)
     (kept,) = keep_within(one // 2, [deep], long, {}).kept
     assert (kept.form, kept.layers, kept.heads) == ("thumbnail", 1, 4)
     plan = keep_within(one // 8 - 1, [deep], long, {})

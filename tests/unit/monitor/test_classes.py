@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from recordings import encoder_info, record
 from torch import nn
 
 from attn_monitor.capture import capture
+from attn_monitor.capture.classes import find_class_head
 from attn_monitor.core.classes import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError, NotRecordedError
 from attn_monitor.monitor.batches import BatchTokens, Stream
@@ -113,6 +115,43 @@ def test_a_pooled_state_is_not_taken_for_class_scores():
         model(torch.randn(2, max(LENGTHS), 8))
     assert attention.outputs.answer.shape == (2, 8)
     assert find_classes(model, attention.outputs, tokens()) is None
+
+
+class Wide(nn.Module):
+    """A classifier of so many classes, in Hugging Face's manner."""
+
+    def __init__(self, classes, names=None):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.linear = nn.Linear(8, classes)
+        self.config = SimpleNamespace(id2label=dict(enumerate(names or [])))
+
+    def forward(self, x):
+        return self.linear(self.encoder(x).mean(1))
+
+
+def head_of(model, *, sentences=2):
+    states = torch.randn(2, 3, 8)
+    with torch.no_grad(), capture(model.eval()) as attention:
+        model(states)
+    hidden = attention.outputs.last_hidden
+    return find_class_head(model, attention.outputs.answer, list(hidden)[:sentences])
+
+
+@pytest.mark.parametrize(("classes", "found"), [(1, False), (2, True), (64, True), (65, False)])
+def test_a_classifier_has_2_to_64_classes(classes, found):
+    assert (head_of(Wide(classes)) is not None) == found
+
+
+def test_as_many_answers_as_sentences_are_needed():
+    assert head_of(Wide(3), sentences=1) is None
+    assert head_of(Wide(3), sentences=0) is None
+
+
+def test_classes_have_the_names_of_the_configuration_if_it_names_each():
+    assert head_of(Wide(3, ["no", "yes", "so so"])).layer.names == ("no", "yes", "so so")
+    assert head_of(Wide(3, ["no", "yes"])).layer.names == ("class 1", "class 2", "class 3")
 
 
 def answer(tokens_, classes=2, seed=0):

@@ -36,6 +36,23 @@ def test_bootstrap_intervals_are_as_wide_as_the_normal_ones():
     np.testing.assert_allclose(found.val_high - found.val_low, wanted, rtol=0.15)
 
 
+def test_both_sets_are_resampled_apart():
+    _, train = sets(np.zeros(2), steps=2, probes=200)
+    found = measure_gap(train, train)  # the same numbers, of other sentences
+    wanted = 2 * 1.96 * np.sqrt(2) * train.std(axis=1) / np.sqrt(200)
+    np.testing.assert_allclose(found.gap_high - found.gap_low, wanted, rtol=0.2)
+
+
+def test_the_null_band_is_where_95_percent_of_the_deals_lie():
+    val, train = sets(np.linspace(0, 3, 3), steps=3)
+    found = measure_gap(val, train)
+    both = np.concatenate([val, train], axis=1)
+    # The variance of the mean of n values drawn without replacement from 2 n (Cochran 1977, 2.2).
+    spread = both.std(axis=1, ddof=1) * np.sqrt(2 / val.shape[1])
+    np.testing.assert_allclose(found.null_high, 1.96 * spread, rtol=0.05)
+    np.testing.assert_allclose(found.null_low, -1.96 * spread, rtol=0.05)
+
+
 def test_a_gap_that_grows_is_significant_from_some_step_on_and_only_in_its_direction():
     effect = np.linspace(0, 3, 6)
     val, train = sets(effect)
