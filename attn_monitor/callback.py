@@ -216,5 +216,6 @@ class AttentionMonitor(pl.Callback):
             self._session.close()
             self._session = None
         if self._own_writer is not None:
-            self._own_writer.flush()
+            with self.failures.contained("closing the event file"):
+                self._own_writer.flush()
             self._own_writer = None

@@ -313,6 +313,23 @@ def test_an_error_while_writing_is_counted_and_training_goes_on(tmp_path):
     assert watching.failures.count >= 1
 
 
+class SpoilsTheEventFile(L.Callback):
+    def on_train_epoch_end(self, trainer, pl_module):  # noqa: ARG002
+        logs = Path(trainer.default_root_dir) / "attention_logs"
+        for events in [path for path in logs.glob("*/events.*") if path.is_file()]:
+            events.unlink()
+            events.mkdir()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_event_file_that_cannot_be_written_ends_no_training(tmp_path):
+    plain, _ = fit(tmp_path / "plain", logger=False)
+    with the_monitor_says("IsADirectoryError"):
+        model, _ = fit(tmp_path, SpoilsTheEventFile(), monitor(), fails=True, logger=False)
+    assert model.losses == plain.losses
+    assert list(open_run(tmp_path / "attention_logs" / "version_0").steps) == [0, 4, 8]
+
+
 def test_what_was_recorded_survives_a_training_that_fails(tmp_path):
     class Stops(L.Callback):
         def on_train_epoch_end(self, trainer, pl_module):  # noqa: ARG002
