@@ -158,6 +158,8 @@ def report(out: Path) -> None:
         *((task, np.array([c.task == task for _, c in files])) for task in CORPORA),
     ):
         some = [r for r, yes in zip(runs, which, strict=True) if yes]
+        if not some:
+            continue
         print(f"\n{title}: {len(some)} runs, {sum(r.overfit for r in some)} overfit")
         for name in runs[0].curves:
             print("| " + " | ".join(row(name, some)) + " |", flush=True)

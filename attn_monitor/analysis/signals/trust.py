@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 FLAG: Final = (
-    "In our study of 72 small models with 48 + 48 probes it was raised in 25 of 45 that overfit "
-    "(22 of 27 whose validation loss rose by more than 25 %) and in 0 of 27 that did not (95 % "
-    "interval 0 to 13 %), 1 to 13 recorded steps after the minimum of the validation loss: where "
-    "one is logged, that is the earlier sign. No flag does not mean no overfitting, and with 16 "
-    "probes a side the rule was met in 2 of 27 healthy models."
+    "In 90 small models on which the rule was not chosen, it was met, with 64 sentences a side, in "
+    "37 of 51 that overfit (32 of 34 whose validation loss rose by more than 25 %) and in 1 of 39 "
+    "that did not (95 % interval 0 to 13 %), 1 to 10 recorded steps after the minimum of the "
+    "validation loss: where one is logged, that is the earlier sign. No flag does not mean no "
+    "overfitting, and a model may memorise before its validation loss rises."
 )
 SUPPORT: Final = (
-    "In our study the same test on hidden norms was met in 8 of 45 models that overfit and in 0 of "
-    "27 that did not. It raises no flag."
+    "In the same models the same test on hidden norms was met in 19 of 51 that overfit and in 0 of "
+    "39 that did not. It raises no flag."
 )
 SEPARATION: Final = (
     "Descriptive. In our study it told training from validation sentences in 0 of 45 models that "
