@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from attn_monitor.analysis.topology.bars import bar_statistics
-from attn_monitor.analysis.topology.components import betti_curves, component_bars, merge_heights
+from attn_monitor.analysis.topology.components import (
+    WEIGHT_GRID,
+    betti_curves,
+    component_bars,
+    merge_heights,
+)
 from attn_monitor.analysis.topology.graph import attention_graph
 
 GRAPHS = st.builds(random_graph, st.integers(0, 1000), st.integers(2, 12))
@@ -83,3 +88,10 @@ def test_a_single_token_never_merges():
     assert (found.count, found.total, found.entropy) == (0, 0, 0)
     assert np.isnan(found.life)
     assert np.isnan(found.midlife)
+
+
+@pytest.mark.parametrize("weight", WEIGHT_GRID)
+def test_an_edge_counts_at_its_own_weight_in_single_precision_too(weight):
+    graph = np.array([[0, weight], [weight, 0]], dtype=np.float32)
+    curves = betti_curves(graph, weights=(weight,))
+    assert (curves.edges.tolist(), curves.components.tolist()) == ([1], [1])
