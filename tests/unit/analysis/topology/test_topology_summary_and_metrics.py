@@ -100,3 +100,9 @@ def test_a_head_that_diverged_has_no_topology_and_leaves_its_neighbours_alone():
     found = head_topology(attn[1])
     assert isinstance(found, NotComputed)
     assert found.reason.startswith("topology not computed: weights are not finite")
+
+
+def test_two_equal_bars_are_perfectly_even():
+    bars = component_bars(np.array([[0, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0]]))
+    assert bar_statistics(bars).count == 2
+    assert bar_statistics(bars).evenness == pytest.approx(1.0)
