@@ -66,7 +66,8 @@ def markers(tab):
 
 
 def at_a(tab, name):
-    """The numbers a chart prints at A, by curve."""
+    """The numbers a chart prints at A, by curve, once its curves are there."""
+    chart(tab, name).locator(".line").first.wait_for(state="attached")
     ends = chart(tab, name).locator("text.end").all_text_contents()
     values = chart(tab, name).locator("text.end-value").all_text_contents()
     numbers = [float(text.removesuffix(" at A").replace(MINUS, "-")) for text in values]

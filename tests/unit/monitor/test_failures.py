@@ -59,10 +59,11 @@ def test_the_worker_does_jobs_in_order_and_survives_a_failing_one():
     failures = Failures()
     worker = Worker(failures)
     done = []
-    worker.submit("one", lambda: done.append(1))
-    worker.submit("two", lambda: 1 / 0)
-    worker.submit("three", lambda: done.append(3))
-    worker.close()
+    with pytest.warns(AttentionMonitorWarning, match="while two: ZeroDivisionError"):
+        worker.submit("one", lambda: done.append(1))
+        worker.submit("two", lambda: 1 / 0)
+        worker.submit("three", lambda: done.append(3))
+        worker.close()
     worker.close()
     assert done == [1, 3]
     assert failures.count == 1
