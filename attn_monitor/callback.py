@@ -107,6 +107,12 @@ class AttentionMonitor(pl.Callback):
                 f"{type(pl_module).__name__} is trained without validation. Pass val_dataloaders "
                 "to Trainer.fit, define validation_step, and leave limit_val_batches above 0"
             )
+        others = getattr(trainer, "callbacks", ())  # set by a part of the trainer that is not typed
+        if sum(isinstance(callback, AttentionMonitor) for callback in others) > 1:
+            raise ConfigurationError(
+                "this Trainer has more than one AttentionMonitor, and all of them would write to "
+                "the same recording. Keep one; its options say how many sentences it records"
+            )
         # A trial run leaves nothing behind; of processes that train together the first one writes.
         if trainer.is_global_zero and not getattr(trainer, "fast_dev_run", False):
             self._run_dir = run_directory(trainer, phase_of(trainer))

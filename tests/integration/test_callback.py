@@ -260,6 +260,12 @@ def test_no_validation_loader_is_refused_in_setup(tmp_path):
         trainer(tmp_path, monitor()).fit(Tiny(), loaders()[0])
 
 
+def test_two_monitors_in_one_trainer_are_refused_since_they_would_share_a_recording(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"more than one AttentionMonitor.*Keep one"):
+        fit(tmp_path, monitor(), monitor())
+    assert not list(tmp_path.rglob("run.json"))
+
+
 def test_an_unwritable_log_directory_is_refused_in_setup(tmp_path):
     (tmp_path / "file").write_text("in the way")
     model = Tiny()
