@@ -16,14 +16,14 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
-from overfitting_report import Run, auc, interval, row, score
-from overfitting_study import Config, configurations, quiet, split, train
+from overfitting_report import Run, auc, interval, judged, row, score
+from overfitting_study import Config, configurations, quiet, save, split, train
 from overfitting_tasks import CORPORA, Corpus
 
 from attn_monitor import AttentionMonitor, open_run
 from attn_monitor.analysis.signals import assess
 from attn_monitor.analysis.signals.gap import first_met, measure_gap
-from attn_monitor.analysis.signals.losses import RISE, smoothed, turning_points
+from attn_monitor.analysis.signals.losses import smoothed
 from attn_monitor.analysis.signals.outputs import ALPHA, ENTROPY, TIMES
 from attn_monitor.monitor.options import MonitorOptions
 
@@ -70,11 +70,7 @@ def run(
     for name in ("output_entropy", "hidden_norm"):
         for which in SPLITS:
             arrays[f"{name}/{which}"] = recording.outputs(name, split=which)
-    path = out / "results" / f"{config.run_name(seed)}.npz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez_compressed(unfinished, **arrays)
-    unfinished.rename(path)
+    path = save(out / "results" / f"{config.run_name(seed)}.npz", arrays)
     shutil.rmtree(folder)
     return path
 
@@ -83,14 +79,7 @@ def load(path: Path, task: str, *, most: int | None = None) -> Run:
     """Read a run; ``most`` takes only so many of the sentences of either set."""
     with np.load(path) as file:
         data = {name: file[name] for name in file.files}
-    smooth = smoothed(data["val_loss"])
-    best, rise = turning_points(smooth)
-    so_far = np.fmin.accumulate(smooth)
-    curves = {
-        "epoch number": np.arange(len(smooth), dtype=float),
-        "validation loss": data["val_loss"],
-        "loss gap": data["val_loss"] - data["train_loss"],
-    }
+    curves: dict[str, np.ndarray] = {}
     p: dict[str, np.ndarray] = {}
 
     def compare(name: str, val: np.ndarray, other: np.ndarray) -> None:
@@ -106,17 +95,7 @@ def load(path: Path, task: str, *, most: int | None = None) -> Run:
         compare(title, val, np.concatenate([of["train"], of["train_output"]], axis=1)[:, :most])
         half = val.shape[1] // 2
         compare(f"null: {title}", val[:, :half], val[:, half:])
-    return Run(
-        name=path.stem,
-        task=task,
-        overfit=rise is not None,
-        best=best or 0,
-        risen=np.where(np.isfinite(smooth), smooth > so_far * (1 + RISE), False),
-        gap=curves["loss gap"],
-        curves=curves,
-        p=p,
-        noise_auc={},
-    )
+    return judged(path.stem, task, data, curves=curves, p=p)
 
 
 def rise_of(path: Path) -> float:

@@ -57,14 +57,7 @@ class Run:
 def load(path: Path, task: str) -> Run:
     with np.load(path) as file:
         data = {name: file[name] for name in file.files}
-    smooth = smoothed(data["val_loss"])
-    best, rise = turning_points(smooth)
-    so_far = np.fmin.accumulate(smooth)
-    curves = {
-        "epoch number": np.arange(len(smooth), dtype=float),
-        "validation loss": data["val_loss"],
-        "loss gap": data["val_loss"] - data["train_loss"],
-    }
+    curves: dict[str, np.ndarray] = {}
     p: dict[str, np.ndarray] = {}
 
     def compare(name: str, val: np.ndarray, train: np.ndarray) -> None:
@@ -109,16 +102,38 @@ def load(path: Path, task: str) -> Run:
     curves["unit correlation, val"] = units[0][:, 0]
     curves["unit correlation, val - train"] = units[0][:, 0] - units[1][:, 0]
     curves["unit loops, train - val"] = units[1][:, 1] - units[0][:, 1]
+    return judged(path.stem, task, data, curves=curves, p=p, noise_auc=noisy_sentences(data))
+
+
+def judged(
+    name: str,
+    task: str,
+    data: dict[str, np.ndarray],
+    *,
+    curves: dict[str, np.ndarray],
+    p: dict[str, np.ndarray],
+    noise_auc: dict[str, float] | None = None,
+) -> Run:
+    """Add the truth and the baselines, which both follow from the losses, to the candidates."""
+    smooth = smoothed(data["val_loss"])
+    best, rise = turning_points(smooth)
+    so_far = np.fmin.accumulate(smooth)
+    gap = data["val_loss"] - data["train_loss"]
+    baselines = {
+        "epoch number": np.arange(len(smooth), dtype=float),
+        "validation loss": data["val_loss"],
+        "loss gap": gap,
+    }
     return Run(
-        name=path.stem,
+        name=name,
         task=task,
         overfit=rise is not None,
         best=best or 0,
         risen=np.where(np.isfinite(smooth), smooth > so_far * (1 + RISE), False),
-        gap=curves["loss gap"],
-        curves=curves,
+        gap=gap,
+        curves=baselines | curves,
         p=p,
-        noise_auc=noisy_sentences(data),
+        noise_auc=noise_auc or {},
     )
 
 

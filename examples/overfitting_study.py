@@ -238,7 +238,11 @@ def keep(config: Config, seed: int, folder: Path, extras: Extras, out: Path) -> 
     for which in ("val", "train"):
         arrays[f"metrics/{which}"] = recording.probe_metrics(part=part, split=which)
     arrays |= extras.arrays()
-    path = out / "results" / f"{config.run_name(seed)}.npz"
+    return save(out / "results" / f"{config.run_name(seed)}.npz", arrays)
+
+
+def save(path: Path, arrays: dict[str, np.ndarray]) -> Path:
+    """Write a run's numbers so that the file is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp.npz")
     np.savez_compressed(unfinished, **arrays)
