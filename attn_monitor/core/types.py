@@ -12,7 +12,6 @@ from typing import Final, Literal, NamedTuple
 
 Split = Literal["val", "train", "lens", "val_output", "train_output"]
 MEASURED: Final[tuple[Split, ...]] = ("val", "train")  # whose attention is measured and shown
-OUTPUT_ONLY: Final[tuple[Split, ...]] = ("val_output", "train_output")
 PartKind = Literal["self", "cross"]
 Evidence = Literal["model", "verified", "unverified"]
 

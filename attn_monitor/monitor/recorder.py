@@ -11,10 +11,9 @@ from torch import nn
 from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.capture.tracer import Sink
 from attn_monitor.core.classes import ClassLayer
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import MEASURED, OUTPUT_ONLY, Part, Probe
+from attn_monitor.core.types import MEASURED, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.classes import (
@@ -67,9 +66,7 @@ class Recorder:
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first = 0
         for batch in self.layout.batches:
-            sink: Sink = forget
-            if batch.split not in OUTPUT_ONLY:
-                sink = _Sink(self.layout, self.plan, seen, batch, first, self.failures)
+            sink = _Sink(self.layout, self.plan, seen, batch, first, self.failures)
             with capture(self.model, sink=sink, verify=False) as attention:
                 replay(batch.batch)
             for error in attention.errors:
