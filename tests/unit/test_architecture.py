@@ -1,6 +1,7 @@
 """Folders import only downwards, files stay small, the viewer needs no torch (ARCHITECTURE.md)."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,32 @@ def test_no_source_file_is_longer_than_400_lines():
         if "node_modules" not in p.parts and (n := p.read_text().count("\n")) > 400
     }
     assert long == {}
+
+
+def test_no_module_of_the_tab_imports_itself_by_way_of_others():
+    source = ROOT / "tb_plugin/frontend/src"
+    modules = {p.with_suffix(""): p for p in source.rglob("*.ts*")}
+    assert len(modules) > 100
+    arrows = {
+        name: [
+            found
+            for target in re.findall(r'(?:from|import\()\s*"(\.[^"?]+)"', path.read_text())
+            if (found := (path.parent / target).resolve()) in modules
+        ]
+        for name, path in modules.items()
+    }
+    assert sum(map(len, arrows.values())) > 300
+    done, above = set(), []
+
+    def visit(name):
+        if name in above:
+            circle = [str(p.relative_to(source)) for p in above[above.index(name) :]]
+            pytest.fail("import circle: " + " -> ".join(circle))
+        if name not in done:
+            above.append(name)
+            for target in arrows[name]:
+                visit(target)
+            done.add(above.pop())
+
+    for name in modules:
+        visit(name)

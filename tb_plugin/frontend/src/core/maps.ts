@@ -103,3 +103,10 @@ export function seriesValue(
   const index = ((step * series.layers + layer) * series.heads + head) * series.metrics + metric;
   return series.data[index] ?? Number.NaN;
 }
+
+/** One family of curves; the first one carries the dots and the printed value. */
+export interface Curves {
+  readonly name: string;
+  readonly series: Series;
+  readonly dashed: boolean;
+}

@@ -11,3 +11,19 @@ export interface PinnedToken {
   readonly axis: "query" | "key";
   readonly index: number;
 }
+
+/** How many links to show: all from a weight on, the strongest with this mass, or this many. */
+export type LinkCut =
+  | { readonly kind: "value"; readonly amount: number }
+  | { readonly kind: "mass"; readonly amount: number }
+  | { readonly kind: "count"; readonly amount: number };
+
+/** What became of a link between B and A: it passes the cut in A only, in B only, or in both. */
+export type Fate = "born" | "lost" | "kept";
+
+/** Positions among the recorded steps; -1 where there is none. */
+export interface Marks {
+  readonly a: number;
+  readonly b: number;
+  readonly best: number;
+}

@@ -1,6 +1,6 @@
 // How numbers and names are written, in one place.
 import type { Evidence, HeadId, StepEntry } from "../core/recording";
-import type { Fate, LinkCut } from "../layout/links";
+import type { Fate, LinkCut } from "../core/selection";
 
 const MINUS = "\u2212";
 const THIN_SPACE = "\u202f";

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { stepOnScreen } from "../state/derived/drawn";
 import { addressWindow } from "../state/hash";
 import type { Loader } from "../state/loader";
 import type { Mirror } from "../state/mirror";
@@ -17,7 +18,6 @@ import {
 import { railOpen, TABS } from "./actions";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";
-import { stepOnScreen } from "./drawn";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";

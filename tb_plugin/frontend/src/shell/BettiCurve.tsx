@@ -1,7 +1,7 @@
-import { bettiCurve } from "../layout/betti";
-import { NORM_RANGE } from "../layout/graph";
-import type { Plane } from "../layout/graph_planes";
-import { groupTitle } from "../layout/layer_groups";
+import { bettiCurve } from "../layout/graph/betti";
+import { NORM_RANGE } from "../layout/graph/graph";
+import type { Plane } from "../layout/graph/graph_planes";
+import { groupTitle } from "../layout/graph/layer_groups";
 import { view } from "../state/store";
 
 const WIDTH = 254;

@@ -1,9 +1,9 @@
 import type { Axis } from "../core/axis";
 import type { ClassLayer } from "../core/recording";
-import type { ClassNode } from "../layout/class_nodes";
+import type { ClassNode } from "../layout/graph/class_nodes";
 import { percent, signed } from "../scale/format";
 import { tokenText } from "../scale/text";
-import { changeGraph } from "./graph_settings";
+import { changeGraph } from "./actions";
 
 const LISTED = 5;
 

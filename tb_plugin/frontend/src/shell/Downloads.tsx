@@ -1,12 +1,12 @@
 import { signal } from "@preact/signals";
-import { chartsCsv, curvesCsv, graphCsv, networkCsv } from "../layout/csv";
+import { composeSvg, svgText, svgToPng } from "../export/compose";
+import { chartsCsv, curvesCsv, graphCsv, networkCsv } from "../export/csv";
+import { curves } from "../state/derived/curves";
+import { picture } from "../state/derived/picture";
+import { planes } from "../state/derived/planes";
+import { chartGroups } from "../state/derived/signal_charts";
 import { axes, layerViews, metric, shown, steps, view } from "../state/store";
-import { composeSvg, svgText, svgToPng } from "../views/export/compose";
-import { curves } from "./curves";
 import { embeddedFonts } from "./fonts";
-import { picture } from "./picture";
-import { planes } from "./planes";
-import { chartGroups } from "./signal_charts";
 
 const failed = signal<string | null>(null);
 

@@ -1,13 +1,13 @@
 // The selected token's strongest edges, and the graph's numbers.
-import type { Plane } from "../layout/graph_planes";
-import { ringAxis, type Sentence, sideOf, touches } from "../layout/graph_rings";
-import { groupTitle } from "../layout/layer_groups";
-import { CLIQUE_LIMIT } from "../layout/topology";
+import type { Plane } from "../layout/graph/graph_planes";
+import { ringAxis, type Sentence, sideOf, touches } from "../layout/graph/graph_rings";
+import { groupTitle } from "../layout/graph/layer_groups";
+import { CLIQUE_LIMIT } from "../layout/graph/topology";
 import { fixed } from "../scale/format";
 import { tokenText } from "../scale/text";
+import { uniform } from "../state/derived/planes";
 import type { GraphNode } from "../views/graph/props";
-import { changeGraph as change } from "./graph_settings";
-import { uniform } from "./planes";
+import { changeGraph as change } from "./actions";
 
 const STRONGEST = 7;
 

@@ -1,13 +1,14 @@
 // Which edges there are, and how they are drawn.
-import type { EdgeColour } from "../layout/edge_style";
-import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph";
-import type { Plane } from "../layout/graph_planes";
-import { PRUNE_RANGE, type Prune } from "../layout/graph_prune";
-import { groupSize } from "../layout/layer_groups";
-import type { Fate } from "../layout/links";
+
+import type { Fate } from "../core/selection";
+import type { EdgeColour } from "../layout/graph/edge_style";
+import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/graph";
+import type { Plane } from "../layout/graph/graph_planes";
+import { PRUNE_RANGE, type Prune } from "../layout/graph/graph_prune";
+import { groupSize } from "../layout/graph/layer_groups";
 import { fixed, percent, thousands } from "../scale/format";
 import { recording, shown, view } from "../state/store";
-import { changeGraph as change } from "./graph_settings";
+import { changeGraph as change } from "./actions";
 
 interface Option<Value extends string> {
   readonly value: Value;

@@ -1,6 +1,6 @@
-import type { ClassNode } from "../layout/class_nodes";
-import type { Plane } from "../layout/graph_planes";
-import { planeOf, type Sentence } from "../layout/graph_rings";
+import type { ClassNode } from "../layout/graph/class_nodes";
+import type { Plane } from "../layout/graph/graph_planes";
+import { planeOf, type Sentence } from "../layout/graph/graph_rings";
 import { shown } from "../state/store";
 import type { GraphNode } from "../views/graph/props";
 import { BettiCurve } from "./BettiCurve";

@@ -1,5 +1,5 @@
 import { useRef } from "preact/hooks";
-import { mostChange } from "../layout/step_strip";
+import { mostChange } from "../layout/heads/step_strip";
 import { fixed, headTitle } from "../scale/format";
 import { chosenHead, overTime } from "../state/head_time";
 import { best, entry, select, shown, steps, view } from "../state/store";

@@ -1,4 +1,4 @@
-import type { Reach } from "../layout/life_lines";
+import type { Reach } from "../layout/heads/life_lines";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
 import { Segments } from "./Segments";

@@ -1,5 +1,5 @@
-import { isQuick, QUICK_SORTS } from "../layout/head_sort";
-import type { LayerMode, LayerView } from "../layout/layer_view";
+import { isQuick, QUICK_SORTS } from "../layout/network/head_sort";
+import type { LayerMode, LayerView } from "../layout/network/layer_view";
 import { layerViews, recording } from "../state/store";
 import { setLayer } from "./actions";
 import { Segments } from "./Segments";

@@ -3,8 +3,10 @@ import { type Series, seriesValue } from "../core/maps";
 import { axesOf, type HeadId, type Part, type PileTree, type Run } from "../core/recording";
 import { readyValue } from "../core/resource";
 import type { HeldHead, PinnedToken } from "../core/selection";
-import type { Within } from "../layout/bars";
-import type { SortValues } from "../layout/head_sort";
+import type { Within } from "../layout/network/bars";
+import type { SortValues } from "../layout/network/head_sort";
+import { drawnStep } from "../state/derived/drawn";
+import { picture } from "../state/derived/picture";
 import { referencePiles } from "../state/pile_reference";
 import {
   axes,
@@ -20,8 +22,6 @@ import {
 import { openLens } from "../state/view_state";
 import { createNetwork } from "../views/network/network";
 import { playing, setLayer } from "./actions";
-import { drawnStep } from "./drawn";
-import { picture } from "./picture";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";

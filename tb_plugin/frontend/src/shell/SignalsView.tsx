@@ -1,11 +1,11 @@
 import { useRef } from "preact/hooks";
+import { marksAmong } from "../state/derived/marks";
+import { chartGroups } from "../state/derived/signal_charts";
 import { curvesProblem, signalsProblem, watched } from "../state/signals";
 import { recording, select, steps } from "../state/store";
 import { createSignalCharts } from "../views/signals/charts";
 import { goToIndex } from "./actions";
-import { marksAmong } from "./marks";
 import { SignalsSide } from "./SignalsSide";
-import { chartGroups } from "./signal_charts";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
 

@@ -2,10 +2,10 @@ import { useMemo, useRef } from "preact/hooks";
 import type { StepEntry } from "../core/recording";
 import { type Tick, tickAt, tickX, timeline } from "../layout/timeline";
 import { stepLabel } from "../scale/format";
+import { signalStep } from "../state/derived/marks";
 import { otherRunName, referenceEntry } from "../state/reference";
 import { best, entry, stepIndex, steps } from "../state/store";
 import { goToIndex, moveBy, moveToMark } from "./actions";
-import { signalStep } from "./marks";
 import { useSize } from "./useSize";
 
 const AXIS = 31;

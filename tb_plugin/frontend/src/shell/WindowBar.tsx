@@ -15,7 +15,7 @@ import {
   WHOLE_MARKS,
   WHOLE_TOKENS,
 } from "../core/window";
-import { shownLinks } from "../layout/shown_links";
+import { shownLinks } from "../layout/network/shown_links";
 import { percent, thousands } from "../scale/format";
 import { cut, layerViews, maps, part, probe, select, shown, view } from "../state/store";
 

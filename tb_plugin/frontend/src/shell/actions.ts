@@ -1,7 +1,9 @@
 // What keys and buttons do. Everything goes through `select`, so the URL and every view follow.
 import { signal } from "@preact/signals";
-import type { LayerView } from "../layout/layer_view";
+import type { LayerView } from "../layout/network/layer_view";
 import { nextMark } from "../layout/timeline";
+import { isOnItsWay } from "../state/derived/drawn";
+import { markedSteps } from "../state/derived/marks";
 import {
   arrived,
   entry,
@@ -13,9 +15,7 @@ import {
   steps,
   view,
 } from "../state/store";
-import { type Compare, openLens, type Tab, withLayer } from "../state/view_state";
-import { isOnItsWay } from "./drawn";
-import { markedSteps } from "./marks";
+import { type Compare, type GraphState, openLens, type Tab, withLayer } from "../state/view_state";
 
 const PLAY_INTERVAL = 450;
 /** How soon to look again whether a step that was not on screen in time is there: two frames. */
@@ -133,3 +133,7 @@ export const setCompare = (compare: Compare): void => select({ compare });
 export function setLayer(which: number | "all", patch: Partial<LayerView>): void {
   select({ layers: withLayer(view.peek(), which, extent.peek(), patch) });
 }
+
+/** Change some of the graph's settings. */
+export const changeGraph = (patch: Partial<GraphState>): void =>
+  select({ graph: { ...view.peek().graph, ...patch } });

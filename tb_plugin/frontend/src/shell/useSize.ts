@@ -1,6 +1,6 @@
 import type { RefObject } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
-import type { Viewport } from "../layout/columns";
+import type { Viewport } from "../layout/network/columns";
 
 /**
  * The size of an element in px. TensorBoard shrinks a hidden tab to height 0; that is not a size

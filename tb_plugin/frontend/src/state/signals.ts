@@ -3,7 +3,7 @@ import { computed, effect, type Signal, signal } from "@preact/signals";
 import { isAbort, Latest } from "../api/latest";
 import type { CurvesQuery, DataSource } from "../api/source";
 import type { Assessment, MetricCurves } from "../core/signals";
-import { defaultWatched } from "../layout/signal_charts";
+import { defaultWatched } from "../layout/signals/signal_charts";
 import { part, recording, retries, view } from "./store";
 
 export const assessment = signal<Assessment | null>(null);

@@ -17,7 +17,7 @@ import {
   type StepEntry,
 } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
-import { groupSize } from "../layout/layer_groups";
+import { groupSize } from "../layout/graph/layer_groups";
 import { crossFilter } from "./cross_filter";
 import { type Extent, INITIAL, layerView, type ViewState } from "./view_state";
 

@@ -1,12 +1,11 @@
 // ViewState as short readable key=value pairs, and back. Unknown or damaged values are ignored.
 
 import type { LensTable } from "../core/lens";
-import type { HeldHead, PinnedToken } from "../core/selection";
+import type { HeldHead, LinkCut, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
-import { type HeadSort, QUICK_SORTS } from "../layout/head_sort";
-import type { LayerMode, LayerView } from "../layout/layer_view";
-import type { LinkCut } from "../layout/links";
-import { FIRST_PILE_DISTANCE } from "../layout/piles";
+import { type HeadSort, QUICK_SORTS } from "../layout/network/head_sort";
+import type { LayerMode, LayerView } from "../layout/network/layer_view";
+import { FIRST_PILE_DISTANCE } from "../layout/network/piles";
 import { graphPairs, readGraph } from "./url_graph";
 import { headsPairs, readHeads } from "./url_heads";
 import { INITIAL, type LensState, type PinnedStep, type Tab, type ViewState } from "./view_state";

@@ -1,8 +1,8 @@
 // The graph view's settings as one short value: "mean.sum.uniform.1.5.wv" and its camera and node.
-import type { EdgeColour } from "../layout/edge_style";
-import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph";
-import type { Prune } from "../layout/graph_prune";
-import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/projection";
+import type { EdgeColour } from "../layout/graph/edge_style";
+import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/graph";
+import type { Prune } from "../layout/graph/graph_prune";
+import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/graph/projection";
 import { type GraphState, INITIAL_GRAPH } from "./view_state";
 
 type GraphPairs = Readonly<Record<"graph" | "node" | "camera", string | null>>;

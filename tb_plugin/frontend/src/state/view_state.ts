@@ -3,12 +3,12 @@ import type { LensCell, LensTable } from "../core/lens";
 import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
-import type { EdgeColour } from "../layout/edge_style";
-import { NORM_RANGE } from "../layout/graph";
-import type { GraphRule } from "../layout/graph_planes";
-import { defaultLayerView, type LayerView } from "../layout/layer_view";
-import type { Reach } from "../layout/life_lines";
-import { type Camera, FIRST_CAMERA } from "../layout/projection";
+import type { EdgeColour } from "../layout/graph/edge_style";
+import { NORM_RANGE } from "../layout/graph/graph";
+import type { GraphRule } from "../layout/graph/graph_planes";
+import { type Camera, FIRST_CAMERA } from "../layout/graph/projection";
+import type { Reach } from "../layout/heads/life_lines";
+import { defaultLayerView, type LayerView } from "../layout/network/layer_view";
 
 /** One step as it is, or the change from B to A. */
 export type Compare = "A" | "B" | "diff";

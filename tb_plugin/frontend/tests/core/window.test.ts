@@ -4,7 +4,7 @@ import { cutOf, isWhole } from "../../src/core/cut";
 import { headMap, holdsLayer, type Maps } from "../../src/core/maps";
 import { coarseMarks, type Part, type Probe } from "../../src/core/recording";
 import { layerRange, movedRange, rangeText, sizeOf, tokenRange } from "../../src/core/window";
-import { uniformShares } from "../../src/layout/bars";
+import { uniformShares } from "../../src/layout/network/bars";
 
 const part = (layers: number, heads: number): Part => ({
   name: "encoder",

@@ -7,8 +7,8 @@ import {
   endLabels,
   MARGIN,
   stepAt,
-} from "../../src/layout/chart";
-import { placeRows } from "../../src/layout/chart_rows";
+} from "../../src/layout/signals/chart";
+import { placeRows } from "../../src/layout/signals/chart_rows";
 
 const BOX = { x: 0, y: 0, width: 400, height: 200 };
 const STEPS = [0, 1, 2, 3, 4].map((epoch) => ({ epoch }));

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
 import type { Maps } from "../../src/core/maps";
 import type { Part } from "../../src/core/recording";
-import { curvesCsv, graphCsv, networkCsv, toCsv } from "../../src/layout/csv";
-import { graphPlane } from "../../src/layout/graph_planes";
-import type { LayerView } from "../../src/layout/layer_view";
+import { curvesCsv, graphCsv, networkCsv, toCsv } from "../../src/export/csv";
+import { graphPlane } from "../../src/layout/graph/graph_planes";
+import type { LayerView } from "../../src/layout/network/layer_view";
 
 const LAYER = { name: "a", heads: 2, evidence: "model", error: null } as const;
 const PART: Part = { name: "encoder", kind: "self", causal: false, layers: [LAYER], uniform: [] };

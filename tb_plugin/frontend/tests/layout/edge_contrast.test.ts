@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
-import { classColour, type EdgeColour, edgeStroke } from "../../src/layout/edge_style";
-import { edgeLevels, NORM_RANGE, pairEdges } from "../../src/layout/graph";
+import { classColour, type EdgeColour, edgeStroke } from "../../src/layout/graph/edge_style";
+import { edgeLevels, NORM_RANGE, pairEdges } from "../../src/layout/graph/graph";
 import type { Theme } from "../../src/scale/heads";
 
 const TOKENS = 15;

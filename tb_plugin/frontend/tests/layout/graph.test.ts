@@ -1,17 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
 import type { Maps, Matrix } from "../../src/core/maps";
-import { bettiCurve } from "../../src/layout/betti";
-import { classNodes, probabilities } from "../../src/layout/class_nodes";
-import { type Edge, edgeClass, edgeLevels, pairEdges, uniformWeight } from "../../src/layout/graph";
-import { strongestHeads } from "../../src/layout/graph_heads";
-import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph_planes";
-import { pruneEdges } from "../../src/layout/graph_prune";
-import { edgeRings, ringCount, touches } from "../../src/layout/graph_rings";
-import { groupSize, joinLayers, layerGroups } from "../../src/layout/layer_groups";
-import { nearPlaces, type Place } from "../../src/layout/near_layout";
-import { FIRST_CAMERA, projection, ringPlaces } from "../../src/layout/projection";
-import { topology } from "../../src/layout/topology";
+import { bettiCurve } from "../../src/layout/graph/betti";
+import { classNodes, probabilities } from "../../src/layout/graph/class_nodes";
+import {
+  type Edge,
+  edgeClass,
+  edgeLevels,
+  pairEdges,
+  uniformWeight,
+} from "../../src/layout/graph/graph";
+import { strongestHeads } from "../../src/layout/graph/graph_heads";
+import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph/graph_planes";
+import { pruneEdges } from "../../src/layout/graph/graph_prune";
+import { edgeRings, ringCount, touches } from "../../src/layout/graph/graph_rings";
+import { groupSize, joinLayers, layerGroups } from "../../src/layout/graph/layer_groups";
+import { nearPlaces, type Place } from "../../src/layout/graph/near_layout";
+import { FIRST_CAMERA, projection, ringPlaces } from "../../src/layout/graph/projection";
+import { topology } from "../../src/layout/graph/topology";
 
 const MAP: Matrix = {
   rows: 3,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Joint, OverTime } from "../../src/core/head_time";
-import { jointPlane } from "../../src/layout/joint";
-import { BAR_HEIGHT, changeBars, pileMap, placeStepPiles } from "../../src/layout/step_strip";
+import { jointPlane } from "../../src/layout/heads/joint";
+import { BAR_HEIGHT, changeBars, pileMap, placeStepPiles } from "../../src/layout/heads/step_strip";
 import { tickX } from "../../src/layout/timeline";
 
 function history(bounds: readonly (readonly [number, number])[], changes: number[]): OverTime {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Maps, Matrix, Series } from "../../src/core/maps";
 import type { MetricSpec } from "../../src/core/recording";
-import { rankByChange, rowDistance } from "../../src/layout/change";
-import { lifeLine, lineGrid, lineX, lineY, metricDomain } from "../../src/layout/life_lines";
+import { rankByChange, rowDistance } from "../../src/layout/heads/change";
+import { lifeLine, lineGrid, lineX, lineY, metricDomain } from "../../src/layout/heads/life_lines";
 
 const matrix = (rows: number, cols: number, ...data: number[]): Matrix => ({
   rows,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { carriedBy, firstCell, type Lens, strongestCell } from "../../src/core/lens";
-import { lensEdges, lensGeometry, stackShares } from "../../src/layout/lens";
-import { placeWords, wordShare } from "../../src/layout/word_cloud";
+import { lensEdges, lensGeometry, stackShares } from "../../src/layout/lens/lens";
+import { placeWords, wordShare } from "../../src/layout/lens/word_cloud";
 import { productRamp } from "../../src/scale/ramps";
 
 describe("strongestCell", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
-import { cutSlider } from "../../src/layout/link_cut";
-import { compareLinks, placeLinks, selectLinks } from "../../src/layout/links";
+import { cutSlider } from "../../src/layout/network/link_cut";
+import { compareLinks, placeLinks, selectLinks } from "../../src/layout/network/links";
 
 const MEAN: Matrix = {
   rows: 2,

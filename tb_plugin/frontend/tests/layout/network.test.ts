@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { MetricSpec } from "../../src/core/recording";
-import { barHeight, tokenBars, uniformShares } from "../../src/layout/bars";
-import { type NetworkShape, networkGeometry } from "../../src/layout/columns";
-import { BY_NUMBER, sortedHeads } from "../../src/layout/head_sort";
-import { defaultLayerView } from "../../src/layout/layer_view";
-import { mapGrid } from "../../src/layout/map_grid";
-import { placeBeside } from "../../src/layout/place";
+import { barHeight, tokenBars, uniformShares } from "../../src/layout/network/bars";
+import { type NetworkShape, networkGeometry } from "../../src/layout/network/columns";
+import { BY_NUMBER, sortedHeads } from "../../src/layout/network/head_sort";
+import { defaultLayerView } from "../../src/layout/network/layer_view";
+import { mapGrid } from "../../src/layout/network/map_grid";
+import { placeBeside } from "../../src/layout/network/place";
 
 const spec = (name: string, direction: MetricSpec["direction"]): MetricSpec => ({
   name,

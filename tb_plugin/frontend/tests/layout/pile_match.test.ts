@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { assign } from "../../src/layout/assignment";
-import { matchPiles, pileLetter } from "../../src/layout/pile_match";
+import { assign } from "../../src/layout/network/assignment";
+import { matchPiles, pileLetter } from "../../src/layout/network/pile_match";
 
 function permutations(items: readonly number[]): number[][] {
   return items.length === 0

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { headMap, type Maps } from "../../src/core/maps";
 import type { PileTree } from "../../src/core/recording";
-import { shownPile } from "../../src/layout/network_numbers";
-import { namedPiles } from "../../src/layout/pile_match";
-import { PILE_LIMIT, pilesAt, placePiles } from "../../src/layout/piles";
+import { shownPile } from "../../src/layout/network/network_numbers";
+import { namedPiles } from "../../src/layout/network/pile_match";
+import { PILE_LIMIT, pilesAt, placePiles } from "../../src/layout/network/piles";
 
 /** Five heads: 1 and 3 merge at 0.1, 0 and 4 at 0.2, both piles at 0.4, head 2 joins beyond. */
 const TREE: PileTree = {

@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { MetricSpec, StepEntry } from "../../src/core/recording";
 import type { Assessment, MetricCurves, Signal } from "../../src/core/signals";
-import { chartsCsv } from "../../src/layout/csv";
-import { defaultWatched, type SignalSources, signalGroups } from "../../src/layout/signal_charts";
+import { chartsCsv } from "../../src/export/csv";
+import {
+  defaultWatched,
+  type SignalSources,
+  signalGroups,
+} from "../../src/layout/signals/signal_charts";
 
 const STEPS: StepEntry[] = [0, 10, 20].map((step, epoch) => ({
   step,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Run } from "../../src/core/recording";
 import { playing, setPlaying } from "../../src/shell/actions";
-import { drawnStep } from "../../src/shell/drawn";
+import { drawnStep } from "../../src/state/derived/drawn";
 import * as store from "../../src/state/store";
 import { INITIAL } from "../../src/state/view_state";
 

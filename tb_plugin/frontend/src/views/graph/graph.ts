@@ -1,22 +1,22 @@
 // The multi-planar graph of CS559: one plane per layer, one node per token.
-import { classColour, classWidth } from "../../layout/edge_style";
-import { CLASSES, classStart } from "../../layout/graph";
-import { planeOf, ringAxis, ringCount, sideOf } from "../../layout/graph_rings";
-import { groupTitle } from "../../layout/layer_groups";
+import { classColour, classWidth } from "../../layout/graph/edge_style";
+import { CLASSES, classStart } from "../../layout/graph/graph";
+import { planeOf, ringAxis, ringCount, sideOf } from "../../layout/graph/graph_rings";
+import { groupTitle } from "../../layout/graph/layer_groups";
 import {
   type Camera,
   FIRST_CAMERA,
   PITCH_LIMIT,
   projection,
   ZOOM_LIMITS,
-} from "../../layout/projection";
+} from "../../layout/graph/projection";
 import { fateText, fixed, signed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
 import type { View } from "../view";
-import { type Colours, type Hit, paintGraph } from "./paint";
-import type { GraphProps } from "./props";
+import { paintGraph } from "./paint";
+import type { Colours, GraphProps, Hit } from "./props";
 
 const TURN = 0.006;
 const REACH = 11;

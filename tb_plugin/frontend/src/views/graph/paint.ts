@@ -1,36 +1,25 @@
 // Paints the planes on a canvas, far ones first, and remembers what can be pointed at.
 
-import { classColour, edgeStroke, headColour } from "../../layout/edge_style";
-import type { PlaneEdge } from "../../layout/graph_planes";
-import { edgeRings, planeOf, ringAxis, ringCount, sideOf, touches } from "../../layout/graph_rings";
-import type { Projection, Spot } from "../../layout/projection";
+import { classColour, edgeStroke, headColour } from "../../layout/graph/edge_style";
+import type { PlaneEdge } from "../../layout/graph/graph_planes";
+import {
+  edgeRings,
+  planeOf,
+  ringAxis,
+  ringCount,
+  sideOf,
+  touches,
+} from "../../layout/graph/graph_rings";
+import type { Projection, Spot } from "../../layout/graph/projection";
 import { paintClasses, paintFeedForward, paintValues } from "./paint_flow";
 import { paintLabels } from "./paint_labels";
-import type { GraphProps } from "./props";
-
-/** Something under the pointer: a token of a ring, an edge at its bend, or a class. */
-export type Hit =
-  | { readonly kind: "class"; readonly index: number; readonly at: Spot }
-  | { readonly kind: "node"; readonly layer: number; readonly token: number; readonly at: Spot }
-  | { readonly kind: "edge"; readonly layer: number; readonly edge: PlaneEdge; readonly at: Spot };
+import type { Colours, GraphProps, Hit } from "./props";
 
 /** A change below this share of the uniform weight is drawn as no change. */
 const SAME = 0.25;
 /** What passes the cut in A and in B, or has hardly changed, stands back. */
 const PALE = 0.45;
 const LOST_DASHES = [6, 5];
-
-export interface Colours {
-  readonly bg: string;
-  readonly ink: string;
-  readonly ink2: string;
-  readonly ink3: string;
-  readonly line2: string;
-  readonly accent: string;
-  readonly more: string;
-  readonly less: string;
-  readonly plane: string;
-}
 
 export function paintGraph(
   context: CanvasRenderingContext2D,

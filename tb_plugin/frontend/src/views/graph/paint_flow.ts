@@ -1,11 +1,10 @@
 // What passes from plane to plane and on to the answer: values, feed-forward blocks, classes.
-import { planeOf, ringAxis, sideOf } from "../../layout/graph_rings";
-import type { Projection, Spot } from "../../layout/projection";
+import { planeOf, ringAxis, sideOf } from "../../layout/graph/graph_rings";
+import type { Projection, Spot } from "../../layout/graph/projection";
 import { fixed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { fitLabel } from "../measure";
-import type { Colours, Hit } from "./paint";
-import type { FeedForward, GraphProps } from "./props";
+import type { Colours, FeedForward, GraphProps, Hit } from "./props";
 
 const VALUE_EDGES = 8;
 const NARROW = 62;

@@ -1,12 +1,11 @@
 // Names of planes, tokens and classes.
 
-import { planeOf, ringAxis, ringCount, sideOf } from "../../layout/graph_rings";
-import { groupTitle } from "../../layout/layer_groups";
-import type { Projection } from "../../layout/projection";
+import { planeOf, ringAxis, ringCount, sideOf } from "../../layout/graph/graph_rings";
+import { groupTitle } from "../../layout/graph/layer_groups";
+import type { Projection } from "../../layout/graph/projection";
 import { tokenText } from "../../scale/text";
 import { fitLabel } from "../measure";
-import type { Colours } from "./paint";
-import type { GraphProps } from "./props";
+import type { Colours, GraphProps } from "./props";
 
 const LABEL_WIDTH = 96;
 const LABELS_UP_TO = 48;

@@ -1,12 +1,12 @@
 // What the graph view is given and what it reports.
-import type { ClassNode } from "../../layout/class_nodes";
-import type { Viewport } from "../../layout/columns";
-import type { EdgeColour } from "../../layout/edge_style";
-import type { Edge } from "../../layout/graph";
-import type { GraphRule, Plane } from "../../layout/graph_planes";
-import type { Sentence } from "../../layout/graph_rings";
-import type { Place } from "../../layout/near_layout";
-import type { Camera } from "../../layout/projection";
+import type { ClassNode } from "../../layout/graph/class_nodes";
+import type { EdgeColour } from "../../layout/graph/edge_style";
+import type { Edge } from "../../layout/graph/graph";
+import type { GraphRule, Plane, PlaneEdge } from "../../layout/graph/graph_planes";
+import type { Sentence } from "../../layout/graph/graph_rings";
+import type { Place } from "../../layout/graph/near_layout";
+import type { Camera, Spot } from "../../layout/graph/projection";
+import type { Viewport } from "../../layout/network/columns";
 import type { Theme } from "../../scale/heads";
 
 /** A token on one ring: a plane, or one of the two of encoder–decoder attention. */
@@ -47,4 +47,22 @@ export interface GraphProps {
   readonly onNode: (node: GraphNode) => void;
   readonly onClass: (index: number) => void;
   readonly onCamera: (camera: Camera) => void;
+}
+
+/** Something under the pointer: a token of a ring, an edge at its bend, or a class. */
+export type Hit =
+  | { readonly kind: "class"; readonly index: number; readonly at: Spot }
+  | { readonly kind: "node"; readonly layer: number; readonly token: number; readonly at: Spot }
+  | { readonly kind: "edge"; readonly layer: number; readonly edge: PlaneEdge; readonly at: Spot };
+
+export interface Colours {
+  readonly bg: string;
+  readonly ink: string;
+  readonly ink2: string;
+  readonly ink3: string;
+  readonly line2: string;
+  readonly accent: string;
+  readonly more: string;
+  readonly less: string;
+  readonly plane: string;
 }

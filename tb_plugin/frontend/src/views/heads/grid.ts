@@ -12,7 +12,7 @@ import {
   lineY,
   metricDomain,
   type Point,
-} from "../../layout/life_lines";
+} from "../../layout/heads/life_lines";
 import { headTitle, metricValue } from "../../scale/format";
 import { headBadge, html, setText, svg } from "../dom";
 import { createTooltip } from "../tooltip";

@@ -1,7 +1,7 @@
 // Queries and keys of a head on one plane: points move with the step, axes do not.
 import type { Joint, JointPoints } from "../../core/head_time";
-import type { Viewport } from "../../layout/columns";
-import { type JointPlane, jointPlane } from "../../layout/joint";
+import { type JointPlane, jointPlane } from "../../layout/heads/joint";
+import type { Viewport } from "../../layout/network/columns";
 import { fixed, headLabel, percent, thousands } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
 import { tagColour, tagLabel, tagName } from "../../scale/pos";

@@ -1,20 +1,12 @@
 // What the heads view is given and what it reports.
 import type { Axis } from "../../core/axis";
-import type { Maps, Series } from "../../core/maps";
+import type { Curves, Maps } from "../../core/maps";
 import type { HeadId, MetricSpec, Part } from "../../core/recording";
-import type { PinnedToken } from "../../core/selection";
-import type { RankedHead } from "../../layout/change";
-import type { Viewport } from "../../layout/columns";
-import type { Reach } from "../../layout/life_lines";
+import type { Marks, PinnedToken } from "../../core/selection";
+import type { RankedHead } from "../../layout/heads/change";
+import type { Reach } from "../../layout/heads/life_lines";
+import type { Viewport } from "../../layout/network/columns";
 import type { Theme } from "../../scale/heads";
-import type { Marks } from "../steps";
-
-/** One family of curves; the first one carries the dots and the printed value. */
-export interface Curves {
-  readonly name: string;
-  readonly series: Series;
-  readonly dashed: boolean;
-}
 
 export interface HeadsProps {
   readonly viewport: Viewport;

@@ -1,5 +1,5 @@
 // The heads that changed most between B and A, and the selected head's map.
-import { shownMap } from "../../layout/network_numbers";
+import { shownMap } from "../../layout/network/network_numbers";
 import { fixed, headLabel, headTitle } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { tokenText } from "../../scale/text";

@@ -7,7 +7,7 @@ import {
   type PlacedPile,
   pileMap,
   placeStepPiles,
-} from "../../layout/step_strip";
+} from "../../layout/heads/step_strip";
 import { tickX, timeline } from "../../layout/timeline";
 import { fixed, headLabel } from "../../scale/format";
 import type { Theme } from "../../scale/heads";

@@ -1,6 +1,6 @@
 // One row per cluster: its parts of speech as a stacked bar, its places in the sentence as a strip.
 import type { LensSide } from "../../core/lens";
-import { type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens";
+import { type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens/lens";
 import { percent } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
 import { tagColour, tagName } from "../../scale/pos";

@@ -1,7 +1,7 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
 import type { LensCell } from "../../core/lens";
 import { at } from "../../core/maps";
-import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens";
+import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens/lens";
 import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagLabel, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";

@@ -1,6 +1,6 @@
 // The words of the chosen cluster of each side: ranked bars, or a cloud as in SANVis.
 import type { LensSide, LensWord } from "../../core/lens";
-import { placeWords, wordShare } from "../../layout/word_cloud";
+import { placeWords, wordShare } from "../../layout/lens/word_cloud";
 import { percent } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
 import { tagColour, tagInk, tagName } from "../../scale/pos";

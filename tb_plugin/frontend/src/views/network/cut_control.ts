@@ -1,6 +1,7 @@
 // Which links of a layer are drawn: a rule and its amount.
-import { cutSlider } from "../../layout/link_cut";
-import type { LinkCut } from "../../layout/links";
+
+import type { LinkCut } from "../../core/selection";
+import { cutSlider } from "../../layout/network/link_cut";
 import { cutLabel } from "../../scale/format";
 import { html, setText } from "../dom";
 

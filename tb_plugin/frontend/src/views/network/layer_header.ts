@@ -1,7 +1,7 @@
 // The head of one layer's panel: its name, its mode, and the control that mode needs.
-import { isQuick, sortTitle } from "../../layout/head_sort";
-import type { LayerMode, LayerView } from "../../layout/layer_view";
-import { namedPiles } from "../../layout/pile_match";
+import { isQuick, sortTitle } from "../../layout/network/head_sort";
+import type { LayerMode, LayerView } from "../../layout/network/layer_view";
+import { namedPiles } from "../../layout/network/pile_match";
 import { fixed } from "../../scale/format";
 import { html, setText } from "../dom";
 import { createSegments } from "../segments";

@@ -1,7 +1,7 @@
 // Small multiples of one layer: a map per head, in the chosen order.
-import { BY_NUMBER, sortedHeads } from "../../layout/head_sort";
-import { LABEL_HEIGHT, mapGrid } from "../../layout/map_grid";
-import { shownMap } from "../../layout/network_numbers";
+import { BY_NUMBER, sortedHeads } from "../../layout/network/head_sort";
+import { LABEL_HEIGHT, mapGrid } from "../../layout/network/map_grid";
+import { shownMap } from "../../layout/network/network_numbers";
 import { headLabel, metricValue, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setText } from "../dom";

@@ -3,8 +3,8 @@
 import type { Maps } from "../../core/maps";
 import type { HeldHead, PinnedToken } from "../../core/selection";
 import { type Range, sizeOf } from "../../core/window";
-import { type NetworkGeometry, networkGeometry } from "../../layout/columns";
-import { type LayerNumbers, layerNumbers } from "../../layout/network_numbers";
+import { type NetworkGeometry, networkGeometry } from "../../layout/network/columns";
+import { type LayerNumbers, layerNumbers } from "../../layout/network/network_numbers";
 import { html, svg } from "../dom";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";

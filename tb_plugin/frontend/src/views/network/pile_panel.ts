@@ -1,8 +1,8 @@
 // Piles of one layer: heads that do the same as one stack with their numbers on top.
 import type { Matrix } from "../../core/maps";
-import { shownPile } from "../../layout/network_numbers";
-import { namedPiles, pileLetter } from "../../layout/pile_match";
-import { type PilePlace, placePiles } from "../../layout/piles";
+import { shownPile } from "../../layout/network/network_numbers";
+import { namedPiles, pileLetter } from "../../layout/network/pile_match";
+import { type PilePlace, placePiles } from "../../layout/network/piles";
 import { headLabel } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setAll } from "../dom";

@@ -2,9 +2,9 @@
 import type { Axis } from "../../core/axis";
 import { at, keyShares, type Matrix } from "../../core/maps";
 import type { HeadId } from "../../core/recording";
-import { uniformShares } from "../../layout/bars";
-import { shownPile } from "../../layout/network_numbers";
-import { type Box, placeBeside } from "../../layout/place";
+import { uniformShares } from "../../layout/network/bars";
+import { shownPile } from "../../layout/network/network_numbers";
+import { type Box, placeBeside } from "../../layout/network/place";
 import { fixed, headTitle, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { meanOf, tokenText } from "../../scale/text";

@@ -4,10 +4,10 @@ import type { Maps } from "../../core/maps";
 import type { HeadId, MetricSpec, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
 import type { Range } from "../../core/window";
-import type { Within } from "../../layout/bars";
-import type { NetworkGeometry, Viewport } from "../../layout/columns";
-import type { SortValues } from "../../layout/head_sort";
-import type { LayerView } from "../../layout/layer_view";
+import type { Within } from "../../layout/network/bars";
+import type { NetworkGeometry, Viewport } from "../../layout/network/columns";
+import type { SortValues } from "../../layout/network/head_sort";
+import type { LayerView } from "../../layout/network/layer_view";
 import type { Theme } from "../../scale/heads";
 
 export interface NetworkProps {

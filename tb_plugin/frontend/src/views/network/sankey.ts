@@ -3,19 +3,18 @@ import { type Selection, select } from "d3-selection";
 import { linkHorizontal } from "d3-shape";
 import type { Axis } from "../../core/axis";
 import { at, type Matrix } from "../../core/maps";
-import { ROW_GAP } from "../../layout/columns";
-import { defaultCut } from "../../layout/layer_view";
+import type { Fate, LinkCut } from "../../core/selection";
+import { ROW_GAP } from "../../layout/network/columns";
+import { defaultCut } from "../../layout/network/layer_view";
 import {
   compareLinks,
-  type Fate,
   type Link,
-  type LinkCut,
   type LinkPath,
   type LinkSelection,
   placeLinks,
   selectLinks,
-} from "../../layout/links";
-import type { LayerNumbers } from "../../layout/network_numbers";
+} from "../../layout/network/links";
+import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { fateText, fixed, percent, signed, thousands } from "../../scale/format";
 import { meanOf, tokenText } from "../../scale/text";
 import { html, setText, svg } from "../dom";

@@ -7,7 +7,7 @@ import {
   QUICK_SORTS,
   type SortValues,
   sortTitle,
-} from "../../layout/head_sort";
+} from "../../layout/network/head_sort";
 import { html } from "../dom";
 import { createSegments } from "../segments";
 

@@ -1,9 +1,9 @@
 // Token columns: every token's box, its word, and one bar per head.
 import type { Axis } from "../../core/axis";
 import type { PinnedToken } from "../../core/selection";
-import { barHeight, tokenBars, uniformShares } from "../../layout/bars";
-import { type NetworkGeometry, ROW_GAP, type TokenColumn } from "../../layout/columns";
-import type { LayerNumbers } from "../../layout/network_numbers";
+import { barHeight, tokenBars, uniformShares } from "../../layout/network/bars";
+import { type NetworkGeometry, ROW_GAP, type TokenColumn } from "../../layout/network/columns";
+import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { tokenText } from "../../scale/text";
 import { svg, thumbnail } from "../dom";
 import { fitLabel } from "../measure";

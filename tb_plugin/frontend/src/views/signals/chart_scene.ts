@@ -1,6 +1,7 @@
 // One chart as SVG: everything that stays while the slider moves, and the few marks that follow it.
 import { area, line } from "d3-shape";
 import type { StepEntry } from "../../core/recording";
+import type { Marks } from "../../core/selection";
 import {
   type Axes,
   type Box,
@@ -10,12 +11,11 @@ import {
   chartLabel,
   endLabels,
   MARGIN,
-} from "../../layout/chart";
+} from "../../layout/signals/chart";
 import { metricValue } from "../../scale/format";
 import { fitText } from "../../scale/text";
 import { setText, svg } from "../dom";
 import { textWidth } from "../measure";
-import type { Marks } from "../steps";
 import { wrapped } from "../wrap";
 
 export const HATCH = "chance-hatch";

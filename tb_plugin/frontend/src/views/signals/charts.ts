@@ -1,6 +1,6 @@
 // All charts of the signals view in one picture: a click on a step selects it.
-import { stepAt } from "../../layout/chart";
-import { placeRows } from "../../layout/chart_rows";
+import { stepAt } from "../../layout/signals/chart";
+import { placeRows } from "../../layout/signals/chart_rows";
 import { metricValue, stepLabel } from "../../scale/format";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";

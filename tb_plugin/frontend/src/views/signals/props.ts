@@ -1,8 +1,8 @@
 // What the signals view is given and what it reports.
 import type { MetricSpec, StepEntry } from "../../core/recording";
-import type { Viewport } from "../../layout/columns";
-import type { ChartGroup } from "../../layout/signal_charts";
-import type { Marks } from "../steps";
+import type { Marks } from "../../core/selection";
+import type { Viewport } from "../../layout/network/columns";
+import type { ChartGroup } from "../../layout/signals/signal_charts";
 
 export interface SignalsProps {
   readonly viewport: Viewport;

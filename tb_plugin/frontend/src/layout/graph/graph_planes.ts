@@ -1,0 +1,146 @@
+// The planes of the graph view: what is kept of every layer, and its numbers.
+import type { Axis } from "../../core/axis";
+import { headMap, type Maps, type Matrix, meanOverHeads } from "../../core/maps";
+import type { Fate } from "../../core/selection";
+import type { Range } from "../../core/window";
+import { fateOf } from "../network/links";
+import {
+  type Edge,
+  edgeLevels,
+  type GraphHead,
+  type Norm,
+  type PairRule,
+  pairEdges,
+} from "./graph";
+import { type Prune, pruneEdges } from "./graph_prune";
+import { type Topology, topology } from "./topology";
+
+export interface GraphRule {
+  readonly head: GraphHead;
+  readonly pair: PairRule;
+  readonly norm: Norm;
+  /** By what edges are kept. */
+  readonly prune: Prune;
+  /** The level, the number of edges of a plane or the share of weight that `prune` asks for. */
+  readonly least: number;
+  /** Layers that share a plane; null for as many as a deep model needs. */
+  readonly group: number | null;
+  /** Leave out the edges of special tokens. */
+  readonly words: boolean;
+}
+
+export interface PlaneEdge extends Edge {
+  /** At A or at B, whichever is higher. */
+  readonly level: number;
+  /** Weight at A minus weight at B; null when one step is shown as it is. */
+  readonly change: number | null;
+  /** Where the rule keeps it; null when one step is shown as it is, or when it is kept nowhere. */
+  readonly fate: Fate | null;
+  /** Where the weight lies between the plane's weakest and strongest edge, 0 to 1. */
+  readonly share: number;
+}
+
+/** What a plane is made of. */
+export interface PlaneSource {
+  readonly layers: Range;
+  readonly map: Matrix;
+  readonly before: Matrix | null;
+  readonly query: Axis;
+  readonly key: Axis;
+  /** Tokens of the whole text along the key axis, of which `key` may be a window. */
+  readonly tokens: number;
+}
+
+export interface Plane {
+  readonly layers: Range;
+  readonly map: Matrix;
+  /** All edges, kept or not, in reading order. */
+  readonly all: readonly PlaneEdge[];
+  /** Those that may be kept: without special tokens where these are left out. */
+  readonly eligible: readonly PlaneEdge[];
+  readonly kept: readonly PlaneEdge[];
+  /** Share of the weight off the diagonal that the kept edges carry. */
+  readonly mass: number;
+  /** Share of it that lies on edges of special tokens. */
+  readonly specialMass: number;
+  readonly topology: Topology;
+}
+
+/** The maps of a layer joined into one, as the rule says. */
+export function joinHeads(maps: Maps, layer: number, heads: number, head: GraphHead): Matrix {
+  if (head === "mean") {
+    return meanOverHeads(maps, layer, heads);
+  }
+  if (head !== "max") {
+    return headMap(maps, layer, Math.min(head, heads - 1));
+  }
+  const first = headMap(maps, layer, 0);
+  const data = first.data.slice();
+  for (let other = 1; other < heads; other++) {
+    headMap(maps, layer, other).data.forEach((value, cell) => {
+      data[cell] = Math.max(data[cell] ?? 0, value);
+    });
+  }
+  return { ...first, data };
+}
+
+/** The edges of a plane at one step. */
+interface Side {
+  readonly edges: readonly Edge[];
+  readonly levels: readonly number[];
+  /** Those that the rule keeps, by their place in reading order. */
+  readonly kept: ReadonlySet<number>;
+}
+
+function sideAt(map: Matrix, source: PlaneSource, rule: GraphRule): Side {
+  const edges = pairEdges(map, rule.pair);
+  const levels = edgeLevels(edges, map, rule.norm, rule.pair, source.tokens);
+  const allowed = edges.flatMap((edge, at) =>
+    isEligible(edge, source, rule) ? [{ at, weight: edge.weight, level: levels[at] ?? 0 }] : [],
+  );
+  const kept = pruneEdges(allowed, rule.prune, rule.least).map(({ at }) => at);
+  return { edges, levels, kept: new Set(kept) };
+}
+
+const isSpecial = ({ from, to }: Edge, { query, key }: PlaneSource): boolean =>
+  (query[from]?.special ?? false) || (key[to]?.special ?? false);
+
+const isEligible = (edge: Edge, source: PlaneSource, { words }: GraphRule): boolean =>
+  !(words && isSpecial(edge, source));
+
+export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
+  const { layers, map, before, query, key } = source;
+  const a = sideAt(map, source, rule);
+  const b = before && sideAt(before, source, rule);
+  const shares = edgeLevels(a.edges, map, "layer", rule.pair);
+  const isKept = (at: number): boolean => a.kept.has(at) || (b?.kept.has(at) ?? false);
+  const all = a.edges.map((edge, at): PlaneEdge => {
+    const other = b?.edges[at];
+    return {
+      ...edge,
+      level: Math.max(a.levels[at] ?? 0, b?.levels[at] ?? Number.NEGATIVE_INFINITY),
+      change: other ? edge.weight - other.weight : null,
+      fate: b && isKept(at) ? fateOf(a.kept.has(at), b.kept.has(at)) : null,
+      share: shares[at] ?? 0,
+    };
+  });
+  const kept = all.filter((_, at) => isKept(at));
+  const total = sumOf(all) || 1;
+  const cross = rule.pair === "cross";
+  const size = cross ? query.length + key.length : key.length;
+  // In a bipartite graph keys are numbered after queries.
+  const joints = cross ? kept.map(({ from, to }) => ({ from, to: query.length + to })) : kept;
+  return {
+    layers,
+    map,
+    all,
+    eligible: all.filter((edge) => isEligible(edge, source, rule)),
+    kept,
+    mass: sumOf(kept) / total,
+    specialMass: sumOf(all.filter((edge) => isSpecial(edge, source))) / total,
+    topology: topology(joints, size),
+  };
+}
+
+const sumOf = (edges: readonly Edge[]): number =>
+  edges.reduce((all, { weight }) => all + weight, 0);

@@ -1,0 +1,44 @@
+// Rings of tokens in the 3-D graph: one per plane; two per plane where a source and a target meet.
+import type { Axis } from "../../core/axis";
+import type { Edge } from "./graph";
+
+/** Which side of a plane's maps the tokens of a ring are. */
+export type Side = "query" | "key";
+
+export interface Sentence {
+  readonly query: Axis;
+  readonly key: Axis;
+  /** Source and target differ: encoder–decoder attention. */
+  readonly cross: boolean;
+}
+
+export const ringCount = (planes: number, { cross }: Sentence): number =>
+  cross ? 2 * planes : planes;
+
+export const planeOf = (ring: number, { cross }: Sentence): number =>
+  cross ? Math.floor(ring / 2) : ring;
+
+/** Source rings come first, since attention brings from them to the target. */
+export const sideOf = (ring: number, { cross }: Sentence): Side =>
+  cross && ring % 2 === 1 ? "query" : "key";
+
+export const ringAxis = (ring: number, sentence: Sentence): Axis =>
+  sentence[sideOf(ring, sentence)];
+
+/** The rings that an edge of a plane joins, its asking token first. */
+export const edgeRings = (plane: number, { cross }: Sentence): readonly [number, number] =>
+  cross ? [2 * plane + 1, 2 * plane] : [plane, plane];
+
+/** Whether an edge of the node's plane begins or ends at the node. */
+export function touches(
+  edge: Edge,
+  node: { readonly layer: number; readonly token: number },
+  sentence: Sentence,
+): boolean {
+  if (!sentence.cross) {
+    return edge.from === node.token || edge.to === node.token;
+  }
+  return sideOf(node.layer, sentence) === "query"
+    ? edge.from === node.token
+    : edge.to === node.token;
+}

@@ -1,0 +1,48 @@
+// Deep models: neighbouring layers share a plane.
+import type { Maps, Matrix } from "../../core/maps";
+import type { Range } from "../../core/window";
+import type { GraphHead } from "./graph";
+import { joinHeads } from "./graph_planes";
+
+/** More planes than this stand behind each other. */
+const MOST_PLANES = 8;
+const UNGROUPED = 12;
+
+/** Layers per plane: all their own in a shallow model; what the user chose otherwise. */
+export function groupSize(chosen: number | null, layers: number): number {
+  const first = layers <= UNGROUPED ? 1 : Math.ceil(layers / MOST_PLANES);
+  return Math.max(1, Math.min(layers, chosen ?? first));
+}
+
+/** The layers of every plane, in order; the last plane may have fewer. */
+export function layerGroups(range: Range, size: number): Range[] {
+  return Array.from({ length: Math.ceil((range.stop - range.start) / size) }, (_, at) => {
+    const start = range.start + at * size;
+    return { start, stop: Math.min(range.stop, start + size) };
+  });
+}
+
+/** The mean over a plane's layers of their joined heads. */
+export function joinLayers(
+  maps: Maps,
+  group: Range,
+  heads: readonly number[],
+  head: GraphHead,
+): Matrix {
+  const first = joinHeads(maps, group.start, heads[group.start] ?? maps.heads, head);
+  const count = group.stop - group.start;
+  if (count === 1) {
+    return first;
+  }
+  const data = first.data.slice();
+  for (let layer = group.start + 1; layer < group.stop; layer++) {
+    joinHeads(maps, layer, heads[layer] ?? maps.heads, head).data.forEach((value, cell) => {
+      data[cell] = (data[cell] ?? 0) + value;
+    });
+  }
+  return { ...first, data: data.map((sum) => sum / count) };
+}
+
+/** "Layer 3", or "Layers 4–6". */
+export const groupTitle = ({ start, stop }: Range): string =>
+  stop - start === 1 ? `Layer ${stop}` : `Layers ${start + 1}–${stop}`;

@@ -1,0 +1,50 @@
+// Everything the network view draws that is computed from maps: once per step, for all layers.
+import {
+  difference,
+  headMap,
+  keyShares,
+  type Maps,
+  type Matrix,
+  meanOverHeads,
+} from "../../core/maps";
+
+export interface LayerNumbers {
+  /** Mean over heads: the weight of the links. */
+  readonly mean: Matrix;
+  /** Share of attention each key receives, [head][key]. */
+  readonly shares: readonly Float32Array[];
+}
+
+export function layerNumbers(maps: Maps, layer: number, heads: number): LayerNumbers {
+  return {
+    mean: meanOverHeads(maps, layer, heads),
+    shares: Array.from({ length: heads }, (_, head) => keyShares(headMap(maps, layer, head))),
+  };
+}
+
+/** The mean of some heads as shown: at one step, or the change between two. */
+export function shownPile(
+  maps: Maps,
+  reference: Maps | null,
+  layer: number,
+  heads: readonly number[],
+): Matrix {
+  const [first = 0, ...others] = heads;
+  const start = shownMap(maps, reference, layer, first);
+  if (others.length === 0) {
+    return start;
+  }
+  const data = start.data.slice();
+  for (const head of others) {
+    shownMap(maps, reference, layer, head).data.forEach((value, cell) => {
+      data[cell] = (data[cell] ?? 0) + value;
+    });
+  }
+  return { ...start, data: data.map((sum) => sum / heads.length) };
+}
+
+/** A head's map as shown: at one step, or the change between two. */
+export function shownMap(maps: Maps, reference: Maps | null, layer: number, head: number): Matrix {
+  const map = headMap(maps, layer, head);
+  return reference === null ? map : difference(map, headMap(reference, layer, head));
+}

@@ -1,0 +1,34 @@
+// How much of all attention the drawn links are, over all layers that are shown as links.
+import type { Maps } from "../../core/maps";
+import { meanOverHeads } from "../../core/maps";
+import type { Range } from "../../core/window";
+import type { LayerView } from "./layer_view";
+import { selectLinks } from "./links";
+
+export interface ShownLinks {
+  readonly drawn: number;
+  readonly total: number;
+  /** Mean over the layers: share of the shown queries' attention that the drawn links carry. */
+  readonly share: number;
+}
+
+/** Null where no layer is shown as links. */
+export function shownLinks(
+  maps: Maps,
+  range: Range,
+  heads: readonly number[],
+  views: readonly LayerView[],
+): ShownLinks | null {
+  let [drawn, total, share, layers] = [0, 0, 0, 0];
+  for (let layer = range.start; layer < range.stop; layer++) {
+    const view = views[layer];
+    if (view?.mode === "sankey") {
+      const picked = selectLinks(meanOverHeads(maps, layer, heads[layer] ?? maps.heads), view.cut);
+      drawn += picked.links.length;
+      total += picked.total;
+      share += picked.share;
+      layers += 1;
+    }
+  }
+  return layers > 0 ? { drawn, total, share: share / layers } : null;
+}

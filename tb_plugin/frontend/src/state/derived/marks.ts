@@ -1,0 +1,29 @@
+import { computed } from "@preact/signals";
+import type { Marks } from "../../core/selection";
+import { flagOf, isRaised } from "../../core/signals";
+import { otherRunName, referenceEntry } from "../reference";
+import { assessment } from "../signals";
+import { best, entry, steps, view } from "../store";
+
+/** The step at which the flag was raised, where the signals are on screen; else null. */
+export const signalStep = computed<number | null>(() => {
+  const flag = view.value.tab === "signals" && assessment.value ? flagOf(assessment.value) : null;
+  return flag && isRaised(flag) ? flag.fired : null;
+});
+
+/** Positions of the steps that are marked on the slider: B, the best validation, a signal. */
+export const markedSteps = computed<readonly number[]>(() => {
+  const { b, best: lowest } = marksAmong(steps.value.map(({ step }) => step));
+  const raised = steps.value.findIndex(({ step }) => step === signalStep.value);
+  return [b, lowest, raised].filter((at) => at >= 0);
+});
+
+/** Where A, B and the best step lie among some steps. */
+export function marksAmong(steps: readonly number[]): Marks {
+  const at = (step: number | undefined): number => (step === undefined ? -1 : steps.indexOf(step));
+  return {
+    a: at(entry.value?.step),
+    b: otherRunName.value === null ? at(referenceEntry.value?.step) : -1,
+    best: at(best.value?.step),
+  };
+}

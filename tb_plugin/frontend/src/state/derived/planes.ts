@@ -1,0 +1,93 @@
+import { computed } from "@preact/signals";
+import { axesOf } from "../../core/recording";
+import { type Edge, uniformWeight } from "../../layout/graph/graph";
+import { strongestHeads } from "../../layout/graph/graph_heads";
+import { type GraphRule, graphPlane, type Plane } from "../../layout/graph/graph_planes";
+import type { Sentence } from "../../layout/graph/graph_rings";
+import { groupSize, joinLayers, layerGroups } from "../../layout/graph/layer_groups";
+import { nearPlaces, type Place } from "../../layout/graph/near_layout";
+import { ringPlaces } from "../../layout/graph/projection";
+import { axes, shown, view } from "../store";
+import { graphRule } from "../view_state";
+import { picture } from "./picture";
+
+// A turned camera makes a new settings object; the rule itself is compared by what it says.
+const ruleText = computed(() => JSON.stringify(graphRule(view.value.graph)));
+
+const drawn = computed(picture);
+
+/** The rule of the settings, for the part that is shown: two sentences have one direction only. */
+export const rule = computed<GraphRule>(() => {
+  const chosen = JSON.parse(ruleText.value) as GraphRule;
+  return shown.value?.part.kind === "cross" ? { ...chosen, pair: "cross" } : chosen;
+});
+
+export const sentence = computed<Sentence | null>(() =>
+  axes.value && shown.value ? { ...axes.value, cross: shown.value.part.kind === "cross" } : null,
+);
+
+/** Tokens of the whole text, or stretches where tokens are joined. */
+const tokens = computed(() => {
+  const now = shown.value;
+  return now ? axesOf(now.part, now.probe).key.text.length / now.cut.merge : 1;
+});
+
+/** The weight of every edge under uniform attention. */
+export const uniform = computed(() => uniformWeight(rule.value.pair, tokens.value));
+
+const headCounts = computed(() => (shown.value?.part.layers ?? []).map(({ heads }) => heads));
+
+/** The planes of what is shown: computed again for other maps or another rule, not for a camera. */
+export const planes = computed<readonly Plane[]>(() => {
+  const [now, marks, seen] = [shown.value, axes.value, drawn.value];
+  if (!now || !marks || !seen) {
+    return [];
+  }
+  const { maps, reference } = seen;
+  const { head, group } = rule.value;
+  const size = groupSize(group, now.part.layers.length);
+  return layerGroups(now.cut.layers, size).map((layers) =>
+    graphPlane(
+      {
+        layers,
+        map: joinLayers(maps, layers, headCounts.value, head),
+        before: reference && joinLayers(reference, layers, headCounts.value, head),
+        query: marks.query,
+        key: marks.key,
+        tokens: tokens.value,
+      },
+      rule.value,
+    ),
+  );
+});
+
+const near = computed(() => view.value.graph.near);
+
+/** Where tokens lie when strong pairs sit closer; null while they lie on even rings. */
+export const places = computed<readonly (readonly Place[])[] | null>(() => {
+  const marks = axes.value;
+  if (!near.value || !marks || sentence.value?.cross) {
+    return null;
+  }
+  const ring = ringPlaces(marks.key.length);
+  return planes.value.map((plane) => nearPlaces(ring, plane.kept));
+});
+
+const byHead = computed(() => view.value.graph.colour === "head");
+
+/** The head that every kept edge owes most to, where colours tell heads apart. */
+export const edgeHeads = computed<ReadonlyMap<Edge, number>>(() => {
+  const seen = drawn.value;
+  const { head } = rule.value;
+  const found = new Map<Edge, number>();
+  for (const plane of byHead.value && seen ? planes.value : []) {
+    const strongest =
+      seen && typeof head !== "number"
+        ? strongestHeads(plane, seen.maps, headCounts.value)
+        : new Map(plane.kept.map((edge) => [edge, Number(head)]));
+    for (const [edge, most] of strongest) {
+      found.set(edge, most);
+    }
+  }
+  return found;
+});
