@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attn_monitor.analysis.registry import metric
+    from attn_monitor.analysis.metrics.registry import metric
     from attn_monitor.callback import AttentionMonitor
     from attn_monitor.capture import capture
     from attn_monitor.recorder import AttentionRecorder
@@ -25,7 +25,7 @@ _HOMES = {
     "AttentionMonitor": "attn_monitor.callback",
     "AttentionRecorder": "attn_monitor.recorder",
     "Wrapper": "attn_monitor.wrapper",
-    "metric": "attn_monitor.analysis.registry",
+    "metric": "attn_monitor.analysis.metrics.registry",
     "open_run": "attn_monitor.store",
 }
 

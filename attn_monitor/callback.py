@@ -74,7 +74,7 @@ class AttentionMonitor(pl.Callback):
             ``log_image`` (W&B, MLflow), at most a tenth of the time; on by default.
         log_scalars: Every metric of every layer in TensorBoard's Scalars tab, and the signals; on
             by default.
-        on_signal: Called with a :class:`attn_monitor.analysis.signals.Signal` at the step at which
+        on_signal: Called with a :class:`attn_monitor.signals.Signal` at the step at which
             it fires, once each, from the recording thread; ``signal.kind == "flag"`` says that
             memorisation is likely. To stop then, set ``trainer.should_stop = True`` in it.
         seed: Draws the probes; 0 by default.

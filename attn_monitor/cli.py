@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from attn_monitor.core.errors import AttnMonitorError
-from attn_monitor.core.types import MEASURED
+from attn_monitor.core.nouns import MEASURED
 from attn_monitor.store import Run, open_run
 
 DEFAULT_MAX_MB = 50.0

@@ -21,11 +21,11 @@ from overfitting_study import Config, configurations, quiet, save, split, train
 from overfitting_tasks import CORPORA, Corpus
 
 from attn_monitor import AttentionMonitor, open_run
-from attn_monitor.analysis.signals import assess
-from attn_monitor.analysis.signals.gap import first_met, measure_gap
-from attn_monitor.analysis.signals.losses import smoothed
-from attn_monitor.analysis.signals.outputs import ALPHA, ENTROPY, TIMES
 from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.signals import assess
+from attn_monitor.signals.gap import first_met, measure_gap
+from attn_monitor.signals.losses import smoothed
+from attn_monitor.signals.outputs import ALPHA, ENTROPY, TIMES
 
 VALIDATION = 1024
 SEEDS = [20, 21, 22]  # of the third round; the second: --seeds 10 11 --sentences 128 --all

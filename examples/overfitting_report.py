@@ -15,11 +15,11 @@ import numpy as np
 from overfitting_study import configurations
 from scipy import stats
 
-from attn_monitor.analysis.signals.context import TOPOLOGY
-from attn_monitor.analysis.signals.gap import first_met, measure_gap
-from attn_monitor.analysis.signals.losses import RISE, smoothed, turning_points
-from attn_monitor.analysis.signals.outputs import ALPHA, TIMES
-from attn_monitor.analysis.signals.separation import separate
+from attn_monitor.signals.context import TOPOLOGY
+from attn_monitor.signals.gap import first_met, measure_gap
+from attn_monitor.signals.losses import RISE, smoothed, turning_points
+from attn_monitor.signals.outputs import ALPHA, TIMES
+from attn_monitor.signals.separation import separate
 
 BOOTSTRAPS = 2000
 TESTED = ("output entropy", "hidden norm", "null: output entropy", "null: hidden norm",

@@ -22,12 +22,12 @@ from forty_sentences import SENTENCES  # noqa: E402  # lies beside the tests tha
 from attn_monitor import capture  # noqa: E402
 from attn_monitor.analysis import compute_metrics, metric_specs  # noqa: E402
 from attn_monitor.analysis.lens import head_lens, sample_tokens  # noqa: E402
-from attn_monitor.analysis.patterns import name_patterns, pattern_scores  # noqa: E402
+from attn_monitor.analysis.methods.patterns import name_patterns, pattern_scores  # noqa: E402
 from attn_monitor.analysis.piles import cut, pile_distances, pile_tree  # noqa: E402
 from attn_monitor.analysis.topology.components import betti_curves  # noqa: E402
 from attn_monitor.analysis.topology.graph import attention_graph  # noqa: E402
 from attn_monitor.core.maps import Maps  # noqa: E402
-from attn_monitor.core.types import Tokens  # noqa: E402
+from attn_monitor.core.nouns import Tokens  # noqa: E402
 from attn_monitor.figures import (  # noqa: E402
     betti_figure,
     head_grid,

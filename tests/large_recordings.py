@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from attn_monitor.analysis import metric_specs
-from attn_monitor.core.types import Layer, Part, Probe, Tokens
+from attn_monitor.core.nouns import Layer, Part, Probe, Tokens
 from attn_monitor.monitor.summaries import add_marker
 from attn_monitor.store import RunInfo, RunWriter, StepRecord
 

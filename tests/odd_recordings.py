@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from attn_monitor.analysis import compute_metrics, metric_specs, uniform_reference
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import Layer, Part, Probe, Split, Tokens
+from attn_monitor.core.nouns import Layer, Part, Probe, Split, Tokens
 from attn_monitor.monitor.summaries import add_marker
 from attn_monitor.store import RunInfo, RunWriter, StepRecord, Vectors
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attn_monitor.core.kept import Kept
-from attn_monitor.core.types import Layer, MetricSpec, Part, Probe, Tokens, metric_rows
+from attn_monitor.core.nouns import Layer, MetricSpec, Part, Probe, Tokens, metric_rows
 from attn_monitor.store import RunInfo, StepRecord, Vectors
 
 METRICS = tuple(

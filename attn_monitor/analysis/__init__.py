@@ -1,9 +1,8 @@
 """What the numbers are: metrics, patterns, piles, HeadLens and topology. Numpy in, numpy out."""
 
-from importlib import import_module
-
-from attn_monitor.analysis.metric_set import MetricSet
-from attn_monitor.analysis.registry import (
+from attn_monitor.analysis import metrics  # noqa: F401  # registers the default set
+from attn_monitor.analysis.metrics.metric_set import MetricSet
+from attn_monitor.analysis.metrics.registry import (
     compute_metrics,
     metric,
     metric_specs,
@@ -19,15 +18,3 @@ __all__ = [
     "registered_metrics",
     "uniform_reference",
 ]
-
-# Loading a file registers its metrics; this order is the order of columns on screen.
-for _name in (
-    "entropy",
-    "position",
-    "induction",
-    "tokens",
-    "sharpness",
-    "diversity",
-    "stability",
-):
-    import_module(f"attn_monitor.analysis.{_name}")

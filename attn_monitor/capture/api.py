@@ -17,7 +17,7 @@ from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.tracer import Sink, Tracer
-from attn_monitor.core.types import Part
+from attn_monitor.core.nouns import Part
 
 
 @contextmanager

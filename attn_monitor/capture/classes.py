@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attn_monitor.core.classes import ClassLayer, ContributionMethod
+from attn_monitor.core.class_answer import ClassLayer, ContributionMethod
 
 FEWEST, MOST = 2, 64
 _TOLERANCE: Final = 1e-3  # rounding in half precision and no more

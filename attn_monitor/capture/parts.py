@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attn_monitor.capture.record import Record
-from attn_monitor.core.types import Evidence, Layer, Part, PartKind
+from attn_monitor.core.nouns import Evidence, Layer, Part, PartKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from attn_monitor.capture.notes import TAG, write_note
 from attn_monitor.capture.record import Record
-from attn_monitor.core.types import PartKind
+from attn_monitor.core.nouns import PartKind
 
 _KEPT_ANCESTORS: Final = 6
 _KEPT_STAGES: Final = 3

@@ -12,7 +12,7 @@ from torch import Tensor
 from attn_monitor.capture.causality import looks_causal
 from attn_monitor.capture.rules import BLOCK_ELEMENTS, WeightRule
 from attn_monitor.capture.selection import EVERYTHING, Pick, Selection
-from attn_monitor.core.types import Evidence, PartKind
+from attn_monitor.core.nouns import Evidence, PartKind
 
 
 @dataclass(kw_only=True, eq=False)
@@ -32,7 +32,7 @@ class Record:
         key: ``[sentence, head, key, d_head]``; fewer heads than ``query`` in grouped attention.
         value: ``[sentence, head, key, d_value]``; fewer heads likewise.
         rule: How the weights are obtained.
-        evidence: See :class:`attn_monitor.core.types.Layer`.
+        evidence: See :class:`attn_monitor.core.nouns.Layer`.
         error: Largest difference between weights times values and the layer's own output.
         output_projection: W_O, ``[head * d_value, d_model]``, where it is known.
         query_projected: Queries as the projection made them, before rotary positions; ``None``

@@ -18,7 +18,7 @@ from attn_monitor.capture.provenance import Attended, before_positions, kinship,
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
 from attn_monitor.capture.verify import Check
-from attn_monitor.core.types import PartKind
+from attn_monitor.core.nouns import PartKind
 
 Sink = Callable[[Record], None]
 Observer = Callable[[OperatorCall, "Tracer"], None]

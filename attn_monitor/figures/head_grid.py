@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_monitor.core.types import MetricSpec
+from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.figures import canvas, colour
 from attn_monitor.figures.foot import FOOT, write_foot
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from attn_monitor.analysis.signals import Signal, Watch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.summaries import SummaryWriter
+from attn_monitor.signals import Signal, Watch
 from attn_monitor.store import Run, open_run
 
 OnSignal = Callable[[Signal], object]

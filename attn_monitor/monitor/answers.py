@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.core.types import MetricSpec
+from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.monitor.batches import BatchTokens
 
 OUTPUT_SPECS: Final = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from attn_monitor.core.kept import Kept, stretch_length
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.nouns import Part, Probe
 
 CELLS: Final = 64  # of coarse maps, along each axis
 _WINDOWS: Final = (1024, 512, 256, 128, 64, 32)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attn_monitor.capture import capture
 from attn_monitor.capture.classes import ClassHead, find_class_head
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.monitor.batches import BatchTokens
 
 

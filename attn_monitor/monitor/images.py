@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from attn_monitor.core.errors import TokenLengthError
-from attn_monitor.core.types import PatchImage, Tokens
+from attn_monitor.core.nouns import PatchImage, Tokens
 from attn_monitor.monitor.failures import Failures
 
 LARGEST_SIDE = 16  # pixels of a patch that are kept: it labels a token, nobody reads it closely

@@ -13,7 +13,7 @@ from torch import nn
 
 from attn_monitor.capture import Call, Record, arrange, capture, describe_missing
 from attn_monitor.core.errors import NothingCapturedError, TokenLengthError
-from attn_monitor.core.types import Part, Probe, Tokens
+from attn_monitor.core.nouns import Part, Probe, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf, with_images

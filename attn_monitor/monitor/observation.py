@@ -9,10 +9,10 @@ from jaxtyping import Float
 
 from attn_monitor.analysis import MetricSet
 from attn_monitor.analysis.coarse import coarse_maps
-from attn_monitor.core.classes import ClassAnswer
+from attn_monitor.core.class_answer import ClassAnswer
 from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import Part, metric_rows
+from attn_monitor.core.nouns import Part, metric_rows
 from attn_monitor.monitor.deferred import Deferred
 from attn_monitor.monitor.layout import Layout
 from attn_monitor.store import MapWindow, Thumbnail, Vectors

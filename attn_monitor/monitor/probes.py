@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.types import Split
+from attn_monitor.core.nouns import Split
 from attn_monitor.monitor.batches import BatchTokens, DescribeBatch, describe
 from attn_monitor.monitor.moving import copied
 from attn_monitor.monitor.options import MonitorOptions

@@ -11,9 +11,9 @@ from torch import nn
 from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.core.classes import ClassLayer
+from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import MEASURED, Part, Probe
+from attn_monitor.core.nouns import MEASURED, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.classes import (

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from attn_monitor.core.types import MetricSpec, Part, Probe
+from attn_monitor.core.nouns import MetricSpec, Part, Probe
 from attn_monitor.monitor import summaries
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout

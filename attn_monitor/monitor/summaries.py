@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attn_monitor.core.types import MetricSpec, Part
+from attn_monitor.core.nouns import MetricSpec, Part
 
 PLUGIN_NAME = "attn_monitor"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from attn_monitor.core.errors import ConfigurationError, TokenLengthError
+from attn_monitor.core.nouns import Tokens
 from attn_monitor.core.special import special_positions
-from attn_monitor.core.types import Tokens
 from attn_monitor.monitor.batches import Ids
 
 

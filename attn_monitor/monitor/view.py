@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attn_monitor.capture import Record
 from attn_monitor.core.maps import Maps, MapsByRows
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.monitor.probes import ProbeBatch
 
 LARGEST_LAYER: Final = 1 << 22  # weights of one layer and sentence that may exist at once: 16 MB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attn_monitor.core.classes import ClassAnswer
+from attn_monitor.core.class_answer import ClassAnswer
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store.layout import CLASS_SCORES, CONTRIBUTIONS, class_group
 from attn_monitor.store.union import RunView

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.nouns import Part, Probe
 
 PLUGIN_FOLDER: Final = "plugins/attn_monitor"
 RUN_FILE: Final = "run.json"

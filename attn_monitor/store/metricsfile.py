@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from attn_monitor.core.types import Part, metric_rows
+from attn_monitor.core.nouns import Part, metric_rows
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.records import RunInfo

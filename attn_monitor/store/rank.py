@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attn_monitor.core.errors import CorruptRecordingError
-from attn_monitor.core.types import Part
+from attn_monitor.core.nouns import Part
 from attn_monitor.store.commits import Commit, CommitLog
 from attn_monitor.store.folder import Folder
 from attn_monitor.store.layout import COMMITS_FILE, METRICS_FILE, RUN_FILE, STEPS_FOLDER

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.kept import Kept
-from attn_monitor.core.types import MetricSpec, Part, Probe
+from attn_monitor.core.nouns import MetricSpec, Part, Probe
 
 Option = str | int | float | bool
 

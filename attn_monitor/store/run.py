@@ -10,10 +10,10 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.kept import Kept
-from attn_monitor.core.types import MetricSpec, Part, Probe, Split
+from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
 from attn_monitor.store.bounded import read_thumbnail, read_window
 from attn_monitor.store.classes import read_class_answer
 from attn_monitor.store.codec import decode_attention

@@ -10,10 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.core.classes import ClassLayer, ContributionMethod
+from attn_monitor.core.class_answer import ClassLayer, ContributionMethod
 from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.kept import Form, Kept
-from attn_monitor.core.types import (
+from attn_monitor.core.nouns import (
     Evidence,
     Layer,
     MetricSpec,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from attn_monitor.core.types import Part, Split
+from attn_monitor.core.nouns import Part, Split
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.union import RunView

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 
 from attn_monitor.core.errors import CorruptRecordingError
-from attn_monitor.core.types import PatchImage, Tokens
+from attn_monitor.core.nouns import PatchImage, Tokens
 from attn_monitor.store.fields import as_int, as_list, as_object, as_str
 
 LARGEST_SIDE = 16  # pixels of a patch: as large as a label gets on screen

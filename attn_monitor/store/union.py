@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.records import RunInfo

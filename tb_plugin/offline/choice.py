@@ -9,7 +9,7 @@ from itertools import accumulate, zip_longest
 import numpy as np
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.types import Probe
+from attn_monitor.core.nouns import Probe
 
 FEW_SENTENCES = 4
 _MOST_LISTED = 12

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
-from attn_monitor.core.types import Part
+from attn_monitor.core.nouns import Part
 from attn_monitor.store import Run
 from attn_monitor.store.layout import map_shape
 from tb_plugin.offline.answers import Answers

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from attn_monitor.core.types import MEASURED, Part
+from attn_monitor.core.nouns import MEASURED, Part
 
 LENS_CLUSTERS = 16  # what HeadLens opens with
 FIRST_CUT = 20  # of a head's piles over time, in thousandths

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.types import Split
+from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
 from attn_monitor.store.codec import LEVELS
 from attn_monitor.store.layout import map_shape

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from attn_monitor.analysis.spread import mean_of_defined, spread
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.types import MEASURED, Split
+from attn_monitor.core.nouns import MEASURED, Split
 from attn_monitor.store import Run
 from tb_plugin.server.plain import plain
 

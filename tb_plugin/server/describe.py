@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from attn_monitor.core.types import Part, Probe
+from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.store import Run, dump_tokens
 from tb_plugin.server.excerpt import Excerpt, everything
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import Probe, Split
+from attn_monitor.core.nouns import Probe, Split
 from attn_monitor.store import Run
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.layout import map_shape

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.piles.over_time import Sentences, StepPile, step_changes, step_piles
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.types import Split
+from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain

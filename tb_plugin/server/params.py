@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tensorboard import errors
 
-from attn_monitor.core.types import MEASURED, Split
+from attn_monitor.core.nouns import MEASURED, Split
 from tb_plugin.server.arrays import MapQuery, Window
 
 LONGEST_QUERY = 8192

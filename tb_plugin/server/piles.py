@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from attn_monitor.analysis.piles import pile_distances, pile_tree
 from attn_monitor.analysis.piles.features import Scale
 from attn_monitor.analysis.piles.tree import Linkage
-from attn_monitor.core.types import Split
+from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
 from tb_plugin.server.heads import sentences_of
 from tb_plugin.server.plain import plain

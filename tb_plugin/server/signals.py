@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from attn_monitor.analysis.signals import assess
+from attn_monitor.signals import assess
 from attn_monitor.store import Run
 from tb_plugin.server.plain import plain
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attn_monitor.analysis.lens import TokenSample, sample_tokens
-from attn_monitor.core.types import Probe, Tokens
+from attn_monitor.core.nouns import Probe, Tokens
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 

@@ -13,7 +13,8 @@ import pytest
 from sample_maps import random_attention
 from threadpoolctl import threadpool_limits
 
-from attn_monitor.analysis import compute_metrics, registry
+from attn_monitor.analysis import compute_metrics
+from attn_monitor.analysis.metrics import registry
 from attn_monitor.analysis.topology.components import merge_heights
 from attn_monitor.analysis.topology.graph import attention_graph
 from attn_monitor.analysis.topology.loops import CUT, loop_bars

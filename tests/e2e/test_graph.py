@@ -15,7 +15,7 @@ from markers import write_run
 from recordings import encoder_info, record, translation_info
 
 from attn_monitor import open_run
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 
 TOKENS, LAYERS, HEADS = 9, 3, 4
 STEPS = (0, 10)

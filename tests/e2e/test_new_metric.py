@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attn_monitor import AttentionMonitor, metric, open_run
-from attn_monitor.analysis import registry
+from attn_monitor.analysis.metrics import registry
 from tests.e2e.conftest import serve
 from tests.e2e.hands import choose_view, layer_controls, order_of_maps, until_equal
 from tests.tiny_lightning import Tiny, loaders, trainer, words

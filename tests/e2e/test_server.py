@@ -168,7 +168,7 @@ def test_a_wheel_installed_elsewhere_shows_the_tab(recordings, tmp_path):
         ("tb_plugin/plugin.py", "this is not Python"),
         ("tb_plugin/server/wire.py", "import a_package_that_is_not_there"),
         ("attn_monitor/store/codec.py", "raise RuntimeError('half an upgrade')"),
-        ("attn_monitor/core/types.py", "\0"),
+        ("attn_monitor/core/nouns.py", "\0"),
     ],
 )
 def test_a_broken_installation_leaves_the_other_tabs_alone(recordings, tmp_path, module, text):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attn_monitor import open_run
-from attn_monitor.analysis.signals import assess
+from attn_monitor.signals import assess
 from tests.e2e.conftest import ROOT, serve
 from tests.e2e.test_accessibility import serious_faults
 from tests.odd_recordings import record_steps

@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.data import DataLoader
 
 from attn_monitor import AttentionMonitor, AttentionRecorder, open_run
-from attn_monitor.analysis.signals import assess
 from attn_monitor.monitor.failures import AttentionMonitorWarning
+from attn_monitor.signals import assess
 from tests.tiny_lightning import Sentences, Tiny, collate, trainer, words
 
 

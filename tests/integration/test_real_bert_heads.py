@@ -6,7 +6,7 @@ import torch
 from forty_sentences import SENTENCES
 
 from attn_monitor.analysis import compute_metrics, metric_specs
-from attn_monitor.analysis.patterns import name_patterns, pattern_scores
+from attn_monitor.analysis.methods.patterns import name_patterns, pattern_scores
 from attn_monitor.core.maps import Maps
 
 HEADS = 6 * 12

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from attn_monitor import AttentionRecorder, open_run
-from attn_monitor.analysis import metric_specs, registry
+from attn_monitor.analysis import metric_specs
+from attn_monitor.analysis.metrics import registry
 from attn_monitor.analysis.topology import head_topology
 from attn_monitor.monitor.failures import AttentionMonitorWarning
 from tests.tiny_lightning import WORDS, Tiny, loaders, words

@@ -18,13 +18,14 @@ ALLOWED = {
         {"core"},
         {"numpy", "scipy", "sklearn", "networkx", "gudhi", "nltk", "jaxtyping"},
     ),
+    "attn_monitor/signals": ({"core"}, {"numpy", "jaxtyping"}),
     "attn_monitor/figures": (
         {"core", "analysis"},
         {"numpy", "matplotlib", "mpl_toolkits", "networkx", "jaxtyping"},
     ),
     "attn_monitor/store": ({"core"}, {"numpy", "zarr", "fsspec", "numcodecs", "jaxtyping"}),
     "attn_monitor/monitor": (
-        {"core", "capture", "analysis", "figures", "store"},
+        {"core", "capture", "analysis", "signals", "figures", "store"},
         {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
     ),
     "attn_monitor/wrapper": (
@@ -32,7 +33,7 @@ ALLOWED = {
         {"numpy", "torch", "matplotlib", "jaxtyping", "IPython", "ipympl"},
     ),
     "tb_plugin/server": (
-        {"core", "analysis", "store"},
+        {"core", "analysis", "signals", "store"},
         {"numpy", "tensorboard", "werkzeug", "threadpoolctl", "jaxtyping"},
     ),
     "tb_plugin/offline": ({"core", "store", "tb_plugin.server"}, {"numpy"}),
@@ -90,8 +91,9 @@ def test_the_tab_is_known_to_the_command_line_alone():
             assert not [name for name in imports(path) if name.startswith("tb_plugin")], path
 
 
-def test_analysis_opens_no_file():
-    for path in (ROOT / "attn_monitor" / "analysis").rglob("*.py"):
+@pytest.mark.parametrize("folder", ["analysis", "signals"])
+def test_what_computes_opens_no_file(folder):
+    for path in (ROOT / "attn_monitor" / folder).rglob("*.py"):
         calls = [n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         assert "open" not in {f.id for f in calls if isinstance(f, ast.Name)}, path
 

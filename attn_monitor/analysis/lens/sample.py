@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from attn_monitor.analysis.lens.pieces import join_pieces
 from attn_monitor.analysis.lens.taggers import Tagger, tagger_for
 from attn_monitor.analysis.lens.tags import TAGS, Upos
-from attn_monitor.core.types import Tokens
+from attn_monitor.core.nouns import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import pdist, squareform
 
-from attn_monitor.analysis.position import at_itself, left, right
+from attn_monitor.analysis.metrics.position import at_itself, left, right
 from attn_monitor.core.maps import Maps
 
 Scale = Literal["normalised", "raw"]

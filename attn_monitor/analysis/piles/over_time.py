@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis.pairs import row_jsd
+from attn_monitor.analysis.methods.pairs import row_jsd
 
 Sentences = Sequence[np.ndarray]
 """One head's maps on every probe sentence at one step, each of shape [query, key]."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis.shared import plogp
+from attn_monitor.analysis.metrics.shared import plogp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis.metric_set import Metric, MetricSet
-from attn_monitor.analysis.shared import plogp, shared, undefined
+from attn_monitor.analysis.metrics.metric_set import Metric, MetricSet
+from attn_monitor.analysis.metrics.shared import plogp, shared, undefined
 from attn_monitor.analysis.topology.bars import bar_statistics
 from attn_monitor.analysis.topology.components import merge_heights
 from attn_monitor.analysis.topology.graph import attention_graph
 from attn_monitor.analysis.topology.loops import loop_bars
 from attn_monitor.core.maps import Maps
-from attn_monitor.core.types import MetricSpec
+from attn_monitor.core.nouns import MetricSpec
 
 _CORNEANU: Final = (
     "life and midlife of Corneanu et al. 2020, on the graph of Kushnareva et al. 2021"

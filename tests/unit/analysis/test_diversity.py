@@ -3,7 +3,7 @@ from hypothesis import given
 from sample_maps import A, B, layers, one_head, one_hot_rows
 from scipy.spatial.distance import jensenshannon
 
-from attn_monitor.analysis.diversity import head_diversity
+from attn_monitor.analysis.metrics.diversity import head_diversity
 from attn_monitor.core.maps import Maps
 
 

@@ -4,9 +4,9 @@ import scipy.stats
 from hypothesis import given
 from sample_maps import CAUSAL, A, layers, one_head, one_hot_rows, random_attention
 
-from attn_monitor.analysis.entropy import col_entropy, row_entropy
-from attn_monitor.analysis.shared import plogp
-from attn_monitor.analysis.tally import tally
+from attn_monitor.analysis.metrics.entropy import col_entropy, row_entropy
+from attn_monitor.analysis.metrics.shared import plogp
+from attn_monitor.analysis.metrics.tally import tally
 from attn_monitor.core.maps import Maps
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_maps import one_head, one_hot_rows, random_attention
 
-from attn_monitor.analysis.induction import induction, prefix_matching
+from attn_monitor.analysis.metrics.induction import induction, prefix_matching
 from attn_monitor.core.maps import Maps
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_monitor.analysis import compute_metrics, metric_specs, registered_metrics, registry
+from attn_monitor.analysis import compute_metrics, metric_specs, registered_metrics
+from attn_monitor.analysis.metrics import registry
 from attn_monitor.analysis.topology import TOPOLOGY_METRICS
 from attn_monitor.core.maps import Maps
 

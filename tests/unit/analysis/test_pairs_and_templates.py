@@ -4,8 +4,8 @@ from hypothesis import given
 from sample_maps import A, B, layers, one_head, one_hot_rows, random_attention
 from scipy.spatial.distance import jensenshannon
 
-from attn_monitor.analysis.pairs import head_change, pair_jsd, row_jsd
-from attn_monitor.analysis.templates import template_distance, template_distances
+from attn_monitor.analysis.methods.pairs import head_change, pair_jsd, row_jsd
+from attn_monitor.analysis.methods.templates import template_distance, template_distances
 from attn_monitor.core.maps import Maps
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from sample_maps import layers, one_head, one_hot_rows, random_attention
 
-from attn_monitor.analysis.patterns import PATTERNS, name_patterns, pattern_scores
+from attn_monitor.analysis.methods.patterns import PATTERNS, name_patterns, pattern_scores
 from attn_monitor.core.maps import Maps
 
 N = 12

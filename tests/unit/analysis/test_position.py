@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from sample_maps import A, layers, one_head, one_hot_rows
 
-from attn_monitor.analysis.position import (
+from attn_monitor.analysis.metrics.position import (
     at_itself,
     diagonal,
     distance,

@@ -11,10 +11,9 @@ from attn_monitor.analysis import (
     compute_metrics,
     metric,
     metric_specs,
-    registry,
-    shared,
     uniform_reference,
 )
+from attn_monitor.analysis.metrics import registry, shared
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.maps import Maps
 
@@ -172,8 +171,8 @@ def test_defining_a_metric_again_replaces_it_in_place():
 def test_another_function_under_a_taken_name_is_refused():
     with pytest.raises(
         ConfigurationError,
-        match=r"metric 'sink' is already defined by attn_monitor\.analysis\.tokens\.sink; give "
-        r".*thief another name",
+        match=r"metric 'sink' is already defined by attn_monitor\.analysis\.metrics\.sinks\.sink; "
+        r"give .*thief another name",
     ):
 
         @metric("sink", title="Sink", unit="1", reading="-")

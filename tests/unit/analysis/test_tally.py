@@ -8,7 +8,7 @@ from sample_maps import layers
 
 from attn_monitor.analysis import compute_metrics
 from attn_monitor.analysis.coarse import coarse_maps
-from attn_monitor.analysis.tally import tally
+from attn_monitor.analysis.metrics.tally import tally
 from attn_monitor.core import maps as maps_module
 from attn_monitor.core.maps import Maps, MapsByRows
 

@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from sample_maps import A, layers, one_head, one_hot_rows
 
-from attn_monitor.analysis.sharpness import confidence, participation, support
-from attn_monitor.analysis.stability import logit_max
-from attn_monitor.analysis.tokens import outside, sink, special
+from attn_monitor.analysis.metrics.logits import logit_max
+from attn_monitor.analysis.metrics.sharpness import confidence, participation, support
+from attn_monitor.analysis.metrics.sinks import outside, sink, special
 from attn_monitor.core.maps import Maps
 
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from sample_maps import A, B, one_hot_rows, random_attention
 from scipy.stats import ortho_group
 
-from attn_monitor.analysis.flow import attention_flow, rollout
-from attn_monitor.analysis.induction import induction
-from attn_monitor.analysis.similarity import linear_cka
-from attn_monitor.analysis.values import contribution, norm_attention
+from attn_monitor.analysis.methods.flow import attention_flow, rollout
+from attn_monitor.analysis.methods.similarity import linear_cka
+from attn_monitor.analysis.methods.values import contribution, norm_attention
+from attn_monitor.analysis.metrics.induction import induction
 
 SEEDS = st.integers(0, 1000)
 

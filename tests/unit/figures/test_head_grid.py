@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pixels import images, pixels, texts
 
-from attn_monitor.core.types import MetricSpec
+from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.figures import colour, head_grid, sorted_heads
 
 SPEC = MetricSpec(name="m", title="Mine", unit="1", low=0.0, high=1.0, reading="0: low.")

@@ -5,7 +5,7 @@ from sample_maps import random_attention
 
 from attn_monitor.analysis.lens import head_lens, sample_tokens
 from attn_monitor.analysis.lens.taggers import LEXICON
-from attn_monitor.core.types import Tokens
+from attn_monitor.core.nouns import Tokens
 from attn_monitor.figures import colour, lens_sheet
 
 SENTENCES = [Tokens(text=("[CLS]", "the", "dog", "runs", "[SEP]"), special=(0, 4))] * 4

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_monitor.core.types import Layer, Part, Probe, Tokens
+from attn_monitor.core.nouns import Layer, Part, Probe, Tokens
 from attn_monitor.monitor.budget import keep_within, step_bytes
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from attn_monitor.capture import capture
 from attn_monitor.capture.classes import find_class_head
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError, NotRecordedError
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.classes import find_classes, outputs_with_gradients

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from attn_monitor.analysis import compute_metrics, metric_specs, registered_metrics
-from attn_monitor.analysis.metric_set import Metric, MetricSet
+from attn_monitor.analysis.metrics.metric_set import Metric, MetricSet
 from attn_monitor.core.maps import Maps, MapsByRows
-from attn_monitor.core.types import MetricSpec
+from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.monitor.deferred import Deferred
 
 

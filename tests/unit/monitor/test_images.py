@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from attn_monitor.core.errors import TokenLengthError
-from attn_monitor.core.types import Tokens
+from attn_monitor.core.nouns import Tokens
 from attn_monitor.monitor.failures import AttentionMonitorWarning, Failures
 from attn_monitor.monitor.images import patch_image, with_images
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.types import Probe, Tokens
+from attn_monitor.core.nouns import Probe, Tokens
 from tb_plugin.offline.choice import Cost, fit, in_turn, named, numbered, spread
 
 STEPS = tuple(range(0, 1000, 100))

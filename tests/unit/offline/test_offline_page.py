@@ -13,7 +13,7 @@ from markers import write_run
 from recordings import METRICS, encoder_info, record
 from wsgi_tab import Tab
 
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError
 from tb_plugin.offline import Choice, export_run
 from tb_plugin.offline.page import PageWriter, page_bytes, script

@@ -11,7 +11,7 @@ from markers import write_run
 from recordings import encoder_info, record
 from wsgi_tab import Tab
 
-from attn_monitor.analysis.signals import Band, Curve, Signal
+from attn_monitor.signals import Band, Curve, Signal
 
 
 @pytest.fixture(scope="module")

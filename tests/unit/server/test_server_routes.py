@@ -10,7 +10,7 @@ from recordings import METRICS, encoder_info, record, translation_info
 from wsgi_tab import HOSTILE_NAME, Tab
 
 from attn_monitor.analysis.coarse import coarse_maps
-from attn_monitor.core.classes import ClassAnswer, ClassLayer
+from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.maps import Maps
 from attn_monitor.store import MapWindow, RunWriter, Thumbnail, open_run

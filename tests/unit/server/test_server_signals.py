@@ -9,7 +9,7 @@ from markers import write_run
 from recordings import METRICS, encoder_info, record
 from wsgi_tab import Tab
 
-from attn_monitor.analysis.signals import Signal, assess
+from attn_monitor.signals import Signal, assess
 from attn_monitor.store import RunWriter, open_run
 
 ENTROPY = replace(METRICS[0], name="output_entropy")

@@ -229,7 +229,7 @@ def test_a_directory_without_a_recording_says_what_to_check(tmp_path):
 
 def test_names_and_texts_of_every_kind_survive(tmp_path):
 
-    from attn_monitor.core.types import Probe, Tokens
+    from attn_monitor.core.nouns import Probe, Tokens
 
     hostile = (
         "<img onerror=alert(1)>",

@@ -35,7 +35,7 @@ export type SignalKind = "flag" | "support" | "descriptive" | "alarm" | "warning
 export type SignalPanel = "outputs" | "context" | "stability" | "probes";
 export type SignalState = "fired" | "quiet" | "unreliable" | "no_train_probes" | "not_recorded";
 
-/** One thing that was looked at; see `attn_monitor.analysis.signals.types.Signal`. */
+/** One thing that was looked at; see `attn_monitor.signals.findings.Signal`. */
 export interface Signal {
   readonly name: string;
   readonly title: string;

@@ -17,7 +17,7 @@ from attn_monitor.analysis.lens.compare import (
 from attn_monitor.analysis.lens.profile import profile_clusters
 from attn_monitor.analysis.lens.taggers import LEXICON
 from attn_monitor.analysis.lens.tags import TAGS
-from attn_monitor.core.types import Tokens
+from attn_monitor.core.nouns import Tokens
 
 SEEDS = st.integers(0, 500)
 SENTENCES = [

@@ -20,7 +20,7 @@ from attn_monitor.analysis.lens.taggers import (
     textblob_tagger,
 )
 from attn_monitor.analysis.lens.tags import TAGS, from_penn
-from attn_monitor.core.types import Tokens
+from attn_monitor.core.nouns import Tokens
 
 THE_FOX = "The quick brown fox jumped over the lazy dog ."
 FOX_PENN = "DT JJ JJ NN VBD IN DT JJ NN ."

@@ -1,0 +1,1 @@
+"""Methods that are computed on demand: flow, norms of values, distances, templates, patterns."""

@@ -1,0 +1,63 @@
+"""How far apart two heads are, or the same head at two steps: Jensen-Shannon divergence."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from attn_monitor.analysis.metrics.shared import choosing_rows, plogp
+from attn_monitor.core.maps import Maps
+
+
+def row_jsd(
+    first: Float[np.ndarray, "*batch key"], second: Float[np.ndarray, "*batch key"]
+) -> Float[np.ndarray, "*batch"]:
+    """Return the Jensen-Shannon divergence of two sets of rows, in bits.
+
+    ``H((p + q) / 2) - (H(p) + H(q)) / 2`` (Lin 1991): 0 for equal rows, 1 for rows that share no
+    key. Its square root is a metric.
+    """
+    blend = plogp((first + second) / 2).sum(axis=-1)
+    apart = (plogp(first).sum(axis=-1) + plogp(second).sum(axis=-1)) / 2 - blend
+    return np.asarray(np.maximum(apart, 0.0) / np.log(2))  # rounding may dip below 0
+
+
+def head_change(before: Maps, now: Maps) -> Float[np.ndarray, " head"]:
+    """Return how much every head changed between two steps: mean row divergence, bits, 0 to 1.
+
+    Queries that see a single key are left out: they cannot change. NaN where no query has a
+    choice.
+
+    Raises:
+        ValueError: If the two steps do not show the same sentence and heads.
+    """
+    if before.attn.shape != now.attn.shape:
+        raise ValueError(
+            f"the two steps have maps of shapes {before.attn.shape} and {now.attn.shape}; "
+            "compare the same sentence and layer"
+        )
+    rows = choosing_rows(now)
+    if not rows.any():
+        return np.full(len(now.attn), np.nan)
+    return np.asarray(row_jsd(before.attn[:, rows], now.attn[:, rows]).mean(axis=-1))
+
+
+def pair_jsd(maps: Maps) -> Float[np.ndarray, "head head"]:
+    """Return the mean row divergence of every two heads of the layer, bits, 0 to 1, symmetric.
+
+    On demand: H (H - 1) / 2 passes over the maps, 0.9 s for 16 heads and 512 tokens. 0: the two
+    heads do the same; 1: they never look at the same word (Clark et al. 2019, section 6).
+    """
+    rows = choosing_rows(maps)
+    attn = maps.attn[:, rows]
+    heads = len(attn)
+    answer = np.zeros((heads, heads))
+    if not rows.any():
+        return np.full((heads, heads), np.nan)
+    entropies = plogp(attn).sum(axis=(1, 2))
+    for head in range(heads):
+        others = slice(head + 1, heads)
+        blends = plogp((attn[head] + attn[others]) / 2).sum(axis=(1, 2))
+        apart = (entropies[head] + entropies[others]) / 2 - blends
+        answer[head, others] = np.maximum(apart, 0.0) / (np.log(2) * int(rows.sum()))
+    return np.asarray(answer + answer.T)

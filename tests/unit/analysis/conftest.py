@@ -1,6 +1,0 @@
-"""Property tests here draw the same examples every time and are never timed."""
-
-from hypothesis import settings
-
-settings.register_profile("analysis", deadline=None, max_examples=50, derandomize=True)
-settings.load_profile("analysis")
