@@ -76,11 +76,22 @@ class Recomputed(WeightRule):
     scale: float
 
     def weights(self, selection: Selection) -> Tensor:
-        """Return the softmax of the selected scores; a row without any visible key is 0."""
+        """Return the softmax of the selected scores; a row without any visible key is 0.
+
+        A row whose scores are NaN stays NaN, also where a kernel wrote 0 for it.
+        """
         with exact_arithmetic(self.query.device.type):
             scores = self.scores(selection)
-            # SDPA, flex and flash all write 0 where a query sees no key; softmax alone says NaN.
-            return scores.softmax(-1).nan_to_num_(0.0).float()
+            weights = scores.softmax(-1)
+            if self.hides_rows:
+                # SDPA, flex and flash all write 0 where a query sees no key; softmax says NaN.
+                weights = weights.masked_fill_(scores.amax(-1, keepdim=True) == -math.inf, 0.0)
+            return weights.float()
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether a query may see no key at all."""
+        return True
 
     def logit_max(self) -> Tensor:
         """Return the largest visible score per head; ``-inf`` where a head sees nothing."""
@@ -131,6 +142,11 @@ class MaskedSoftmax(Recomputed):
     causal: bool = False
     diagonal: int = 0
     window: tuple[int, int] = (-1, -1)
+
+    @property
+    def hides_rows(self) -> bool:
+        """Whether a query may see no key: only a mask, or a rule that starts behind it, does so."""
+        return self.mask is not None or self.diagonal < 0 or self.window != (-1, -1)
 
     def adjusted(self, products: Tensor, selection: Selection) -> Tensor:
         """Hide what the causal rule, the window and the mask hide."""

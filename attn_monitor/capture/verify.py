@@ -12,7 +12,7 @@ from torch import Tensor
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.selection import Selection
 
-Check = Callable[[Record], tuple[float, bool]]
+Check = Callable[[Record], tuple[float | None, bool]]
 
 _SAMPLED_ROWS: Final = 8
 _SAMPLED_SENTENCES: Final = 2
@@ -46,15 +46,18 @@ def weighted_values(record: Record, sample: Sample) -> Tensor:
     return record.weights(sample.sentences, rows=sample.rows) @ value
 
 
-def agreement(expected: Tensor, returned: Tensor) -> tuple[float, bool]:
+def agreement(expected: Tensor, returned: Tensor) -> tuple[float | None, bool]:
     """Return the largest absolute difference, and whether rounding explains it.
+
+    Where there is nothing to compare, or one side is NaN, the difference is unknown: ``None``.
 
     The bound is a few units in the last place of the kernel's own number format, relative to the
     largest returned value; float32 kernels add up in another order, hence the floor of 1e-5.
     """
     difference = (expected.float() - returned.float()).abs()
-    error = float(difference.nan_to_num(torch.inf).max()) if difference.numel() else 0.0
-    scale = float(returned.float().abs().nan_to_num(0.0).max()) if returned.numel() else 0.0
+    if not difference.numel() or bool(difference.isnan().any()):
+        return None, False
+    error, scale = float(difference.max()), float(returned.float().abs().max())
     bound = max(4 * torch.finfo(returned.dtype).eps, 1e-5)
     return error, error <= bound * max(scale, torch.finfo(torch.float32).tiny)
 
@@ -69,7 +72,7 @@ class ValueCheck:
 
     output: Tensor
 
-    def __call__(self, record: Record) -> tuple[float, bool]:
+    def __call__(self, record: Record) -> tuple[float | None, bool]:
         """Return the error on a sample of rows and whether rounding explains it."""
         sample = sample_of(record)
         return agreement(weighted_values(record, sample), sample.selection.of_queries(self.output))

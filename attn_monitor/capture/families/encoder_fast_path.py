@@ -122,7 +122,7 @@ class _ProjectionCheck:
 
     call: OperatorCall
 
-    def __call__(self, record: Record) -> tuple[float, bool]:
+    def __call__(self, record: Record) -> tuple[float | None, bool]:
         sample = sample_of(record)
         mixed = weighted_values(record, sample).transpose(1, 2).flatten(2)
         expected = _project_out(self.call, mixed)
@@ -137,7 +137,7 @@ class _LayerCheck:
     call: OperatorCall
     input: Padded
 
-    def __call__(self, record: Record) -> tuple[float, bool]:
+    def __call__(self, record: Record) -> tuple[float | None, bool]:
         sample = sample_of(record)
         sentences, rows = list(sample.sentences), list(sample.rows)
         mixed = weighted_values(record, sample).transpose(1, 2).flatten(2)
@@ -181,7 +181,10 @@ def _agreement_on_tokens(
     returned: Tensor,
     sentences: tuple[int, ...],
     rows: tuple[int, ...],
-) -> tuple[float, bool]:
-    """Compare where a query sees any key: padded rows are filled with zeros, not computed."""
-    valid = record.weights(list(sentences), rows=list(rows)).sum(-1).amax(1) > 0
+) -> tuple[float | None, bool]:
+    """Compare where a query sees any key: padded rows are filled with zeros, not computed.
+
+    Rows of NaN are compared, and do not agree.
+    """
+    valid = record.weights(list(sentences), rows=list(rows)).sum(-1).amax(1) != 0
     return agreement(expected[valid], returned[valid].to(returned.dtype))

@@ -160,7 +160,7 @@ class _LaterCheck:
     output: Tensor
     restore: Callable[[Tensor], Tensor]
 
-    def __call__(self, record: Record) -> tuple[float, bool]:
+    def __call__(self, record: Record) -> tuple[float | None, bool]:
         return ValueCheck(output=self.restore(self.output))(record)
 
 

@@ -81,7 +81,7 @@ class _Arguments:
                 Tensor() as value,
                 score_mod,
                 (*_, mask_mod),
-                float() as scale,
+                (float() | int()) as scale,
                 _,
                 *buffers,
             ) if callable(score_mod) and callable(mask_mod):
@@ -92,7 +92,7 @@ class _Arguments:
                     value=value,
                     score_mod=score_mod,
                     mask_mod=mask_mod,
-                    scale=scale,
+                    scale=float(scale),
                     score_buffers=score_buffers,
                     mask_buffers=mask_buffers,
                 )

@@ -128,3 +128,15 @@ def test_an_encoder_inside_a_classifier_reports_output_and_last_hidden_states():
         assert torch.equal(attention.outputs.answer, model(x, PADDING))
     assert torch.equal(attention.outputs.last_hidden, hidden)
     assert attention["encoder"].layers[0] == "encoder.layers.0"
+
+
+def test_weights_that_are_nan_stay_nan_and_are_not_called_verified():
+    model, x = encoder(), tokens()
+    with torch.no_grad():
+        model.layers[1].self_attn.in_proj_weight.fill_(float("nan"))
+    attention = captured(model, x, src_key_padding_mask=PADDING)
+    first, broken, _ = attention.records
+    assert first.evidence == "verified"
+    assert broken.weights().transpose(1, 2)[~PADDING].isnan().all()
+    assert broken.weights().transpose(1, 2)[PADDING].eq(0).all()
+    assert (broken.evidence, broken.error) == ("unverified", None)

@@ -71,3 +71,9 @@ def test_grouped_queries_and_soft_cap():
     expected = (2 * torch.tanh(scores / 2)).softmax(-1)
     assert (record.weights() - expected).abs().max() <= EXACT
     torch.testing.assert_close(record.logit_max(), (2 * torch.tanh(scores / 2)).amax((-1, -2)))
+
+
+def test_a_whole_number_is_a_scale_too():
+    (record,) = captured(Flex(scale=1), *tensors()).records
+    expected = softmax_weights(*tensors()[:2], scale=1.0)
+    assert (record.weights() - expected).abs().max() <= EXACT

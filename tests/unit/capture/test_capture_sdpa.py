@@ -109,3 +109,22 @@ def test_bf16_weights_match_the_same_arithmetic():
     assert (record.weights() - softmax_weights(query, key)).abs().max() <= 3e-3
     assert record.weights().dtype == torch.float32
     assert record.evidence == "verified"
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_query_that_is_nan_stays_nan_where_the_kernel_writes_zero(masked):
+    query, key, value = (torch.randn(1, 2, 3, 4) for _ in range(3))
+    query[0, 0, 1] = torch.nan
+    mask = torch.tensor([[True, False, True], [True] * 3, [False] * 3]) if masked else None
+
+    class Fused(nn.Module):
+        def forward(self, q, k, v):
+            return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+    (record,) = captured(Fused(), query, key, value).records
+    weights = record.weights()
+    assert weights[0, 0, 1].isnan().all()
+    assert weights.isnan().sum() == 3
+    if masked:
+        assert weights[0, :, 2].eq(0).all()
+    assert (record.evidence, record.error) == ("unverified", None)
