@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attn_monitor.core.class_answer import ClassLayer, ContributionMethod
 
 FEWEST, MOST = 2, 64
-_TOLERANCE: Final = 1e-3  # rounding in half precision and no more
+_TOLERANCE: Final = 1e-3  # of what the states add: rounding and no more
 Pool = Callable[[Float[Tensor, "token d"]], Float[Tensor, " token"]]
 
 # How much of a sentence's pooled state every token is.
@@ -59,8 +59,11 @@ def find_class_head(
     """Return where a model's class scores come from; ``None`` if it does not classify sentences.
 
     A linear layer is taken for the head if it reproduces the scores (or their log-softmax) from
-    the mean over tokens, the first or the last of the last hidden states. Another model that
-    holds a linear layer with so many outputs is read by its gradients.
+    the mean over tokens, the first or the last of the last hidden states: what the states add to
+    its bias must agree within :data:`_TOLERANCE` of the largest such addition. A head that adds
+    nothing, as one that starts at zero, proves nothing. Such a model, and another one that holds a
+    linear layer with so many outputs, is read by its gradients. The answer is about this pass:
+    training may make a head linear, or stop it from being so.
 
     Args:
         model: The model that ran.
@@ -79,18 +82,26 @@ def find_class_head(
             continue
         for method, pool in _POOLS.items():
             pooled = torch.stack([pool(states) @ states for states in sentences])
-            if _same(linear(pooled), scores):
+            if _reproduces(linear, pooled, scores):
                 return ClassHead(layer=ClassLayer(names=names, method=method), linear=linear)
     if classes == sentences[0].shape[-1]:
         return None  # a pooled state, not scores
     return ClassHead(layer=ClassLayer(names=names, method="gradient"), linear=None)
 
 
-def _same(made: Tensor, scores: Tensor) -> bool:
-    return any(
-        torch.allclose(candidate.float(), scores.float(), rtol=_TOLERANCE, atol=_TOLERANCE)
-        for candidate in (made, made.log_softmax(-1))
-    )
+def _reproduces(
+    linear: nn.Linear, pooled: Float[Tensor, "sentence d"], scores: Float[Tensor, "sentence class"]
+) -> bool:
+    """Return whether a linear layer makes these scores of these states, beyond its bias."""
+    with torch.no_grad():
+        made, nothing = linear(pooled), linear(torch.zeros_like(pooled))
+    allowed = max(_TOLERANCE, 2 * torch.finfo(scores.dtype).eps)
+    for candidate, bias in ((made, nothing), (made.log_softmax(-1), nothing.log_softmax(-1))):
+        added = float((candidate - bias).abs().max())
+        wrong = float((candidate.float() - scores.detach().float()).abs().max())
+        if added > 0 and wrong <= allowed * added:
+            return True
+    return False
 
 
 def _only(states: Tensor, at: int) -> Tensor:

@@ -17,7 +17,8 @@ class ClassLayer:
 
     Attributes:
         names: One per class, numbered where the model does not name them.
-        method: How contributions were obtained. ``linear_mean``, ``linear_first`` and
+        method: How contributions were obtained when the recording began; a training may change it,
+            so every :class:`ClassAnswer` names its own. ``linear_mean``, ``linear_first`` and
             ``linear_last``: exactly, since the classes are a linear function of the mean, the
             first or the last token's hidden state. ``gradient``: gradient times hidden state, the
             first-order effect of leaving the token's state away.
@@ -36,7 +37,10 @@ class ClassAnswer:
         contributions: What every token's last hidden state adds to each class score, in the units
             of a linear head's score. Where the method is exact they sum to that score less the
             head's bias.
+        method: How they were obtained at this step, see :class:`ClassLayer`; ``None`` in
+            recordings that only say it once for all steps.
     """
 
     scores: Float[np.ndarray, " class"]
     contributions: Float[np.ndarray, "token class"]
+    method: ContributionMethod | None = None

@@ -19,36 +19,44 @@ from attn_monitor.monitor.batches import BatchTokens
 
 @dataclass(frozen=True, slots=True)
 class ClassReader:
-    """Reads a classifier's answers; made once per recording, from its first replay."""
+    """Reads a classifier's answers; how it does so is decided anew at every step.
 
-    head: ClassHead
+    Attributes:
+        model: The model that is replayed.
+        layer: The classes, and how contributions were obtained at the first replay.
+    """
 
-    @property
-    def layer(self) -> ClassLayer:
-        """The classes and how contributions are obtained."""
-        return self.head.layer
+    model: nn.Module
+    layer: ClassLayer
 
-    @property
-    def needs_gradients(self) -> bool:
-        """Whether the replay has to be run with gradients."""
-        return self.head.linear is None
-
-    def answers(self, outputs: Outputs, tokens: BatchTokens) -> dict[int, ClassAnswer]:
+    def answers(
+        self, outputs: Outputs, tokens: BatchTokens, again: Callable[[], object]
+    ) -> dict[int, ClassAnswer]:
         """Return the answer to every sentence of a batch, by its row.
 
-        Outputs must carry gradients where :attr:`needs_gradients`.
+        Args:
+            outputs: What the forward pass ended with.
+            tokens: The batch's tokens.
+            again: Replays the batch, for a head that only gradients can tell about.
         """
+        head = _head(self.model, outputs, tokens)
+        if head is None or len(head.layer.names) != len(self.layer.names):
+            return {}
+        if head.linear is None:
+            outputs = outputs_with_gradients(self.model, again)
         scores, hidden = outputs.answer, outputs.last_hidden
         if scores is None or hidden is None:
             return {}
-        if self.needs_gradients:
-            if not (hidden.requires_grad and scores.requires_grad):
-                return {}  # a frozen encoder, or a step that runs without gradients
+        if head.linear is not None:
+            added = [head.linear_parts(states) for states in tokens.source.sentences(hidden)]
+        elif hidden.requires_grad and scores.requires_grad:
             added = tokens.source.sentences(_gradient_parts(scores, hidden))
         else:
-            added = [self.head.linear_parts(states) for states in tokens.source.sentences(hidden)]
+            return {}  # a frozen encoder, or a step that runs without gradients
         return {
-            row: ClassAnswer(scores=_numpy(scores[row]), contributions=_numpy(part))
+            row: ClassAnswer(
+                scores=_numpy(scores[row]), contributions=_numpy(part), method=head.layer.method
+            )
             for row, part in enumerate(added)
         }
 
@@ -61,10 +69,15 @@ def find_classes(model: nn.Module, outputs: Outputs, tokens: BatchTokens) -> Cla
         outputs: What its forward pass ended with.
         tokens: The batch's tokens.
     """
+    head = _head(model, outputs, tokens)
+    return None if head is None else ClassReader(model, head.layer)
+
+
+def _head(model: nn.Module, outputs: Outputs, tokens: BatchTokens) -> ClassHead | None:
     if outputs.last_hidden is None:
         return None
-    head = find_class_head(model, outputs.answer, tokens.source.sentences(outputs.last_hidden))
-    return None if head is None else ClassReader(head)
+    with torch.no_grad():
+        return find_class_head(model, outputs.answer, tokens.source.sentences(outputs.last_hidden))
 
 
 def outputs_with_gradients(model: nn.Module, replay: Callable[[], object]) -> Outputs:

@@ -16,12 +16,7 @@ from attn_monitor.core.maps import Maps
 from attn_monitor.core.nouns import MEASURED, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
-from attn_monitor.monitor.classes import (
-    ClassReader,
-    find_classes,
-    forget,
-    outputs_with_gradients,
-)
+from attn_monitor.monitor.classes import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen
@@ -93,9 +88,7 @@ class Recorder:
     ) -> None:
         if self.classes is None or batch.split not in MEASURED:
             return
-        if self.classes.needs_gradients:
-            outputs = outputs_with_gradients(self.model, lambda: replay(batch.batch))
-        answers = self.classes.answers(outputs, batch.tokens)
+        answers = self.classes.answers(outputs, batch.tokens, lambda: replay(batch.batch))
         for offset, row in enumerate(batch.rows):
             probe = self.layout.probes[first + offset]
             if row in answers:

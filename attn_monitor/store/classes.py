@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from attn_monitor.core.class_answer import ClassAnswer
+from typing import get_args
+
+from attn_monitor.core.class_answer import ClassAnswer, ContributionMethod
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.store.layout import CLASS_SCORES, CONTRIBUTIONS, class_group
+from attn_monitor.store.fields import as_choice
+from attn_monitor.store.layout import CLASS_SCORES, CONTRIBUTIONS, METHOD, class_group
+from attn_monitor.store.stepfile import StepFile
 from attn_monitor.store.union import RunView
 
 
@@ -33,4 +37,12 @@ def read_class_answer(view: RunView, *, step: int, probe: int) -> ClassAnswer:
     shape = (1, len(sentence.source), count)
     scores = file.array(f"{group}/{CLASS_SCORES}", dtype="float32", shape=(1, 1, count))
     parts = file.array(f"{group}/{CONTRIBUTIONS}", dtype="float32", shape=shape)
-    return ClassAnswer(scores=scores[0, 0], contributions=parts[0])
+    return ClassAnswer(
+        scores=scores[0, 0], contributions=parts[0], method=_method(file, group, classes.method)
+    )
+
+
+def _method(file: StepFile, group: str, default: ContributionMethod) -> ContributionMethod:
+    """Return how one step's contributions were obtained; once the whole recording said so."""
+    named = file.attributes(group).get(METHOD, default)
+    return as_choice(named, get_args(ContributionMethod), f"{file.describe(group)}: {METHOD}")

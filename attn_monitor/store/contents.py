@@ -18,6 +18,7 @@ from attn_monitor.store.layout import (
     KEY_VECTORS,
     KEYS,
     LAYERS,
+    METHOD,
     QUERIES,
     QUERY_EDGES,
     QUERY_VECTORS,
@@ -87,7 +88,8 @@ def _add_classes(builder: StepFileBuilder, record: StepRecord) -> None:
         builder.group(CLASSES, {})
     for probe, answer in sorted(record.classes.items()):
         group = class_group(probe)
-        builder.group(group, {"probe": probe})
+        method = {} if answer.method is None else {METHOD: answer.method}
+        builder.group(group, {"probe": probe, **method})
         for name, values, axes in (
             (CLASS_SCORES, answer.scores[None, None], ("sentence", "answer", "class")),
             (CONTRIBUTIONS, answer.contributions[None], ("sentence", "token", "class")),

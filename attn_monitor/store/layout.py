@@ -31,6 +31,7 @@ HEADS: Final = "heads"
 CLASSES: Final = "~classes"
 CLASS_SCORES: Final = "scores"
 CONTRIBUTIONS: Final = "contributions"
+METHOD: Final = "method"
 
 _CHUNK = 2**20
 _LARGEST_CHUNK = 2 * _CHUNK

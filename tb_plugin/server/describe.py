@@ -54,7 +54,11 @@ def describe_classes(run: Run, *, step: int, probe: int) -> Json:
         NotRecordedError: The model has no classes, or the step was recorded without or thinned.
     """
     answer = run.class_answer(step=step, probe=probe)
-    return {"scores": answer.scores.tolist(), "contributions": answer.contributions.tolist()}
+    return {
+        "scores": answer.scores.tolist(),
+        "contributions": answer.contributions.tolist(),
+        "method": answer.method,
+    }
 
 
 def step_version(run: Run, step: int) -> str:

@@ -16,7 +16,7 @@ from attn_monitor.capture.classes import find_class_head
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError, NotRecordedError
 from attn_monitor.monitor.batches import BatchTokens, Stream
-from attn_monitor.monitor.classes import find_classes, outputs_with_gradients
+from attn_monitor.monitor.classes import find_classes
 from attn_monitor.store import RunWriter, open_run
 
 LENGTHS = (5, 3)
@@ -58,10 +58,8 @@ def read(head):
     with torch.no_grad(), capture(model) as attention:
         model(x)
     reader = find_classes(model, attention.outputs, tokens())
-    outputs = attention.outputs
-    if reader.needs_gradients:
-        outputs = outputs_with_gradients(model, lambda: model(x))
-    return model, outputs, reader, reader.answers(outputs, tokens())
+    answers = reader.answers(attention.outputs, tokens(), lambda: model(x))
+    return model, attention.outputs, reader, answers
 
 
 @pytest.mark.parametrize(
@@ -92,6 +90,45 @@ def test_another_head_is_read_by_the_gradient_and_leaves_none_behind():
         expected = np.zeros((LENGTHS[row], CLASSES), np.float32)
         expected[0] = (slope * first).sum(-1)
         np.testing.assert_allclose(answers[row].contributions, expected, atol=1e-5)
+
+
+def test_the_method_is_decided_at_every_step():
+    """A head that starts at zero proves nothing; BatchNorm does nothing until it has seen data."""
+
+    class Trained(Classifier):
+        def __init__(self):
+            super().__init__("tanh")
+            self.norm = nn.BatchNorm1d(8)
+
+        def forward(self, x):
+            return self.linear(self.norm(self.encoder(x)[:, 0]))
+
+    torch.manual_seed(0)
+    model, x = Trained().eval(), torch.randn(2, 5, 8)
+    whole = BatchTokens(source=Stream(ids=((0,) * 5,) * 2, starts=(0, 0), width=5))
+
+    def step():
+        with torch.no_grad(), capture(model) as attention:
+            scores = model(x)
+        reader = find_classes(model, attention.outputs, whole)
+        return scores, reader.answers(attention.outputs, whole, lambda: model(x))[0]
+
+    weight = model.linear.weight.detach().clone()
+    with torch.no_grad():
+        model.linear.weight.zero_()
+    assert step()[1].method == "gradient"
+    with torch.no_grad():
+        model.linear.weight.copy_(weight)
+    assert step()[1].method == "linear_first"
+    with torch.no_grad():
+        model.norm.running_mean.fill_(0.5)
+        model.norm.running_var.fill_(4.0)
+    scores, found = step()
+    assert found.method == "gradient"
+    assert np.abs(found.contributions[1:]).max() <= 1e-5
+    constant = model.linear(model.norm(torch.zeros(1, 8)))[0]
+    total = torch.tensor(found.contributions.sum(axis=0)) + constant
+    torch.testing.assert_close(total, scores[0], atol=1e-4, rtol=0)
 
 
 def test_a_model_that_answers_token_by_token_has_no_classes():
@@ -177,6 +214,10 @@ def test_class_answers_come_back_from_a_recording(tmp_path):
     found = run.class_answer(step=0, probe=1)
     np.testing.assert_array_equal(found.scores, kept.scores)
     np.testing.assert_array_equal(found.contributions, kept.contributions)
+    assert found.method == "linear_mean", "as older recordings say it, once for all steps"
+    with RunWriter(tmp_path / "named", info) as writer:
+        writer.write(replace(record(info, 0), classes={1: replace(kept, method="gradient")}))
+    assert open_run(tmp_path / "named").class_answer(step=0, probe=1).method == "gradient"
     with pytest.raises(NotRecordedError, match="the class scores of probe 0 were not kept"):
         run.class_answer(step=0, probe=0)
 

@@ -1,6 +1,8 @@
+import { readyValue } from "../core/resource";
 import type { ClassNode } from "../layout/graph/class_nodes";
 import type { Plane } from "../layout/graph/graph_planes";
 import { planeOf, type Sentence } from "../layout/graph/graph_rings";
+import { classes as answered } from "../state/classes";
 import { shown } from "../state/store";
 import type { GraphNode } from "../views/graph/props";
 import { BettiCurve } from "./BettiCurve";
@@ -21,7 +23,7 @@ export function GraphSide({ planes, sentence, node, classes, chosenClass }: Grap
   const chosen = planeOf(node.layer, sentence);
   const plane = planes[chosen];
   const { key, query, cross } = sentence;
-  const method = shown.value?.run.classes?.method;
+  const method = readyValue(answered.value)?.value.method ?? shown.value?.run.classes?.method;
   return (
     <aside class="side graph-side" aria-label="Edges and topology">
       <GraphRules planes={planes} />
