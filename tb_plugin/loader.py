@@ -11,8 +11,7 @@ import logging
 
 from tensorboard.plugins import base_plugin
 
-PLUGIN_NAME = "attn_monitor"
-DEFAULT_CACHE_MB = 256
+from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
 
 logger = logging.getLogger(__name__)
 

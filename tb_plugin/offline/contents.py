@@ -10,13 +10,14 @@ from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.core.nouns import Part
 from attn_monitor.store import Run
 from attn_monitor.store.layout import map_shape
-from tb_plugin.offline.answers import Answers
 from tb_plugin.offline.choice import Cost, fit, in_turn
 from tb_plugin.offline.page import PageWriter, page_bytes
 from tb_plugin.offline.questions import Question, Questions
 from tb_plugin.server.describe import describe_run, dump_json
 from tb_plugin.server.excerpt import Excerpt
 from tb_plugin.server.index import describe_entry, describe_index
+from tb_plugin.server.readers import Readers
+from tb_plugin.server.routes import ROUTES, answer
 
 LENS_SHARE = 0.25
 _PILE_BYTES = 100  # of one head at one step, as JSON
@@ -43,7 +44,7 @@ class Contents:
         self._page = page
         self._progress = progress
         self._ask = Questions(name)
-        self._answers = Answers(run)
+        self._readers = Readers(0)  # nothing is asked twice
 
     def write(self, wanted: Excerpt, limit: int, *, lenses: Collection[int] | None) -> Excerpt:
         """Write what fits of ``wanted`` into ``limit`` bytes; return what did.
@@ -128,7 +129,8 @@ class Contents:
     def _answer(self, questions: Iterable[Question]) -> None:
         for question in questions:
             try:
-                self._page.answer(question, self._answers.answer(question))
+                query = ROUTES[question.route].read(question.parameters)
+                self._page.answer(question, answer(question.route, self._readers, self._run, query))
             except (NotRecordedError, CorruptRecordingError):
                 self.unread += 1
 

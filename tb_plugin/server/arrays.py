@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -16,6 +15,7 @@ from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.coarse import coarse_codes, keeps_coarse
 from tb_plugin.server.merge import merge_tokens
+from tb_plugin.server.queries import MapQuery
 from tb_plugin.server.windowed import keeps_window, window_codes
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
@@ -23,42 +23,6 @@ LARGEST_FRAME = 2**28
 
 _Layer = tuple[np.ndarray, np.ndarray]
 LayerCache = ByteLru[tuple[object, ...], _Layer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """A rectangle of an attention map: query rows and key columns, each ``start <= at < stop``.
-
-    ``merge`` neighbouring tokens make one row and one column of the reply.
-    """
-
-    rows: tuple[int, int] | None = None
-    keys: tuple[int, int] | None = None
-    merge: int = 1
-
-    @property
-    def is_whole(self) -> bool:
-        """Nothing is cut away."""
-        return self.rows is None and self.keys is None and self.merge == 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapQuery:
-    """Which attention maps are wanted.
-
-    Attributes:
-        step: A recorded step.
-        part: Name of a part.
-        probe: Index of a probe.
-        layers: Layers in the order wanted; ``None`` for all.
-        window: The rectangle wanted of each map.
-    """
-
-    step: int
-    part: str
-    probe: int
-    layers: tuple[int, ...] | None = None
-    window: Window = Window()
 
 
 class MapReader:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,23 +12,7 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import MEASURED, Split
 from attn_monitor.store import Run
 from tb_plugin.server.plain import plain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvesQuery:
-    """Which curves are wanted.
-
-    Attributes:
-        part: Name of a part.
-        metrics: Names of metrics.
-        layer: Only heads of this layer; ``None`` for the mean over all layers and heads.
-        head: Only this head of the layer; ``None`` for the mean over its heads.
-    """
-
-    part: str
-    metrics: tuple[str, ...]
-    layer: int | None = None
-    head: int | None = None
+from tb_plugin.server.queries import CurvesQuery
 
 
 def describe_curves(run: Run, query: CurvesQuery) -> Mapping[str, object]:
@@ -39,7 +22,8 @@ def describe_curves(run: Run, query: CurvesQuery) -> Mapping[str, object]:
         NotRecordedError: No such part, metric, layer or head in this recording.
     """
     _check_head(run, query)
-    found = {split: _curves(run, query, split) for split in MEASURED}
+    names = query.metrics or tuple(metric.name for metric in run.metrics)
+    found = {split: _curves(run, query, names, split) for split in MEASURED}
     return {
         "part": query.part,
         "layer": query.layer,
@@ -47,17 +31,19 @@ def describe_curves(run: Run, query: CurvesQuery) -> Mapping[str, object]:
         "steps": list(run.steps),
         "metrics": {
             name: {split: None if curves is None else curves[at] for split, curves in found.items()}
-            for at, name in enumerate(query.metrics)
+            for at, name in enumerate(names)
         },
     }
 
 
-def _curves(run: Run, query: CurvesQuery, split: Split) -> list[object] | None:
+def _curves(
+    run: Run, query: CurvesQuery, names: tuple[str, ...], split: Split
+) -> list[object] | None:
     if not any(probe.split == split for probe in run.probes):
         return None
-    values = run.probe_metrics(query.metrics, part=query.part, split=split)
+    values = run.probe_metrics(names, part=query.part, split=split)
     chosen = mean_of_defined(_heads(values, query).astype(np.float64), axes=(2, 3))
-    return [plain(spread(chosen[..., at])) for at in range(len(query.metrics))]
+    return [plain(spread(chosen[..., at])) for at in range(len(names))]
 
 
 def _heads(

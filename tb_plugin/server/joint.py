@@ -16,7 +16,8 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
-from tb_plugin.server.vectors import HeadQuery, VectorReader, steps_with_vectors
+from tb_plugin.server.queries import HeadQuery
+from tb_plugin.server.vectors import VectorReader, steps_with_vectors
 
 MOST_BASIS_STEPS = 12
 

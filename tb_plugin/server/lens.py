@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int
@@ -17,21 +17,11 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
-from tb_plugin.server.vectors import HeadQuery, VectorReader, probes_of, steps_with_vectors
+from tb_plugin.server.queries import LensQuery
+from tb_plugin.server.vectors import VectorReader, probes_of, steps_with_vectors
 
 MOST_LIMIT_STEPS = 4
 _LIMITS_WEIGHT = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LensQuery(HeadQuery):
-    """Which lens is wanted.
-
-    Attributes:
-        k: Number of clusters per side.
-    """
-
-    k: int
 
 
 class LensReader:

@@ -11,35 +11,14 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.piles.over_time import Sentences, StepPile, step_changes, step_piles
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
+from tb_plugin.server.queries import OverTimeQuery
 
 MOST_SENTENCES = 8
 LARGEST_PICTURE = 96
 THOUSANDTHS = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverTimeQuery:
-    """Which head is wanted, and how different a step must be to start a pile.
-
-    Attributes:
-        part: Name of a part.
-        layer: Layer in execution order.
-        head: Head of that layer.
-        probe: The sentence whose maps stand for the piles.
-        split: Over whose sentences steps are compared.
-        cut: In thousandths of a bit.
-    """
-
-    part: str
-    layer: int
-    head: int
-    probe: int
-    split: Split
-    cut: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

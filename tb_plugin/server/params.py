@@ -9,10 +9,8 @@ from typing import TypeVar
 from tensorboard import errors
 
 from attn_monitor.core.nouns import MEASURED, Split
-from tb_plugin.server.arrays import MapQuery, Window
 
 LONGEST_QUERY = 8192
-MOST_MERGED = 4096
 _Choice = TypeVar("_Choice", bound=str)
 _INTEGER = re.compile(r"\d{1,10}")
 _RANGE = re.compile(r"(\d{1,10}):(\d{1,10})")
@@ -68,31 +66,18 @@ def bounded(args: Mapping[str, str], name: str, *, default: int, low: int, high:
     return value
 
 
-def map_query(args: Mapping[str, str]) -> MapQuery:
-    """Return which maps a request to ``/attention`` wants."""
-    return MapQuery(
-        step=integer(args, "step"),
-        part=required(args, "part"),
-        probe=integer(args, "probe"),
-        layers=_layers(args),
-        window=Window(
-            rows=_range(args, "rows"),
-            keys=_range(args, "keys"),
-            merge=bounded(args, "merge", default=1, low=1, high=MOST_MERGED),
-        ),
-    )
-
-
-def _layers(args: Mapping[str, str]) -> tuple[int, ...] | None:
-    if "layers" not in args:
+def integers(args: Mapping[str, str], name: str) -> tuple[int, ...] | None:
+    """Return different whole numbers separated by commas, or ``None`` if there is no parameter."""
+    if name not in args:
         return None
-    layers = tuple(_integer("layers", layer) for layer in args["layers"].split(","))
-    if len(set(layers)) != len(layers):
-        raise _invalid("parameter 'layers' names a layer twice")
-    return layers
+    found = tuple(_integer(name, text) for text in args[name].split(","))
+    if len(set(found)) != len(found):
+        raise _invalid(f"parameter {name!r} names a {name.removesuffix('s')} twice")
+    return found
 
 
-def _range(args: Mapping[str, str], name: str) -> tuple[int, int] | None:
+def span(args: Mapping[str, str], name: str) -> tuple[int, int] | None:
+    """Return first and one past the last of a span, or ``None`` if there is no parameter."""
     if name not in args:
         return None
     match = _RANGE.fullmatch(args[name])

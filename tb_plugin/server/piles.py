@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from attn_monitor.analysis.piles import pile_distances, pile_tree
-from attn_monitor.analysis.piles.features import Scale
-from attn_monitor.analysis.piles.tree import Linkage
-from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
 from tb_plugin.server.heads import sentences_of
 from tb_plugin.server.plain import plain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PilesQuery:
-    """Which piles are wanted.
-
-    Attributes:
-        step: A recorded step.
-        part: Name of a part.
-        split: Over whose sentences heads are compared.
-        linkage: How the distance between two piles is measured.
-        scale: Which features make two heads alike.
-    """
-
-    step: int
-    part: str
-    split: Split
-    linkage: Linkage
-    scale: Scale
+from tb_plugin.server.queries import PilesQuery
 
 
 def describe_piles(run: Run, query: PilesQuery) -> Mapping[str, object]:

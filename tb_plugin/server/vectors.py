@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,23 +10,7 @@ from attn_monitor.analysis.lens import TokenSample, sample_tokens
 from attn_monitor.core.nouns import Probe, Tokens
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadQuery:
-    """Which head is asked for, and at which step.
-
-    Attributes:
-        step: A recorded step.
-        part: Name of a part.
-        layer: Layer in execution order.
-        head: Head of that layer.
-    """
-
-    step: int
-    part: str
-    layer: int
-    head: int
+from tb_plugin.server.queries import HeadQuery
 
 
 class VectorReader:

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,10 @@ def test_the_entry_point_imports_nothing_that_can_fail():
     top_level = ast.parse((ROOT / "tb_plugin" / "loader.py").read_text()).body
     eager = {n.module for n in top_level if isinstance(n, ast.ImportFrom)}
     assert eager <= {"__future__", "typing", "collections.abc", "tensorboard.plugins"} | {
-        "tensorboard.plugins.base_plugin"
+        "tensorboard.plugins.base_plugin",
+        "tb_plugin.metadata",
     }
+    assert imports(ROOT / "tb_plugin" / "metadata.py") == ["__future__", "typing"]
 
 
 def test_lightning_is_known_to_the_callback_alone():
@@ -155,3 +158,24 @@ def test_no_module_of_the_tab_imports_itself_by_way_of_others():
 
     for name in modules:
         visit(name)
+
+
+def test_no_two_modules_of_ours_import_each_other():
+    """Not even in a function, or for types alone: whoever reads one should not have to read all."""
+    files = [*(ROOT / "attn_monitor").rglob("*.py"), *(ROOT / "tb_plugin").rglob("*.py")]
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in files
+        if "node_modules" not in path.parts
+    }
+    files.pop("attn_monitor")  # its names are looked up when they are asked for
+
+    def needs(path):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names} & files.keys()
+                yield from inner or {node.module} & files.keys()
+
+    graph = {name: set(needs(path)) for name, path in files.items()}
+    assert graph["tb_plugin.loader"] == {"tb_plugin.metadata", "tb_plugin.plugin"}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle

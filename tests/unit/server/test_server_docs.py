@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import fields
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from recordings import encoder_info, record
 from wsgi_tab import Tab
 
 from attn_monitor.signals import Band, Curve, Signal
+from tb_plugin.server.routes import ROUTES
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +42,27 @@ def keys_of(value):
     return None
 
 
-def test_every_route_has_an_example(sections, tab):
-    for route in tab.plugin.get_plugin_apps():
-        assert "```" in sections[f"`{route}`"]
+def test_the_headings_are_the_routes_and_every_one_has_an_example(sections, tab):
+    routes = {f"`{route}`" for route in tab.plugin.get_plugin_apps()}
+    assert routes == {f"`/{name}`" for name in ROUTES} | {"`/index`", "`/static/*`"}
+    assert {heading for heading in sections if heading.startswith("`/")} == routes
+    for route in routes:
+        assert "```" in sections[route]
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_what_changes_with_its_step_alone_may_be_asked_with_a_version(sections, name):
+    section = sections[f"`/{name}`"]
+    explained = "`v=" in section or "The parameters of `/lens`" in section
+    assert explained == (ROUTES[name].changes == "step")
+    query = get_type_hints(ROUTES[name].read)["return"]
+    assert ROUTES[name].changes == "run" or "step" in {field.name for field in fields(query)}
+
+
+def test_the_page_asks_for_every_route_and_no_other(request):
+    source = (request.config.rootpath / "tb_plugin/frontend/src/api/source.ts").read_text()
+    asked = set(re.findall(r"(?:json|bytes)\(\s*\"(\w+)\"", source))
+    assert asked - {"index"} == set(ROUTES)
 
 
 def test_json_examples_have_the_fields_of_real_replies(sections, tab):
@@ -63,12 +83,9 @@ def test_computed_examples_have_the_fields_of_real_replies(sections, tmp_path):
     write_run(tmp_path / "a", info, [record(info, 0, vectors=True)])
     tab = Tab(tmp_path)
     head = {"run": "a", "step": 0, "part": "encoder", "probe": 0, "layer": 0, "head": 0}
-    for path in ("piles", "lens", "elbow", "joint", "over_time", "topology", "curves"):
+    for path in ("piles", "lens", "elbow", "joint", "over_time", "curves"):
         example = json.loads(block(sections[f"`/{path}`"], "json"))
         real = tab.get(path, **head, metrics="row_entropy").json
-        for document in (example, real):
-            for table in ("component_statistics", "loop_statistics"):
-                document.get("topology", {}).pop(table, None)
         assert keys_of(example) == keys_of(real)
 
 

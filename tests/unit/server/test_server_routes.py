@@ -292,7 +292,7 @@ def test_memory_for_maps_is_bounded(tmp_path):
     tab = Tab(tmp_path)  # a cache of 1 MB; each step's maps are 131 kB
     for step in range(12):
         tab.get("attention", run="a", step=step, part="encoder", probe=0)
-    assert 0.8e6 < tab.plugin._maps.cached_bytes <= 1e6
+    assert 0.8e6 < tab.plugin._readers.maps.cached_bytes <= 1e6
 
 
 def test_routes_work_under_a_path_prefix(logdir):
