@@ -1,8 +1,9 @@
 """Watch every attention head while a Transformer trains.
 
-``AttentionMonitor`` is the Lightning callback, ``AttentionRecorder`` the same for a loop of your
-own, ``capture`` reads attention out of any PyTorch model, ``Wrapper`` draws a module's attention,
-``open_run`` reads a recording back, and ``metric`` adds a number per head everywhere.
+``AttentionMonitor`` is the Lightning callback, ``AttentionCallback`` the one of Hugging Face's
+``Trainer``, ``AttentionRecorder`` the same for a loop of your own; ``capture`` reads attention out
+of any PyTorch model, ``Wrapper`` draws a module's attention, ``open_run`` reads a recording back,
+and ``metric`` adds a number per head everywhere.
 """
 
 from __future__ import annotations
@@ -14,14 +15,24 @@ if TYPE_CHECKING:
     from attn_monitor.analysis.metrics.registry import metric
     from attn_monitor.callback import AttentionMonitor
     from attn_monitor.capture import capture
+    from attn_monitor.integrations.transformers import AttentionCallback
     from attn_monitor.recorder import AttentionRecorder
     from attn_monitor.store import open_run
     from attn_monitor.wrapper import Wrapper
 
 __version__ = "0.1.0"
-__all__ = ["AttentionMonitor", "AttentionRecorder", "Wrapper", "capture", "metric", "open_run"]
+__all__ = [
+    "AttentionCallback",
+    "AttentionMonitor",
+    "AttentionRecorder",
+    "Wrapper",
+    "capture",
+    "metric",
+    "open_run",
+]
 
 _HOMES = {
+    "AttentionCallback": "attn_monitor.integrations.transformers",
     "AttentionMonitor": "attn_monitor.callback",
     "AttentionRecorder": "attn_monitor.recorder",
     "Wrapper": "attn_monitor.wrapper",

@@ -24,6 +24,7 @@ SMALL = {
     "buggy_models.py": ["wrong_scale", "--epochs", "1"],
     "causal_lm.py": ["--small"],
     "huggingface_finetune.py": ["--small"],
+    "other_loops.py": ["--small"],
     "plain_loop.py": ["--small"],
     "translation.py": ["--small", "--data", "{toy}"],
     "vision.py": ["--small"],

@@ -165,11 +165,14 @@ export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens }
     : { query: probe.source, key: probe.source };
 }
 
+const VALIDATION_LOSSES = ["val_loss", "valid_loss", "validation_loss", "val/loss", "eval_loss"];
+
 /** The recorded step with the lowest validation loss, or null where none was logged. */
 export function bestValidation(steps: readonly StepEntry[]): StepEntry | null {
   let best: { entry: StepEntry; loss: number } | null = null;
   for (const entry of steps) {
-    const loss = entry.scalars.val_loss;
+    const name = VALIDATION_LOSSES.find((known) => known in entry.scalars);
+    const loss = name === undefined ? null : entry.scalars[name];
     if (typeof loss === "number" && Number.isFinite(loss) && (best === null || loss < best.loss)) {
       best = { entry, loss };
     }

@@ -1,0 +1,1 @@
+"""Trainers other than Lightning's, each a thin layer over ``AttentionRecorder``."""
