@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attn_monitor.core.errors import BatchNotUnderstoodError
+from attn_monitor.monitor.masks import is_binary, kept_by, names_a_mask
 
 _PER_TOKEN: Final = 3  # axes: sentence, token, entry
 Ids = tuple[int | str, ...]
@@ -28,8 +29,6 @@ SOURCE_KEYS = (
     "inputs",
 )
 TARGET_KEYS = ("decoder_input_ids", "target_ids", "tgt", "target")
-MASK_KEYS = ("attention_mask", "mask", "source_mask")
-TARGET_MASK_KEYS = ("decoder_attention_mask", "target_mask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +39,13 @@ class Stream:
         ids: Token ids or strings per sentence, padding left out.
         starts: Column of each sentence's first token (not 0 with left padding).
         width: Columns of the padded batch.
+        named: Somebody knows the tokens; else there is one entry per sentence, of no meaning.
     """
 
     ids: tuple[Ids, ...]
     starts: tuple[int, ...]
     width: int
+    named: bool = True
 
     @property
     def longest(self) -> int:
@@ -122,6 +123,35 @@ def describe(
     raise _not_understood(batch)
 
 
+def describe_any(
+    batch: object, *, pad_id: int | None = None, describe_batch: DescribeBatch | None = None
+) -> BatchTokens:
+    """Return what :func:`describe` does, or as many nameless sentences as the batch seems to hold.
+
+    Raises:
+        BatchNotUnderstoodError: ``describe_batch`` returned something else than tokens.
+    """
+    try:
+        return describe(batch, pad_id=pad_id, describe_batch=describe_batch)
+    except BatchNotUnderstoodError:
+        if describe_batch is not None:
+            raise
+    sizes = [x.shape[0] for x in tensors_of(batch) if x.dim()]
+    count = max(set(sizes), key=sizes.count, default=1)
+    nameless = Stream(ids=(("?",),) * count, starts=(0,) * count, width=1, named=False)
+    return BatchTokens(source=nameless)
+
+
+def tensors_of(batch: object) -> Iterator[Tensor]:
+    """Yield the tensors of a batch at any depth, in their order."""
+    batch = _named(batch)
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping | list | tuple):
+        for item in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from tensors_of(item)
+
+
 def _mapping(batch: Mapping[object, object], pad_id: int | None) -> BatchTokens:
     source = _first(batch, SOURCE_KEYS)
     if source is None:
@@ -132,33 +162,61 @@ def _mapping(batch: Mapping[object, object], pad_id: int | None) -> BatchTokens:
         raise _not_understood(batch)
     target = _first(batch, TARGET_KEYS)
     return BatchTokens(
-        source=_unpad(source, pad_id, _mask(batch, MASK_KEYS, source)),
+        source=_unpad(source, pad_id, _named_mask(batch, source, target=False)),
         target=None
         if target is None
-        else _unpad(target, pad_id, _mask(batch, TARGET_MASK_KEYS, target)),
+        else _unpad(target, pad_id, _named_mask(batch, target, target=True)),
     )
 
 
 def _sequence(batch: Sequence[object], pad_id: int | None) -> BatchTokens:
-    first, *rest = batch
-    if isinstance(first, Mapping):
-        return _mapping(first, pad_id)
-    if not (isinstance(first, Tensor) and _is_ids(first)):
+    for item in map(_named, batch):
+        if isinstance(item, Mapping) and _first(item, SOURCE_KEYS) is not None:
+            return _mapping(item, pad_id)
+    tensors = [item for item in batch if isinstance(item, Tensor)]
+    sentences = [x for x in tensors if _is_ids(x) and not is_binary(x)]
+    if not sentences:
+        sentences = [x for x in tensors if _is_ids(x)][:1]  # a language of two letters
+    if not sentences:
         raise _not_understood(batch)
-    sentences = first.shape[0]
-    others = [x for x in rest if isinstance(x, Tensor) and x.shape[:1] == (sentences,)]
-    mask = next((x for x in others if x.dtype == torch.bool and x.shape == first.shape), None)
-    target = next((x for x in others if _is_ids(x)), None)
+    source = sentences[0]
+    target = next((x for x in sentences[1:] if x.shape[0] == source.shape[0]), None)
+    place = {id(x): at for at, x in enumerate(tensors)}
+    masks = [x for x in tensors if not any(x is sentence for sentence in sentences)]
+    # A mask follows what it masks: of two streams as wide, each has its own.
+    border = len(tensors) if target is None else place[id(target)]
+    before = [x for x in masks if place[id(x)] < border]
+    after = [x for x in masks if place[id(x)] >= border]
+    alike = target is not None and target.shape == source.shape
     return BatchTokens(
-        source=_unpad(first, pad_id, mask),
-        target=None if target is None else _unpad(target, pad_id),
+        source=_unpad(source, pad_id, _unnamed_mask(before + ([] if alike else after), source)),
+        target=None if target is None else _unpad(target, pad_id, _unnamed_mask(after, target)),
     )
 
 
+def _named_mask(batch: Mapping[object, object], ids: Tensor, *, target: bool) -> Tensor | None:
+    for name, mask in batch.items():
+        named = isinstance(name, str) and names_a_mask(name, target=target)
+        if named and isinstance(mask, Tensor) and mask is not ids:
+            kept = kept_by(mask, ids, name=str(name))
+            if kept is not None:
+                return kept
+    return None
+
+
+def _unnamed_mask(candidates: Sequence[Tensor], ids: Tensor) -> Tensor | None:
+    found = (kept_by(mask, ids) for mask in candidates)
+    return next((kept for kept in found if kept is not None), None)
+
+
 def _named(batch: object) -> object:
-    """Return the fields of a dataclass by their names; anything else as it is."""
+    """Return the fields of a dataclass or named tuple by name; anything else as it is."""
     if is_dataclass(batch) and not isinstance(batch, type | Mapping):
         return {field.name: getattr(batch, field.name) for field in fields(batch)}
+    names = getattr(batch, "_fields", None)
+    if isinstance(batch, tuple) and isinstance(names, tuple):
+        by_name = dict(zip(names, batch, strict=True))
+        return by_name if _first(by_name, SOURCE_KEYS) is not None else batch
     return batch
 
 
@@ -192,14 +250,6 @@ def _first(batch: Mapping[object, object], keys: Sequence[str]) -> Tensor | None
         found = batch.get(key)
         if isinstance(found, Tensor) and _is_ids(found):
             return found
-    return None
-
-
-def _mask(batch: Mapping[object, object], keys: Sequence[str], like: Tensor) -> Tensor | None:
-    for key in keys:
-        found = batch.get(key)
-        if isinstance(found, Tensor) and found.shape == like.shape:
-            return found.bool()
     return None
 
 

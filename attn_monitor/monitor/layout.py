@@ -152,6 +152,8 @@ def _fit_stream(stream: Stream, lengths: set[int], name: str, failures: Failures
     if not lengths:
         return stream
     length = max(lengths)
+    if not stream.named:
+        return _numbered(stream, length)
     if stream.longest <= length <= stream.width:
         return stream
     if length == stream.width - 1:  # inputs shifted by one against labels: ids[:, :-1]
@@ -162,9 +164,13 @@ def _fit_stream(stream: Stream, lengths: set[int], name: str, failures: Failures
         "return exactly the tokens it attends over from AttentionMonitor(describe_batch=...)"
     )
     failures.report(str(error), doing="matching tokens with attention")
-    numbered = positions(length).text
+    return _numbered(stream, length)
+
+
+def _numbered(stream: Stream, length: int) -> Stream:
     sentences = len(stream.ids)
-    return Stream(ids=(numbered,) * sentences, starts=(0,) * sentences, width=length)
+    numbers = positions(length).text
+    return Stream(ids=(numbers,) * sentences, starts=(0,) * sentences, width=length)
 
 
 def _probes(

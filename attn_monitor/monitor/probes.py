@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Split
-from attn_monitor.monitor.batches import BatchTokens, DescribeBatch, describe
+from attn_monitor.monitor.batches import BatchTokens, DescribeBatch, describe_any
 from attn_monitor.monitor.moving import copied
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.tokens import TokenSource, padding_id
@@ -111,7 +111,7 @@ def draw(
     """
 
     def read(batch: object) -> BatchTokens:
-        return describe(batch, pad_id=padding_id(tokens), describe_batch=describe_batch)
+        return describe_any(batch, pad_id=padding_id(tokens), describe_batch=describe_batch)
 
     loader = _one_loader(loader)
     with _random_state_kept():

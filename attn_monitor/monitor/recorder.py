@@ -12,7 +12,7 @@ from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.core.class_answer import ClassLayer
-from attn_monitor.core.maps import Maps
+from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MEASURED, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
@@ -129,6 +129,12 @@ class _Sink:
         kept = self.plan.kept[probe.index]
         if probe.measured or kept.form != "metrics":
             maps = view.maps()
+            if not isinstance(maps, MapsByRows) and np.isnan(maps.attn.sum()):
+                self.failures.report(
+                    "attention weights are NaN; they are recorded as what they are",
+                    doing="recording attention",
+                    once=True,
+                )
             if probe.measured:
                 table = self.seen.metrics[part.name][probe.index, layer, : maps.heads]
                 self.seen.deferred.add(maps, table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from attn_monitor.core.errors import ConfigurationError, TokenLengthError
@@ -47,12 +47,36 @@ def check_token_source(tokens: object) -> None:
             f"tokens={tokens!r} is neither a tokenizer (convert_ids_to_tokens or id_to_token), "
             "nor a callable from a list of ids to a list of strings, nor None"
         )
+    if callable(tokens) and not isinstance(tokens, HuggingFaceTokenizer | RustTokenizer):
+        try:
+            answer = tokens([0, 1])
+        except Exception:  # noqa: BLE001  # these two ids may mean nothing to it
+            return
+        problem = _no_strings(answer)
+        if problem is not None:
+            raise ConfigurationError(f"tokens={tokens!r} {problem}")
+
+
+def _no_strings(answer: object) -> str | None:
+    """Return what is wrong with the answer of a ``tokens=`` callable, ``None`` for strings."""
+    wanted = "wanted a list with one string per id, as tokenizer.convert_ids_to_tokens returns"
+    if isinstance(answer, str):
+        return f"returns one string for a list of ids; {wanted}"
+    strings = list(answer) if isinstance(answer, Iterable) else [answer]
+    other = next((item for item in strings if not isinstance(item, str)), None)
+    if other is None:
+        return None
+    return f"returns {type(other).__name__} {other!r} among its strings; {wanted}"
 
 
 def padding_id(tokens: TokenSource) -> int | None:
-    """Return the tokenizer's padding id, ``None`` where it does not say."""
+    """Return the tokenizer's padding id; ``None`` where it has none or uses it for more.
+
+    Where padding is also the end or the beginning of a text, an id alone does not tell which.
+    """
     if isinstance(tokens, HuggingFaceTokenizer):
-        return tokens.pad_token_id
+        others = (getattr(tokens, name, None) for name in ("eos_token_id", "bos_token_id"))
+        return None if tokens.pad_token_id in others else tokens.pad_token_id
     found = getattr(tokens, "pad_id", None)
     return found if isinstance(found, int) else None
 
@@ -80,7 +104,11 @@ def spell(ids: Ids, tokens: TokenSource) -> Tokens:
     elif tokens is None:
         return Tokens(text=tuple(str(n) for n in numbers))
     else:
-        text = tuple(str(t) for t in tokens(numbers))
+        answer = tokens(numbers)
+        problem = _no_strings(answer)
+        if problem is not None:
+            raise TokenLengthError(f"tokens={tokens!r} {problem}")
+        text = tuple(answer)
     if len(text) != len(numbers):
         raise TokenLengthError(
             f"tokens= returned {len(text)} strings for {len(numbers)} ids; wanted one string per "

@@ -65,11 +65,14 @@ class LensReader:
     def describe_elbow(self, run: Run, query: LensQuery) -> Mapping[str, object]:
         """Return the inertia for several numbers of clusters; see ``http_api.md``, ``/elbow``."""
         vectors = self._reader.vectors(run, query)
-        with threadpool_limits(1, user_api="openmp"):
-            return {
-                "queries": plain(elbow_curve(vectors.query)),
-                "keys": plain(elbow_curve(vectors.key)),
-            }
+        try:
+            with threadpool_limits(1, user_api="openmp"):
+                return {
+                    "queries": plain(elbow_curve(vectors.query)),
+                    "keys": plain(elbow_curve(vectors.key)),
+                }
+        except ValueError as error:  # a model that diverged: its vectors are not numbers
+            raise NotRecordedError(str(error)) from error
 
     def _lens(self, run: Run, query: LensQuery) -> HeadLens:
         identity = (run.session, run.attempt(query.step), query)

@@ -1,10 +1,13 @@
+import dataclasses
+from typing import NamedTuple
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_monitor.core.errors import BatchNotUnderstoodError
-from attn_monitor.monitor.batches import describe
+from attn_monitor.monitor.batches import describe, describe_any
 
 IDS = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])
 LABELS = torch.tensor([1, 0])
@@ -101,3 +104,80 @@ def test_clipping_a_stream_drops_only_what_lies_beyond_the_column():
     source = describe((IDS, LABELS), pad_id=0).source.clipped(2)
     assert source.ids == ((5, 6), (8, 9))
     assert source.width == 2
+
+
+WORDS = torch.tensor([[5, 6, 7, 0, 0], [8, 9, 0, 0, 0], [3, 4, 5, 6, 2]])
+LEFT = torch.tensor([[0, 0, 5, 6, 7], [0, 0, 0, 8, 9], [3, 4, 5, 6, 2]])
+SPOKEN = ((5, 6, 7), (8, 9), (3, 4, 5, 6, 2))
+HIDDEN = float("-inf")
+MASKS = {
+    "true is padding": lambda ids: ids == 0,
+    "true is real": lambda ids: ids != 0,
+    "one is real": lambda ids: (ids != 0).long(),
+    "one is padding": lambda ids: (ids == 0).int(),
+    "float one is real": lambda ids: (ids != 0).float(),
+    "added to scores": lambda ids: torch.where(ids == 0, HIDDEN, 0.0),
+    "added, per head": lambda ids: torch.where(ids == 0, -1e4, 0.0)[:, None, None],
+    "per query and key": lambda ids: (ids != 0)[:, None].expand(-1, 5, -1),
+}
+
+
+class Named(NamedTuple):
+    labels: torch.Tensor
+    input_ids: torch.Tensor
+    pad_mask: torch.Tensor
+
+
+@dataclasses.dataclass
+class Fields:
+    ids: torch.Tensor
+    mask: torch.Tensor
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("ids", [WORDS, LEFT], ids=["right", "left"])
+@pytest.mark.parametrize(
+    "batch",
+    [
+        lambda ids, mask: (ids, mask, torch.tensor([0, 1, 1])),
+        lambda ids, mask: {"ids": ids, "mask": mask},
+        lambda ids, mask: {"input_ids": ids, "key_padding_mask": mask},
+        Fields,
+        lambda ids, mask: Named(torch.tensor([0, 1, 1]), ids, mask),
+        lambda ids, mask: (torch.tensor([0, 1, 1]), {"src": ids, "src_mask": mask}),
+    ],
+    ids=["tuple", "mapping", "named as padding", "dataclass", "named tuple", "inner mapping"],
+)
+def test_a_mask_hides_padding_whichever_way_round_it_is_written(batch, ids, mask):
+    tokens = describe(batch(ids, mask(ids)))
+    assert tokens.source.ids == SPOKEN
+    assert tokens.target is None
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_a_mask_is_never_the_target_and_each_stream_has_its_own(mask):
+    target = WORDS.flip(0)
+    tokens = describe((WORDS, mask(WORDS), target, mask(target)))
+    assert tokens.source.ids == SPOKEN
+    assert tokens.target is not None
+    assert tokens.target.ids == SPOKEN[::-1]
+
+
+def test_what_may_be_segments_hides_nothing():
+    segments = torch.tensor([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1], [0, 0, 0, 1, 1]])
+    named = {"input_ids": WORDS, "token_type_ids": segments}
+    for batch in ((WORDS, segments), (WORDS, WORDS != 0, segments), named):
+        width = {len(ids) for ids in describe(batch, pad_id=None).source.ids}
+        assert width == ({2, 3, 5} if len(batch) == 3 else {5})
+
+
+def test_a_mask_of_which_every_entry_is_alike_hides_nothing():
+    for value in (True, False):
+        tokens = describe((WORDS[2:], torch.full((1, 5), value)))
+        assert tokens.source.ids == SPOKEN[2:]
+
+
+def test_a_batch_without_ids_has_nameless_sentences():
+    tokens = describe_any({"series": torch.randn(4, 10), "label": torch.zeros(4)})
+    assert len(tokens) == 4
+    assert not tokens.source.named

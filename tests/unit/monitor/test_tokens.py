@@ -53,3 +53,37 @@ def test_hostile_tokens_pass_through_as_text():
 def test_a_token_source_that_cannot_spell_is_refused_at_once():
     with pytest.raises(ConfigurationError, match="tokens=42 is neither a tokenizer"):
         check_token_source(42)
+
+
+class Vocab:
+    def __call__(self, tokens):
+        return [0 for _ in tokens]
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (Vocab(), "returns int 0 among its strings"),
+        (lambda ids: " ".join(map(str, ids)), "returns one string for a list of ids"),
+        (lambda _: 3, "returns int 3"),
+    ],
+)
+def test_what_is_no_way_from_ids_to_strings_is_refused(source, named):
+    with pytest.raises(ConfigurationError, match=named):
+        check_token_source(source)
+
+
+def test_a_callable_that_shows_only_later_what_it_returns_is_refused_then():
+    def strict(ids):
+        return {7: "seven"}[ids[0]]
+
+    check_token_source(strict)
+    with pytest.raises(TokenLengthError, match="returns one string"):
+        spell((7, 7), strict)
+
+
+def test_padding_that_ends_or_begins_texts_is_not_told_by_its_id():
+    class Gpt(HuggingFaceLike):
+        eos_token_id = bos_token_id = pad_token_id = 2
+
+    assert padding_id(Gpt()) is None
