@@ -45,14 +45,16 @@ def maps_asked_for(tab):
     return [url for url in tab.requests if "/attention?" in url]
 
 
-def assert_strongest(links, mean, *, start, stop):
+def assert_each_word_has_its_strongest(links, mean, *, start, stop):
     window = mean[start:stop, start:stop]
-    strongest = np.argsort(window, axis=None)[::-1][: len(links)]
-    least = window.flat[strongest[-1]]
-    assert links
+    drawn = {}
     for (query, key), weight in links.items():
         assert weight == pytest.approx(mean[query, key], abs=2e-5)
-        assert weight >= least - 2e-5
+        drawn.setdefault(query, []).append(weight)
+    assert len(drawn) > 0.9 * len(window)
+    for query, weights in drawn.items():
+        strongest = np.sort(window[query - start])[::-1]
+        assert min(weights) >= strongest[len(weights) - 1] - 2e-5
 
 
 def test_a_long_text_opens_at_its_start_and_says_what_is_shown(large_tab, large_logdir, open_tab):
@@ -60,12 +62,12 @@ def test_a_long_text_opens_at_its_start_and_says_what_is_shown(large_tab, large_
     bar = tab.frame.locator(".window-bar")
     assert f"tokens 1{DASH}64 of 512" in bar.inner_text()
     assert f"layers 1{DASH}8 of 24" in bar.inner_text()
-    assert re.search(r"strongest 512 of 16\s384 links, \d+ % of attention", bar.inner_text())
+    assert re.search(r"strongest 600 of 16\s384 links, \d+ % of attention", bar.inner_text())
     assert tab.frame.locator(".layer-head").count() == 8
     mean = mean_map(large_logdir, step=0, layer=0)
     links = link_weights(tab, 0)
-    assert len(links) == 128
-    assert_strongest(links, mean, start=0, stop=64)
+    assert len(links) == 150
+    assert_each_word_has_its_strongest(links, mean, start=0, stop=64)
     assert all("rows=0%3A64" in url and "keys=0%3A64" in url for url in maps_asked_for(tab))
 
 
@@ -80,7 +82,7 @@ def test_the_window_and_the_layers_move_and_the_link_brings_them_back(
     assert f"tokens 65{DASH}128 of 512" in bar
     assert f"layers 9{DASH}16 of 24" in bar
     assert tab.frame.locator(".layer-name").first.inner_text().startswith("Layer 9")
-    assert_strongest(
+    assert_each_word_has_its_strongest(
         link_weights(tab, 8), mean_map(large_logdir, step=0, layer=8), start=64, stop=128
     )
     tab.page.wait_for_url(re.compile("tokens=64~64"))
@@ -100,7 +102,7 @@ def test_a_step_changes_the_numbers_in_the_window_and_nothing_moves(
     tab.frame.locator(".step-slider").press("ArrowRight")
     tab.frame.locator("canvas[aria-label*='step 10']").first.wait_for()
     assert boxes.evaluate_all(places) == before
-    assert_strongest(
+    assert_each_word_has_its_strongest(
         link_weights(tab, 0), mean_map(large_logdir, step=10, layer=0), start=0, stop=64
     )
 

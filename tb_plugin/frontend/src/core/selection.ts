@@ -12,8 +12,12 @@ export interface PinnedToken {
   readonly index: number;
 }
 
-/** How many links to show: all from a weight on, the strongest with this mass, or this many. */
+/**
+ * Which links to show: from this many times even attention on (a number that can be followed), all
+ * from a weight on, the strongest with this mass, or this many.
+ */
 export type LinkCut =
+  | { readonly kind: "even"; readonly amount: number }
   | { readonly kind: "value"; readonly amount: number }
   | { readonly kind: "mass"; readonly amount: number }
   | { readonly kind: "count"; readonly amount: number };

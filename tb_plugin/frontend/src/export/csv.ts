@@ -1,6 +1,6 @@
 // What is on screen as rows of a table (RFC 4180), counted from 0 as everywhere outside the screen.
 import type { Axis } from "../core/axis";
-import { at, holdsLayer, type Maps, type Series, seriesValue } from "../core/maps";
+import { at, holdsLayer, type Maps, type Matrix, type Series, seriesValue } from "../core/maps";
 import type { Part, StepEntry } from "../core/recording";
 import type { Plane } from "../layout/graph/graph_planes";
 import type { LayerView } from "../layout/network/layer_view";
@@ -26,6 +26,8 @@ export interface NetworkTable {
   readonly maps: Maps;
   readonly reference: Maps | null;
   readonly layers: readonly LayerView[];
+  /** Even attention of every layer. */
+  readonly even: readonly Matrix[];
 }
 
 const NETWORK_HEADER = [
@@ -62,8 +64,9 @@ function place({ query, key }: NetworkTable, q: number, k: number): Cell[] {
 function linkRows(table: NetworkTable, { cut }: LayerView, layer: number): Cell[][] {
   const heads = table.part.layers[layer]?.heads ?? 0;
   const { mean } = layerNumbers(table.maps, layer, heads);
+  const even = table.even[layer] ?? { ...mean, data: new Float32Array(mean.data.length) };
   if (table.reference === null) {
-    return selectLinks(mean, cut).links.map(({ query, key, weight }) => [
+    return selectLinks(mean, cut, even).links.map(({ query, key, weight }) => [
       "link",
       layer,
       "mean",
@@ -72,7 +75,7 @@ function linkRows(table: NetworkTable, { cut }: LayerView, layer: number): Cell[
     ]);
   }
   const before = layerNumbers(table.reference, layer, heads).mean;
-  return compareLinks(mean, before, cut).links.map(({ query, key, fate }) => [
+  return compareLinks(mean, before, cut, even).links.map(({ query, key, fate }) => [
     `link ${fate}`,
     layer,
     "mean",

@@ -40,6 +40,9 @@ export function cutLabel({ kind, amount }: LinkCut): string {
   if (kind === "value") {
     return fixed(amount, Number.isInteger(Math.round(amount * 1e4) / 100) ? 2 : 3);
   }
+  if (kind === "even") {
+    return fixed(amount, 1);
+  }
   return kind === "mass" ? percent(amount) : String(amount);
 }
 

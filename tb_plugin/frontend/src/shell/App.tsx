@@ -142,7 +142,12 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
         </header>
         <TimeBar />
         <WindowBar />
-        <div class="content" data-step={stepOnScreen}>
+        <div
+          class="content"
+          data-step={stepOnScreen}
+          data-run={shown.value?.run.name}
+          data-probe={shown.value?.probe.index}
+        >
           <Content loader={loader} />
         </div>
         <StatusBar />

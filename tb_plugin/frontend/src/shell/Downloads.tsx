@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import { composeSvg, svgText, svgToPng } from "../export/compose";
 import { chartsCsv, curvesCsv, graphCsv, networkCsv } from "../export/csv";
 import { curves } from "../state/derived/curves";
+import { evenMaps } from "../state/derived/even";
 import { picture } from "../state/derived/picture";
 import { planes } from "../state/derived/planes";
 import { chartGroups } from "../state/derived/signal_charts";
@@ -51,7 +52,13 @@ function table(): string | null {
     return null;
   }
   if (view.peek().tab === "network") {
-    return networkCsv({ ...marks, ...drawn, part: now.part, layers: layerViews.peek() });
+    return networkCsv({
+      ...marks,
+      ...drawn,
+      part: now.part,
+      layers: layerViews.peek(),
+      even: evenMaps.peek(),
+    });
   }
   if (view.peek().tab === "graph") {
     return graphCsv(planes.peek(), marks.query, marks.key);

@@ -1,5 +1,7 @@
 import { isQuick, QUICK_SORTS } from "../layout/network/head_sort";
 import type { LayerMode, LayerView } from "../layout/network/layer_view";
+import { cutSlider } from "../layout/network/link_cut";
+import { fixed } from "../scale/format";
 import { layerViews, recording } from "../state/store";
 import { setLayer } from "./actions";
 import { Segments } from "./Segments";
@@ -16,9 +18,9 @@ function common<Value>(values: readonly Value[]): Value | null {
   return first !== undefined && values.every((value) => value === first) ? first : null;
 }
 
-/** The weight all layers start their links from, if they share that rule. */
-const commonWeight = (layers: readonly LayerView[]): number | null =>
-  common(layers.map(({ cut }) => (cut.kind === "value" ? cut.amount : null)));
+/** How many times even attention the links of all layers start from, if they share that rule. */
+const commonTimes = (layers: readonly LayerView[]): number | null =>
+  common(layers.map(({ cut }) => (cut.kind === "even" ? cut.amount : null)));
 
 /** Settings for all layers at once; a layer's own header changes that layer alone. */
 export function NetworkTools() {
@@ -26,6 +28,8 @@ export function NetworkTools() {
   if (layers.length < 2) {
     return null;
   }
+  const times = commonTimes(layers);
+  const { min, max, step, start } = cutSlider("even", 0, 0);
   const sort = common(layers.map((layer) => layer.sort));
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out in a row
@@ -61,19 +65,24 @@ export function NetworkTools() {
             ))}
         </select>
       </label>
-      <label class="note">
+      <label
+        class="note"
+        title="Links from this many times even attention on; 8 at least, 150 at most in a layer"
+      >
         Links ≥{" "}
         <input
           type="range"
-          min={0}
-          max={0.5}
-          step={0.005}
+          min={min}
+          max={max}
+          step={step}
           aria-label="Link threshold of all layers"
-          value={commonWeight(layers) ?? 0.1}
+          aria-valuetext={times === null ? "mixed" : `${fixed(times, 1)} times even attention`}
+          value={times ?? start}
           onInput={(event) =>
-            setLayer("all", { cut: { kind: "value", amount: event.currentTarget.valueAsNumber } })
+            setLayer("all", { cut: { kind: "even", amount: event.currentTarget.valueAsNumber } })
           }
-        />
+        />{" "}
+        {times === null ? "mixed" : `${fixed(times, 1)} × even`}
       </label>
     </div>
   );

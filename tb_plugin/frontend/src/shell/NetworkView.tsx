@@ -1,11 +1,11 @@
 import { useCallback, useMemo, useRef } from "preact/hooks";
 import { type Series, seriesValue } from "../core/maps";
-import { axesOf, type HeadId, type Part, type PileTree, type Run } from "../core/recording";
+import type { HeadId, Part, PileTree, Run } from "../core/recording";
 import { readyValue } from "../core/resource";
 import type { HeldHead, PinnedToken } from "../core/selection";
-import type { Within } from "../layout/network/bars";
 import type { SortValues } from "../layout/network/head_sort";
 import { drawnStep } from "../state/derived/drawn";
+import { evenMaps } from "../state/derived/even";
 import { picture } from "../state/derived/picture";
 import { referencePiles } from "../state/pile_reference";
 import {
@@ -43,12 +43,6 @@ function sortValues(run: Run, model: Part, values: Series | null, step: number):
   });
 }
 
-/** Where the shown keys lie in the whole sentence. */
-function within({ part, probe, cut }: LoadedMaps): Within {
-  const total = axesOf(part, probe).key.text.length;
-  return { start: cut.key.start, total, merge: cut.merge };
-}
-
 /** The trees of the run and part that are shown, also those of the step before the next are here. */
 function pileTrees({ run, part }: LoadedMaps): readonly PileTree[] | null {
   const loaded = piles.value;
@@ -84,7 +78,6 @@ export function NetworkView() {
     () => (shownNow ? sortValues(shownNow.run, shownNow.part, metrics, step) : []),
     [shownNow, metrics, step],
   );
-  const place = useMemo(() => (shownNow ? within(shownNow) : null), [shownNow]);
   const onDrawn = useCallback(() => {
     drawnStep.value = shownNow?.entry.step ?? null;
   }, [shownNow]);
@@ -97,7 +90,7 @@ export function NetworkView() {
       tabIndex={0}
       aria-label="Network view"
     >
-      {viewport && shownNow && place && drawn && axes.value && (
+      {viewport && shownNow && drawn && axes.value && (
         <ViewHost
           create={createNetwork}
           props={{
@@ -106,7 +99,7 @@ export function NetworkView() {
             part: shownNow.part,
             query: axes.value.query,
             key: axes.value.key,
-            within: place,
+            even: evenMaps.value,
             range: shownNow.cut.layers,
             maps: drawn.maps,
             reference: drawn.reference,

@@ -1,4 +1,5 @@
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import type { Matrix } from "../core/maps";
 import { fixed, signed } from "../scale/format";
 import {
   attentionPosition,
@@ -47,8 +48,26 @@ export function DifferenceLegend() {
   );
 }
 
-/** The fixed colour scale of attention, with a mark where uniform attention lies. */
-export function ScaleLegend({ uniform }: { readonly uniform: number | null }) {
+/** The least and the most that even attention gives to a key. */
+function evenRange(even: Matrix | null): { least: number; most: number } | null {
+  const given = Array.from(even?.data ?? []).filter((weight) => weight > 0);
+  return given.length > 0
+    ? {
+        least: given.reduce((a, b) => Math.min(a, b)),
+        most: given.reduce((a, b) => Math.max(a, b)),
+      }
+    : null;
+}
+
+/** One weight where every query sees as many keys; else from the longest sight to the shortest. */
+function evenText({ least, most }: { least: number; most: number }): string {
+  return most - least < 1e-6
+    ? `▾ even = 1 / keys seen = ${fixed(least, 3)}`
+    : `▾ even = 1 / keys seen, ${fixed(least, 3)} to ${fixed(most, 2)}`;
+}
+
+/** The fixed colour scale of attention, with a mark where even attention lies. */
+export function ScaleLegend({ even }: { readonly even: Matrix | null }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const look = theme.value;
   useLayoutEffect(() => {
@@ -59,7 +78,8 @@ export function ScaleLegend({ uniform }: { readonly uniform: number | null }) {
       context.fillRect(x, 0, 1, 1);
     }
   }, [look]);
-  const x = uniform === null ? null : attentionPosition(uniform) * WIDTH;
+  const range = useMemo(() => evenRange(even), [even]);
+  const marks = range ? [...new Set([range.least, range.most])] : [];
   return (
     <div class="scale" role="img" aria-label="Colour scale from 0 to 1, square root">
       <canvas ref={canvas} width={WIDTH} height={1} />
@@ -75,11 +95,11 @@ export function ScaleLegend({ uniform }: { readonly uniform: number | null }) {
             </g>
           );
         })}
-        {x !== null && <path d={`M${x - 3},-1h6l-3,5z`} />}
+        {marks.map((weight) => (
+          <path key={weight} d={`M${attentionPosition(weight) * WIDTH - 3},-1h6l-3,5z`} />
+        ))}
       </svg>
-      {uniform !== null && (
-        <span class="uniform-note">{`▾ uniform 1/T = ${fixed(uniform, 3)}`}</span>
-      )}
+      {range && <span class="uniform-note">{evenText(range)}</span>}
     </div>
   );
 }

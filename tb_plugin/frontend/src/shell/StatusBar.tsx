@@ -1,7 +1,8 @@
-import { axesOf, type Layer } from "../core/recording";
+import type { Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
+import { evenMaps } from "../state/derived/even";
 import { reference } from "../state/reference";
-import { offline, part, shown, view } from "../state/store";
+import { offline, part, view } from "../state/store";
 import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */
@@ -28,8 +29,7 @@ function evidenceText(layers: readonly Layer[]): { text: string; detail: string;
 
 /** What the colours of the view mean. */
 function Legend() {
-  const now = shown.value;
-  const keys = now ? axesOf(now.part, now.probe).key.text.length / now.cut.merge : 0;
+  const [even] = evenMaps.value;
   if (view.value.tab === "signals") {
     return (
       <span>
@@ -49,7 +49,7 @@ function Legend() {
   return (
     <>
       <span>Attention weight, √ scale, fixed 0–1</span>
-      <ScaleLegend uniform={keys > 0 ? 1 / keys : null} />
+      <ScaleLegend even={even ?? null} />
     </>
   );
 }

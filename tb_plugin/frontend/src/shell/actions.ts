@@ -131,7 +131,7 @@ export function pinReference(): void {
 export const setCompare = (compare: Compare): void => select({ compare });
 
 export function setLayer(which: number | "all", patch: Partial<LayerView>): void {
-  select({ layers: withLayer(view.peek(), which, extent.peek(), patch) });
+  select({ layers: withLayer(view.peek(), which, extent.peek().layers, patch) });
 }
 
 /** Change some of the graph's settings. */

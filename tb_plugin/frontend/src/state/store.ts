@@ -19,7 +19,7 @@ import {
 import { IDLE, type Resource, readyValue } from "../core/resource";
 import { groupSize } from "../layout/graph/layer_groups";
 import { crossFilter } from "./cross_filter";
-import { type Extent, INITIAL, layerView, type ViewState } from "./view_state";
+import { INITIAL, layerView, type ViewState } from "./view_state";
 
 /** What a request for maps is about. */
 export interface Wanted {
@@ -163,7 +163,8 @@ export const axes = computed<{ query: Axis; key: Axis } | null>(() => {
   };
 });
 
-export const extent = computed<Extent>(() => ({
+/** How much there is to go through: layers of the part, marks of the key axis. */
+export const extent = computed(() => ({
   layers: shownPart.value?.layers.length ?? 0,
   keys: axes.value?.key.length ?? 0,
 }));
@@ -172,9 +173,7 @@ const chosenLayers = computed(() => view.value.layers);
 
 export const layerViews = computed(() => {
   const layers = chosenLayers.value;
-  return Array.from({ length: extent.value.layers }, (_, layer) =>
-    layerView({ layers }, layer, extent.value.keys),
-  );
+  return Array.from({ length: extent.value.layers }, (_, layer) => layerView({ layers }, layer));
 });
 
 /** The maps A asks for; null while the run is unknown or the step's maps were dropped. */

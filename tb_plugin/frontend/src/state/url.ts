@@ -4,7 +4,7 @@ import type { LensTable } from "../core/lens";
 import type { HeldHead, LinkCut, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
 import { type HeadSort, QUICK_SORTS } from "../layout/network/head_sort";
-import type { LayerMode, LayerView } from "../layout/network/layer_view";
+import { DEFAULT_CUT, type LayerMode, type LayerView } from "../layout/network/layer_view";
 import { FIRST_PILE_DISTANCE } from "../layout/network/piles";
 import { graphPairs, readGraph } from "./url_graph";
 import { headsPairs, readHeads } from "./url_heads";
@@ -17,7 +17,12 @@ const TABS: readonly Tab[] = ["network", "heads", "graph", "signals"];
 const MODE_CODES: Readonly<Record<LayerMode, string>> = { sankey: "s", maps: "m", piles: "p" };
 /** Stands for a metric without a letter of its own; its name follows. */
 const NAMED_SORT = "n";
-const CUT_CODES: Readonly<Record<LinkCut["kind"], string>> = { value: "v", mass: "m", count: "k" };
+const CUT_CODES: Readonly<Record<LinkCut["kind"], string>> = {
+  even: "e",
+  value: "v",
+  mass: "m",
+  count: "k",
+};
 
 function decode<Name extends string>(
   codes: Readonly<Record<Name, string>>,
@@ -37,33 +42,35 @@ function readSort(code: string, name: string | undefined): HeadSort | null {
 
 /**
  * "2:shv0.1d0.3": layer 2 (from 0) as Sankey, heads by number, links from 0.1 on, piles to 0.3;
- * "2:mnv0.1~sink": as maps, heads by the metric `sink`.
+ * "2:mn~sink": as maps, heads by the metric `sink`, links by the usual rule.
  */
 function writeLayer([layer, view]: readonly [number, LayerView]): string {
   const { mode, cut, sort, pile } = view;
-  const amounts = `${short(cut.amount)}${pile === FIRST_PILE_DISTANCE ? "" : `d${short(pile)}`}`;
+  const usual = cut.kind === DEFAULT_CUT.kind && cut.amount === DEFAULT_CUT.amount;
+  const links = usual ? "" : `${CUT_CODES[cut.kind]}${short(cut.amount)}`;
+  const amounts = `${links}${pile === FIRST_PILE_DISTANCE ? "" : `d${short(pile)}`}`;
   const quick = QUICK_SORTS.find((known) => known.sort === sort)?.code;
   const name = quick === undefined ? `~${sort}` : "";
-  return `${layer}:${MODE_CODES[mode]}${quick ?? NAMED_SORT}${CUT_CODES[cut.kind]}${amounts}${name}`;
+  return `${layer}:${MODE_CODES[mode]}${quick ?? NAMED_SORT}${amounts}${name}`;
 }
 
 function readLayer(text: string): [number, LayerView] | null {
   const match =
-    /^(\d{1,4}):([a-z])([a-z])([a-z])(\d+(?:\.\d+)?)(?:d(\d+(?:\.\d+)?))?(?:~([a-z]\w*))?$/.exec(
+    /^(\d{1,4}):([a-z])([a-z])(?:([vmke])(\d+(?:\.\d+)?))?(?:d(\d+(?:\.\d+)?))?(?:~([a-z]\w*))?$/.exec(
       text,
     );
-  const [, layer = "", modeCode = "", sortCode = "", cutCode = "", amount = "", pile, name] =
+  const [, layer = "", modeCode = "", sortCode = "", cutCode, amount = "", pile, name] =
     match ?? [];
   const mode = decode(MODE_CODES, modeCode);
   const sort = readSort(sortCode, name);
-  const kind = decode(CUT_CODES, cutCode);
-  return mode && sort && kind
+  const kind = cutCode === undefined ? null : decode(CUT_CODES, cutCode);
+  return mode && sort
     ? [
         Number(layer),
         {
           mode,
           sort,
-          cut: { kind, amount: Number(amount) },
+          cut: kind ? { kind, amount: Number(amount) } : DEFAULT_CUT,
           pile: pile === undefined ? FIRST_PILE_DISTANCE : Number(pile),
         },
       ]

@@ -168,29 +168,20 @@ export const INITIAL: ViewState = {
 };
 
 /** How a layer is shown: as the user set it, else the default. */
-export const layerView = (
-  { layers }: Pick<ViewState, "layers">,
-  layer: number,
-  keys: number,
-): LayerView => layers.get(layer) ?? defaultLayerView(layer, keys);
+export const layerView = ({ layers }: Pick<ViewState, "layers">, layer: number): LayerView =>
+  layers.get(layer) ?? defaultLayerView(layer);
 
-/** The model a view is about, as far as defaults depend on it. */
-export interface Extent {
-  readonly layers: number;
-  readonly keys: number;
-}
-
-/** The layers' settings after changing one layer, or all of them. */
+/** The layers' settings, of `count` layers, after changing one layer, or all of them. */
 export function withLayer(
   state: ViewState,
   which: number | "all",
-  { layers: count, keys }: Extent,
+  count: number,
   patch: Partial<LayerView>,
 ): ReadonlyMap<number, LayerView> {
   const layers = new Map(state.layers);
   const targets = which === "all" ? Array.from({ length: count }, (_, layer) => layer) : [which];
   for (const layer of targets) {
-    layers.set(layer, { ...layerView(state, layer, keys), ...patch });
+    layers.set(layer, { ...layerView(state, layer), ...patch });
   }
   return layers;
 }

@@ -4,7 +4,6 @@ import { cutOf, isWhole } from "../../src/core/cut";
 import { headMap, holdsLayer, type Maps } from "../../src/core/maps";
 import { coarseMarks, type Part, type Probe } from "../../src/core/recording";
 import { layerRange, movedRange, rangeText, sizeOf, tokenRange } from "../../src/core/window";
-import { uniformShares } from "../../src/layout/network/bars";
 
 const part = (layers: number, heads: number): Part => ({
   name: "encoder",
@@ -165,20 +164,5 @@ describe("windowed maps", () => {
     const axis = buildAxis(even, { hideSpecial: false, mergeWords: false, merge: 2 });
     expect(axis.map(({ text }) => text)).toEqual(["a b", "c d", "e"]);
     expect(axis.map(({ special }) => special)).toEqual([false, false, false]);
-  });
-});
-
-describe("uniformShares in a window", () => {
-  it("counts all tokens of the text, not those in sight", () => {
-    const within = { start: 64, total: 512, merge: 1 };
-    expect(uniformShares(64, 64, false, within)[3]).toBeCloseTo(1 / 512, 12);
-    expect(uniformShares(64, 64, false, { ...within, merge: 8 })[3]).toBeCloseTo(8 / 512, 12);
-  });
-
-  it("follows a causal text's own positions", () => {
-    const within = { start: 2, total: 4, merge: 1 };
-    const shares = uniformShares(2, 2, true, within);
-    expect(shares[0]).toBeCloseTo((1 / 3 + 1 / 4) / 2, 12);
-    expect(shares[1]).toBeCloseTo(1 / 4 / 2, 12);
   });
 });

@@ -19,6 +19,7 @@ const AXIS = buildAxis(
   { text: ['say "hi"', "a,b"], special: [] },
   { hideSpecial: false, mergeWords: false },
 );
+const EVEN = { rows: 2, cols: 2, data: new Float32Array(4).fill(0.5) };
 const LINKS: LayerView = {
   mode: "sankey",
   sort: "head",
@@ -27,7 +28,15 @@ const LINKS: LayerView = {
 };
 
 const table = (view: LayerView, reference: Maps | null = null) =>
-  networkCsv({ part: PART, query: AXIS, key: AXIS, maps: MAPS, reference, layers: [view] });
+  networkCsv({
+    part: PART,
+    query: AXIS,
+    key: AXIS,
+    maps: MAPS,
+    reference,
+    layers: [view],
+    even: [EVEN],
+  });
 
 describe("toCsv", () => {
   it("quotes what could be misread and leaves undefined numbers empty", () => {

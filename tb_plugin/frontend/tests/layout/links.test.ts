@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
 import { cutSlider } from "../../src/layout/network/link_cut";
-import { compareLinks, placeLinks, selectLinks } from "../../src/layout/network/links";
+import { compareLinks, placeLinks, selectLinks, sinkKeys } from "../../src/layout/network/links";
 
 const MEAN: Matrix = {
   rows: 2,
@@ -9,9 +9,11 @@ const MEAN: Matrix = {
   data: Float32Array.from([0.5, 0.25, 0.25, 0.75, 0.125, 0.125]),
 };
 
+const EVEN: Matrix = { rows: 2, cols: 3, data: new Float32Array(6).fill(1 / 3) };
+
 describe("selectLinks", () => {
   it("keeps the links from the threshold on and says what share they carry", () => {
-    const { links, total, share } = selectLinks(MEAN, { kind: "value", amount: 0.25 });
+    const { links, total, share } = selectLinks(MEAN, { kind: "value", amount: 0.25 }, EVEN);
     expect(links.map(({ query, key }) => [query, key])).toEqual([
       [0, 0],
       [0, 1],
@@ -24,21 +26,27 @@ describe("selectLinks", () => {
 
   it("shows fewer links as the threshold rises, and never one of weight zero", () => {
     const zero: Matrix = { rows: 1, cols: 2, data: Float32Array.from([1, 0]) };
-    expect(selectLinks(zero, { kind: "value", amount: 0 }).links).toHaveLength(1);
+    expect(
+      selectLinks(
+        zero,
+        { kind: "value", amount: 0 },
+        { ...zero, data: Float32Array.from([0.5, 0.5]) },
+      ).links,
+    ).toHaveLength(1);
     const counts = [0, 0.13, 0.3, 0.6, 0.8].map(
-      (amount) => selectLinks(MEAN, { kind: "value", amount }).links.length,
+      (amount) => selectLinks(MEAN, { kind: "value", amount }, EVEN).links.length,
     );
     expect(counts).toEqual([6, 4, 2, 1, 0]);
   });
 
   it("keeps the fewest strongest links that carry the mass", () => {
-    const { links, share } = selectLinks(MEAN, { kind: "mass", amount: 0.6 });
+    const { links, share } = selectLinks(MEAN, { kind: "mass", amount: 0.6 }, EVEN);
     expect(links.map(({ weight }) => weight)).toEqual([0.5, 0.75]);
     expect(share).toBeCloseTo(0.625);
   });
 
   it("keeps the strongest k links, in reading order", () => {
-    const { links } = selectLinks(MEAN, { kind: "count", amount: 3 });
+    const { links } = selectLinks(MEAN, { kind: "count", amount: 3 }, EVEN);
     expect(links.map(({ query, key }) => [query, key])).toEqual([
       [0, 0],
       [0, 1],
@@ -49,7 +57,7 @@ describe("selectLinks", () => {
 
 describe("placeLinks", () => {
   const frame = { top: 100, queryRow: 40, keyRow: 40, gap: 5 };
-  const placed = placeLinks(selectLinks(MEAN, { kind: "value", amount: 0 }).links, frame);
+  const placed = placeLinks(selectLinks(MEAN, { kind: "value", amount: 0 }, EVEN).links, frame);
 
   it("draws widths linear in weight", () => {
     const [first, second] = placed;
@@ -79,7 +87,12 @@ describe("compareLinks", () => {
   it("tells born, lost and kept links apart and counts them", () => {
     const a = matrix(0.75, 0.25, 0.0625, 0.9375);
     const b = matrix(0.5, 0.0625, 0.25, 0.0625);
-    const { links, counts, total } = compareLinks(a, b, { kind: "value", amount: 0.125 });
+    const { links, counts, total } = compareLinks(
+      a,
+      b,
+      { kind: "value", amount: 0.125 },
+      matrix(0.5, 0.5, 0.5, 0.5),
+    );
     expect(links.map(({ query, key, fate, weight }) => [query, key, fate, weight])).toEqual([
       [0, 0, "kept", 0.75],
       [0, 1, "born", 0.25],
@@ -92,21 +105,32 @@ describe("compareLinks", () => {
 
   it("finds nothing born or lost between a step and itself, whatever the rule", () => {
     for (const cut of [
+      { kind: "even", amount: 1.5 },
       { kind: "value", amount: 0.125 },
       { kind: "mass", amount: 0.6 },
       { kind: "count", amount: 3 },
     ] as const) {
-      const { counts } = compareLinks(MEAN, MEAN, cut);
+      const { counts } = compareLinks(MEAN, MEAN, cut, EVEN);
       expect([counts.born, counts.lost]).toEqual([0, 0]);
-      expect(counts.kept).toBe(selectLinks(MEAN, cut).links.length);
+      expect(counts.kept).toBe(selectLinks(MEAN, cut, EVEN).links.length);
     }
+  });
+});
+
+describe("sinkKeys", () => {
+  it("are keys that most of those who can see them link to, whatever their name", () => {
+    const even: Matrix = { rows: 20, cols: 20, data: new Float32Array(400).fill(0.05) };
+    const toFirst = Array.from({ length: 12 }, (_, query) => ({ query, key: 0, weight: 0.5 }));
+    const own = Array.from({ length: 20 }, (_, at) => ({ query: at, key: at, weight: 0.5 }));
+    expect([...sinkKeys([...toFirst, ...own], even)]).toEqual([0]);
+    expect([...sinkKeys(own, even)]).toEqual([]);
   });
 });
 
 describe("the slider of a rule", () => {
   it("starts within its range however short the sentence", () => {
     for (const tokens of [1, 2, 3, 12, 64, 600]) {
-      for (const kind of ["value", "mass", "count"] as const) {
+      for (const kind of ["even", "value", "mass", "count"] as const) {
         const { min, max, start } = cutSlider(kind, tokens, tokens);
         expect(start).toBeGreaterThanOrEqual(kind === "value" ? 0.001 : min);
         expect(start).toBeLessThanOrEqual(max);

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { MetricSpec } from "../../src/core/recording";
-import { barHeight, tokenBars, uniformShares } from "../../src/layout/network/bars";
+import { barHeight, tokenBars } from "../../src/layout/network/bars";
 import { type NetworkShape, networkGeometry } from "../../src/layout/network/columns";
 import { BY_NUMBER, sortedHeads } from "../../src/layout/network/head_sort";
-import { defaultLayerView } from "../../src/layout/network/layer_view";
 import { mapGrid } from "../../src/layout/network/map_grid";
 import { placeBeside } from "../../src/layout/network/place";
 
@@ -63,26 +62,6 @@ describe("token bars", () => {
   });
 });
 
-describe("uniformShares", () => {
-  it("is 1/T where every key is visible", () => {
-    expect([...uniformShares(4, 5, false)]).toEqual(Array(5).fill(0.2));
-  });
-
-  it("is the column sum of the uniform causal map, as a slow loop computes it", () => {
-    const size = 7;
-    const expected = Array.from({ length: size }, (_, key) => {
-      let sum = 0;
-      for (let query = key; query < size; query++) {
-        sum += 1 / (query + 1);
-      }
-      return sum / size;
-    });
-    uniformShares(size, size, true).forEach((share, key) => {
-      expect(share).toBeCloseTo(expected[key] ?? 0, 12);
-    });
-  });
-});
-
 describe("mapGrid", () => {
   it("chooses the columns that make the maps largest", () => {
     expect(mapGrid(12, 120, 610).columns).toBe(2);
@@ -120,18 +99,6 @@ describe("sortedHeads", () => {
   it("keeps the heads' own order by number and where there are no values", () => {
     expect(sortedHeads(3, BY_NUMBER, values, metrics)).toEqual([0, 1, 2]);
     expect(sortedHeads(3, "prev", values, metrics)).toEqual([0, 1, 2]);
-  });
-});
-
-describe("defaultLayerView", () => {
-  it("starts with the paper's threshold for a sentence of fifteen tokens", () => {
-    expect(defaultLayerView(0, 15).cut).toEqual({ kind: "value", amount: 0.1 });
-  });
-
-  it("starts lower for longer sentences, and with the strongest links for very long ones", () => {
-    expect(defaultLayerView(0, 30).cut).toEqual({ kind: "value", amount: 0.05 });
-    expect(defaultLayerView(0, 64).cut).toEqual({ kind: "count", amount: 128 });
-    expect(defaultLayerView(0, 5000).cut).toEqual({ kind: "count", amount: 400 });
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { DEFAULT_CUT } from "../../src/layout/network/layer_view";
 import { readHash, writeHash } from "../../src/state/hash";
 import { fromPairs, toPairs } from "../../src/state/url";
 import { INITIAL, type ViewState, withLayer } from "../../src/state/view_state";
@@ -81,7 +82,7 @@ describe("the view in the address", () => {
     { depth: "x~8" },
     { step: "1e9" },
     { probe: "x" },
-    { layers: "0:zzv1,:,1:mh" },
+    { layers: "0:zzv1,:,1:m" },
     { head: "1" },
     { token: "z3" },
     { show: "C" },
@@ -98,6 +99,14 @@ describe("the view in the address", () => {
     { nonsense: "1" },
   ])("ignores the damaged value %o", (pairs) => {
     expect(fromPairs(pairs as unknown as Record<string, string>)).toEqual(INITIAL);
+  });
+});
+
+describe("a layer in the address", () => {
+  it("keeps the usual rule for links a rule, and no number of one sentence", () => {
+    const layers = withLayer(INITIAL, "all", 2, { mode: "sankey" });
+    expect(toPairs({ ...INITIAL, layers }).layers).toBe("0:sh,1:sh");
+    expect(fromPairs({ layers: "0:sh,1:shv0.1d0.2" }).layers.get(0)?.cut).toEqual(DEFAULT_CUT);
   });
 });
 
@@ -120,13 +129,13 @@ describe("writeHash", () => {
 
 describe("withLayer", () => {
   it("changes one layer and leaves the others to their defaults", () => {
-    const layers = withLayer(INITIAL, 2, { layers: 6, keys: 15 }, { mode: "maps" });
+    const layers = withLayer(INITIAL, 2, 6, { mode: "maps" });
     expect([...layers.keys()]).toEqual([2]);
     expect(layers.get(2)?.mode).toBe("maps");
   });
 
   it("changes all layers but only the field it is given", () => {
-    const layers = withLayer(BUSY, "all", { layers: 12, keys: 15 }, { mode: "sankey" });
+    const layers = withLayer(BUSY, "all", 12, { mode: "sankey" });
     expect(layers.size).toBe(12);
     expect([...layers.values()].every(({ mode }) => mode === "sankey")).toBe(true);
     expect(layers.get(0)?.sort).toBe("col_entropy");

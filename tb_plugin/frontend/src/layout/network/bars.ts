@@ -33,33 +33,3 @@ export function tokenBars(shares: readonly number[], width: number, boxHeight: n
     clipped: share > BAR_DOMAIN,
   }));
 }
-
-/** Where the shown keys lie in the whole sentence. */
-export interface Within {
-  readonly start: number;
-  readonly total: number;
-  /** Tokens that one mark joins. */
-  readonly merge: number;
-}
-
-/**
- * Share each key would receive if attention were uniform: 1/T, or for causal parts the column sum
- * of the uniform causal map, mean over queries i >= j of 1/(i + 1), which falls with position.
- */
-export function uniformShares(
-  queries: number,
-  keys: number,
-  causal: boolean,
-  { start, total, merge }: Within = { start: 0, total: keys, merge: 1 },
-): Float64Array {
-  const shares = new Float64Array(keys);
-  if (!causal || queries !== keys) {
-    return shares.fill(merge / Math.max(1, total));
-  }
-  let sum = 0;
-  for (let key = keys - 1; key >= 0; key--) {
-    sum += 1 / (start / merge + key + 1);
-    shares[key] = sum / queries;
-  }
-  return shares;
-}

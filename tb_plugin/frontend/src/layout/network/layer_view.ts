@@ -2,7 +2,6 @@
 
 import type { LinkCut } from "../../core/selection";
 import { BY_NUMBER, type HeadSort } from "./head_sort";
-import { cutSlider } from "./link_cut";
 import { FIRST_PILE_DISTANCE } from "./piles";
 
 export type LayerMode = "sankey" | "maps" | "piles";
@@ -15,24 +14,16 @@ export interface LayerView {
   readonly pile: number;
 }
 
-/** Above this many keys a weight threshold keeps either nothing or a thicket. */
-const LONG = 40;
-
 /**
- * The first rule: one and a half times uniform attention, which is the paper's 0.1 for a sentence
- * of 15 tokens; for long sentences the strongest links, two per token.
+ * One and a half times even attention, which is the paper's 0.1 for a sentence of 15 tokens. A rule
+ * and not a weight: it fits every sentence, so choosing a mode does not freeze this one's number.
  */
-export function defaultCut(keys: number): LinkCut {
-  const kind = keys > LONG ? "count" : "value";
-  return { kind, amount: cutSlider(kind, keys, keys).start };
-}
+export const DEFAULT_CUT: LinkCut = { kind: "even", amount: 1.5 };
 
 /** Links and maps by turns, so that a first look meets both. */
-export function defaultLayerView(layer: number, keys: number): LayerView {
-  return {
-    mode: layer % 2 === 0 ? "sankey" : "maps",
-    cut: defaultCut(keys),
-    sort: BY_NUMBER,
-    pile: FIRST_PILE_DISTANCE,
-  };
-}
+export const defaultLayerView = (layer: number): LayerView => ({
+  mode: layer % 2 === 0 ? "sankey" : "maps",
+  cut: DEFAULT_CUT,
+  sort: BY_NUMBER,
+  pile: FIRST_PILE_DISTANCE,
+});

@@ -1,4 +1,4 @@
-// The three ways to say which links are worth drawing, and the slider of each.
+// The four ways to say which links are worth drawing, and the slider of each.
 import type { LinkCut } from "../../core/selection";
 
 export interface CutSlider {
@@ -18,6 +18,8 @@ const MOST_LINKS = 400;
 export function cutSlider(kind: LinkCut["kind"], queries: number, keys: number): CutSlider {
   const fine = keys > FINE_KEYS;
   switch (kind) {
+    case "even":
+      return { min: 0.5, max: 10, step: 0.1, start: 1.5 };
     case "value":
       return {
         min: 0,

@@ -1,5 +1,6 @@
 // Sankey links of one layer: which are shown, and where they run.
-import type { Matrix } from "../../core/maps";
+import { possibleLinks } from "../../core/even";
+import { at, type Matrix } from "../../core/maps";
 import type { Fate, LinkCut } from "../../core/selection";
 
 export interface Link {
@@ -11,38 +12,117 @@ export interface Link {
 
 export interface LinkSelection {
   readonly links: readonly Link[];
-  /** All possible links, queries times keys. */
+  /** All possible links: every query with every key it may see. */
   readonly total: number;
   /** Share of the layer's attention that the shown links carry. */
   readonly share: number;
 }
 
-/** The links a cut keeps, in reading order. Links of weight 0 are never shown. */
-export function selectLinks(mean: Matrix, cut: LinkCut): LinkSelection {
+/** Few enough to follow with the eye, and never so few that a layer looks empty. */
+export const MOST_LINKS = 150;
+export const FEWEST_LINKS = 8;
+
+/**
+ * The links a cut keeps, in reading order; never one of weight 0. Links are strong beside even
+ * attention, so that the first words of a causal text, which have few keys to look at, do not win by
+ * being first.
+ */
+export function selectLinks(mean: Matrix, cut: LinkCut, even: Matrix): LinkSelection {
   const least = cut.kind === "value" ? cut.amount : 0;
-  const candidates: Link[] = [];
+  const candidates: Candidate[] = [];
   mean.data.forEach((weight, cell) => {
     if (weight >= least && weight > 0) {
-      candidates.push({ query: Math.floor(cell / mean.cols), key: cell % mean.cols, weight });
+      const share = even.data[cell] ?? 0;
+      const query = Math.floor(cell / mean.cols);
+      const times = share > 0 ? weight / share : Number.POSITIVE_INFINITY;
+      const beyond = share < 1 ? (weight - share) / (1 - share) : 0;
+      candidates.push({ query, key: cell % mean.cols, weight, times, beyond });
     }
   });
-  const links = cut.kind === "value" ? candidates : strongest(candidates, cut, mean.rows);
+  const links = chosen(candidates, cut, mean.rows).sort(order);
   const sum = links.reduce((all, link) => all + link.weight, 0);
-  return { links, total: mean.rows * mean.cols, share: mean.rows > 0 ? sum / mean.rows : 0 };
+  return {
+    links: links.map(({ query, key, weight }) => ({ query, key, weight })),
+    total: possibleLinks(even),
+    share: mean.rows > 0 ? sum / mean.rows : 0,
+  };
 }
 
-function strongest(candidates: readonly Link[], cut: LinkCut, rows: number): Link[] {
-  const sorted = [...candidates].sort((a, b) => b.weight - a.weight || order(a, b));
-  let kept = 0;
-  let sum = 0;
-  while (
-    kept < sorted.length &&
-    (cut.kind === "count" ? kept < cut.amount : sum < cut.amount * rows)
-  ) {
-    sum += sorted[kept]?.weight ?? 0;
-    kept += 1;
+/** Share of the queries that link to a key from which on it is a sink. */
+const SINK = 0.4;
+
+/** Keys that so many queries link to that their links say little: a first token, mostly. */
+export function sinkKeys(links: readonly Link[], even: Matrix): ReadonlySet<number> {
+  const found = new Map<number, number>();
+  for (const { key } of links) {
+    found.set(key, (found.get(key) ?? 0) + 1);
   }
-  return sorted.slice(0, kept).sort(order);
+  const seenBy = (key: number): number => {
+    let count = 0;
+    for (let query = 0; query < even.rows; query++) {
+      count += at(even, query, key) > 0 ? 1 : 0;
+    }
+    return count;
+  };
+  return new Set(
+    [...found].flatMap(([key, count]) =>
+      count >= FEWEST_LINKS && count > SINK * seenBy(key) ? [key] : [],
+    ),
+  );
+}
+
+interface Candidate extends Link {
+  /** The weight in units of even attention. */
+  readonly times: number;
+  /** How far above even attention, of what is possible: 0 even, 1 all of the query's attention. */
+  readonly beyond: number;
+}
+
+function chosen(candidates: Candidate[], cut: LinkCut, rows: number): Candidate[] {
+  switch (cut.kind) {
+    case "value":
+      return candidates;
+    case "even":
+      return clear(candidates, cut.amount);
+    case "count":
+      return strongest(candidates).slice(0, cut.amount);
+    case "mass": {
+      const sorted = strongest(candidates);
+      let [kept, sum] = [0, 0];
+      while (kept < sorted.length && sum < cut.amount * rows) {
+        sum += sorted[kept]?.weight ?? 0;
+        kept += 1;
+      }
+      return sorted.slice(0, kept);
+    }
+  }
+}
+
+const strongest = (candidates: readonly Candidate[]): Candidate[] =>
+  [...candidates].sort((a, b) => b.beyond - a.beyond || b.weight - a.weight || order(a, b));
+
+/**
+ * Links that stand out from even attention: every query's strongest first, then every query's second,
+ * up to MOST_LINKS. Where hardly any stands out, the FEWEST_LINKS that do so most.
+ */
+function clear(candidates: readonly Candidate[], least: number): Candidate[] {
+  const place = new Map<number, number>();
+  const clearOnes = strongest(candidates.filter(({ times }) => times >= least));
+  const ranked = clearOnes.map((link) => {
+    const rank = place.get(link.query) ?? 0;
+    place.set(link.query, rank + 1);
+    return { link, rank };
+  });
+  if (ranked.length >= FEWEST_LINKS) {
+    // A stable sort: among equals of rank the strongest stay in front.
+    return ranked
+      .sort((a, b) => a.rank - b.rank)
+      .slice(0, MOST_LINKS)
+      .map(({ link }) => link);
+  }
+  return [...candidates]
+    .sort((a, b) => b.times - a.times || b.weight - a.weight || order(a, b))
+    .slice(0, FEWEST_LINKS);
 }
 
 const order = (a: Link, b: Link): number => a.query - b.query || a.key - b.key;
@@ -61,10 +141,10 @@ export interface LinkComparison {
 }
 
 /** The links that pass the cut at A or at B; a link is as wide as its stronger side. */
-export function compareLinks(a: Matrix, b: Matrix, cut: LinkCut): LinkComparison {
+export function compareLinks(a: Matrix, b: Matrix, cut: LinkCut, even: Matrix): LinkComparison {
   const cell = ({ query, key }: Link): number => query * a.cols + key;
-  const inA = new Set(selectLinks(a, cut).links.map(cell));
-  const inB = new Set(selectLinks(b, cut).links.map(cell));
+  const inA = new Set(selectLinks(a, cut, even).links.map(cell));
+  const inB = new Set(selectLinks(b, cut, even).links.map(cell));
   const counts = { born: 0, lost: 0, kept: 0 };
   const links = [...new Set([...inA, ...inB])]
     .sort((one, other) => one - other)
@@ -74,7 +154,7 @@ export function compareLinks(a: Matrix, b: Matrix, cut: LinkCut): LinkComparison
       const weight = Math.max(a.data[at] ?? 0, b.data[at] ?? 0);
       return { query: Math.floor(at / a.cols), key: at % a.cols, weight, fate };
     });
-  return { links, counts, total: a.rows * a.cols };
+  return { links, counts, total: possibleLinks(even) };
 }
 
 export interface LinkPath extends Link {

@@ -1,5 +1,5 @@
 // How much of all attention the drawn links are, over all layers that are shown as links.
-import type { Maps } from "../../core/maps";
+import type { Maps, Matrix } from "../../core/maps";
 import { meanOverHeads } from "../../core/maps";
 import type { Range } from "../../core/window";
 import type { LayerView } from "./layer_view";
@@ -18,12 +18,15 @@ export function shownLinks(
   range: Range,
   heads: readonly number[],
   views: readonly LayerView[],
+  even: readonly Matrix[],
 ): ShownLinks | null {
   let [drawn, total, share, layers] = [0, 0, 0, 0];
   for (let layer = range.start; layer < range.stop; layer++) {
     const view = views[layer];
-    if (view?.mode === "sankey") {
-      const picked = selectLinks(meanOverHeads(maps, layer, heads[layer] ?? maps.heads), view.cut);
+    const uniform = even[layer];
+    if (view?.mode === "sankey" && uniform) {
+      const mean = meanOverHeads(maps, layer, heads[layer] ?? maps.heads);
+      const picked = selectLinks(mean, view.cut, uniform);
       drawn += picked.links.length;
       total += picked.total;
       share += picked.share;

@@ -11,6 +11,7 @@ export interface CutControl {
 }
 
 const RULES: readonly (readonly [LinkCut["kind"], string, string])[] = [
+  ["even", "× even", "links from this many times even attention on; 8 at least, 150 at most"],
   ["value", "≥", "links from this weight on"],
   ["mass", "mass", "the strongest links that together carry this share of attention"],
   ["count", "top", "this many of the strongest links"],

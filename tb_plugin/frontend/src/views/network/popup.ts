@@ -2,7 +2,6 @@
 import type { Axis } from "../../core/axis";
 import { at, keyShares, type Matrix } from "../../core/maps";
 import type { HeadId } from "../../core/recording";
-import { uniformShares } from "../../layout/network/bars";
 import { shownPile } from "../../layout/network/network_numbers";
 import { type Box, placeBeside } from "../../layout/network/place";
 import { fixed, headTitle, signed } from "../../scale/format";
@@ -11,7 +10,7 @@ import { meanOf, tokenText } from "../../scale/text";
 import { headBadge, html, setText, svg, thumbnail } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
 import { fitLabel } from "../measure";
-import { isSquare, type NetworkFrame } from "./props";
+import { evenOf, isSquare, type NetworkFrame } from "./props";
 
 /** Which head is shown, what is framed in it, and beside what the pop-up stands. */
 export interface PopupTarget extends HeadId {
@@ -270,6 +269,6 @@ function readingOf(frame: NetworkFrame, target: PopupTarget, map: Matrix): strin
   if (difference) {
     return `${keyWord} receives ${signed(share, 3)} of all attention`;
   }
-  const uniform = uniformShares(map.rows, map.cols, props.part.causal, props.within)[key] ?? 0;
-  return `${keyWord} receives ${fixed(share, 3)} of all attention (column sum ${fixed(share * map.rows, 2)}), uniform ${fixed(uniform, 3)}`;
+  const even = keyShares(evenOf(props, target.layer))[key] ?? 0;
+  return `${keyWord} receives ${fixed(share, 3)} of all attention (column sum ${fixed(share * map.rows, 2)}), even ${fixed(even, 3)}`;
 }

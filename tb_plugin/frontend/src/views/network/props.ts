@@ -1,10 +1,9 @@
 // What the network view is given and what it reports.
 import type { Axis } from "../../core/axis";
-import type { Maps } from "../../core/maps";
+import type { Maps, Matrix } from "../../core/maps";
 import type { HeadId, MetricSpec, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
 import type { Range } from "../../core/window";
-import type { Within } from "../../layout/network/bars";
 import type { NetworkGeometry, Viewport } from "../../layout/network/columns";
 import type { SortValues } from "../../layout/network/head_sort";
 import type { LayerView } from "../../layout/network/layer_view";
@@ -16,8 +15,8 @@ export interface NetworkProps {
   readonly part: Part;
   readonly query: Axis;
   readonly key: Axis;
-  /** Where the keys lie in the whole sentence. */
-  readonly within: Within;
+  /** Even attention of every layer, over the marks of both axes. */
+  readonly even: readonly Matrix[];
   /** The layers that are drawn. */
   readonly range: Range;
   readonly maps: Maps;
@@ -54,6 +53,14 @@ export interface NetworkFrame {
 
 export const headsOf = (props: NetworkProps, layer: number): number =>
   props.part.layers[layer]?.heads ?? props.maps.heads;
+
+/** Even attention of a layer; nothing anywhere where it is not known. */
+export const evenOf = ({ even, query, key }: NetworkProps, layer: number): Matrix =>
+  even[layer] ?? {
+    data: new Float32Array(query.length * key.length),
+    rows: query.length,
+    cols: key.length,
+  };
 
 /** Rows and columns are the same tokens: a diagonal means something. */
 export const isSquare = (props: NetworkProps): boolean => props.part.kind === "self";

@@ -5,7 +5,7 @@ import type { Axis } from "../../core/axis";
 import { at, type Matrix } from "../../core/maps";
 import type { Fate, LinkCut } from "../../core/selection";
 import { ROW_GAP } from "../../layout/network/columns";
-import { defaultCut } from "../../layout/network/layer_view";
+import { DEFAULT_CUT } from "../../layout/network/layer_view";
 import {
   compareLinks,
   type Link,
@@ -13,6 +13,7 @@ import {
   type LinkSelection,
   placeLinks,
   selectLinks,
+  sinkKeys,
 } from "../../layout/network/links";
 import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { fateText, fixed, percent, signed, thousands } from "../../scale/format";
@@ -20,7 +21,7 @@ import { meanOf, tokenText } from "../../scale/text";
 import { html, setText, svg } from "../dom";
 import type { TipLine, Tooltip } from "../tooltip";
 import { placePanel } from "./panel";
-import { headsOf, type NetworkFrame } from "./props";
+import { evenOf, headsOf, type NetworkFrame } from "./props";
 
 /** A change of a link below this is drawn as no change. */
 const KEPT = 0.03;
@@ -86,7 +87,7 @@ export function createSankey(
   return {
     update(next, numbers, before) {
       frame = next;
-      const picked = pick(numbers, before, cutOf(next, layer));
+      const picked = pick(numbers, before, cutOf(next, layer), evenOf(next.props, layer));
       joinLinks(root, next, layer, decorate(next, layer, picked.links, numbers, before));
       placePanel(noteFrame, next, layer);
       setText(note, picked.note);
@@ -100,7 +101,7 @@ export function createSankey(
 }
 
 const cutOf = (frame: NetworkFrame, layer: number): LinkCut =>
-  frame.props.layers[layer]?.cut ?? defaultCut(frame.props.key.length);
+  frame.props.layers[layer]?.cut ?? DEFAULT_CUT;
 
 const datum = (path: SVGPathElement): Drawn | null => select<SVGPathElement, Drawn>(path).datum();
 
@@ -110,12 +111,17 @@ interface Picked {
 }
 
 /** The links to draw and the sentence about them. */
-function pick(numbers: LayerNumbers, before: LayerNumbers | null, cut: LinkCut): Picked {
+function pick(
+  numbers: LayerNumbers,
+  before: LayerNumbers | null,
+  cut: LinkCut,
+  even: Matrix,
+): Picked {
   if (before === null) {
-    const selection = selectLinks(numbers.mean, cut);
+    const selection = selectLinks(numbers.mean, cut, even);
     return { links: selection.links, note: noteOf(selection, numbers.mean) };
   }
-  const { links, counts, total } = compareLinks(numbers.mean, before.mean, cut);
+  const { links, counts, total } = compareLinks(numbers.mean, before.mean, cut, even);
   const share = `${thousands(links.length)} of ${thousands(total)} links`;
   return {
     links,
@@ -132,6 +138,7 @@ function decorate(
 ): Drawn[] {
   const { geometry, props } = frame;
   const held = props.pin ?? lockedToken(frame, layer);
+  const sinks = sinkKeys(links, evenOf(props, layer));
   const paths = placeLinks(links, {
     top: geometry.bodyTop,
     queryRow: geometry.queryRow,
@@ -142,7 +149,7 @@ function decorate(
     .map((path, index) => ({
       ...path,
       fate: links[index]?.fate ?? null,
-      quiet: props.key[path.key]?.special ?? false,
+      quiet: sinks.has(path.key) || (props.key[path.key]?.special ?? false),
       lit: held === null ? null : path[held.axis] === held.index,
       value: at(numbers.mean, path.query, path.key),
       before: before === null ? null : at(before.mean, path.query, path.key),
@@ -204,7 +211,9 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
     { text: `${word(props.key, link.key)} → ${word(props.query, link.query)}`, tone: "strong" },
   ];
   if (link.before === null) {
-    lines.push({ text: `weight ${fixed(link.value, 4)}, ${meanOf(heads)}` });
+    const even = at(evenOf(props, layer), link.query, link.key);
+    const times = even > 0 ? ` · ${fixed(link.value / even, 1)} × even` : "";
+    lines.push({ text: `weight ${fixed(link.value, 4)}${times}, ${meanOf(heads)}` });
   } else {
     lines.push({ text: `A ${fixed(link.value, 4)} · B ${fixed(link.before, 4)}` });
     lines.push({ text: `change ${signed(link.value - link.before, 4)}, ${meanOf(heads)}` });

@@ -1,13 +1,14 @@
 // Token columns: every token's box, its word, and one bar per head.
 import type { Axis } from "../../core/axis";
+import { keyShares } from "../../core/maps";
 import type { PinnedToken } from "../../core/selection";
-import { barHeight, tokenBars, uniformShares } from "../../layout/network/bars";
+import { barHeight, tokenBars } from "../../layout/network/bars";
 import { type NetworkGeometry, ROW_GAP, type TokenColumn } from "../../layout/network/columns";
 import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { tokenText } from "../../scale/text";
 import { svg, thumbnail } from "../dom";
 import { fitLabel } from "../measure";
-import { headsOf, type NetworkFrame } from "./props";
+import { evenOf, headsOf, type NetworkFrame } from "./props";
 
 export interface BarTarget {
   readonly layer: number;
@@ -188,13 +189,12 @@ function headPath(head: number, className: string): SVGPathElement {
   return path;
 }
 
-/** A dash at the share uniform attention would give, in every box. */
+/** A dash at the share even attention would give, in every box. */
 function uniformMarks(frame: NetworkFrame, column: TokenColumn): string {
   const { geometry, props } = frame;
   const row = rowOf(geometry, column);
   const height = row - ROW_GAP;
-  const { query, key, part, within } = props;
-  const shares = uniformShares(query.length, key.length, part.causal, within);
+  const shares = keyShares(evenOf(props, column.layer ?? 0));
   return Array.from(shares, (share, index) => {
     const y = index * row + height - barHeight(share, height);
     return `M1,${y.toFixed(2)}H${geometry.tokenWidth - 1}`;
