@@ -1,9 +1,11 @@
 import { useRef } from "preact/hooks";
+import { isPending, problemOf } from "../core/resource";
 import { mostChange } from "../layout/heads/step_strip";
 import { fixed, headTitle } from "../scale/format";
 import { chosenHead, overTime } from "../state/head_time";
 import { best, entry, select, shown, steps, view } from "../state/store";
 import { createStrip } from "../views/heads/strip";
+import { Problem } from "./Problem";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
@@ -65,7 +67,8 @@ export function HeadStrip() {
         </span>
         <CutControl piles={history?.piles.length ?? null} />
       </header>
-      {answer.kind === "failed" && <p class="message">{answer.message}</p>}
+      <Problem text={problemOf(answer)} />
+      {isPending(answer) && !history && <p class="note">Comparing the steps of this head…</p>}
       {history && size && (
         <ViewHost
           create={createStrip}

@@ -1,8 +1,10 @@
 import { useRef } from "preact/hooks";
+import { isPending, problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { chosenHead, joint } from "../state/head_time";
 import { entry, view } from "../state/store";
 import { createJoint } from "../views/heads/joint";
+import { Problem } from "./Problem";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
@@ -17,7 +19,8 @@ export function JointMap() {
   const here = found?.layer === head.layer && found.head === head.head;
   return (
     <section class="view" ref={root} aria-label="Query–key map">
-      {answer.kind === "failed" && <p class="message">{answer.message}</p>}
+      <Problem text={problemOf(answer)} />
+      {isPending(answer) && !here && <p class="note">Placing queries and keys…</p>}
       {found && here && viewport && entry.value && (
         <ViewHost
           create={createJoint}

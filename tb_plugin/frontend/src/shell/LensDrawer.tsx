@@ -1,11 +1,13 @@
 import { useEffect, useRef } from "preact/hooks";
 import { carriedBy, firstCell, type Lens, type LensTable } from "../core/lens";
 import { headMap, holdsLayer } from "../core/maps";
+import { problemOf, readyValue } from "../core/resource";
 import { fixed, headTitle, percent, thousands } from "../scale/format";
-import { elbow, lens, lensProblem } from "../state/lens";
+import { elbow, lens } from "../state/lens";
 import { axes, maps, select, shown, view } from "../state/store";
 import type { LensState, LensWords } from "../state/view_state";
 import { createLens } from "../views/lens/lens";
+import { Problem } from "./Problem";
 import { Segments } from "./Segments";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
@@ -48,7 +50,7 @@ function matchOf({ queries, keys, values }: Lens): { text: string; title: string
 }
 
 function Header({ state }: { readonly state: LensState }) {
-  const value = lens.value;
+  const value = readyValue(lens.value);
   const match = value && matchOf(value);
   return (
     <header>
@@ -124,7 +126,8 @@ function Drawer({ state }: { readonly state: LensState }) {
   const root = useRef<HTMLElement>(null);
   const size = useSize(root);
   const now = shown.value;
-  const value = lens.value;
+  const value = readyValue(lens.value);
+  const problem = problemOf(lens.value);
   const first = value ? firstCell(value) : null;
   // The first choice is kept: the same clusters stay chosen while the slider moves.
   useEffect(() => {
@@ -140,16 +143,16 @@ function Drawer({ state }: { readonly state: LensState }) {
   return (
     <section class="lens" ref={root} aria-label={`HeadLens of ${headTitle(state)}`}>
       <Header state={state} />
-      {lensProblem.value !== null && <p class="message">{lensProblem.value}</p>}
-      {lensProblem.value === null && !value && <p class="note">Clustering queries and keys…</p>}
-      {lensProblem.value === null && fits && cell && size && marks && (
+      <Problem text={problem} />
+      {problem === null && !value && <p class="note">Clustering queries and keys…</p>}
+      {problem === null && fits && cell && size && marks && (
         <ViewHost
           create={createLens}
           props={{
             width: size.width - 28,
             theme: theme.value,
             lens: value,
-            elbow: elbow.value,
+            elbow: readyValue(elbow.value),
             table: state.table,
             cell,
             value: state.value ?? carriedBy(value, cell.key),

@@ -7,18 +7,9 @@ import type { SortValues } from "../layout/network/head_sort";
 import { drawnStep } from "../state/derived/drawn";
 import { evenMaps } from "../state/derived/even";
 import { picture } from "../state/derived/picture";
-import { referencePiles } from "../state/pile_reference";
-import {
-  axes,
-  entry,
-  type LoadedMaps,
-  layerViews,
-  piles,
-  select,
-  series,
-  shown,
-  view,
-} from "../state/store";
+import { piles, referencePiles } from "../state/piles";
+import { series } from "../state/series";
+import { axes, entry, type LoadedMaps, layerViews, select, shown, view } from "../state/store";
 import { openLens } from "../state/view_state";
 import { createNetwork } from "../views/network/network";
 import { playing, setLayer } from "./actions";
@@ -45,10 +36,8 @@ function sortValues(run: Run, model: Part, values: Series | null, step: number):
 
 /** The trees of the run and part that are shown, also those of the step before the next are here. */
 function pileTrees({ run, part }: LoadedMaps): readonly PileTree[] | null {
-  const loaded = piles.value;
-  return loaded?.of.run.name === run.name && loaded.of.part.name === part.name
-    ? loaded.value.layers
-    : null;
+  const loaded = readyValue(piles.value);
+  return loaded?.run === run.name && loaded.part === part.name ? loaded.layers : null;
 }
 
 /** The trees of B where it is a step of a part with as many heads. */

@@ -1,8 +1,11 @@
 // What is said when there is nothing to show, or something to know.
 import { useEffect, useState } from "preact/hooks";
+import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
-import { arrived, entry, needsPiles, pilesProblem, steps, view } from "../state/store";
+import { piles } from "../state/piles";
+import { arrived, entry, steps, view } from "../state/store";
 import { goToIndex, goToNewest } from "./actions";
+import { Problem } from "./Problem";
 
 const SKELETON_DELAY = 200;
 
@@ -78,8 +81,8 @@ export function StepNotices() {
         <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
       )}
       {here && !here.maps && <ThinnedNotice />}
-      {pilesProblem.value !== null && needsPiles.value && (
-        <p class="message">{`No piles at this step. ${pilesProblem.value}`}</p>
+      {problemOf(piles.value) !== null && (
+        <Problem text={`No piles at this step. ${problemOf(piles.value)}`} />
       )}
       {newer && (
         <p class="message">

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { readyValue } from "../core/resource";
 import { type Assessment, flagOf, isRaised, type Signal, type SignalState } from "../core/signals";
 import { metricValue, stepLabel } from "../scale/format";
 import { assessment } from "../state/signals";
@@ -161,7 +162,7 @@ function AtStep() {
 }
 
 export function SignalsSide() {
-  const found = assessment.value;
+  const found = readyValue(assessment.value);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <aside class="side signals-side" aria-label="Verdict" tabIndex={0}>

@@ -1,10 +1,12 @@
 import { useRef } from "preact/hooks";
+import { problemOf } from "../core/resource";
 import { marksAmong } from "../state/derived/marks";
 import { chartGroups } from "../state/derived/signal_charts";
-import { curvesProblem, signalsProblem, watched } from "../state/signals";
+import { assessment, metricCurves, watched } from "../state/signals";
 import { recording, select, steps } from "../state/store";
 import { createSignalCharts } from "../views/signals/charts";
 import { goToIndex } from "./actions";
+import { Problem } from "./Problem";
 import { SignalsSide } from "./SignalsSide";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
@@ -16,12 +18,14 @@ function watch(slot: number, name: string): void {
 function Charts() {
   const root = useRef<HTMLElement>(null);
   const viewport = useSize(root);
-  const problems = [signalsProblem.value, curvesProblem.value].filter((text) => text !== null);
+  const problems = [assessment.value, metricCurves.value]
+    .map(problemOf)
+    .filter((text) => text !== null);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <section class="view" ref={root} tabIndex={0} aria-label="Curves over all recorded steps">
       {problems.map((text) => (
-        <p key={text} class="message" role="alert">{`Not all curves could be read. ${text}`}</p>
+        <Problem key={text} text={`Not all curves could be read. ${text}`} />
       ))}
       {viewport && (
         <ViewHost

@@ -1,8 +1,9 @@
 import type { Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
+import { offline } from "../state/connection";
 import { evenMaps } from "../state/derived/even";
 import { reference } from "../state/reference";
-import { offline, part, view } from "../state/store";
+import { part, view } from "../state/store";
 import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */

@@ -1,12 +1,7 @@
 import { render as mount } from "preact";
 import type { DataSource } from "../api/source";
-import { startClasses } from "../state/classes";
-import { startHeadTime } from "../state/head_time";
-import { startLens } from "../state/lens";
 import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
-import { startReferencePiles } from "../state/pile_reference";
-import { startSignals } from "../state/signals";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
 import { followFocus } from "./focus";
@@ -30,11 +25,6 @@ export function show(source: DataSource, styleSheet: string): void {
   followFocus();
   const mirror = startMirror();
   const loader = startLoader(source);
-  startLens(source);
-  startClasses(source);
-  startHeadTime(source);
-  startReferencePiles(source);
-  startSignals(source);
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {
     forgetWidths();

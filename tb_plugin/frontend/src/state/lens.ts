@@ -1,14 +1,13 @@
 // HeadLens: what is asked for, and what is here.
-import { computed, effect, signal } from "@preact/signals";
-import { isAbort, Latest } from "../api/latest";
+import { computed, signal } from "@preact/signals";
 import type { DataSource, LensQuery } from "../api/source";
 import type { Elbow, Lens } from "../core/lens";
+import { IDLE, type Resource } from "../core/resource";
+import { follow } from "./follow";
 import { view, wanted } from "./store";
 
-export const lens = signal<Lens | null>(null);
-export const elbow = signal<Elbow | null>(null);
-/** The server's sentence about why there is no lens; null while nothing is wrong. */
-export const lensProblem = signal<string | null>(null);
+export const lens = signal<Resource<Lens>>(IDLE);
+export const elbow = signal<Resource<Elbow>>(IDLE);
 
 /** One text per question: a moved cell or another table asks nothing new. */
 const question = computed<string | null>(() => {
@@ -31,27 +30,23 @@ const question = computed<string | null>(() => {
 
 /** Ask whenever the question changes; the lens before stays until the next is here. */
 export function startLens(source: DataSource): () => void {
-  const requests = { lens: new Latest(), elbow: new Latest() };
-  const load = async (query: LensQuery): Promise<void> => {
-    const signal = requests.lens.start();
-    try {
-      lens.value = await source.lens(query, signal);
-      lensProblem.value = null;
-      elbow.value = await source.elbow(query, requests.elbow.start());
-    } catch (error) {
-      if (!isAbort(error) && !signal.aborted) {
-        lensProblem.value = error instanceof Error ? error.message : String(error);
-      }
+  // The elbow waits for the lens: it takes the server longer, and says less.
+  let lensIsHere: Promise<unknown> = Promise.resolve();
+  const stops = [
+    follow(question, lens, (query: LensQuery, signal) => {
+      const answer = source.lens(query, signal);
+      lensIsHere = answer.catch(() => null);
+      return answer;
+    }),
+    follow(question, elbow, async (query: LensQuery, signal) => {
+      await lensIsHere;
+      signal.throwIfAborted();
+      return source.elbow(query, signal);
+    }),
+  ];
+  return () => {
+    for (const stop of stops) {
+      stop();
     }
   };
-  return effect(() => {
-    if (question.value === null) {
-      requests.lens.cancel();
-      lens.value = null;
-      elbow.value = null;
-      lensProblem.value = null;
-    } else {
-      void load(JSON.parse(question.value) as LensQuery);
-    }
-  });
 }

@@ -1,23 +1,29 @@
 // B: the step that A is compared with, in the same run or in another one.
 import { computed, signal } from "@preact/signals";
+import type { AttentionCache } from "../api/attention_cache";
+import type { DataSource } from "../api/source";
 import type { Maps } from "../core/maps";
 import { axesOf, nearestStep, type Run, type StepEntry } from "../core/recording";
+import { IDLE, problemOf, type Resource, readyValue } from "../core/resource";
+import { follow } from "./follow";
 import {
   cut,
   grouped,
   type LoadedMaps,
   part,
   probe,
+  queryOf,
   recording,
+  runs,
   shown,
   view,
   type Wanted,
 } from "./store";
 
-/** The maps of B last loaded. */
-export const loadedReference = signal<LoadedMaps | null>(null);
-/** The other run that B lies in, once its description is here. */
-export const otherRun = signal<Run | null>(null);
+/** The maps of B. */
+export const loadedReference = signal<Resource<LoadedMaps>>(IDLE);
+/** The other run that B lies in. */
+export const otherRun = signal<Resource<Run>>(IDLE);
 
 /** The name of the other run B was pinned in; null while B lies in the run that is shown. */
 export const otherRunName = computed<string | null>(() => {
@@ -30,7 +36,8 @@ export const referenceRun = computed<Run | null>(() => {
   if (otherRunName.value === null) {
     return recording.value;
   }
-  return otherRun.value?.name === otherRunName.value ? otherRun.value : null;
+  const other = readyValue(otherRun.value);
+  return other?.name === otherRunName.value ? other : null;
 });
 
 /** B: the pinned step, else the first one whose maps were kept. */
@@ -59,7 +66,11 @@ const sizes = ({ part: model }: Wanted): string =>
 
 /** Why B cannot be shown beside A; null when it can. */
 export const referenceProblem = computed<string | null>(() => {
-  const [a, b, asked] = [shown.value, loadedReference.value, wantedReference.value];
+  const [a, b, asked] = [shown.value, readyValue(loadedReference.value), wantedReference.value];
+  const failed = problemOf(otherRun.value) ?? problemOf(loadedReference.value);
+  if (failed !== null) {
+    return `B could not be read: ${failed}`;
+  }
   if (otherRunName.value !== null && referenceRun.value && !asked) {
     return `“${otherRunName.value}” has no such part or probe`;
   }
@@ -75,8 +86,40 @@ export const referenceProblem = computed<string | null>(() => {
 
 /** B's maps, when they can be shown beside A's. */
 export const reference = computed<LoadedMaps | null>(() =>
-  referenceProblem.value === null ? loadedReference.value : null,
+  referenceProblem.value === null ? readyValue(loadedReference.value) : null,
 );
 
 /** B's maps over the marks on screen. */
 export const referenceMaps = computed<Maps | null>(() => grouped(reference.value));
+
+const otherRunQuestion = computed<string | null>(() => {
+  const run = otherRunName.value;
+  const version = runs.value.find(({ name }) => name === run)?.version;
+  return run !== null && version !== undefined ? JSON.stringify({ run, version }) : null;
+});
+
+const mapsQuestion = computed<string | null>(() => {
+  const asked = wantedReference.value;
+  return asked && JSON.stringify({ ...queryOf(asked), session: asked.run.version });
+});
+
+/** Ask for B whenever it changes; A is not concerned if it cannot be had. */
+export function startReference(source: DataSource, cache: AttentionCache): () => void {
+  const stops = [
+    follow(otherRunQuestion, otherRun, ({ run }: { run: string }, signal) =>
+      source.run(run, signal),
+    ),
+    follow(mapsQuestion, loadedReference, async (_: unknown, signal) => {
+      const asked = wantedReference.peek();
+      if (!asked) {
+        throw new Error("B is not known");
+      }
+      return { ...asked, maps: await cache.load(queryOf(asked), signal) };
+    }),
+  ];
+  return () => {
+    for (const stop of stops) {
+      stop();
+    }
+  };
+}

@@ -1,18 +1,14 @@
 // The signals view: what is asked for, and what is here.
-import { computed, effect, type Signal, signal } from "@preact/signals";
-import { isAbort, Latest } from "../api/latest";
+import { computed, signal } from "@preact/signals";
 import type { CurvesQuery, DataSource } from "../api/source";
+import { IDLE, type Resource } from "../core/resource";
 import type { Assessment, MetricCurves } from "../core/signals";
 import { defaultWatched } from "../layout/signals/signal_charts";
-import { part, recording, retries, view } from "./store";
+import { follow } from "./follow";
+import { part, recording, shown, view } from "./store";
 
-export const assessment = signal<Assessment | null>(null);
-export const metricCurves = signal<MetricCurves | null>(null);
-/** The server's sentence about why there is nothing; null while nothing is wrong. */
-export const signalsProblem = signal<string | null>(null);
-export const curvesProblem = signal<string | null>(null);
-
-const showsSignals = computed(() => view.value.tab === "signals");
+export const assessment = signal<Resource<Assessment>>(IDLE);
+export const metricCurves = signal<Resource<MetricCurves>>(IDLE);
 
 /** Names of the metrics drawn for context: the chosen ones that this run has, else the usual. */
 export const watched = computed<readonly string[]>(() => {
@@ -30,17 +26,27 @@ export const watchedHead = computed(() => {
   return lock !== null && lock.head < heads ? { layer: lock.layer, head: lock.head } : null;
 });
 
-/** One text per question, so that a moved slider asks nothing new. */
+/**
+ * One text per question, so that a moved slider asks nothing new. In every view: the flag stands on
+ * the slider whatever is looked at.
+ */
 const runQuestion = computed<string | null>(() => {
   const run = recording.value;
-  return showsSignals.value && run && run.steps.length > 0
+  const mapsFirst = view.value.tab === "signals" || shown.value !== null;
+  return mapsFirst && run && run.steps.length > 0
     ? JSON.stringify({ run: run.name, version: run.version })
     : null;
 });
 
 const curvesQuestion = computed<string | null>(() => {
   const [run, shownPart] = [recording.value, part.value];
-  if (runQuestion.value === null || !run || !shownPart || watched.value.length === 0) {
+  if (
+    view.value.tab !== "signals" ||
+    !run ||
+    run.steps.length === 0 ||
+    !shownPart ||
+    watched.value.length === 0
+  ) {
     return null;
   }
   const query: CurvesQuery & { version: string } = {
@@ -53,49 +59,24 @@ const curvesQuestion = computed<string | null>(() => {
   return JSON.stringify(query);
 });
 
-/** Ask whenever a question changes; what is here stays until the next answer arrives. */
+const sameRun = (before: { run: string }, next: { run: string }): boolean =>
+  before.run === next.run;
+
+/** Ask whenever a question changes; what is here of this run stays until the next answer arrives. */
 export function startSignals(source: DataSource): () => void {
-  const requests = { signals: new Latest(), curves: new Latest() };
-  const attempt = async (
-    problem: Signal<string | null>,
-    ask: () => Promise<void>,
-  ): Promise<void> => {
-    try {
-      await ask();
-      problem.value = null;
-    } catch (error) {
-      if (!isAbort(error)) {
-        problem.value = error instanceof Error ? error.message : String(error);
-      }
-    }
-  };
-  let shownRun: string | null = null;
   const stops = [
-    effect(() => {
-      retries.value;
-      if (runQuestion.value === null) {
-        return;
-      }
-      const { run } = JSON.parse(runQuestion.value) as { run: string };
-      if (run !== shownRun) {
-        assessment.value = null;
-        metricCurves.value = null;
-        shownRun = run;
-      }
-      void attempt(signalsProblem, async () => {
-        assessment.value = await source.signals(run, requests.signals.start());
-      });
-    }),
-    effect(() => {
-      retries.value;
-      if (curvesQuestion.value === null) {
-        return;
-      }
-      const query = JSON.parse(curvesQuestion.value) as CurvesQuery;
-      void attempt(curvesProblem, async () => {
-        metricCurves.value = await source.curves(query, requests.curves.start());
-      });
-    }),
+    follow(
+      runQuestion,
+      assessment,
+      ({ run }: { run: string }, signal) => source.signals(run, signal),
+      { keep: sameRun },
+    ),
+    follow(
+      curvesQuestion,
+      metricCurves,
+      (query: CurvesQuery, signal) => source.curves(query, signal),
+      { keep: sameRun },
+    ),
   ];
   return () => {
     for (const stop of stops) {

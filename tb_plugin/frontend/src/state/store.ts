@@ -1,15 +1,15 @@
 // The one typed state object and what follows from it. Only the shell writes to it.
 import { computed, signal } from "@preact/signals";
+import type { AttentionQuery } from "../api/source";
 import { type Axis, buildAxis, hiddenShare, regroup } from "../core/axis";
-import { cutOf, type MapCut } from "../core/cut";
-import type { Maps, Series } from "../core/maps";
+import { cutOf, isWhole, type MapCut } from "../core/cut";
+import type { Maps } from "../core/maps";
 import {
   axesOf,
   bestValidation,
   type MetricSpec,
   nearestStep,
   type Part,
-  type Piles,
   type Probe,
   type Run,
   type RunIndex,
@@ -36,17 +36,6 @@ export interface LoadedMaps extends Wanted {
   readonly maps: Maps;
 }
 
-/** How heads merge at one step of one part. */
-export interface LoadedPiles {
-  readonly of: Pick<Wanted, "run" | "part" | "entry">;
-  readonly value: Piles;
-}
-
-export interface SplitSeries {
-  readonly val: Series | null;
-  readonly train: Series | null;
-}
-
 export const view = signal<ViewState>(INITIAL);
 export const index = signal<Resource<RunIndex>>(IDLE);
 export const run = signal<Resource<Run>>(IDLE);
@@ -54,22 +43,8 @@ export const run = signal<Resource<Run>>(IDLE);
 export const shown = signal<LoadedMaps | null>(null);
 /** How the request for the chosen step's maps is doing. */
 export const request = signal<Resource<null>>(IDLE);
-export const series = signal<Resource<Series>>(IDLE);
-/** Metrics as means over the validation and the training probes. */
-export const splitSeries = signal<SplitSeries | null>(null);
 /** The newest step, while the user looks at an older one and has not been told; else null. */
 export const arrived = signal<StepEntry | null>(null);
-
-/** True while the server does not answer; what was read before stays on screen. */
-export const offline = signal(false);
-
-/** The piles last loaded; like maps, they stay until the next ones are here. */
-export const piles = signal<LoadedPiles | null>(null);
-/** Why the piles of the shown step cannot be had; null while nothing is wrong. */
-export const pilesProblem = signal<string | null>(null);
-
-/** Counts up when the user asks to try again. */
-export const retries = signal(0);
 
 const cutText = computed(() => {
   const { tokens, depth, tab } = view.value;
@@ -134,11 +109,6 @@ export const metric = computed<MetricSpec | null>(() => {
   return specs.find(({ name }) => name === view.value.metric) ?? specs[0] ?? null;
 });
 
-/** Whether the means over all probes are on screen and must be fetched. */
-export const needsSplits = computed(
-  () => view.value.tab === "heads" && view.value.curves === "splits",
-);
-
 export const best = computed<StepEntry | null>(() => bestValidation(steps.value));
 
 // Values of their own, so that the axes stay the same objects while only the step changes.
@@ -189,11 +159,6 @@ export const wanted = computed<Wanted | null>(() =>
     : null,
 );
 
-/** Whether any layer is shown as piles, so that they must be fetched. */
-export const needsPiles = computed(
-  () => view.value.tab === "network" && layerViews.value.some(({ mode }) => mode === "piles"),
-);
-
 /** Loaded maps over the marks on screen. */
 export const grouped = (loaded: LoadedMaps | null): Maps | null =>
   loaded && axes.value ? regroup(loaded.maps, axes.value.query, axes.value.key) : null;
@@ -221,4 +186,20 @@ export const hidden = computed<number | null>(() => {
   const everyKey = buildAxis(tokens, { ...options, range: now.cut.key });
   const outside = hiddenShare(regroup(now.maps, marks.query, everyKey));
   return Math.max(0, hiddenShare(maps.value) - outside);
+});
+
+/** The request for these maps. */
+export const queryOf = ({
+  run,
+  part: model,
+  probe: sentence,
+  entry: at,
+  cut: within,
+}: Wanted): AttentionQuery => ({
+  run: run.name,
+  step: at.step,
+  version: at.v,
+  part: model.name,
+  probe: sentence.index,
+  cut: isWhole(within, model, sentence) ? null : within,
 });

@@ -1,11 +1,20 @@
+import type { ReadonlySignal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AttentionQuery, DataSource } from "../../src/api/source";
 import type { Maps } from "../../src/core/maps";
 import type { Run, StepEntry } from "../../src/core/recording";
+import type { Resource } from "../../src/core/resource";
+import { classes } from "../../src/state/classes";
+import { offline } from "../../src/state/connection";
+import { joint, overTime } from "../../src/state/head_time";
+import { elbow, lens } from "../../src/state/lens";
 import { type Loader, startLoader } from "../../src/state/loader";
+import { piles } from "../../src/state/piles";
 import { reference, referenceEntry, referenceProblem } from "../../src/state/reference";
+import { series, splitSeries } from "../../src/state/series";
+import { assessment, metricCurves } from "../../src/state/signals";
 import * as store from "../../src/state/store";
-import { INITIAL } from "../../src/state/view_state";
+import { INITIAL, openLens, type ViewState, withLayer } from "../../src/state/view_state";
 
 const step = (at: number): StepEntry => ({
   step: at,
@@ -38,8 +47,6 @@ function recording(name: string, steps: number[], words = WORDS): Run {
     problems: [],
   };
 }
-
-const unasked = (): Promise<never> => Promise.reject(new Error("not asked for in these tests"));
 
 /** A server in memory: the runs it holds can grow, and requests can be made to fail. */
 class Server implements DataSource {
@@ -80,17 +87,42 @@ class Server implements DataSource {
     return { data, layers: 1, heads: 1, queries: 2, keys: 2 };
   }
 
-  piles = unasked;
-  classes = unasked;
-  lens = unasked;
-  elbow = unasked;
-  overTime = unasked;
-  joint = unasked;
-  curves = unasked;
-  signals = unasked;
+  /** Answers that say only what was asked; the tab keeps them as they are. */
+  private async answer(kind: string): Promise<never> {
+    this.kinds.push(kind);
+    if (this.broken || this.failing.has(kind)) {
+      throw this.broken ? new TypeError("Failed to fetch") : new Error(`no ${kind}`);
+    }
+    return { kind } as never;
+  }
 
-  metrics = unasked;
+  kinds: string[] = [];
+  failing = new Set<string>();
+  piles = () => this.answer("piles");
+  classes = () => this.answer("classes");
+  lens = () => this.answer("lens");
+  elbow = () => this.answer("elbow");
+  overTime = () => this.answer("overTime");
+  joint = () => this.answer("joint");
+  curves = () => this.answer("curves");
+  signals = () => this.answer("signals");
+  metrics = ({ of }: { of: number | string }) =>
+    this.answer(typeof of === "number" ? "series" : "splits");
 }
+
+/** Every kind of question: what makes the tab ask it, and where its answer goes. */
+const KINDS: [string, Partial<ViewState>, ReadonlySignal<Resource<unknown>>][] = [
+  ["piles", { layers: withLayer(INITIAL, 0, 1, { mode: "piles" }) }, piles],
+  ["classes", { tab: "graph" }, classes],
+  ["lens", { lens: openLens({ layer: 0, head: 0 }) }, lens],
+  ["elbow", { lens: openLens({ layer: 0, head: 0 }) }, elbow],
+  ["overTime", { tab: "heads" }, overTime],
+  ["joint", { tab: "heads", heads: { ...INITIAL.heads, panel: "joint" } }, joint],
+  ["curves", { tab: "signals" }, metricCurves],
+  ["signals", { tab: "signals" }, assessment],
+  ["series", { tab: "heads" }, series],
+  ["splits", { tab: "heads", curves: "splits" }, splitSeries],
+];
 
 let server: Server;
 let loader: Loader;
@@ -105,7 +137,7 @@ beforeEach(async () => {
   store.run.value = { kind: "idle" };
   store.shown.value = null;
   store.arrived.value = null;
-  store.offline.value = false;
+  offline.value = false;
   server = new Server();
   server.runs = [recording("one", [0, 10])];
   loader = startLoader(server);
@@ -167,11 +199,11 @@ describe("a server in trouble", () => {
   it("keeps the picture and says that nobody answers", async () => {
     server.broken = true;
     await nextPoll();
-    expect(store.offline.value).toBe(true);
+    expect(offline.value).toBe(true);
     expect(store.shown.value?.entry.step).toBe(10);
     server.broken = false;
     await nextPoll();
-    expect(store.offline.value).toBe(false);
+    expect(offline.value).toBe(false);
   });
 
   it("says why a step cannot be read, and reads it when asked again", async () => {
@@ -186,6 +218,58 @@ describe("a server in trouble", () => {
     await settle();
     expect(failed).toEqual({ kind: "failed", message: "the disk is gone" });
     expect(store.request.value.kind).toBe("ready");
+  });
+});
+
+describe.each(KINDS)("a question for %s", (kind, choice, answer) => {
+  const measured = (): Run => ({
+    ...recording("one", [0, 10]),
+    version: "measured",
+    metrics: [
+      {
+        name: "m",
+        title: "M",
+        unit: "1",
+        low: 0,
+        high: 1,
+        reading: "",
+        direction: "ascending",
+        source: "",
+      },
+    ],
+    classes: { names: ["a", "b"], method: "gradient" },
+  });
+
+  it("is asked again by “Try again” after it failed, and only then", async () => {
+    server.failing.add(kind);
+    server.runs = [measured()];
+    await nextPoll();
+    store.select(choice);
+    await settle();
+    expect(answer.value).toEqual({ kind: "failed", message: `no ${kind}` });
+    server.failing.clear();
+    loader.retry();
+    await settle();
+    expect(answer.value.kind).toBe("ready");
+    const asked = server.kinds.length;
+    loader.retry();
+    await settle();
+    expect(server.kinds.length).toBe(asked);
+  });
+
+  it("is asked again when the server is back", async () => {
+    server.runs = [measured()];
+    await nextPoll();
+    store.select({ ...choice, step: 0 });
+    await settle();
+    server.broken = true;
+    store.select({ ...INITIAL, tab: "network" });
+    store.select({ ...choice, probe: 0, step: 10 });
+    await settle();
+    await nextPoll();
+    server.broken = false;
+    await nextPoll();
+    expect(answer.value.kind).toBe("ready");
   });
 });
 

@@ -1,13 +1,15 @@
 import { computed } from "@preact/signals";
+import { readyValue } from "../../core/resource";
 import type { Marks } from "../../core/selection";
 import { flagOf, isRaised } from "../../core/signals";
 import { otherRunName, referenceEntry } from "../reference";
 import { assessment } from "../signals";
-import { best, entry, steps, view } from "../store";
+import { best, entry, steps } from "../store";
 
-/** The step at which the flag was raised, where the signals are on screen; else null. */
+/** The step at which the flag was raised; else null. */
 export const signalStep = computed<number | null>(() => {
-  const flag = view.value.tab === "signals" && assessment.value ? flagOf(assessment.value) : null;
+  const found = readyValue(assessment.value);
+  const flag = found && flagOf(found);
   return flag && isRaised(flag) ? flag.fired : null;
 });
 

@@ -1,4 +1,5 @@
 import { computed } from "@preact/signals";
+import { readyValue } from "../../core/resource";
 import { type ChartGroup, signalGroups } from "../../layout/signals/signal_charts";
 import { headLabel } from "../../scale/format";
 import { meanOf } from "../../scale/text";
@@ -11,8 +12,8 @@ export const chartGroups = computed<readonly ChartGroup[]>(() => {
   const heads = (part.value?.layers ?? []).reduce((all, layer) => all + layer.heads, 0);
   return signalGroups({
     steps: steps.value,
-    assessment: assessment.value,
-    curves: metricCurves.value,
+    assessment: readyValue(assessment.value),
+    curves: readyValue(metricCurves.value),
     metrics: recording.value?.metrics ?? [],
     watched: watched.value,
     heads: head ? `head ${headLabel(head)}` : meanOf(heads),
