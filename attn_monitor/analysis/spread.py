@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from attn_monitor.core.arrays import mean_of_defined
+
 MIDDLE_HALF = 0.5
 
 
@@ -43,14 +45,5 @@ def spread(values: Float[np.ndarray, "step sentence"], *, share: float = MIDDLE_
         defined = row[~np.isnan(row)]
         if defined.size:
             low[step], high[step] = np.quantile(defined, (0.5 - share / 2, 0.5 + share / 2))
-    mean = mean_of_defined(values.astype(np.float64), axes=(1,))
+    mean = mean_of_defined(values, axes=(1,))
     return Spread(sentences=sentences, mean=mean, low=low, high=high)
-
-
-def mean_of_defined(values: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
-    """Return the mean over some axes without the NaNs; NaN where there is nothing else."""
-    defined = ~np.isnan(values)
-    total = np.where(defined, values, 0.0).sum(axis=axes)
-    count = defined.sum(axis=axes)
-    mean: np.ndarray = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return mean

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.selection import Selection
+from attn_monitor.core.arrays import evenly_spread
 
 Check = Callable[[Record], tuple[float | None, bool]]
 
@@ -35,7 +36,8 @@ def sample_of(record: Record) -> Sample:
     """Return a few sentences and rows of a record, always with the first and the last."""
     sentences, _, rows, _ = record.shape
     return Sample(
-        sentences=_spread(sentences, _SAMPLED_SENTENCES), rows=_spread(rows, _SAMPLED_ROWS)
+        sentences=evenly_spread(sentences, _SAMPLED_SENTENCES),
+        rows=evenly_spread(rows, _SAMPLED_ROWS),
     )
 
 
@@ -76,9 +78,3 @@ class ValueCheck:
         """Return the error on a sample of rows and whether rounding explains it."""
         sample = sample_of(record)
         return agreement(weighted_values(record, sample), sample.selection.of_queries(self.output))
-
-
-def _spread(size: int, count: int) -> tuple[int, ...]:
-    if size <= count:
-        return tuple(range(size))
-    return tuple(sorted({round(i * (size - 1) / (count - 1)) for i in range(count)}))

@@ -34,24 +34,6 @@ class Kept:
     vectors: bool = False
 
 
-def spread(size: int, count: int | None) -> tuple[int, ...]:
-    """Return ``count`` of the positions ``0..size - 1``, evenly spaced, first and last among them.
-
-    Args:
-        size: How many positions there are.
-        count: How many are wanted; ``None``, or more than there are, for all.
-
-    Example:
-        >>> spread(9, 3)
-        (0, 4, 8)
-    """
-    if count is None or count >= size:
-        return tuple(range(size))
-    if count == 1:
-        return (0,)
-    return tuple(round(at * (size - 1) / (count - 1)) for at in range(count))
-
-
 def stretch_length(queries: int, keys: int, cells: int) -> int:
     """Return how many tokens share a cell, so that neither axis has more than ``cells``.
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attn_monitor.capture.outputs import Outputs
+from attn_monitor.capture.tensors import are_probabilities
 from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.monitor.batches import BatchTokens
 
@@ -42,7 +43,6 @@ OUTPUT_SPECS: Final = (
 )
 _FEWEST_CLASSES: Final = 2
 _PER_SENTENCE: Final = 2  # axes: sentence, class
-_SUM_TOLERANCE: Final = 1e-3
 
 
 def output_statistics(
@@ -73,9 +73,7 @@ def output_statistics(
 
 
 def _certainty(scores: Float[Tensor, "token class"]) -> tuple[float, float]:
-    total = scores.sum(dim=-1)
-    whole = bool(((total - 1.0).abs() < _SUM_TOLERANCE).all()) and bool((scores >= 0).all())
-    chance = scores if whole else torch.softmax(scores, dim=-1)
+    chance = scores if are_probabilities(scores) else torch.softmax(scores, dim=-1)
     entropy = torch.special.entr(chance).sum(dim=-1) / math.log(scores.shape[-1])
     return float(entropy.mean()), float(chance.max(dim=-1).values.mean())
 

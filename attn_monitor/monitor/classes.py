@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from attn_monitor.capture import capture
 from attn_monitor.capture.classes import ClassHead, find_class_head
 from attn_monitor.capture.outputs import Outputs
+from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.monitor.batches import BatchTokens
 
@@ -55,7 +55,7 @@ class ClassReader:
             return {}  # a frozen encoder, or a step that runs without gradients
         return {
             row: ClassAnswer(
-                scores=_numpy(scores[row]), contributions=_numpy(part), method=head.layer.method
+                scores=to_numpy(scores[row]), contributions=to_numpy(part), method=head.layer.method
             )
             for row, part in enumerate(added)
         }
@@ -103,7 +103,3 @@ def _gradient_parts(
         (gradient,) = torch.autograd.grad(score, hidden, retain_graph=True)
         parts.append((gradient * hidden).sum(dim=-1))
     return torch.stack(parts, dim=-1).detach()
-
-
-def _numpy(values: Tensor) -> np.ndarray:
-    return values.detach().float().cpu().numpy()

@@ -24,10 +24,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
     ``validation_step`` that counts batches, fills a list or updates a torchmetrics object does not
     know that it was replayed.
     """
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
     # Inference tensors hide composite operators from the capture: they arrive undecomposed.
-    with torch.random.fork_rng(devices=devices), torch.inference_mode(mode=False), torch.no_grad():
+    with random_state_kept(model), torch.inference_mode(mode=False), torch.no_grad():
         lent: dict[int, object] = {}
         loans = [_Loan(module, lent) for module in model.modules()]
         try:
@@ -36,6 +34,18 @@ def untouched(model: nn.Module) -> Iterator[None]:
         finally:
             for loan in loans:
                 loan.end()
+
+
+@contextmanager
+def random_state_kept(model: nn.Module | None = None) -> Iterator[None]:
+    """Put the random state of Python, numpy, torch and ``model``'s CUDA devices back afterwards."""
+    parameters = () if model is None else model.parameters()
+    devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
 

@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from attn_monitor.analysis import MetricSet
 from attn_monitor.analysis.coarse import coarse_maps
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.class_answer import ClassAnswer
-from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
+from attn_monitor.core.kept import Kept, stretch_edges, stretch_length
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.nouns import Part, metric_rows
 from attn_monitor.monitor.deferred import Deferred
@@ -70,8 +71,8 @@ class Observation:
         windows[kept.probe].attn[layer, : maps.heads] = corner
 
     def _keep_thumbnail(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
-        layers = spread(len(part.layers), kept.layers)
-        heads = spread(part.heads, kept.heads)
+        layers = evenly_spread(len(part.layers), kept.layers)
+        heads = evenly_spread(part.heads, kept.heads)
         if layer not in layers:
             return
         thumbnails = self.thumbnails[part.name]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Split
 from attn_monitor.monitor.batches import BatchTokens, DescribeBatch, describe_any
+from attn_monitor.monitor.guard import random_state_kept
 from attn_monitor.monitor.moving import copied
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.tokens import TokenSource, padding_id
@@ -114,7 +112,7 @@ def draw(
         return describe_any(batch, pad_id=padding_id(tokens), describe_batch=describe_batch)
 
     loader = _one_loader(loader)
-    with _random_state_kept():
+    with random_state_kept():
         if _has_sentences_by_number(loader):
             return _by_index(loader, split, range(skip, skip + count), seed, read)
         return _first(loader, split, range(skip, skip + count), read)
@@ -189,14 +187,3 @@ def _one_loader(loader: object) -> Iterable[object]:
 def _is_batch(item: object) -> bool:
     """Tell a list of batches from a list of loaders."""
     return isinstance(item, Tensor | Mapping | list | tuple) or not isinstance(item, Iterable)
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -11,6 +11,8 @@ from torch import nn
 from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
+from attn_monitor.capture.tensors import to_numpy
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MEASURED, Part, Probe
@@ -22,7 +24,7 @@ from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
 from attn_monitor.monitor.probes import ProbeBatch
-from attn_monitor.monitor.view import View, to_numpy
+from attn_monitor.monitor.view import View
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,7 +55,9 @@ class Recorder:
         probes = [p for p in self.layout.probes if p.split == "val"]
         for part in self.layout.parts:
             values = np.stack([self.metrics.uniform(_blank(part, probe)) for probe in probes])
-            rows[part.name] = np.repeat(_mean_of_defined(values)[None], len(part.layers), axis=0)
+            rows[part.name] = np.repeat(
+                mean_of_defined(values, axes=(0,))[None], len(part.layers), axis=0
+            )
         return rows
 
     def observe(self, replay: Replay) -> Observation:
@@ -152,10 +156,3 @@ def _blank(part: Part, probe: Probe) -> Maps:
         special=key.special,
         key_tokens=key.text,
     )
-
-
-def _mean_of_defined(values: Float[np.ndarray, "probe metric"]) -> Float[np.ndarray, " metric"]:
-    defined = ~np.isnan(values)
-    total = np.where(defined, values, 0.0).sum(axis=0)
-    count = defined.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.nouns import MetricSpec, Part, Probe
 from attn_monitor.monitor import summaries
 from attn_monitor.monitor.failures import Failures
@@ -118,8 +119,4 @@ def mean_over_probes(
 ) -> Float[np.ndarray, "layer head metric"]:
     """Return the mean over validation probes, NaN where no probe has a value."""
     chosen = values[[p.index for p in probes if p.split == "val"]]
-    defined = ~np.isnan(chosen)
-    # Not nanmean, which warns where nothing is defined: filters of warnings are not per thread.
-    total, count = np.where(defined, chosen, 0.0).sum(axis=0), defined.sum(axis=0)
-    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return np.asarray(mean)
+    return np.asarray(mean_of_defined(chosen, axes=(0,)), dtype=np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.nouns import MetricSpec, Part
 
 PLUGIN_NAME = "attn_monitor"
@@ -62,10 +64,9 @@ def add_layer_scalars(
     """Write every metric of every layer, mean over its heads, to the Scalars tab."""
     for m, spec in enumerate(specs):
         for index, layer in enumerate(part.layers):
-            heads = values[index, : layer.heads, m]
-            if not np.isnan(heads).all():
-                tag = f"attention/{spec.name}/{part.name}_L{index + 1}"
-                writer.add_scalar(tag, float(np.nanmean(heads)), step)
+            mean = float(mean_of_defined(values[index, : layer.heads, m], axes=(0,)))
+            if not math.isnan(mean):
+                writer.add_scalar(f"attention/{spec.name}/{part.name}_L{index + 1}", mean, step)
 
 
 def drawn(figure: Figure) -> UInt8[np.ndarray, "row column 3"]:

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from attn_monitor.capture import Record
+from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.monitor.probes import ProbeBatch
@@ -93,8 +93,3 @@ class View:
         answering = source if self.part.kind == "cross" else asking
         start, key_start = asking.starts[self.row], answering.starts[self.row]
         return slice(start, start + len(query)), slice(key_start, key_start + len(key))
-
-
-def to_numpy(tensor: Tensor) -> np.ndarray:
-    """Return a tensor's numbers as float32, wherever it lies."""
-    return tensor.detach().float().cpu().numpy()

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.signals import trust
 from attn_monitor.signals.drift import drift_since
 from attn_monitor.signals.findings import Band, Curve, HeadCurves, Signal
@@ -31,7 +32,7 @@ def separation_signals(run: Recording, part: str) -> tuple[Signal, ...]:
     One signal for the attention metrics, and one for topology where it was recorded.
     """
     steps = run.steps
-    at = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_STEPS)).round().astype(int))
+    at = np.array(evenly_spread(len(steps), MOST_STEPS))
     chosen = [steps[i] for i in at]
     val = run.probe_metrics(part=part, split="val", steps=chosen)
     train = run.probe_metrics(part=part, split="train", steps=chosen)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.nouns import MetricSpec
 
 
@@ -36,12 +37,5 @@ def drift_since(
     )
     chosen = metrics[..., bounded].astype(np.float64) / ranges
     change = np.abs(chosen - chosen[reference])
-    per_head = _mean_of_defined(change, 3)
-    return _mean_of_defined(per_head.reshape(len(per_head), -1), 1), per_head
-
-
-def _mean_of_defined(values: np.ndarray, axis: int) -> np.ndarray:
-    defined = np.isfinite(values)
-    total = np.where(defined, values, 0.0).sum(axis=axis)
-    count = defined.sum(axis=axis)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    per_head = mean_of_defined(change, axes=(3,))
+    return mean_of_defined(per_head, axes=(1, 2)), per_head

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from attn_monitor.core.arrays import mean_of_sums, sum_of_defined
 from attn_monitor.core.nouns import Part, Split
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.rank import RankView
@@ -38,17 +39,15 @@ def split_series(
 
     NaN where a metric is undefined for all of them.
     """
-    series = _empty(view, part, steps)
-    total = np.zeros(series.shape)
-    defined = np.zeros(series.shape)
+    total = np.zeros((len(steps), *_heads_and_metrics(view, part)))
+    defined = np.zeros(total.shape, dtype=np.int64)
     for rank in view.ranks:
         sums = _sums(view, rank, part, split, steps)
         for at, step in enumerate(steps):
             if step in sums:
                 total[at] += sums[step][0]
-                defined[at] += sums[step][1]
-    np.divide(total, defined, out=series, where=defined > 0, casting="same_kind")
-    return series
+                defined[at] += sums[step][1].astype(np.int64)
+    return mean_of_sums(total, defined).astype(np.float32)
 
 
 def probes_series(
@@ -67,19 +66,15 @@ def probes_series(
     shape = (len(steps), len(wanted), len(part.layers), part.heads, len(metrics))
     series = np.full(shape, np.nan, dtype=np.float32)
     for rank in view.ranks:
-        owned = [
-            (wanted.index(probe.index), position)
-            for position, probe in enumerate(rank.session.info.probes)
-            if probe.split == split and view.owners[probe.index][0] is rank
-        ]
+        owned = _owned(view, rank, split)
         places = [at for at, step in enumerate(steps) if owned and step in rank.commits]
         for first in range(0, len(places), _STEPS_AT_ONCE):
             some = places[first : first + _STEPS_AT_ONCE]
             commits = [rank.commits[steps[at]] for at in some]
             for at, values in zip(some, rank.metrics(commits, part), strict=True):
                 if values is not None:
-                    for place, position in owned:
-                        series[at, place] = values[position][..., metrics]
+                    for position, probe in owned:
+                        series[at, wanted.index(probe)] = values[position][..., metrics]
     return series
 
 
@@ -119,11 +114,7 @@ def _sums(
 
     Sums of steps seen before are remembered: while training goes on, each poll reads one step.
     """
-    owned = [
-        position
-        for position, probe in enumerate(rank.session.info.probes)
-        if probe.split == split and view.owners[probe.index][0] is rank
-    ]
+    owned = [position for position, _ in _owned(view, rank, split)]
     if not owned:
         return {}
     identity = (rank.folder.location, rank.name, rank.session.id, part.name, split)
@@ -135,22 +126,17 @@ def _sums(
         commits = missing[first : first + _STEPS_AT_ONCE]
         for commit, values in zip(commits, rank.metrics(commits, part), strict=True):
             if values is not None:
-                sums[commit.step] = _sum_and_count(values[owned])
+                sums[commit.step] = np.stack(sum_of_defined(values[owned], axes=(0,)))
                 weight = sums[commit.step].nbytes
                 _SUMS.keep((*identity, commit.file_name), sums[commit.step], weight)
     return sums
 
 
-def _sum_and_count(
-    values: Float32[np.ndarray, "probe layer head metric"],
-) -> Float64[np.ndarray, "2 layer head metric"]:
-    defined = ~np.isnan(values)
-    total = np.where(defined, values, 0.0).sum(axis=0, dtype=np.float64)
-    return np.stack([total, defined.sum(axis=0)])
-
-
 def _empty(
     view: RunView, part: Part, steps: Sequence[int]
 ) -> Float32[np.ndarray, "step layer head metric"]:
-    shape = (len(steps), len(part.layers), part.heads, len(view.info.metrics))
-    return np.full(shape, np.nan, dtype=np.float32)
+    return np.full((len(steps), *_heads_and_metrics(view, part)), np.nan, dtype=np.float32)
+
+
+def _heads_and_metrics(view: RunView, part: Part) -> tuple[int, int, int]:
+    return len(part.layers), part.heads, len(view.info.metrics)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attn_monitor.capture import AttentionCapture
 from attn_monitor.capture.classes import ClassHead, find_class_head
+from attn_monitor.capture.tensors import are_probabilities
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.figures.planes import ClassNode
 
@@ -48,7 +49,7 @@ def class_nodes(
         )
     with torch.no_grad():
         parts = None if head.linear is None else head.linear_parts(states).cpu().double().numpy()
-    probabilities = logits if _sums_to_one(logits) else logits.softmax(0)
+    probabilities = logits if are_probabilities(logits) else logits.softmax(0)
     return tuple(
         ClassNode(
             name=head.layer.names[i] if names is None else names[i],
@@ -82,7 +83,3 @@ def _orientations(hidden: Tensor, sentence: int) -> Iterator[Tensor]:
             yield hidden[sentence]
         if sentence < hidden.shape[1]:
             yield hidden[:, sentence]
-
-
-def _sums_to_one(values: Tensor) -> bool:
-    return bool((values >= 0).all()) and abs(float(values.sum()) - 1) < 1e-4  # noqa: PLR2004

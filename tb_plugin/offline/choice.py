@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 
-import numpy as np
-
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Probe
 
@@ -132,8 +131,7 @@ def spread(steps: Sequence[int], count: int, keep: Collection[int] = ()) -> tupl
         return tuple(steps)
     if count == 1:
         return (steps[-1],)
-    places = np.linspace(0, len(steps) - 1, count).round().astype(int)
-    found = [steps[place] for place in places]
+    found = [steps[place] for place in evenly_spread(len(steps), count)]
     for step in sorted(set(keep) & set(steps)):
         inner = [other for other in found[1:-1] if other not in keep]
         if step not in found and inner:

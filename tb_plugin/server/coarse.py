@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import NotRecordedError
-from attn_monitor.core.kept import Kept, spread, stretch_length
+from attn_monitor.core.kept import Kept, stretch_length
 from attn_monitor.store import Run
 from attn_monitor.store.codec import encode_attention
 from attn_monitor.store.layout import map_shape
@@ -50,7 +51,7 @@ def coarse_codes(
         )
     cells = np.zeros((heads, -(-queries // length), -(-keys // length)), dtype=np.float32)
     cells[: which.layers[layer].heads] = np.nan
-    if layer in spread(layers, kept.layers):
+    if layer in evenly_spread(layers, kept.layers):
         found = run.thumbnail(step=step, probe=probe, part=part, layer=layer)
         cells[list(found.heads)] = found.cells
     codes, scale = encode_attention(cells)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32
 
-from attn_monitor.analysis.spread import mean_of_defined, spread
+from attn_monitor.analysis.spread import spread
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import MEASURED, Split
 from attn_monitor.store import Run
@@ -42,7 +43,7 @@ def _curves(
     if not any(probe.split == split for probe in run.probes):
         return None
     values = run.probe_metrics(names, part=query.part, split=split)
-    chosen = mean_of_defined(_heads(values, query).astype(np.float64), axes=(2, 3))
+    chosen = mean_of_defined(_heads(values, query), axes=(2, 3))
     return [plain(spread(chosen[..., at])) for at in range(len(names))]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from attn_monitor.analysis.lens import TokenSample, sample_tokens
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.nouns import Probe, Tokens
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
@@ -54,8 +53,7 @@ class VectorReader:
 def steps_with_vectors(run: Run, *, most: int) -> tuple[int, ...]:
     """Return steps that stand for all of training: evenly spread, first and last among them."""
     kept = [step for step in run.steps if run.has_vectors(step)]
-    chosen = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), most)).astype(int))
-    return tuple(kept[at] for at in chosen)
+    return tuple(kept[at] for at in evenly_spread(len(kept), most))
 
 
 def _weight(vectors: HeadVectors) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.lens.clusters import Clusters, cluster_vectors
+from attn_monitor.core.arrays import evenly_spread
 
 WEAK_SILHOUETTE = 0.25
 _MOST_TOKENS = 2000
@@ -46,7 +47,7 @@ def elbow_curve(
     """
     if not ks:
         raise ValueError("the elbow needs at least one number of clusters to try; got none")
-    chosen = vectors[_evenly(len(vectors))]
+    chosen = vectors[list(evenly_spread(len(vectors), _MOST_TOKENS))]
     tried = tuple(sorted(set(ks)))
     inertias = tuple(cluster_vectors(chosen, k=k, seed=seed).inertia for k in tried)
     return Elbow(ks=tried, inertias=inertias, chosen=tried[_farthest_below(tried, inertias)])
@@ -61,15 +62,11 @@ def silhouette(vectors: Float[np.ndarray, "token d_head"], clusters: Clusters) -
     """
     from sklearn.metrics import silhouette_score  # noqa: PLC0415  # 1 s, and only HeadLens needs it
 
-    chosen = _evenly(len(vectors))
+    chosen = list(evenly_spread(len(vectors), _MOST_TOKENS))
     labels = clusters.labels[chosen]
     if not 2 <= len(np.unique(labels)) < len(labels):  # noqa: PLR2004  # its definition
         return float("nan")
     return float(silhouette_score(np.asarray(vectors[chosen], dtype=float), labels))
-
-
-def _evenly(tokens: int) -> np.ndarray:
-    return np.unique(np.linspace(0, tokens - 1, min(tokens, _MOST_TOKENS)).astype(int))
 
 
 def _farthest_below(ks: tuple[int, ...], inertias: tuple[float, ...]) -> int:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from attn_monitor.analysis.lens.clusters import CLUSTERS, cluster_vectors
 from attn_monitor.analysis.lens.compare import centroid_products, row_centred
+from attn_monitor.core.arrays import evenly_spread
 
 _MOST_TOKENS = 300
 
@@ -60,8 +61,7 @@ def table_limits(
 
 
 def _some(vectors: Float[np.ndarray, "token d_head"]) -> Float[np.ndarray, "some d_head"]:
-    chosen = np.linspace(0, len(vectors) - 1, min(len(vectors), _MOST_TOKENS)).astype(int)
-    return np.asarray(vectors[chosen])
+    return np.asarray(vectors[list(evenly_spread(len(vectors), _MOST_TOKENS))])
 
 
 def _rounded_up(value: float) -> float:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from attn_monitor.analysis.spread import mean_of_defined, spread
+from attn_monitor.analysis.spread import spread
+from attn_monitor.core.arrays import mean_of_defined
 
 NUMBERS = st.floats(-1e6, 1e6) | st.just(float("nan"))
 TABLES = arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 9)), elements=NUMBERS)

@@ -9,8 +9,9 @@ import zarr
 from recordings import encoder_info, record, softmax_rows, translation_info
 from zarr.storage import ZipStore
 
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError, NotRecordedError
-from attn_monitor.core.kept import Kept, spread, stretch_edges, stretch_length
+from attn_monitor.core.kept import Kept, stretch_edges, stretch_length
 from attn_monitor.store import MapWindow, RunWriter, Thumbnail, open_run
 from attn_monitor.store.layout import rank_folder
 from attn_monitor.store.zarrzip import StepFileBuilder
@@ -206,9 +207,9 @@ def test_statements_that_make_no_sense_name_their_field(run_dir, field, value, m
 
 
 def test_chosen_positions_are_spread_from_the_first_to_the_last():
-    assert spread(9, 3) == (0, 4, 8)
-    assert spread(4, 1) == (0,)
-    assert spread(3, 8) == spread(3, None) == (0, 1, 2)
+    assert evenly_spread(9, 3) == (0, 4, 8)
+    assert evenly_spread(4, 1) == (0,)
+    assert evenly_spread(3, 8) == evenly_spread(3, None) == (0, 1, 2)
 
 
 def test_stretches_are_as_long_as_the_longer_axis_needs():

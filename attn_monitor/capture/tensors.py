@@ -1,0 +1,22 @@
+"""What several folders ask of a tensor: its numbers, and whether they are probabilities."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+SUM_TOLERANCE: Final = 1e-3  # how far rounding takes the sum of a row of probabilities from 1
+
+
+def to_numpy(tensor: Tensor) -> np.ndarray:
+    """Return a tensor's numbers as float32, wherever it lies."""
+    return tensor.detach().float().cpu().numpy()
+
+
+def are_probabilities(values: Float[Tensor, "... entry"]) -> bool:
+    """Tell whether every row is a distribution already: nothing below 0, sums within 1e-3 of 1."""
+    total = values.float().sum(dim=-1)
+    return bool((values >= 0).all()) and bool(((total - 1.0).abs() < SUM_TOLERANCE).all())
