@@ -226,15 +226,24 @@ def test_dragging_turns_the_wheel_zooms_and_a_double_click_resets(graph_tab, ope
     mouse.down()
     mouse.move(x + 100, y + 20, steps=4)
     mouse.up()
-    tab.page.wait_for_url(re.compile(r"camera=0\.14~0\.32~1(&|$)"))
+    tab.page.wait_for_url(re.compile(r"camera=0\.14~0\.26~1(&|$)"))
     mouse.wheel(0, -400)
-    tab.page.wait_for_url(re.compile(r"camera=0\.14~0\.32~1\.492"))
+    tab.page.wait_for_url(re.compile(r"camera=0\.14~0\.26~1\.896~"))
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 30, y + 10, steps=4)
+    mouse.up()
+    across, down = 100 * (1 - 1.896) + 30, (30 - box["height"] / 2 + 20) * (1 - 1.896) + 10
+    moved = re.compile(r"camera=0\.14~0\.26~1\.896~([-\d.]+)~([-\d.]+)")
+    tab.page.wait_for_function(f"location.href.includes('~{int(across)}')")
+    found = moved.search(tab.page.url)
+    assert (float(found[1]), float(found[2])) == pytest.approx((across, down), abs=1.5)
     address = tab.page.url
     mouse.dblclick(x, y)
     tab.page.wait_for_url(lambda url: "camera=" not in url)
     again = open_tab(graph_tab, fragment=address[address.index("#") :])
     again.frame.locator(".graph-canvas").wait_for()
-    assert "1.492" in again.page.url
+    assert "1.896" in again.page.url
 
 
 def test_pointing_names_what_is_there_and_clicking_selects_it(graph_tab, graph_logdir, open_tab):

@@ -1,15 +1,17 @@
 // The selected token's strongest edges, and the graph's numbers.
-import type { Plane } from "../layout/graph/graph_planes";
+import type { Plane, PlaneEdge } from "../layout/graph/graph_planes";
 import { ringAxis, type Sentence, sideOf, touches } from "../layout/graph/graph_rings";
 import { groupTitle } from "../layout/graph/layer_groups";
 import { CLIQUE_LIMIT } from "../layout/graph/topology";
 import { fixed } from "../scale/format";
 import { tokenText } from "../scale/text";
-import { uniform } from "../state/derived/planes";
 import type { GraphNode } from "../views/graph/props";
 import { changeGraph as change } from "./actions";
 
 const STRONGEST = 7;
+
+/** In a causal text the first tokens have much attention because few share it: that is no news. */
+const timesEven = ({ weight, even }: PlaneEdge): number => (even > 0 ? weight / even : 0);
 
 interface NodeProps {
   readonly plane: Plane;
@@ -25,7 +27,7 @@ export function Strongest({ plane, sentence, node }: NodeProps) {
   const otherRing = node.layer + (sentence.cross ? (asks ? -1 : 1) : 0);
   const edges = plane.eligible
     .filter((edge) => touches(edge, node, sentence))
-    .sort((a, b) => b.weight - a.weight)
+    .sort((a, b) => timesEven(b) - timesEven(a))
     .slice(0, STRONGEST);
   const widest = Math.max(0.2, ...edges.map(({ forward, backward }) => forward + backward));
   return (
@@ -45,13 +47,14 @@ export function Strongest({ plane, sentence, node }: NodeProps) {
               <button
                 type="button"
                 class="rank edge-row"
-                title={`looks there ${fixed(looks, 4)}, is looked at ${fixed(lookedAt, 4)}`}
+                title={`looks there ${fixed(looks, 4)}, is looked at ${fixed(lookedAt, 4)}, uniform ${fixed(edge.even, 4)}`}
                 onClick={() => change({ node: { layer: otherRing, token: other } })}
               >
                 <bdi class="edge-word">{tokenText(others[other]?.text ?? "")}</bdi>
                 <span class="rank-track">
                   <i class="looks" style={{ width: `${(100 * looks) / widest}%` }} />
                   <i class="looked-at" style={{ width: `${(100 * lookedAt) / widest}%` }} />
+                  <i class="even" style={{ left: `${(100 * edge.even) / widest}%` }} />
                 </span>
                 <span class="rank-value">{fixed(edge.weight)}</span>
               </button>
@@ -60,7 +63,7 @@ export function Strongest({ plane, sentence, node }: NodeProps) {
         })}
       </ol>
       <p class="note">
-        {`Strong tone: the word looks there. Pale: it is looked at. Uniform ${fixed(uniform.value)}.`}
+        Strong tone: the word looks there. Pale: it is looked at. Tick: uniform attention.
       </p>
     </>
   );

@@ -3,10 +3,11 @@
 import type { Fate } from "../core/selection";
 import type { EdgeColour } from "../layout/graph/edge_style";
 import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/graph";
-import type { Plane } from "../layout/graph/graph_planes";
-import { PRUNE_RANGE, type Prune } from "../layout/graph/graph_prune";
+import { isSink, type Plane } from "../layout/graph/graph_planes";
+import { followable, PRUNE_RANGE, type Prune } from "../layout/graph/graph_prune";
 import { groupSize } from "../layout/graph/layer_groups";
 import { fixed, percent, thousands } from "../scale/format";
+import { sentence } from "../state/derived/planes";
 import { recording, shown, view } from "../state/store";
 import { changeGraph as change } from "./actions";
 
@@ -32,6 +33,7 @@ const PAIRS: readonly Option<PairRule>[] = [
 ];
 
 const PRUNES: readonly Option<Prune>[] = [
+  { value: "auto", text: "Each word’s strongest" },
   { value: "level", text: "From a level on" },
   { value: "count", text: "Strongest per layer" },
   { value: "mass", text: "Share of weight" },
@@ -99,36 +101,41 @@ function Check({ text, checked, missing, onChange }: CheckProps) {
 const headText = (head: string): string =>
   head === "mean" ? "Mean" : head === "max" ? "Maximum" : `Head ${Number(head) + 1}`;
 
-function Amount() {
+const AMOUNTS: Readonly<Record<Prune, string>> = {
+  auto: "Edges kept in every layer",
+  level: "Keep edges from this level on",
+  count: "Edges kept in every layer",
+  mass: "Share of the weight that is kept",
+};
+
+/** How much is kept. As many as there are words until the slider is moved. */
+function Amount({ words }: { readonly words: number }) {
   const { prune, norm, least } = view.value.graph;
-  const max = prune === "level" ? NORM_RANGE[norm].max : PRUNE_RANGE[prune].max;
-  const step = prune === "level" ? max / 120 : PRUNE_RANGE[prune].step;
-  const names = {
-    level: "Keep edges from this level on",
-    count: "Edges kept in every layer",
-    mass: "Share of the weight that is kept",
-  };
+  const kind = prune === "auto" ? "count" : prune;
+  const amount = prune === "auto" ? followable(words) : least;
+  const max = kind === "level" ? NORM_RANGE[norm].max : PRUNE_RANGE[kind].max;
+  const step = kind === "level" ? max / 120 : PRUNE_RANGE[kind].step;
   return (
     <label class="field">
-      <span>{prune === "level" ? "Keep if ≥" : "Keep"}</span>
+      <span>{kind === "level" ? "Keep if ≥" : kind === "count" ? "Edges per layer" : "Keep"}</span>
       <input
         type="range"
         min={0}
         max={max}
         step={step}
-        aria-label={names[prune]}
-        value={least}
-        onInput={(event) => change({ least: event.currentTarget.valueAsNumber })}
+        aria-label={AMOUNTS[prune]}
+        value={amount}
+        onInput={(event) => change({ prune: kind, least: event.currentTarget.valueAsNumber })}
       />
       <output>
-        {prune === "count" ? least : prune === "mass" ? percent(least) : fixed(least)}
+        {kind === "count" ? amount : kind === "mass" ? percent(amount) : fixed(amount)}
       </output>
     </label>
   );
 }
 
 const startOf = (prune: Prune, norm: Norm): number =>
-  prune === "level" ? NORM_RANGE[norm].start : PRUNE_RANGE[prune].start;
+  prune === "level" || prune === "auto" ? NORM_RANGE[norm].start : PRUNE_RANGE[prune].start;
 
 export const feedForwardOf = (
   options: Readonly<Record<string, string | number | boolean>>,
@@ -165,6 +172,10 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
   const special = mean(planes.map((plane) => plane.specialMass));
   const kept = planes.reduce((all, plane) => all + plane.kept.length, 0);
   const total = planes.reduce((all, plane) => all + plane.all.length, 0);
+  const marks = sentence.value;
+  const words = (marks?.key ?? []).filter(
+    (_, token, key) => !(graph.words && isSink(key, token, marks?.causal ?? false)),
+  ).length;
   const feed = feedForwardOf(recording.value?.options ?? {});
   const headOptions = ["mean", "max", ...Array.from({ length: heads }, (_, head) => String(head))];
   return (
@@ -203,7 +214,7 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
         options={PRUNES}
         onChoose={(prune) => change({ prune, least: startOf(prune, graph.norm) })}
       />
-      <Amount />
+      <Amount words={words} />
       <p class="note">{NORMS.find(({ value }) => value === graph.norm)?.unit}</p>
       <Choice
         label="Colour"
@@ -234,7 +245,7 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
       />
       {special > 0 && (
         <Check
-          text={`Leave out special tokens: ${percent(special)} of weight`}
+          text={`Leave out ${part?.causal ? "the first token" : "special tokens"}: ${percent(special)} of weight`}
           checked={graph.words}
           onChange={(words) => change({ words })}
         />

@@ -5,7 +5,7 @@ import { type ClassNode, classNodes } from "../layout/graph/class_nodes";
 import { ringAxis, ringCount } from "../layout/graph/graph_rings";
 import { classes } from "../state/classes";
 import { picture } from "../state/derived/picture";
-import { edgeHeads, places, planes, rule, sentence, uniform } from "../state/derived/planes";
+import { edgeHeads, places, planes, rule, sentence } from "../state/derived/planes";
 import { recording, select, shown, view } from "../state/store";
 import { createGraph } from "../views/graph/graph";
 import { changeGraph } from "./actions";
@@ -64,7 +64,6 @@ export function GraphView() {
               heads: edgeHeads.value,
               places: places.value,
               compared: drawn.reference !== null,
-              uniform: uniform.value,
               values: graph.values,
               feedForward: graph.feed ? feedForwardOf(recording.value?.options ?? {}) : null,
               classes: nodes,

@@ -1,15 +1,16 @@
 // The graph view's settings as one short value: "mean.sum.uniform.1.5.wv" and its camera and node.
+
+import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/graph/camera";
 import type { EdgeColour } from "../layout/graph/edge_style";
 import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/graph";
 import type { Prune } from "../layout/graph/graph_prune";
-import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/graph/projection";
 import { type GraphState, INITIAL_GRAPH } from "./view_state";
 
 type GraphPairs = Readonly<Record<"graph" | "node" | "camera", string | null>>;
 
 const PAIRS: readonly PairRule[] = ["sum", "mean", "max", "directed"];
 
-const PRUNES: readonly Prune[] = ["level", "count", "mass"];
+const PRUNES: readonly Prune[] = ["auto", "level", "count", "mass"];
 const COLOURS: readonly EdgeColour[] = ["weight", "head", "opacity"];
 
 const isNorm = (text: string): text is Norm => Object.hasOwn(NORM_RANGE, text);
@@ -23,8 +24,8 @@ function settings(state: GraphState): string {
   return [head, pair, norm, short(least), flags, ...further].join("~");
 }
 
-const camera = ({ camera: { yaw, pitch, zoom } }: GraphState): string =>
-  [yaw, pitch, zoom].map(short).join("~");
+const camera = ({ camera: { yaw, pitch, zoom, x, y } }: GraphState): string =>
+  [yaw, pitch, zoom, ...(x === 0 && y === 0 ? [] : [x, y])].map(short).join("~");
 
 const node = ({ node: { layer, token } }: GraphState): string => `${layer}.${token}`;
 
@@ -79,8 +80,12 @@ function readNode(text: string | undefined): Partial<GraphState> {
 
 function readCamera(text: string | undefined): Partial<GraphState> {
   const numbers = (text ?? "").split("~").map(Number);
-  const [yaw = 0, pitch = 0, zoom = 1] = numbers;
-  if (text === undefined || numbers.length !== 3 || !numbers.every(Number.isFinite)) {
+  const [yaw = 0, pitch = 0, zoom = 1, x = 0, y = 0] = numbers;
+  if (
+    text === undefined ||
+    (numbers.length !== 3 && numbers.length !== 5) ||
+    !numbers.every(Number.isFinite)
+  ) {
     return {};
   }
   return {
@@ -88,6 +93,8 @@ function readCamera(text: string | undefined): Partial<GraphState> {
       yaw,
       pitch: Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, pitch)),
       zoom: Math.max(ZOOM_LIMITS[0], Math.min(ZOOM_LIMITS[1], zoom)),
+      x,
+      y,
     },
   };
 }

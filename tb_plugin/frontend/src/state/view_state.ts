@@ -3,10 +3,10 @@ import type { LensCell, LensTable } from "../core/lens";
 import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
+import { type Camera, FIRST_CAMERA } from "../layout/graph/camera";
 import type { EdgeColour } from "../layout/graph/edge_style";
 import { NORM_RANGE } from "../layout/graph/graph";
 import type { GraphRule } from "../layout/graph/graph_planes";
-import { type Camera, FIRST_CAMERA } from "../layout/graph/projection";
 import type { Reach } from "../layout/heads/life_lines";
 import { defaultLayerView, type LayerView } from "../layout/network/layer_view";
 
@@ -49,7 +49,7 @@ export const INITIAL_GRAPH: GraphState = {
   pair: "sum",
   norm: "uniform",
   least: NORM_RANGE.uniform.start,
-  prune: "level",
+  prune: "auto",
   group: null,
   words: true,
   colour: "weight",

@@ -97,7 +97,7 @@ describe("graphCsv", () => {
     const layers = { start: 0, stop: 1 };
     const map = { rows: 2, cols: 2, data: Float32Array.from([0.5, 0.5, 0.25, 0.75]) };
     const plane = graphPlane(
-      { layers, map, before: null, query: AXIS, key: AXIS, tokens: 2 },
+      { layers, map, before: null, query: AXIS, key: AXIS, even: map, causal: false },
       rule,
     );
     expect(graphCsv([plane], AXIS, AXIS).split("\r\n")[1]).toBe(

@@ -1,10 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
 import { classColour, type EdgeColour, edgeStroke } from "../../src/layout/graph/edge_style";
-import { edgeLevels, NORM_RANGE, pairEdges } from "../../src/layout/graph/graph";
+import { classStarts, edgeLevels, pairEdges } from "../../src/layout/graph/graph";
 import type { Theme } from "../../src/scale/heads";
 
 const TOKENS = 15;
+const ROOMY = 60; // px between tokens
+const EVEN: Matrix = {
+  data: new Float32Array(TOKENS * TOKENS).fill(1 / TOKENS),
+  rows: TOKENS,
+  cols: TOKENS,
+};
+const CLASSES = classStarts("uniform", null, TOKENS);
 const PAPER = { light: [255, 255, 255], dark: [0x21, 0x23, 0x26] } as const; // --bg
 const INK = { light: [0x1b, 0x1d, 0x21], dark: [0xf1, 0xf2, 0xf4] } as const; // --ink
 
@@ -46,18 +53,18 @@ const contrast = (a: number, b: number): number =>
 /** WCAG contrast between the strongest tenth of the words' edges and the median one, as drawn. */
 function strongAgainstWeak(colour: EdgeColour, map: Matrix, theme: Theme): number {
   const edges = pairEdges(map, "sum");
-  const levels = edgeLevels(edges, map, "uniform", "sum");
-  const shares = edgeLevels(edges, map, "layer", "sum");
+  const levels = edgeLevels(edges, map, "uniform", "sum", EVEN);
+  const shares = edgeLevels(edges, map, "layer", "sum", EVEN);
   const drawn = edges
     .map((edge, at) => ({ ...edge, level: levels[at] ?? 0, share: shares[at] ?? 0 }))
     .filter(({ from }) => from !== 0) // the sink's own edges are no news
     .sort((a, b) => b.weight - a.weight);
-  const { start } = NORM_RANGE.uniform;
+  const start = 1;
   const shade = ({ level, share }: { level: number; share: number }): number => {
     if (colour === "weight" && level < start) {
       return luminance(PAPER[theme]); // pruned: not drawn
     }
-    const stroke = edgeStroke(colour, { level, share }, start, "uniform", TOKENS);
+    const stroke = edgeStroke(colour, { level, share }, CLASSES, ROOMY);
     const blended = PAPER[theme].map(
       (paper, at) => paper + stroke.opacity * ((INK[theme][at] ?? 0) - paper),
     );
@@ -86,15 +93,20 @@ describe("the drawing of edges", () => {
   );
 
   it("gets thinner where tokens stand close together, and keeps its five classes apart", () => {
-    const width = (level: number, tokens: number): number =>
-      edgeStroke("weight", { level, share: 0 }, 0.9, "uniform", tokens).width;
-    expect(width(9, 64)).toBeLessThan(width(9, 15));
-    expect(width(9, 64)).toBeGreaterThan(3 * width(0.9, 64));
+    const width = (level: number, pitch: number): number =>
+      edgeStroke("weight", { level, share: 0 }, CLASSES, pitch).width;
+    expect(width(9, 16)).toBeLessThan(width(9, ROOMY));
+    for (const pitch of [4, 16, ROOMY]) {
+      const widths = CLASSES.map((start) => width(start, pitch));
+      widths.slice(1).forEach((wider, at) => {
+        expect(wider).toBeGreaterThan(1.4 * (widths[at] ?? 0));
+      });
+    }
   });
 
   it("keeps the paper's opacity as a baseline: one width, opacity from 0 to 1", () => {
-    const faint = edgeStroke("opacity", { level: 9, share: 0.1 }, 0.9, "uniform", TOKENS);
-    const full = edgeStroke("opacity", { level: 9, share: 1 }, 0.9, "uniform", TOKENS);
+    const faint = edgeStroke("opacity", { level: 9, share: 0.1 }, CLASSES, ROOMY);
+    const full = edgeStroke("opacity", { level: 9, share: 1 }, CLASSES, ROOMY);
     expect(faint).toEqual({ width: 1.5, opacity: 0.1, level: null });
     expect(full).toEqual({ width: 1.5, opacity: 1, level: null });
   });

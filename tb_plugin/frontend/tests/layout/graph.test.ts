@@ -4,11 +4,11 @@ import type { Maps, Matrix } from "../../src/core/maps";
 import { bettiCurve } from "../../src/layout/graph/betti";
 import { classNodes, probabilities } from "../../src/layout/graph/class_nodes";
 import {
+  classStarts,
   type Edge,
   edgeClass,
   edgeLevels,
   pairEdges,
-  uniformWeight,
 } from "../../src/layout/graph/graph";
 import { strongestHeads } from "../../src/layout/graph/graph_heads";
 import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph/graph_planes";
@@ -16,8 +16,9 @@ import { pruneEdges } from "../../src/layout/graph/graph_prune";
 import { edgeRings, ringCount, touches } from "../../src/layout/graph/graph_rings";
 import { groupSize, joinLayers, layerGroups } from "../../src/layout/graph/layer_groups";
 import { nearPlaces, type Place } from "../../src/layout/graph/near_layout";
-import { FIRST_CAMERA, projection, ringPlaces } from "../../src/layout/graph/projection";
+import { ringPlaces } from "../../src/layout/graph/projection";
 import { topology } from "../../src/layout/graph/topology";
+import { randomNumbers } from "../random";
 
 const MAP: Matrix = {
   rows: 3,
@@ -25,16 +26,11 @@ const MAP: Matrix = {
   data: Float32Array.from([0.5, 0.25, 0.25, 0.75, 0.125, 0.125, 0, 0.5, 0.5]),
 };
 
-/** Seeded random numbers (mulberry32, public domain algorithm by Tommy Ettinger). */
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+const evenly = (rows: number, cols: number): Matrix => ({
+  rows,
+  cols,
+  data: new Float32Array(rows * cols).fill(1 / cols),
+});
 
 describe("pairEdges", () => {
   it("sums both directions of a pair, as CS559 does", () => {
@@ -62,10 +58,9 @@ describe("pairEdges", () => {
 describe("edgeLevels", () => {
   const edges = pairEdges(MAP, "sum");
   const levels = (norm: Parameters<typeof edgeLevels>[2]): number[] =>
-    edgeLevels(edges, MAP, norm, "sum");
+    edgeLevels(edges, MAP, norm, "sum", evenly(3, 3));
 
   it("measures against uniform attention", () => {
-    expect(uniformWeight("sum", 3)).toBeCloseTo(2 / 3);
     expect(levels("uniform")[0]).toBeCloseTo(1.5);
     expect(levels("log")[0]).toBeCloseTo(Math.log10(1.5));
   });
@@ -77,13 +72,27 @@ describe("edgeLevels", () => {
 
   it("measures a row against its strongest other token", () => {
     expect(levels("row")).toEqual([1, 1, 1]);
-    expect(edgeLevels(pairEdges(MAP, "directed"), MAP, "row", "directed")[3]).toBeCloseTo(1 / 6);
+    expect(edgeLevels(pairEdges(MAP, "directed"), MAP, "row", "directed", MAP)[3]).toBeCloseTo(
+      1 / 6,
+    );
   });
 
   it("falls into five classes whose domain does not follow the data", () => {
-    expect([0.2, 0.35, 0.5, 0.7, 0.99, 9].map((level) => edgeClass(level, 0.2, "layer"))).toEqual([
+    const classes = classStarts("layer", 0.2, 15);
+    expect([0.2, 0.35, 0.5, 0.7, 0.99, 9].map((level) => edgeClass(level, classes))).toEqual([
       0, 0, 1, 3, 4, 4,
     ]);
+  });
+
+  it("draws no edge below even attention as a strong one, and leaves room above for long texts", () => {
+    for (const tokens of [5, 15, 64, 128]) {
+      const classes = classStarts("uniform", null, tokens);
+      expect(edgeClass(1, classes)).toBe(0);
+      expect(edgeClass(0.3, classes)).toBe(0);
+      expect(classes[1]).toBeGreaterThan(1.15);
+    }
+    expect(edgeClass(4, classStarts("uniform", null, 15))).toBe(4);
+    expect(edgeClass(4, classStarts("uniform", null, 128))).toBeLessThan(4);
   });
 });
 
@@ -144,7 +153,8 @@ describe("graphPlane", () => {
     before,
     query: axis,
     key: axis,
-    tokens: 3,
+    even: evenly(3, 3),
+    causal: false,
   });
 
   it("keeps edges from the cut on and says what share of the weight they carry", () => {
@@ -216,13 +226,14 @@ describe("two sentences", () => {
     query: [0, 1].map((at) => ({ text: `t${at}`, special: false, members: [at] })),
     key: [0, 1, 2].map((at) => ({ text: `s${at}`, special: false, members: [at] })),
     cross: true,
+    causal: false,
   };
 
   it("are joined by every pair of target and source, also those with the same place", () => {
     const edges = pairEdges(map, "cross");
     expect(edges.map(({ weight }) => weight)).toEqual(Array.from(map.data));
-    expect(edgeLevels(edges, map, "uniform", "cross")[0]).toBeCloseTo(1.5);
-    expect(edgeLevels(edges, map, "row", "cross")[1]).toBeCloseTo(0.6);
+    expect(edgeLevels(edges, map, "uniform", "cross", evenly(2, 3))[0]).toBeCloseTo(1.5);
+    expect(edgeLevels(edges, map, "row", "cross", evenly(2, 3))[1]).toBeCloseTo(0.6);
   });
 
   it("stand on two rings per layer, source first, and edges run from target to source", () => {
@@ -238,7 +249,7 @@ describe("two sentences", () => {
 
 describe("bettiCurve", () => {
   it("agrees at every cut with counting the graph that is kept there", () => {
-    const random = mulberry(7);
+    const random = randomNumbers(7);
     const edges = Array.from({ length: 9 }, (_, from) =>
       Array.from({ length: 9 }, (_, to) => ({ from, to, level: 5 * random() })),
     )
@@ -341,36 +352,9 @@ describe("heads of edges", () => {
     const layers = { start: 0, stop: 1 };
     const map = joinLayers(maps, layers, [2], "mean");
     const plane = graphPlane(
-      { layers, map, before: null, query: axis, key: axis, tokens: 2 },
+      { layers, map, before: null, query: axis, key: axis, even: map, causal: false },
       rule,
     );
     expect([...strongestHeads(plane, maps, [2]).values()]).toEqual([0]);
-  });
-});
-
-describe("projection", () => {
-  const size = { width: 900, height: 640 };
-
-  it("keeps every token of every plane inside the window at the first camera", () => {
-    for (const layers of [1, 2, 6, 24]) {
-      const scene = projection({ layers, tokens: () => 15 }, size, FIRST_CAMERA);
-      for (let layer = 0; layer < layers; layer++) {
-        for (let token = 0; token < 15; token++) {
-          const { x, y } = scene.token(layer, token);
-          expect(x).toBeGreaterThan(0);
-          expect(x).toBeLessThan(size.width);
-          expect(y).toBeGreaterThan(0);
-          expect(y).toBeLessThan(size.height);
-        }
-      }
-    }
-  });
-
-  it("shows later layers further right, and larger when zoomed", () => {
-    const near = projection({ layers: 6, tokens: () => 15 }, size, FIRST_CAMERA);
-    const zoomed = projection({ layers: 6, tokens: () => 15 }, size, { ...FIRST_CAMERA, zoom: 2 });
-    const span = (scene: typeof near): number => scene.middle(5).x - scene.middle(0).x;
-    expect(span(near)).toBeGreaterThan(0);
-    expect(span(zoomed)).toBeCloseTo(2 * span(near), 6);
   });
 });

@@ -41,7 +41,7 @@ describe("a choice in one view", () => {
   });
 
   it("chooses nothing when the camera turns or a plane joins layers", () => {
-    const camera = { yaw: 1, pitch: 0, zoom: 1 };
+    const camera = { yaw: 1, pitch: 0, zoom: 1, x: 0, y: 0 };
     const turned = crossFilter(INITIAL, { graph: { ...INITIAL_GRAPH, camera } }, SELF);
     expect([turned.pin, turned.lock]).toEqual([null, null]);
     const joined = { cross: false, group: 3 };

@@ -25,7 +25,7 @@ const BUSY: ViewState = {
     group: 3,
     cls: 2,
     node: { layer: 5, token: 12 },
-    camera: { yaw: -1.25, pitch: 0.5, zoom: 2 },
+    camera: { yaw: -1.25, pitch: 0.5, zoom: 2, x: 12, y: -340.5 },
   },
   heads: { panel: "joint", points: "tag", cut: 0.105 },
   run: "exp/ünï #1 & <b>",

@@ -2,21 +2,21 @@
 
 import type { Theme } from "../../scale/heads";
 import { attentionRamp } from "../../scale/ramps";
-import { CLASSES, edgeClass, type Norm } from "./graph";
+import { type Classes, edgeClass } from "./graph";
 
 /** What the colour of an edge says. `opacity` is CS559's own drawing, kept to compare with. */
 export type EdgeColour = "weight" | "head" | "opacity";
 
-const CLASS_WIDTHS = [0.7, 1.5, 2.7, 4.2, 6.2] as const;
-const CLASS_WEIGHTS = [0.07, 0.16, 0.32, 0.58, 0.95] as const;
+const CLASS_WIDTHS = [0.9, 1.6, 2.7, 4.2, 6.2] as const;
+const CLASS_WEIGHTS = [0.1, 0.2, 0.36, 0.6, 0.95] as const;
 const BASELINE_WIDTH = 1.5;
-/** Up to this many tokens edges have their full width; more tokens stand closer together. */
-const ROOMY = 20;
-const NARROWEST = 0.35;
+/** px between neighbouring tokens from which on edges have their full width. */
+const ROOMY = 34;
+const NARROWEST = 0.5;
 
-/** The width of a class on a ring of this many tokens. */
-export const classWidth = (level: number, tokens: number): number =>
-  (CLASS_WIDTHS[level] ?? 1) * Math.max(NARROWEST, Math.min(1, ROOMY / Math.max(1, tokens)));
+/** The width of a class on a ring whose tokens stand `pitch` px apart. */
+export const classWidth = (level: number, pitch: number): number =>
+  (CLASS_WIDTHS[level] ?? 1) * Math.max(NARROWEST, Math.min(1, pitch / ROOMY));
 
 /** The shade of a class on the ramp shared by all views. */
 export const classColour = (level: number, theme: Theme): string =>
@@ -38,13 +38,12 @@ export interface Stroke {
 export function edgeStroke(
   colour: EdgeColour,
   edge: { readonly level: number; readonly share: number },
-  least: number,
-  norm: Norm,
-  tokens: number,
+  classes: Classes,
+  pitch: number,
 ): Stroke {
   if (colour === "opacity") {
     return { width: BASELINE_WIDTH, opacity: Math.max(0, Math.min(1, edge.share)), level: null };
   }
-  const level = Math.min(CLASSES - 1, edgeClass(edge.level, least, norm));
-  return { width: classWidth(level, tokens), opacity: 1, level };
+  const level = edgeClass(edge.level, classes);
+  return { width: classWidth(level, pitch), opacity: 1, level };
 }

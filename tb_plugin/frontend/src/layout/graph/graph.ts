@@ -51,29 +51,29 @@ function combine(rule: PairRule, forward: number, backward: number): number {
   }
 }
 
-/** The weight of every edge under uniform attention. */
-export const uniformWeight = (rule: PairRule, tokens: number): number =>
-  (rule === "sum" ? 2 : 1) / Math.max(1, tokens);
-
 /**
- * The levels of all edges of a plane under a normalisation, in the order of `edges`. `tokens` are
- * those of the whole text, of which the map may be a window.
+ * The levels of all edges of a plane under a normalisation, in the order of `edges`. `even` is
+ * even attention over the same cells; a pair that may not be seen has no level above 0.
  */
 export function edgeLevels(
   edges: readonly Edge[],
   map: Matrix,
   norm: Norm,
   rule: PairRule,
-  tokens = map.cols,
+  even: Matrix,
 ): number[] {
-  const uniform = uniformWeight(rule, tokens);
+  const timesEven = (): number[] =>
+    pairEdges(even, rule).map(({ weight }, at) => {
+      const own = edges[at]?.weight ?? 0;
+      return weight > 0 ? own / weight : 0;
+    });
   switch (norm) {
     case "raw":
       return edges.map(({ weight }) => weight);
     case "uniform":
-      return edges.map(({ weight }) => weight / uniform);
+      return timesEven();
     case "log":
-      return edges.map(({ weight }) => Math.log10(Math.max(1e-3, weight / uniform)));
+      return timesEven().map((level) => Math.log10(Math.max(1e-3, level)));
     case "layer":
       return minMax(edges.map(({ weight }) => weight));
     case "rank":
@@ -131,7 +131,7 @@ export interface NormRange {
   /** The slider's end and where it stands at first. */
   readonly max: number;
   readonly start: number;
-  /** The level from which an edge is drawn strongest. */
+  /** The level from which an edge is drawn strongest, among few tokens. */
   readonly strongest: number;
   /** What the classes span at least, however far the slider is moved. */
   readonly spread: number;
@@ -139,26 +139,42 @@ export interface NormRange {
 
 /** Fixed for each normalisation: the domain follows the slider, never the data of a step. */
 export const NORM_RANGE: Readonly<Record<Norm, NormRange>> = {
-  uniform: { max: 5, start: 0.9, strongest: 2.4, spread: 1 },
+  uniform: { max: 8, start: 1.2, strongest: 2.4, spread: 1 },
   raw: { max: 1, start: 0.15, strongest: 0.5, spread: 0.2 },
   row: { max: 1, start: 0.5, strongest: 1, spread: 0.05 },
   layer: { max: 1, start: 0.2, strongest: 1, spread: 0.05 },
   rank: { max: 1, start: 0.9, strongest: 1, spread: 0.02 },
-  log: { max: 1.2, start: 0, strongest: 0.5, spread: 0.2 },
+  log: { max: 1.2, start: 0.1, strongest: 0.5, spread: 0.2 },
 };
 
 export const CLASSES = 5;
+/** Among how many tokens `NORM_RANGE.strongest` holds: a word among many can be many times even. */
+const FEW = 15;
 
-/** The level at which a class begins. */
-export function classStart(level: number, least: number, norm: Norm): number {
-  return least + (level / CLASSES) * classSpan(least, norm);
+/** Where the five classes of strength begin, ascending. */
+export type Classes = readonly number[];
+
+/**
+ * The classes of a normalisation. They begin at the cut, or where there is none at even attention,
+ * so that no edge below it is drawn as a strong one. Times even grow by equal factors, up to a
+ * level that grows with the number of tokens; the data of a step decide nothing.
+ */
+export function classStarts(norm: Norm, least: number | null, tokens: number): Classes {
+  const { strongest, spread } = NORM_RANGE[norm];
+  const many = Math.max(1, tokens / FEW);
+  if (norm === "uniform") {
+    const from = Math.max(least ?? 1, 0.25);
+    const factor = Math.max(1 + spread / CLASSES, ((strongest * many) / from) ** (1 / CLASSES));
+    return Array.from({ length: CLASSES }, (_, at) => from * factor ** at);
+  }
+  const from = least ?? (norm === "log" ? 0 : norm === "raw" ? 2 / Math.max(2, tokens) : 0);
+  const top = norm === "log" ? strongest + Math.log10(many) : strongest;
+  const span = Math.max(spread, top - from);
+  return Array.from({ length: CLASSES }, (_, at) => from + (at / CLASSES) * span);
 }
 
-const classSpan = (least: number, norm: Norm): number =>
-  Math.max(NORM_RANGE[norm].spread, NORM_RANGE[norm].strongest - least);
-
-/** One of five classes between the cut and the norm's strongest level; no data decide the domain. */
-export function edgeClass(level: number, least: number, norm: Norm): number {
-  const share = (level - least) / classSpan(least, norm);
-  return Math.max(0, Math.min(CLASSES - 1, Math.floor(share * CLASSES)));
+/** The class that a level falls into; the lowest also takes what lies below it. */
+export function edgeClass(level: number, classes: Classes): number {
+  const above = classes.filter((start) => level >= start).length;
+  return Math.max(0, above - 1);
 }

@@ -12,7 +12,7 @@ import {
   type PairRule,
   pairEdges,
 } from "./graph";
-import { type Prune, pruneEdges } from "./graph_prune";
+import { followable, type Prune, pruneEdges } from "./graph_prune";
 import { type Topology, topology } from "./topology";
 
 export interface GraphRule {
@@ -25,7 +25,7 @@ export interface GraphRule {
   readonly least: number;
   /** Layers that share a plane; null for as many as a deep model needs. */
   readonly group: number | null;
-  /** Leave out the edges of special tokens. */
+  /** Leave out the edges of special tokens, and of the first token of a causal text. */
   readonly words: boolean;
 }
 
@@ -36,6 +36,8 @@ export interface PlaneEdge extends Edge {
   readonly change: number | null;
   /** Where the rule keeps it; null when one step is shown as it is, or when it is kept nowhere. */
   readonly fate: Fate | null;
+  /** The weight under even attention. */
+  readonly even: number;
   /** Where the weight lies between the plane's weakest and strongest edge, 0 to 1. */
   readonly share: number;
 }
@@ -47,8 +49,10 @@ export interface PlaneSource {
   readonly before: Matrix | null;
   readonly query: Axis;
   readonly key: Axis;
-  /** Tokens of the whole text along the key axis, of which `key` may be a window. */
-  readonly tokens: number;
+  /** Even attention over the cells of the map. */
+  readonly even: Matrix;
+  /** No query sees a key after itself. */
+  readonly causal: boolean;
 }
 
 export interface Plane {
@@ -94,16 +98,33 @@ interface Side {
 
 function sideAt(map: Matrix, source: PlaneSource, rule: GraphRule): Side {
   const edges = pairEdges(map, rule.pair);
-  const levels = edgeLevels(edges, map, rule.norm, rule.pair, source.tokens);
+  const levels = edgeLevels(edges, map, rule.norm, rule.pair, source.even);
   const allowed = edges.flatMap((edge, at) =>
-    isEligible(edge, source, rule) ? [{ at, weight: edge.weight, level: levels[at] ?? 0 }] : [],
+    isEligible(edge, source, rule)
+      ? [{ at, from: edge.from, to: edge.to, weight: edge.weight, level: levels[at] ?? 0 }]
+      : [],
   );
-  const kept = pruneEdges(allowed, rule.prune, rule.least).map(({ at }) => at);
+  const amount = rule.prune === "auto" ? followable(wordCount(source, rule)) : rule.least;
+  const kept = pruneEdges(allowed, rule.prune, amount).map(({ at }) => at);
   return { edges, levels, kept: new Set(kept) };
 }
 
-const isSpecial = ({ from, to }: Edge, { query, key }: PlaneSource): boolean =>
-  (query[from]?.special ?? false) || (key[to]?.special ?? false);
+/** Shorter causal texts keep their first token: little would be left of them. */
+const SHORT = 8;
+
+/**
+ * Whether a token takes attention because of its place and not because of what it says: a special
+ * one, or the first of a causal text, which all queries see (Xiao et al. 2024, attention sinks).
+ */
+export const isSink = (axis: Axis, token: number, causal: boolean): boolean =>
+  (axis[token]?.special ?? false) ||
+  (causal && axis.length >= SHORT && (axis[token]?.members.includes(0) ?? false));
+
+const isSpecial = ({ from, to }: Edge, { query, key, causal }: PlaneSource): boolean =>
+  isSink(query, from, causal) || isSink(key, to, causal);
+
+const wordCount = ({ key, causal }: PlaneSource, { words }: GraphRule): number =>
+  key.filter((_, token) => !(words && isSink(key, token, causal))).length;
 
 const isEligible = (edge: Edge, source: PlaneSource, { words }: GraphRule): boolean =>
   !(words && isSpecial(edge, source));
@@ -112,7 +133,8 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
   const { layers, map, before, query, key } = source;
   const a = sideAt(map, source, rule);
   const b = before && sideAt(before, source, rule);
-  const shares = edgeLevels(a.edges, map, "layer", rule.pair);
+  const shares = edgeLevels(a.edges, map, "layer", rule.pair, source.even);
+  const even = pairEdges(source.even, rule.pair);
   const isKept = (at: number): boolean => a.kept.has(at) || (b?.kept.has(at) ?? false);
   const all = a.edges.map((edge, at): PlaneEdge => {
     const other = b?.edges[at];
@@ -121,6 +143,7 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
       level: Math.max(a.levels[at] ?? 0, b?.levels[at] ?? Number.NEGATIVE_INFINITY),
       change: other ? edge.weight - other.weight : null,
       fate: b && isKept(at) ? fateOf(a.kept.has(at), b.kept.has(at)) : null,
+      even: even[at]?.weight ?? 0,
       share: shares[at] ?? 0,
     };
   });

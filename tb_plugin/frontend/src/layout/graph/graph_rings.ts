@@ -10,6 +10,8 @@ export interface Sentence {
   readonly key: Axis;
   /** Source and target differ: encoder–decoder attention. */
   readonly cross: boolean;
+  /** No query sees a key after itself. */
+  readonly causal: boolean;
 }
 
 export const ringCount = (planes: number, { cross }: Sentence): number =>
@@ -24,6 +26,10 @@ export const sideOf = (ring: number, { cross }: Sentence): Side =>
 
 export const ringAxis = (ring: number, sentence: Sentence): Axis =>
   sentence[sideOf(ring, sentence)];
+
+/** The rings of a ring's plane: those whose words are named when one of its tokens is chosen. */
+export const planeRings = (ring: number, sentence: Sentence): readonly number[] =>
+  sentence.cross ? [ring - (ring % 2), ring - (ring % 2) + 1] : [ring];
 
 /** The rings that an edge of a plane joins, its asking token first. */
 export const edgeRings = (plane: number, { cross }: Sentence): readonly [number, number] =>

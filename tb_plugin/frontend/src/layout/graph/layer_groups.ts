@@ -43,6 +43,19 @@ export function joinLayers(
   return { ...first, data: data.map((sum) => sum / count) };
 }
 
+/** The mean of even attention over a plane's layers: one map where all of them see alike. */
+export function joinEven(maps: readonly Matrix[], group: Range): Matrix {
+  const own = maps.slice(group.start, group.stop);
+  const first = own[0] ?? { data: new Float32Array(), rows: 0, cols: 0 };
+  if (own.every((map) => map === first)) {
+    return first;
+  }
+  const data = first.data.map(
+    (_, cell) => own.reduce((sum, map) => sum + (map.data[cell] ?? 0), 0) / own.length,
+  );
+  return { ...first, data };
+}
+
 /** "Layer 3", or "Layers 4–6". */
 export const groupTitle = ({ start, stop }: Range): string =>
   stop - start === 1 ? `Layer ${stop}` : `Layers ${start + 1}–${stop}`;

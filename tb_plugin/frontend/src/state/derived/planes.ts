@@ -1,14 +1,14 @@
 import { computed } from "@preact/signals";
-import { axesOf } from "../../core/recording";
-import { type Edge, uniformWeight } from "../../layout/graph/graph";
+import type { Edge } from "../../layout/graph/graph";
 import { strongestHeads } from "../../layout/graph/graph_heads";
 import { type GraphRule, graphPlane, type Plane } from "../../layout/graph/graph_planes";
 import type { Sentence } from "../../layout/graph/graph_rings";
-import { groupSize, joinLayers, layerGroups } from "../../layout/graph/layer_groups";
+import { groupSize, joinEven, joinLayers, layerGroups } from "../../layout/graph/layer_groups";
 import { nearPlaces, type Place } from "../../layout/graph/near_layout";
 import { ringPlaces } from "../../layout/graph/projection";
 import { axes, shown, view } from "../store";
 import { graphRule } from "../view_state";
+import { evenMaps, sights } from "./even";
 import { picture } from "./picture";
 
 // A turned camera makes a new settings object; the rule itself is compared by what it says.
@@ -22,18 +22,20 @@ export const rule = computed<GraphRule>(() => {
   return shown.value?.part.kind === "cross" ? { ...chosen, pair: "cross" } : chosen;
 });
 
-export const sentence = computed<Sentence | null>(() =>
-  axes.value && shown.value ? { ...axes.value, cross: shown.value.part.kind === "cross" } : null,
+/** No query sees a key after itself, as recorded or as the maps give away. */
+const causal = computed(
+  () => sights.value.length > 0 && sights.value.every(({ ahead }) => ahead === 0),
 );
 
-/** Tokens of the whole text, or stretches where tokens are joined. */
-const tokens = computed(() => {
-  const now = shown.value;
-  return now ? axesOf(now.part, now.probe).key.text.length / now.cut.merge : 1;
-});
-
-/** The weight of every edge under uniform attention. */
-export const uniform = computed(() => uniformWeight(rule.value.pair, tokens.value));
+export const sentence = computed<Sentence | null>(() =>
+  axes.value && shown.value
+    ? {
+        ...axes.value,
+        cross: shown.value.part.kind === "cross",
+        causal: causal.value,
+      }
+    : null,
+);
 
 const headCounts = computed(() => (shown.value?.part.layers ?? []).map(({ heads }) => heads));
 
@@ -54,7 +56,8 @@ export const planes = computed<readonly Plane[]>(() => {
         before: reference && joinLayers(reference, layers, headCounts.value, head),
         query: marks.query,
         key: marks.key,
-        tokens: tokens.value,
+        even: joinEven(evenMaps.value, layers),
+        causal: causal.value,
       },
       rule.value,
     ),

@@ -1,69 +1,77 @@
 // The multi-planar graph of CS559: one plane per layer, one node per token.
-import { classColour, classWidth } from "../../layout/graph/edge_style";
-import { CLASSES, classStart } from "../../layout/graph/graph";
-import { planeOf, ringAxis, ringCount, sideOf } from "../../layout/graph/graph_rings";
-import { groupTitle } from "../../layout/graph/layer_groups";
 import {
   type Camera,
   FIRST_CAMERA,
-  PITCH_LIMIT,
-  projection,
-  ZOOM_LIMITS,
-} from "../../layout/graph/projection";
+  type Gap,
+  moved,
+  turned,
+  zoomed,
+} from "../../layout/graph/camera";
+import { classColour, classWidth } from "../../layout/graph/edge_style";
+import { CLASSES, type Norm } from "../../layout/graph/graph";
+import { planeOf, planeRings, ringAxis, ringCount, sideOf } from "../../layout/graph/graph_rings";
+import { groupTitle } from "../../layout/graph/layer_groups";
+import { projection } from "../../layout/graph/projection";
+import type { Spot } from "../../layout/graph/seats";
 import { fateText, fixed, signed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
 import type { View } from "../view";
-import { paintGraph } from "./paint";
+import { paintGraph, strengths } from "./paint";
+import { namesRoom } from "./paint_labels";
 import type { Colours, GraphProps, Hit } from "./props";
 
-const TURN = 0.006;
 const REACH = 11;
 const STILL = 4;
+const WHEEL = 0.0016;
+const KEY_ZOOM = 1.25;
 
 export function createGraph(host: HTMLElement): View<GraphProps> {
   const canvas = html("canvas", { class: "graph-canvas", role: "img", tabindex: 0 });
   const legend = svg("svg", { class: "graph-legend", "aria-hidden": "true", height: 40 });
-  const hint = html("p", { class: "note graph-hint" }, HINT);
+  const hint = html("p", { class: "note graph-hint" });
   const root = html("div", { class: "graph" }, canvas, legend, hint);
   host.append(root);
   const tooltip = createTooltip(root);
   let props: GraphProps | null = null;
   let hits: Hit[] = [];
-  let drag: { x: number; y: number; camera: Camera; moved: number } | null = null;
+  let drag: { x: number; y: number; camera: Camera; moved: number; turns: boolean } | null = null;
 
   const paint = (): void => {
     if (props) {
-      hits = paintCanvas(canvas, props);
+      const { found, pitch } = paintCanvas(canvas, props);
+      hits = found;
+      drawLegend(legend, props, pitch);
     }
   };
   const hitAt = (event: MouseEvent): Hit | null => {
     const box = canvas.getBoundingClientRect();
     return nearest(hits, event.clientX - box.left, event.clientY - box.top);
   };
+  const zoomBy = (factor: number, pointer: Gap): void =>
+    props?.onCamera(zoomed(props.camera, factor, pointer));
 
   canvas.addEventListener("pointerdown", (event) => {
     if (props) {
       canvas.setPointerCapture(event.pointerId);
-      drag = { x: event.clientX, y: event.clientY, camera: props.camera, moved: 0 };
+      const turns = props.camera.zoom <= 1 !== (event.shiftKey || event.button === 2);
+      drag = { x: event.clientX, y: event.clientY, camera: props.camera, moved: 0, turns };
     }
   });
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("pointermove", (event) => {
     if (drag && props) {
       drag.moved += Math.abs(event.movementX) + Math.abs(event.movementY);
-      const yaw = drag.camera.yaw + (event.clientX - drag.x) * TURN;
-      const pitch = drag.camera.pitch + (event.clientY - drag.y) * TURN;
+      const way = { x: event.clientX - drag.x, y: event.clientY - drag.y };
       tooltip.hide();
-      props.onCamera({
-        ...props.camera,
-        yaw,
-        pitch: Math.max(-PITCH_LIMIT, Math.min(PITCH_LIMIT, pitch)),
-      });
+      if (drag.moved >= STILL) {
+        props.onCamera(drag.turns ? turned(drag.camera, way) : moved(drag.camera, way));
+      }
       return;
     }
     const hit = hitAt(event);
-    if (hit && props) {
+    if (hit && hit.kind !== "plane" && props) {
       tooltip.show(event, describe(props, hit));
     } else {
       tooltip.hide();
@@ -80,28 +88,38 @@ export function createGraph(host: HTMLElement): View<GraphProps> {
       props?.onNode({ layer: ring, token: hit.edge.from });
     } else if (hit?.kind === "class") {
       props?.onClass(hit.index);
+    } else if (hit?.kind === "plane" && props && hit.layer !== props.node.layer) {
+      props.onNode({ layer: hit.layer, token: props.node.token });
     }
   });
   canvas.addEventListener(
     "wheel",
     (event) => {
       event.preventDefault();
-      if (props) {
-        const [least, most] = ZOOM_LIMITS;
-        const zoom = props.camera.zoom * Math.exp(-event.deltaY * 0.001);
-        props.onCamera({ ...props.camera, zoom: Math.max(least, Math.min(most, zoom)) });
-      }
+      const { left, top, width, height } = canvas.getBoundingClientRect();
+      zoomBy(Math.exp(-event.deltaY * WHEEL), {
+        x: event.clientX - left - width / 2,
+        y: event.clientY - top - height / 2,
+      });
     },
     { passive: false },
   );
   canvas.addEventListener("dblclick", () => props?.onCamera(FIRST_CAMERA));
+  canvas.addEventListener("keydown", (event) => {
+    if (event.key === "0") {
+      props?.onCamera(FIRST_CAMERA);
+    } else if (event.key === "+" || event.key === "=" || event.key === "-") {
+      zoomBy(event.key === "-" ? 1 / KEY_ZOOM : KEY_ZOOM, { x: 0, y: 0 });
+    }
+  });
 
   return {
     update(next) {
       props = next;
-      canvas.setAttribute("aria-label", `Attention graph, ${next.label}. ${HINT}`);
+      const text = next.camera.zoom > 1 ? NEAR_HINT : HINT;
+      canvas.setAttribute("aria-label", `Attention graph, ${next.label}. ${text}`);
+      hint.textContent = text;
       paint();
-      drawLegend(legend, next);
     },
     destroy() {
       tooltip.destroy();
@@ -110,7 +128,8 @@ export function createGraph(host: HTMLElement): View<GraphProps> {
   };
 }
 
-const HINT = "Drag to rotate, wheel to zoom, click a token, double-click to reset.";
+const HINT = "Drag to turn, wheel to zoom, click a token or a plane; double-click or 0 resets.";
+const NEAR_HINT = "Drag to move, shift and drag to turn, wheel to zoom; double-click or 0 resets.";
 
 function coloursOf(canvas: HTMLCanvasElement): Colours {
   const style = getComputedStyle(canvas);
@@ -128,7 +147,11 @@ function coloursOf(canvas: HTMLCanvasElement): Colours {
   };
 }
 
-function paintCanvas(canvas: HTMLCanvasElement, props: GraphProps): Hit[] {
+/** Also how far apart the tokens of the chosen ring stand. */
+function paintCanvas(
+  canvas: HTMLCanvasElement,
+  props: GraphProps,
+): { readonly found: Hit[]; readonly pitch: number } {
   const { width, height } = props.viewport;
   const sharpness = Math.max(2, window.devicePixelRatio);
   if (canvas.width !== width * sharpness || canvas.height !== height * sharpness) {
@@ -139,26 +162,33 @@ function paintCanvas(canvas: HTMLCanvasElement, props: GraphProps): Hit[] {
   }
   const context = canvas.getContext("2d");
   if (!context) {
-    return [];
+    return { found: [], pitch: 1 };
   }
   context.setTransform(sharpness, 0, 0, sharpness, 0, 0);
   context.clearRect(0, 0, width, height);
-  const { sentence, places } = props;
+  const { sentence, places, node } = props;
   const stage = {
     layers: ringCount(props.planes.length, sentence),
     tokens: (ring: number): number => ringAxis(ring, sentence).length,
     places: (ring: number) => places?.[ring] ?? null,
     classes: props.classes.length,
+    focus: planeRings(node.layer, sentence),
+    names: namesRoom(props),
   };
   const scene = projection(stage, props.viewport, props.camera);
-  return paintGraph(context, props, scene, coloursOf(canvas));
+  const found = paintGraph(context, props, scene, coloursOf(canvas));
+  return { found, pitch: scene.pitch(node.layer) };
 }
 
-/** What lies nearest to a point; tokens win over edges. */
+/** What lies nearest to a point; tokens win over edges, and both over planes. */
 function nearest(hits: readonly Hit[], x: number, y: number): Hit | null {
   let best: Hit | null = null;
   let least = REACH;
   for (const hit of hits) {
+    if (hit.kind === "plane") {
+      best ??= isInside(hit.rim, x, y) ? hit : null;
+      continue;
+    }
     const gap = Math.hypot(hit.at.x - x, hit.at.y - y) - (hit.kind === "node" ? 3 : 0);
     if (gap < least) {
       best = hit;
@@ -168,7 +198,17 @@ function nearest(hits: readonly Hit[], x: number, y: number): Hit | null {
   return best;
 }
 
-function describe(props: GraphProps, hit: Hit): TipLine[] {
+/** Whether a point lies inside an outline: a ray from it crosses the outline an odd number of times. */
+function isInside(rim: readonly Spot[], x: number, y: number): boolean {
+  return rim.reduce((inside, from, at) => {
+    const to = rim[(at + 1) % rim.length] ?? from;
+    const crosses =
+      from.y > y !== to.y > y && x < from.x + ((to.x - from.x) * (y - from.y)) / (to.y - from.y);
+    return crosses ? !inside : inside;
+  }, false);
+}
+
+function describe(props: GraphProps, hit: Exclude<Hit, { kind: "plane" }>): TipLine[] {
   const { sentence } = props;
   if (hit.kind === "class") {
     return describeClass(props, hit.index);
@@ -198,7 +238,7 @@ function describe(props: GraphProps, hit: Hit): TipLine[] {
       text: `${from} ${joint} ${to} · ${groupTitle(layers).toLowerCase()}`,
       tone: "strong",
     },
-    { text: `weight ${fixed(edge.weight, 4)}, level ${fixed(edge.level)}` },
+    { text: `weight ${fixed(edge.weight, 4)}, ${fixed(edge.weight / edge.even)} × uniform` },
   ];
   const head = props.heads.get(edge);
   if (head !== undefined) {
@@ -242,29 +282,42 @@ function describeClass(props: GraphProps, index: number): TipLine[] {
 const LISTED = 4;
 const STEP = 62;
 
-function drawLegend(root: SVGSVGElement, props: GraphProps): void {
-  const { norm, prune } = props.rule;
-  const least = prune === "level" ? props.rule.least : 0;
+function drawLegend(root: SVGSVGElement, props: GraphProps, pitch: number): void {
   if (props.colour === "opacity") {
     const text = "opacity: weight between the plane’s weakest and strongest edge, as CS559 drew it";
     root.setAttribute("width", "560");
     root.replaceChildren(svg("text", { x: 4, y: 14 }, text));
     return;
   }
+  const classes = strengths(props);
+  const open = props.rule.prune !== "level";
   const marks = Array.from({ length: CLASSES }, (_, level) => {
     const x = 4 + level * STEP;
     const stroke = props.compared ? "var(--ink3)" : classColour(level, props.theme);
     const line = svg("line", { x1: x, x2: x + 44, y1: 10, y2: 10, "stroke-linecap": "round" });
     line.style.stroke = stroke;
-    line.style.strokeWidth = String(classWidth(level, props.sentence.key.length));
-    const from = fixed(classStart(level, least, norm));
-    return svg("g", {}, line, svg("text", { x, y: 30 }, `≥ ${from}`));
+    line.style.strokeWidth = String(classWidth(level, pitch));
+    const lowest = open && level === 0;
+    const from = lowest ? `< ${fixed(classes[1] ?? 0)}` : `≥ ${fixed(classes[level] ?? 0)}`;
+    return svg("g", {}, line, svg("text", { x, y: 30 }, from));
   });
   const note = props.compared
     ? "green: born, purple dashes: lost, pale: kept or hardly changed"
     : props.colour === "head"
       ? "hue: the head an edge owes most to"
       : "width and lightness: five classes of level";
-  root.setAttribute("width", String(CLASSES * STEP + 380));
-  root.replaceChildren(...marks, svg("text", { x: 8 + CLASSES * STEP, y: 14 }, note));
+  const unit = UNITS[props.rule.norm];
+  const x = 8 + CLASSES * STEP;
+  root.setAttribute("width", String(x + 380));
+  root.replaceChildren(...marks, svg("text", { x, y: 14 }, note), svg("text", { x, y: 30 }, unit));
 }
+
+/** What a level is, for each normalisation. */
+const UNITS: Readonly<Record<Norm, string>> = {
+  uniform: "times uniform attention: 1 / visible keys",
+  raw: "attention",
+  row: "share of the row’s strongest",
+  layer: "0 weakest, 1 strongest of the layer",
+  rank: "share of edges at most as strong",
+  log: "log₁₀ of times uniform attention",
+};

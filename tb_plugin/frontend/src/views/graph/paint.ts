@@ -1,7 +1,8 @@
 // Paints the planes on a canvas, far ones first, and remembers what can be pointed at.
 
 import { classColour, edgeStroke, headColour } from "../../layout/graph/edge_style";
-import type { PlaneEdge } from "../../layout/graph/graph_planes";
+import { type Classes, classStarts } from "../../layout/graph/graph";
+import { isSink, type PlaneEdge } from "../../layout/graph/graph_planes";
 import {
   edgeRings,
   planeOf,
@@ -10,16 +11,24 @@ import {
   sideOf,
   touches,
 } from "../../layout/graph/graph_rings";
-import type { Projection, Spot } from "../../layout/graph/projection";
+import type { Projection } from "../../layout/graph/projection";
+import type { Spot } from "../../layout/graph/seats";
 import { paintClasses, paintFeedForward, paintValues } from "./paint_flow";
 import { paintLabels } from "./paint_labels";
 import type { Colours, GraphProps, Hit } from "./props";
 
-/** A change below this share of the uniform weight is drawn as no change. */
+/** A change below this share of even attention is drawn as no change. */
 const SAME = 0.25;
 /** What passes the cut in A and in B, or has hardly changed, stands back. */
 const PALE = 0.45;
 const LOST_DASHES = [6, 5];
+/** Among more tokens than these only the chosen one's stream is drawn: the others are a haze. */
+const RAILS_UP_TO = 24;
+const DOT = { least: 1.2, most: 3.4, share: 0.22, aside: 0.08 };
+
+/** Where the five classes of strength of what is shown begin. */
+export const strengths = ({ rule, sentence }: GraphProps): Classes =>
+  classStarts(rule.norm, rule.prune === "level" ? rule.least : null, sentence.key.length);
 
 export function paintGraph(
   context: CanvasRenderingContext2D,
@@ -56,7 +65,7 @@ export function paintGraph(
 /** The same token in the next plane: the residual stream. Two sentences share no stream. */
 function paintRails(
   context: CanvasRenderingContext2D,
-  { planes, sentence }: GraphProps,
+  { node, planes, sentence }: GraphProps,
   scene: Projection,
   colours: Colours,
 ): void {
@@ -66,7 +75,9 @@ function paintRails(
   context.globalAlpha = 0.55;
   context.beginPath();
   for (let ring = 0; ring + step < ringCount(planes.length, sentence); ring++) {
-    for (let token = 0; token < scene.tokens(ring); token++) {
+    const few = scene.tokens(ring) <= RAILS_UP_TO;
+    const last = few ? scene.tokens(ring) : node.token + 1;
+    for (let token = few ? 0 : node.token; token < last; token++) {
       const from = scene.token(ring, token);
       const to = scene.token(ring + step, token);
       context.moveTo(from.x, from.y);
@@ -90,8 +101,10 @@ function paintRing(
   const chosen = ring === node.layer;
   const kin = sideOf(ring, sentence) === sideOf(node.layer, sentence);
   const plane = planeOf(ring, sentence);
+  const rim = scene.rim(ring);
+  hits.push({ kind: "plane", layer: ring, rim });
   context.beginPath();
-  for (const { x, y } of scene.rim(ring)) {
+  for (const { x, y } of rim) {
     context.lineTo(x, y);
   }
   context.closePath();
@@ -103,24 +116,33 @@ function paintRing(
 
   // Edges between two rings are painted with the source's ring, before both rings' tokens.
   const kept = edgeRings(plane, sentence)[1] === ring ? (props.planes[plane]?.kept ?? []) : [];
-  const front = (edge: PlaneEdge): number => (standsBack(edge, props.uniform) ? 0 : 1);
+  const front = (edge: PlaneEdge): number => (standsBack(edge) ? 0 : 1);
+  const classes = strengths(props);
   for (const edge of [...kept].sort((a, b) => front(a) - front(b) || a.level - b.level)) {
-    paintEdge(context, props, scene, colours, plane, edge, hits);
+    paintEdge(context, props, scene, colours, { plane, edge, classes }, hits);
   }
+  const fits = Math.min(DOT.share * scene.pitch(ring), DOT.aside * scene.half(ring));
+  const dot = Math.max(DOT.least, Math.min(DOT.most, fits));
   for (let token = 0; token < axis.length; token++) {
     const at = scene.token(ring, token);
     const same = kin && token === node.token;
-    const leftOut = rule.words && (axis[token]?.special ?? false);
+    const leftOut = rule.words && isSink(axis, token, sentence.causal);
     context.beginPath();
-    context.arc(at.x, at.y, chosen && same ? 6 : same ? 4.5 : 3.4, 0, 2 * Math.PI);
+    context.arc(at.x, at.y, chosen && same ? 6 : same ? 4.5 : dot, 0, 2 * Math.PI);
     context.fillStyle =
       chosen && same ? colours.accent : same || leftOut ? colours.bg : colours.ink2;
     context.fill();
     context.strokeStyle = same ? colours.accent : leftOut ? colours.ink3 : colours.bg;
-    context.lineWidth = same ? 2 : 1;
+    context.lineWidth = same ? 2 : Math.min(1, dot / 2);
     context.stroke();
     hits.push({ kind: "node", layer: ring, token, at });
   }
+}
+
+interface EdgeOfPlane {
+  readonly plane: number;
+  readonly edge: PlaneEdge;
+  readonly classes: Classes;
 }
 
 function paintEdge(
@@ -128,20 +150,17 @@ function paintEdge(
   props: GraphProps,
   scene: Projection,
   colours: Colours,
-  layer: number,
-  edge: PlaneEdge,
+  { plane: layer, edge, classes }: EdgeOfPlane,
   hits: Hit[],
 ): void {
   const { rule, node, sentence } = props;
   const [fromRing, toRing] = edgeRings(layer, sentence);
-  const least = rule.prune === "level" ? rule.least : 0;
-  const tokens = scene.tokens(toRing);
-  const stroke = edgeStroke(props.colour, edge, least, rule.norm, tokens);
+  const stroke = edgeStroke(props.colour, edge, classes, scene.pitch(toRing));
   const from = scene.token(fromRing, edge.from);
   const to = scene.token(toRing, edge.to);
   const bend = sentence.cross ? middleOf(from, to) : scene.bend(layer, edge.from, edge.to);
   const chosen = planeOf(node.layer, sentence) === layer && touches(edge, node, sentence);
-  context.globalAlpha = stroke.opacity * (standsBack(edge, props.uniform) ? PALE : 1);
+  context.globalAlpha = stroke.opacity * (standsBack(edge) ? PALE : 1);
   context.setLineDash(edge.fate === "lost" ? LOST_DASHES : []);
   context.strokeStyle = edgeColour(props, colours, edge, stroke.level, chosen);
   context.lineWidth = stroke.width;
@@ -162,10 +181,10 @@ function paintEdge(
   hits.push({ kind: "edge", layer, edge, at });
 }
 
-const isSame = (change: number, uniform: number): boolean => Math.abs(change) <= SAME * uniform;
+const isSame = ({ change, even }: PlaneEdge): boolean => Math.abs(change ?? 0) <= SAME * even;
 
-const standsBack = ({ fate, change }: PlaneEdge, uniform: number): boolean =>
-  fate === "kept" || (change !== null && isSame(change, uniform));
+const standsBack = (edge: PlaneEdge): boolean =>
+  edge.fate === "kept" || (edge.change !== null && isSame(edge));
 
 const middleOf = (a: Spot, b: Spot): Spot => ({
   x: (a.x + b.x) / 2,
@@ -184,8 +203,7 @@ function edgeColour(
     return edge.fate === "born" ? colours.more : colours.less;
   }
   if (edge.change !== null) {
-    const same = isSame(edge.change, props.uniform);
-    return same ? colours.line2 : edge.change > 0 ? colours.more : colours.less;
+    return isSame(edge) ? colours.line2 : edge.change > 0 ? colours.more : colours.less;
   }
   if (props.colour === "head") {
     return headColour(level ?? 0, props.theme, props.heads.get(edge) ?? null);

@@ -1,6 +1,7 @@
 // What passes from plane to plane and on to the answer: values, feed-forward blocks, classes.
 import { planeOf, ringAxis, sideOf } from "../../layout/graph/graph_rings";
-import type { Projection, Spot } from "../../layout/graph/projection";
+import type { Projection } from "../../layout/graph/projection";
+import type { Spot } from "../../layout/graph/seats";
 import { fixed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { fitLabel } from "../measure";

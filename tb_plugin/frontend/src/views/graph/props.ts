@@ -1,11 +1,13 @@
 // What the graph view is given and what it reports.
+
+import type { Camera } from "../../layout/graph/camera";
 import type { ClassNode } from "../../layout/graph/class_nodes";
 import type { EdgeColour } from "../../layout/graph/edge_style";
 import type { Edge } from "../../layout/graph/graph";
 import type { GraphRule, Plane, PlaneEdge } from "../../layout/graph/graph_planes";
 import type { Sentence } from "../../layout/graph/graph_rings";
 import type { Place } from "../../layout/graph/near_layout";
-import type { Camera, Spot } from "../../layout/graph/projection";
+import type { Spot } from "../../layout/graph/seats";
 import type { Viewport } from "../../layout/network/columns";
 import type { Theme } from "../../scale/heads";
 
@@ -34,8 +36,6 @@ export interface GraphProps {
   /** Places of tokens where length follows weight, [plane]; null for even rings. */
   readonly places: readonly (readonly Place[])[] | null;
   readonly compared: boolean;
-  /** A change of weight of this size is half of what uniform attention gives. */
-  readonly uniform: number;
   /** Draw what the selected token passes on and receives between planes. */
   readonly values: boolean;
   readonly feedForward: FeedForward | null;
@@ -49,8 +49,9 @@ export interface GraphProps {
   readonly onCamera: (camera: Camera) => void;
 }
 
-/** Something under the pointer: a token of a ring, an edge at its bend, or a class. */
+/** Something under the pointer: a token of a ring, an edge at its bend, a class, or a plane. */
 export type Hit =
+  | { readonly kind: "plane"; readonly layer: number; readonly rim: readonly Spot[] }
   | { readonly kind: "class"; readonly index: number; readonly at: Spot }
   | { readonly kind: "node"; readonly layer: number; readonly token: number; readonly at: Spot }
   | { readonly kind: "edge"; readonly layer: number; readonly edge: PlaneEdge; readonly at: Spot };
