@@ -112,3 +112,12 @@ export function differenceRamp(theme: Theme): Ramp {
     ),
   );
 }
+
+/** A weight that is not a number: a colour of no ramp. */
+export const UNDEFINED: Readonly<Record<Theme, string>> = { light: "#ff5fd2", dark: "#ff7ad9" };
+
+export function undefinedPixel(theme: Theme): number {
+  const rgb = Number.parseInt(UNDEFINED[theme].slice(1), 16);
+  const [red, green, blue] = [rgb >> 16, (rgb >> 8) & 255, rgb & 255];
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}

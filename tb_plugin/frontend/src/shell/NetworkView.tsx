@@ -93,6 +93,7 @@ export function NetworkView() {
             maps: drawn.maps,
             reference: drawn.reference,
             label: drawn.label,
+            contrast: view.value.scale,
             layers: layerViews.value,
             metrics: shownNow.run.metrics,
             sorts,

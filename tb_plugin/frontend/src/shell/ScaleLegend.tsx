@@ -1,4 +1,5 @@
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { type Contrast, EVEN_LIMIT } from "../core/contrast";
 import type { Matrix } from "../core/maps";
 import { fixed, signed } from "../scale/format";
 import {
@@ -10,7 +11,24 @@ import {
 import { theme } from "./theme";
 
 const WIDTH = 190;
-const TICKS = [0, 0.05, 0.2, 0.5, 1];
+/** Where ticks stand on a scale, as shares of its strongest colour, and what they say. */
+const TICKS: Readonly<Record<Contrast, readonly (readonly [number, string])[]>> = {
+  fixed: [0, 0.05, 0.2, 0.5, 1].map((weight) => [weight, String(weight)] as const),
+  even: [0, 1, 2, 4, EVEN_LIMIT].map((times) => [times / EVEN_LIMIT, `${times}×`] as const),
+  layer: [
+    [0, "0"],
+    [0.25, "¼"],
+    [1, "most"],
+  ],
+};
+
+/** What the colours span, in words: on screen and in what is downloaded. */
+export const SCALE_TEXTS: Readonly<Record<Contrast, string>> = {
+  fixed: "Attention weight, √ scale, fixed 0–1",
+  even: `Attention in units of even attention, √ scale, 0–${EVEN_LIMIT}×`,
+  layer:
+    "Attention weight, √ scale, 0 to what a typical query of the layer gives to its strongest key at this step",
+};
 
 const CHANGES = [-0.5, -0.1, 0, 0.1, 0.5];
 
@@ -66,8 +84,13 @@ function evenText({ least, most }: { least: number; most: number }): string {
     : `▾ even = 1 / keys seen, ${fixed(least, 3)} to ${fixed(most, 2)}`;
 }
 
-/** The fixed colour scale of attention, with a mark where even attention lies. */
-export function ScaleLegend({ even }: { readonly even: Matrix | null }) {
+interface ScaleLegendProps {
+  readonly even: Matrix | null;
+  readonly contrast: Contrast;
+}
+
+/** The colour scale of attention, with marks where even attention lies. */
+export function ScaleLegend({ even, contrast }: ScaleLegendProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const look = theme.value;
   useLayoutEffect(() => {
@@ -79,27 +102,31 @@ export function ScaleLegend({ even }: { readonly even: Matrix | null }) {
     }
   }, [look]);
   const range = useMemo(() => evenRange(even), [even]);
-  const marks = range ? [...new Set([range.least, range.most])] : [];
+  const marks: Readonly<Record<Contrast, readonly number[]>> = {
+    fixed: range ? [...new Set([range.least, range.most])] : [],
+    even: [1 / EVEN_LIMIT],
+    layer: [],
+  };
   return (
-    <div class="scale" role="img" aria-label="Colour scale from 0 to 1, square root">
+    <div class="scale" role="img" aria-label={`Colour scale: ${SCALE_TEXTS[contrast]}`}>
       <canvas ref={canvas} width={WIDTH} height={1} />
       <svg width={WIDTH} height={28} aria-hidden="true">
-        {TICKS.map((tick) => {
-          const at = attentionPosition(tick) * WIDTH;
+        {TICKS[contrast].map(([share, text]) => {
+          const at = attentionPosition(share) * WIDTH;
           return (
-            <g key={tick}>
+            <g key={text}>
               <line x1={at} x2={at} y1={14} y2={17} />
               <text x={at} y={27}>
-                {String(tick)}
+                {text}
               </text>
             </g>
           );
         })}
-        {marks.map((weight) => (
-          <path key={weight} d={`M${attentionPosition(weight) * WIDTH - 3},-1h6l-3,5z`} />
+        {marks[contrast].map((share) => (
+          <path key={share} d={`M${attentionPosition(share) * WIDTH - 3},-1h6l-3,5z`} />
         ))}
       </svg>
-      {range && <span class="uniform-note">{evenText(range)}</span>}
+      {range && contrast !== "layer" && <span class="uniform-note">{evenText(range)}</span>}
     </div>
   );
 }

@@ -1,10 +1,14 @@
+import { computed } from "@preact/signals";
+import { type Contrast, EVEN_LIMIT } from "../core/contrast";
 import type { Layer } from "../core/recording";
 import { evidenceLabel } from "../scale/format";
+import { UNDEFINED } from "../scale/ramps";
 import { offline } from "../state/connection";
 import { evenMaps } from "../state/derived/even";
 import { reference } from "../state/reference";
-import { part, view } from "../state/store";
-import { DifferenceLegend, ScaleLegend } from "./ScaleLegend";
+import { part, select, shown, view } from "../state/store";
+import { DifferenceLegend, SCALE_TEXTS, ScaleLegend } from "./ScaleLegend";
+import { theme } from "./theme";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */
 function evidenceText(layers: readonly Layer[]): { text: string; detail: string; weak: boolean } {
@@ -28,9 +32,28 @@ function evidenceText(layers: readonly Layer[]): { text: string; detail: string;
   };
 }
 
+const CONTRASTS: readonly { readonly value: Contrast; readonly text: string }[] = [
+  { value: "fixed", text: "√, fixed 0–1" },
+  { value: "even", text: `√, × even, 0–${EVEN_LIMIT}` },
+  { value: "layer", text: "√, each layer its own" },
+];
+
+/** Whether a weight on screen is not a number: rows are so as a whole. */
+const hasNaN = computed(() => {
+  const { data, keys } = shown.value?.maps ?? { data: [], keys: 1 };
+  for (let row = 0; row < data.length; row += keys) {
+    if (Number.isNaN(data[row])) {
+      return true;
+    }
+  }
+  return false;
+});
+
 /** What the colours of the view mean. */
 function Legend() {
   const [even] = evenMaps.value;
+  // Only the network view draws maps on another scale.
+  const contrast = view.value.tab === "network" ? view.value.scale : "fixed";
   if (view.value.tab === "signals") {
     return (
       <span>
@@ -49,8 +72,28 @@ function Legend() {
   }
   return (
     <>
-      <span>Attention weight, √ scale, fixed 0–1</span>
-      <ScaleLegend even={even ?? null} />
+      <label class="contrast" title={SCALE_TEXTS[contrast]}>
+        Colours{" "}
+        <select
+          class="select"
+          aria-label="What the colours of maps span"
+          value={contrast}
+          disabled={view.value.tab !== "network"}
+          onChange={(event) => select({ scale: event.currentTarget.value as Contrast })}
+        >
+          {CONTRASTS.map(({ value, text }) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+      <ScaleLegend even={even ?? null} contrast={contrast} />
+      {hasNaN.value && (
+        <span class="nan-note">
+          <i style={{ background: UNDEFINED[theme.value] }} /> NaN: not a number
+        </span>
+      )}
     </>
   );
 }

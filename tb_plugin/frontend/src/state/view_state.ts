@@ -1,4 +1,5 @@
 // Everything the user chose, in one object. The URL mirrors it; data are never in it.
+import type { Contrast } from "../core/contrast";
 import type { LensCell, LensTable } from "../core/lens";
 import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
@@ -121,6 +122,8 @@ export interface ViewState {
   /** The step pinned as B; null means the first recorded one of the run that is shown. */
   readonly reference: PinnedStep | null;
   readonly compare: Compare;
+  /** What the colours of maps span. */
+  readonly scale: Contrast;
   readonly layers: ReadonlyMap<number, LayerView>;
   /** The stretch of a long text that is shown; null means all of a short one, the start of a long one. */
   readonly tokens: TokenWindow | null;
@@ -150,6 +153,7 @@ export const INITIAL: ViewState = {
   step: null,
   reference: null,
   compare: "A",
+  scale: "fixed",
   layers: new Map(),
   tokens: null,
   depth: null,

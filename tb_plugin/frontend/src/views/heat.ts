@@ -2,7 +2,7 @@
 import type { Matrix } from "../core/maps";
 import type { PinnedToken } from "../core/selection";
 import type { Theme } from "../scale/heads";
-import type { Ramp } from "../scale/ramps";
+import { type Ramp, undefinedPixel } from "../scale/ramps";
 
 export interface HeatOptions {
   readonly width: number;
@@ -27,7 +27,7 @@ const SHARPEST = 3;
 let scratch: HTMLCanvasElement | null = null;
 
 /** One pixel per cell, to be scaled up: a putImageData costs less than a rectangle per cell. */
-function paintCells(matrix: Matrix, ramp: Ramp): HTMLCanvasElement | null {
+function paintCells(matrix: Matrix, ramp: Ramp, theme: Theme): HTMLCanvasElement | null {
   scratch ??= document.createElement("canvas");
   scratch.width = matrix.cols;
   scratch.height = matrix.rows;
@@ -38,7 +38,10 @@ function paintCells(matrix: Matrix, ramp: Ramp): HTMLCanvasElement | null {
   const image = context.createImageData(matrix.cols, matrix.rows);
   const pixels = new Uint32Array(image.data.buffer);
   for (let cell = 0; cell < pixels.length; cell++) {
-    pixels[cell] = ramp.pixels[ramp.index(matrix.data[cell] ?? 0)] ?? 0;
+    const value = matrix.data[cell] ?? 0;
+    pixels[cell] = Number.isNaN(value)
+      ? undefinedPixel(theme)
+      : (ramp.pixels[ramp.index(value)] ?? 0);
   }
   context.putImageData(image, 0, 0);
   return scratch;
@@ -59,7 +62,7 @@ export function drawHeat(canvas: HTMLCanvasElement, matrix: Matrix, options: Hea
   if (!context || matrix.rows === 0 || matrix.cols === 0) {
     return;
   }
-  const cells = paintCells(matrix, options.ramp);
+  const cells = paintCells(matrix, options.ramp, theme);
   if (cells) {
     // Cells keep hard edges while they are larger than a pixel; smaller ones are averaged.
     context.imageSmoothingEnabled = matrix.cols > pixelWidth || matrix.rows > pixelHeight;

@@ -34,6 +34,7 @@ const BUSY: ViewState = {
   step: 12345,
   reference: { run: "exp/other", step: 20 },
   compare: "diff",
+  scale: "even",
   layers: new Map([
     [0, { mode: "maps", sort: "col_entropy", cut: { kind: "value", amount: 0.1 }, pile: 0.22 }],
     [4, { mode: "maps", sort: "head_diversity", cut: { kind: "count", amount: 30 }, pile: 0.3 }],
@@ -86,6 +87,7 @@ describe("the view in the address", () => {
     { head: "1" },
     { token: "z3" },
     { show: "C" },
+    { scale: "loud" },
     { b: "x" },
     { graph: "mean~sum~nothing~1~w" },
     { graph: "mean~sum~raw~-1~w" },

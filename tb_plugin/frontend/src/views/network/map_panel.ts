@@ -7,7 +7,7 @@ import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setText } from "../dom";
 import { type Cell, cellAt, drawHeat, framed } from "../heat";
 import { placePanel } from "./panel";
-import { headsOf, isSquare, type NetworkFrame } from "./props";
+import { coloured, headsOf, isSquare, type NetworkFrame } from "./props";
 
 export interface MapTarget {
   readonly layer: number;
@@ -132,7 +132,8 @@ function paint(map: MapNodes, frame: NetworkFrame, layer: number, head: number):
   const { props } = frame;
   const { theme, lock } = props;
   const size = Number.parseFloat(map.canvas.style.width);
-  drawHeat(map.canvas, shownMap(props.maps, props.reference, layer, head), {
+  const shown = shownMap(props.maps, props.reference, layer, head);
+  drawHeat(map.canvas, coloured(shown, props, layer), {
     width: size,
     height: size,
     ramp: props.reference ? differenceRamp(theme) : attentionRamp(head, theme),

@@ -9,7 +9,7 @@ import { headBadge, html, setAll } from "../dom";
 import { cellAt, drawHeat } from "../heat";
 import type { MapEvents, MapTarget } from "./map_panel";
 import { placePanel } from "./panel";
-import { isSquare, type NetworkFrame } from "./props";
+import { coloured, isSquare, type NetworkFrame } from "./props";
 
 export interface PilePanel {
   update(frame: NetworkFrame): void;
@@ -126,7 +126,7 @@ function paint(pile: PileNodes, place: PilePlace, frame: NetworkFrame, layer: nu
       ? [html("span", { class: "map-value" }, `+${heads.length - fits}`)]
       : []),
   );
-  drawHeat(pile.canvas, pileMap(frame, layer, heads), {
+  drawHeat(pile.canvas, coloured(pileMap(frame, layer, heads), props, layer), {
     width: size,
     height: size,
     ramp: props.reference ? differenceRamp(props.theme) : attentionRamp(single, props.theme),

@@ -10,7 +10,7 @@ import { meanOf, tokenText } from "../../scale/text";
 import { headBadge, html, setText, svg, thumbnail } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
 import { fitLabel } from "../measure";
-import { evenOf, isSquare, type NetworkFrame } from "./props";
+import { coloured, evenOf, isSquare, type NetworkFrame } from "./props";
 
 /** Which head is shown, what is framed in it, and beside what the pop-up stands. */
 export interface PopupTarget extends HeadId {
@@ -167,7 +167,7 @@ function paint(
 ): void {
   const { props } = frame;
   const cell = cellSize(map);
-  drawHeat(canvas, map, {
+  drawHeat(canvas, coloured(map, props, target.layer), {
     width: map.cols * cell,
     height: map.rows * cell,
     ramp: props.reference

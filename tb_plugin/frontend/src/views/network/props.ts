@@ -1,5 +1,6 @@
 // What the network view is given and what it reports.
 import type { Axis } from "../../core/axis";
+import { type ColourScale, type Contrast, layerTop, onScale } from "../../core/contrast";
 import type { Maps, Matrix } from "../../core/maps";
 import type { HeadId, MetricSpec, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
@@ -23,6 +24,8 @@ export interface NetworkProps {
   /** The step that is subtracted, or null when one step is shown as it is. */
   readonly reference: Maps | null;
   readonly label: string;
+  /** What the colours of maps span. */
+  readonly contrast: Contrast;
   readonly layers: readonly LayerView[];
   /** Every metric of the recording, and its values of every layer: what heads are sorted by. */
   readonly metrics: readonly MetricSpec[];
@@ -61,6 +64,26 @@ export const evenOf = ({ even, query, key }: NetworkProps, layer: number): Matri
     rows: query.length,
     cols: key.length,
   };
+
+const tops = new WeakMap<Maps, Map<number, number>>();
+
+/** What of a map its colours say: the map itself where its change is shown. */
+export const coloured = (map: Matrix, props: NetworkProps, layer: number): Matrix =>
+  props.reference ? map : onScale(map, scaleOf(props, layer));
+
+/** The scale of a layer's colours; the same for every map of it. */
+function scaleOf(props: NetworkProps, layer: number): ColourScale {
+  const known = tops.get(props.maps) ?? new Map<number, number>();
+  tops.set(props.maps, known);
+  const top =
+    props.contrast === "layer"
+      ? (known.get(layer) ?? layerTop(props.maps, layer, headsOf(props, layer)))
+      : 1;
+  if (props.contrast === "layer") {
+    known.set(layer, top);
+  }
+  return { contrast: props.contrast, even: evenOf(props, layer), top };
+}
 
 /** Rows and columns are the same tokens: a diagonal means something. */
 export const isSquare = (props: NetworkProps): boolean => props.part.kind === "self";

@@ -226,6 +226,9 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
 /** "28 of 225 links, 65 % of attention", or how strong a link would have to be. */
 function noteOf(selection: LinkSelection, mean: Matrix): string {
   const count = `${thousands(selection.links.length)} of ${thousands(selection.total)} links`;
+  if (mean.data.some(Number.isNaN)) {
+    return `${count}\na head gave NaN: no mean`;
+  }
   if (selection.links.length === 0) {
     return `${count}\nstrongest ${fixed(
       mean.data.reduce((a, b) => Math.max(a, b), 0),

@@ -1,0 +1,44 @@
+// What the colours of attention span: always 0 to 1, times even attention, or what a layer reaches.
+import type { Maps, Matrix } from "./maps";
+
+export type Contrast = "fixed" | "even" | "layer";
+
+/** In units of even attention: from here on colours are as strong as they get. */
+export const EVEN_LIMIT = 8;
+
+/** What a map's colours depend on beside its weights. */
+export interface ColourScale {
+  readonly contrast: Contrast;
+  /** Even attention over the same marks. */
+  readonly even: Matrix;
+  /** The weight with the strongest colour where every layer has its own scale. */
+  readonly top: number;
+}
+
+/** A map in units of its scale: 0 no attention, 1 the strongest colour. NaN stays NaN. */
+export function onScale(map: Matrix, { contrast, even, top }: ColourScale): Matrix {
+  if (contrast === "fixed") {
+    return map;
+  }
+  const data = map.data.map((weight, cell) => {
+    const unit = contrast === "even" ? EVEN_LIMIT * (even.data[cell] ?? 0) : top;
+    return unit > 0 ? Math.min(1, weight / unit) : weight;
+  });
+  return { ...map, data };
+}
+
+/** What a typical query gives to its strongest key, the median over a layer; 1 where there is none. */
+export function layerTop(maps: Maps, layer: number, heads: number): number {
+  const { queries, keys } = maps;
+  const start = (layer - (maps.from?.layer ?? 0)) * maps.heads * queries * keys;
+  const strongest = Array.from({ length: heads * queries }, (_, row) => {
+    let most = 0;
+    for (let cell = start + row * keys; cell < start + (row + 1) * keys; cell++) {
+      most = Math.max(most, maps.data[cell] || 0);
+    }
+    return most;
+  })
+    .filter((weight) => weight > 0)
+    .sort((a, b) => a - b);
+  return strongest[Math.floor((strongest.length - 1) / 2)] ?? 1;
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { buildAxis } from "../../src/core/axis";
+import { layerTop, onScale } from "../../src/core/contrast";
+import { BACKWARDS, EVERYWHERE, evenMap } from "../../src/core/even";
+import type { Maps, Matrix } from "../../src/core/maps";
+import { attentionPosition } from "../../src/scale/ramps";
+
+const axis = (size: number) =>
+  buildAxis(
+    { text: Array.from({ length: size }, (_, at) => `w${at}`), special: [] },
+    { hideSpecial: false, mergeWords: false },
+  );
+
+/** A head that gives nine tenths of its attention to what the pattern names, the rest evenly. */
+function head(size: number, names: (query: number, key: number) => boolean): Matrix {
+  const data = new Float32Array(size * size);
+  for (let query = 0; query < size; query++) {
+    const keys = Array.from({ length: size }, (_, key) => key).filter((key) => names(query, key));
+    for (let key = 0; key < size; key++) {
+      data[query * size + key] = 0.1 / size + (keys.includes(key) ? 0.9 / keys.length : 0);
+    }
+  }
+  return { data, rows: size, cols: size };
+}
+
+const PATTERNS: [string, (query: number, key: number) => boolean][] = [
+  ["self", (q, k) => q === k],
+  ["previous", (q, k) => k === Math.max(0, q - 1)],
+  ["next", (q, k) => k === q + 1 || (q === k && k > 120)],
+  ["one word", (_, k) => k === 9],
+  ["block", (q, k) => Math.floor(q / 8) === Math.floor(k / 8)],
+];
+
+describe.each([64, 128])("at %i tokens", (size) => {
+  const even = evenMap(EVERYWHERE, axis(size), axis(size), size);
+
+  it.each(PATTERNS)("the cells of a %s head stand apart from their ground", (_, names) => {
+    const map = head(size, names);
+    for (const contrast of ["fixed", "even", "layer"] as const) {
+      const maps: Maps = { ...map, layers: 1, heads: 1, queries: size, keys: size };
+      const scaled = onScale(map, { contrast, even, top: layerTop(maps, 0, 1) });
+      const position = (on: boolean): number => {
+        const cells = Array.from(scaled.data, (value, cell) => ({ value, cell }));
+        const found = cells.find(
+          ({ cell }) => names(Math.floor(cell / size), cell % size) === on && cell > size,
+        );
+        return attentionPosition(found?.value ?? 0);
+      };
+      // A ramp's lightness falls by .6 from one end to the other: .25 of it is a step of .15.
+      expect(position(true) - position(false)).toBeGreaterThan(0.25);
+    }
+  });
+});
+
+describe("onScale", () => {
+  it("is the map itself on the fixed scale, and keeps NaN on every scale", () => {
+    const map: Matrix = { rows: 1, cols: 2, data: Float32Array.from([Number.NaN, 0.5]) };
+    const even: Matrix = { rows: 1, cols: 2, data: Float32Array.from([0.5, 0.5]) };
+    expect(onScale(map, { contrast: "fixed", even, top: 1 })).toBe(map);
+    for (const contrast of ["even", "layer"] as const) {
+      expect([...onScale(map, { contrast, even, top: 0.5 }).data][0]).toBeNaN();
+    }
+    expect(onScale(map, { contrast: "even", even, top: 1 }).data[1]).toBeCloseTo(1 / 8);
+    expect(onScale(map, { contrast: "layer", even, top: 0.5 }).data[1]).toBe(1);
+  });
+
+  it("shows even attention in one colour, also in a causal text", () => {
+    const even = evenMap(BACKWARDS, axis(6), axis(6), 6);
+    const seen = onScale(even, { contrast: "even", even, top: 1 }).data.filter((v) => v > 0);
+    for (const value of seen) {
+      expect(value).toBeCloseTo(1 / 8, 6);
+    }
+  });
+});
