@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
 from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.keywords import spelled_out
+from attn_monitor.monitor.alerts import OnSignal
+from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.options import MonitorOptions, RecordingOptions
+from attn_monitor.monitor.images import ImagesOf
+from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.report import PictureLogger
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
+from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
     Trainer,
     check_writable,
@@ -41,7 +44,8 @@ class AttentionMonitor(pl.Callback):
     own, ``<run>/test`` and ``<run>/validate``.
 
     Args:
-        every_n_epochs: Record at the validations of every n-th epoch.
+        every_n_epochs: Record at the validations of every n-th epoch; of every epoch if neither
+            this nor ``every_n_steps`` is given.
         every_n_steps: Record after every n-th optimizer step instead.
         probes: Sentences from the validation loader; 16 by default.
         train_probes: Sentences from the training loader, replayed in evaluation mode, so that
@@ -84,16 +88,47 @@ class AttentionMonitor(pl.Callback):
             validation or a log directory that cannot be written.
     """
 
+    @spelled_out()
     def __init__(
         self,
         *,
-        every_n_epochs: int = 1,
+        every_n_epochs: int | None = None,
         every_n_steps: int | None = None,
-        **options: Unpack[RecordingOptions],
+        probes: int = 16,
+        train_probes: int = 16,
+        lens_sentences: int = 48,
+        signal_sentences: int = 64,
+        tokens: TokenSource = None,
+        describe_batch: DescribeBatch | None = None,
+        images: ImagesOf | None = None,
+        replay: ReplayBatch | None = None,
+        budget_mb: float = 64.0,
+        run_budget_mb: float = 2048.0,
+        topology: bool = False,
+        log_images: bool = True,
+        log_scalars: bool = True,
+        on_signal: OnSignal | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
-        self.options = MonitorOptions(**options)
+        self.options = MonitorOptions(
+            probes=probes,
+            train_probes=train_probes,
+            lens_sentences=lens_sentences,
+            signal_sentences=signal_sentences,
+            tokens=tokens,
+            describe_batch=describe_batch,
+            images=images,
+            replay=replay,
+            budget_mb=budget_mb,
+            run_budget_mb=run_budget_mb,
+            topology=topology,
+            log_images=log_images,
+            log_scalars=log_scalars,
+            on_signal=on_signal,
+            seed=seed,
+        )
         self.failures = Failures()
         self._run_dir: str | None = None
         self._session: Session | None = None

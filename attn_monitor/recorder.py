@@ -6,14 +6,15 @@ import inspect
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Unpack
+from typing import Any
 
 from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.keywords import spelled_out
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.moving import copied
-from attn_monitor.monitor.options import MonitorOptions, RecordingOptions
+from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
@@ -55,6 +56,7 @@ class AttentionRecorder:
                 recorder.record(step=step, epoch=epoch + 1, scalars={"val_loss": validate(model)})
     """
 
+    @spelled_out(MonitorOptions)
     def __init__(
         self,
         model: nn.Module,
@@ -64,7 +66,7 @@ class AttentionRecorder:
         train_batches: object = None,
         writer: SummaryWriter | None = None,
         resume_step: int | None = None,
-        **options: Unpack[RecordingOptions],
+        **options: Any,  # noqa: ANN401  # the fields of MonitorOptions
     ) -> None:
         chosen = MonitorOptions(**options)
         read = chosen.replay or read_batch

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, Unpack
+from typing import Any
 
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
 
+from attn_monitor.core.keywords import spelled_out
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.options import MonitorOptions, RecordingOptions
+from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.tokens import HuggingFaceTokenizer
 from attn_monitor.monitor.trainer import numbers
@@ -49,13 +50,14 @@ class AttentionCallback(TrainerCallback):
             training goes on.
     """
 
+    @spelled_out(MonitorOptions)
     def __init__(
         self,
         *,
-        every_n_epochs: int = 1,
+        every_n_epochs: int | None = None,
         every_n_steps: int | None = None,
         log_dir: str | os.PathLike[str] | None = None,
-        **options: Unpack[RecordingOptions],
+        **options: Any,  # noqa: ANN401  # the fields of MonitorOptions
     ) -> None:
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
         MonitorOptions(**options)  # refused here and not after hours in a queue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.alerts import OnSignal
@@ -15,29 +14,11 @@ from attn_monitor.monitor.tokens import TokenSource, check_token_source
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
 
 
-class RecordingOptions(TypedDict, total=False):
-    """What may be set of any recording, whether Lightning or a loop of one's own drives it."""
-
-    probes: int
-    train_probes: int
-    lens_sentences: int
-    signal_sentences: int
-    tokens: TokenSource
-    describe_batch: DescribeBatch | None
-    images: ImagesOf | None
-    replay: ReplayBatch | None
-    budget_mb: float
-    run_budget_mb: float
-    topology: bool
-    log_images: bool
-    log_scalars: bool
-    on_signal: OnSignal | None
-    seed: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorOptions:
-    """The same options with their defaults; :class:`attn_monitor.AttentionMonitor` describes them.
+    """What may be set of any recording, whoever drives it: the one list of names and defaults.
+
+    :class:`attn_monitor.AttentionMonitor` describes each.
 
     Raises:
         ConfigurationError: A value that cannot work; the message names it.

@@ -115,7 +115,7 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
     if not queries:
         raise NotRecordedError(
             f"step {step} has no query and key vectors of part {part!r}; record them with "
-            "AttentionMonitor(vectors=True)"
+            "AttentionMonitor(lens_sentences=48)"
         )
     query, query_probe, query_position = _stack(queries)
     key, key_probe, key_position = _stack(keys)

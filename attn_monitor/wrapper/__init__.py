@@ -1,5 +1,5 @@
 """``Wrapper(module)(x, viz=True)``: the multi-planar graph of CS559, of any module."""
 
-from attn_monitor.wrapper.module import DrawOptions, Wrapper
+from attn_monitor.wrapper.module import Wrapper
 
-__all__ = ["DrawOptions", "Wrapper"]
+__all__ = ["Wrapper"]

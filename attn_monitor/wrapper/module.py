@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from attn_monitor.capture import AttentionCapture, capture, describe_missing
 from attn_monitor.core.errors import NothingCapturedError
+from attn_monitor.core.keywords import spelled_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from attn_monitor.figures.planes import Colour, Head, Length, Norm
-
-
-class DrawOptions(TypedDict, total=False):
-    """The options of :meth:`Wrapper.draw`, which describes each of them."""
-
-    part: str | None
-    sentence: int
-    tokens: Sequence[str] | None
-    target_tokens: Sequence[str] | None
-    classes: Sequence[str] | None
-    head: Head
-    norm: Norm
-    colour: Colour
-    length: Length
-    per_token: float
-    top: int
-    above: float
-    mass: float
-    against: AttentionCapture
-    special: bool
-    show: bool
 
 
 class Wrapper(nn.Module):
@@ -65,7 +45,9 @@ class Wrapper(nn.Module):
         self.last: AttentionCapture | None = None
         self.figure: Figure | None = None
 
-    def forward(self, *args: object, viz: bool | DrawOptions = False, **kwargs: object) -> object:
+    def forward(
+        self, *args: object, viz: bool | Mapping[str, object] = False, **kwargs: object
+    ) -> object:
         """Run the module; with ``viz`` also capture and draw its attention.
 
         Args:
@@ -84,36 +66,55 @@ class Wrapper(nn.Module):
         if not attention.records:
             raise NothingCapturedError(describe_missing(self.module))
         self.last = attention
-        self.draw(**({} if viz is True else viz))
+        draw: Callable[..., Figure] = self.draw
+        draw(**({} if viz is True else viz))
         return output
 
-    def draw(self, **options: Unpack[DrawOptions]) -> Figure:
+    @spelled_out()
+    def draw(
+        self,
+        *,
+        part: str | None = None,
+        sentence: int = 0,
+        tokens: Sequence[str] | None = None,
+        target_tokens: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        head: Head = "mean",
+        norm: Norm = "uniform",
+        colour: Colour | None = None,
+        length: Length = "equal",
+        per_token: float | None = None,
+        top: int | None = None,
+        above: float | None = None,
+        mass: float | None = None,
+        against: AttentionCapture | None = None,
+        special: bool = False,
+        show: bool = True,
+    ) -> Figure:
         """Draw the last pass with ``viz`` once more, in another way.
 
         Args:
-            **options: What to show, and how.
-
-                - ``part``: ``"encoder"``, ``"decoder"`` or ``"cross"``; by default all of the
-                  model, where a decoder's planes have the words they read on an inner ring.
-                - ``sentence``: which of the batch; 0.
-                - ``tokens``, ``target_tokens``: the words of the source, and of what a decoder
-                  reads; numbers by default.
-                - ``classes``: names of the class layer's outputs.
-                - ``head``: ``"mean"`` of the heads, their ``"max"``, ``"all"`` of them side by
-                  side in their own hues, or one head's number, counted from 0.
-                - ``norm``: how strength is measured: ``"uniform"``, in multiples of an even
-                  spread; ``"absolute"``, as published; ``"minmax"``, ``"row"``, ``"rank"``,
-                  ``"log"``.
-                - ``colour``: of links, by ``"weight"``, by (strongest) ``"head"``, or by
-                  ``"change"`` since an earlier pass, given as ``against=``.
-                - ``length``: ``"weight"`` moves strongly linked words together; ``"equal"``.
-                - ``per_token`` (1 by default), ``top``, ``above``, ``mass``: which links are
-                  drawn: so many per word, so many in all, those at least so strong, or the
-                  strongest with so much of the weight.
-                - ``against``: an earlier :attr:`last`; shows what has changed since.
-                - ``special``: draw links of [CLS], [SEP] and the like; ``False``, since most
-                  weight rests there and every plane would look like the same star.
-                - ``show``: open the picture where there is a screen or a notebook; ``True``.
+            part: ``"encoder"``, ``"decoder"`` or ``"cross"``; by default all of the model, where a
+                decoder's planes have the words they read on an inner ring.
+            sentence: Which of the batch, from 0.
+            tokens: The words of the source; numbers by default.
+            target_tokens: The words of what a decoder reads; numbers by default.
+            classes: Names of the class layer's outputs.
+            head: ``"mean"`` of the heads, their ``"max"``, ``"all"`` of them side by side in their
+                own hues, or one head's number, counted from 0.
+            norm: How strength is measured: ``"uniform"``, in multiples of an even spread;
+                ``"absolute"``, as published; ``"minmax"``, ``"row"``, ``"rank"``, ``"log"``.
+            colour: Of links, by ``"weight"``, by (strongest) ``"head"``, or by ``"change"`` since
+                an earlier pass, given as ``against``; by default what the picture is about.
+            length: ``"weight"`` moves strongly linked words together; ``"equal"`` does not.
+            per_token: How many links are drawn per word; 1 if no rule is given.
+            top: How many links are drawn in all.
+            above: Draw links at least so strong.
+            mass: Draw the strongest links that hold so much of the weight, 0 to 1.
+            against: An earlier :attr:`last`; shows what has changed since.
+            special: Draw links of [CLS], [SEP] and the like: most weight rests there, and every
+                plane would look like the same star.
+            show: Open the picture where there is a screen or a notebook.
 
         Raises:
             ConfigurationError: An option that cannot work.
@@ -127,7 +128,26 @@ class Wrapper(nn.Module):
             raise NothingCapturedError(
                 "there is nothing to draw yet; run the module with viz=True first"
             )
-        self.figure = draw(self.last, training=self.module.training, **options)
+        self.figure = draw(
+            self.last,
+            training=self.module.training,
+            part=part,
+            sentence=sentence,
+            tokens=tokens,
+            target_tokens=target_tokens,
+            classes=classes,
+            head=head,
+            norm=norm,
+            colour=colour,
+            length=length,
+            per_token=per_token,
+            top=top,
+            above=above,
+            mass=mass,
+            against=against,
+            special=special,
+            show=show,
+        )
         return self.figure
 
     def __getattr__(self, name: str) -> object:  # type: ignore[override]  # whatever it has

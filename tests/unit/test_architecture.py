@@ -29,7 +29,7 @@ ALLOWED = {
         {"core", "capture", "analysis", "signals", "figures", "store"},
         {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
     ),
-    "attn_monitor/integrations": ({"monitor", "recorder"}, {"torch", "transformers"}),
+    "attn_monitor/integrations": ({"core", "monitor", "recorder"}, {"torch", "transformers"}),
     "attn_monitor/wrapper": (
         {"core", "capture", "figures"},
         {"numpy", "torch", "matplotlib", "jaxtyping", "IPython", "ipympl"},

@@ -150,7 +150,7 @@ def test_the_elbow_is_offered_on_demand(lens_tab):
 def test_a_step_without_vectors_says_how_to_record_them(tab):
     reply = tab.get("lens", run=RUN, step=10, part="encoder", layer=0, head=0)
     assert reply.status_code == 404
-    assert "record them with AttentionMonitor(vectors=True)" in reply.get_data(as_text=True)
+    assert "record them with AttentionMonitor(lens_sentences=48)" in reply.get_data(as_text=True)
 
 
 def test_a_head_that_diverged_says_so(tmp_path):
