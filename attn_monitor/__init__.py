@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from attn_monitor.core.version import VERSION
+
 if TYPE_CHECKING:
     from attn_monitor.analysis.metrics.registry import metric
     from attn_monitor.callback import AttentionMonitor
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from attn_monitor.store import open_run
     from attn_monitor.wrapper import Wrapper
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "AttentionCallback",
     "AttentionMonitor",

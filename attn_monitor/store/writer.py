@@ -11,8 +11,8 @@ import time
 import uuid
 from types import TracebackType
 
-from attn_monitor import __version__
 from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError
+from attn_monitor.core.version import VERSION
 from attn_monitor.store.checks import (
     check_info,
     check_record,
@@ -167,7 +167,7 @@ class RunWriter:
             # Before run.json: no reader may meet old steps under the new description.
             self._append(rollback_line(to=keep_to, attempt=self._attempt, time=time.time()))
         session = earlier.id if earlier is not None and continues else uuid.uuid4().hex[:12]
-        description = dump_session(Session(id=session, info=self._info), version=__version__)
+        description = dump_session(Session(id=session, info=self._info), version=VERSION)
         self._folder.write(RUN_FILE, description)
         self._remove_orphans()
         return session

@@ -8,8 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
-from attn_monitor.analysis.piles.match import adjusted_rand
-
 CLUSTERS = 16
 _STARTS = 4
 
@@ -124,6 +122,8 @@ def _group_means(
 
 
 def _renumbered(clusters: Clusters, before: Int[np.ndarray, " token"]) -> Clusters:
+    from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415  # loaded by KMeans already
+
     count = len(clusters.centroids)
     overlap = np.zeros((count, count), dtype=int)
     np.add.at(overlap, (clusters.labels, before), 1)
@@ -132,7 +132,7 @@ def _renumbered(clusters: Clusters, before: Int[np.ndarray, " token"]) -> Cluste
     return replace(
         matched,
         kept=float((matched.labels == before).mean()),
-        agreement=adjusted_rand(before, matched.labels),
+        agreement=float(adjusted_rand_score(before, matched.labels)),
     )
 
 

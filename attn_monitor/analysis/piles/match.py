@@ -39,6 +39,9 @@ def match_groups(before: Int[np.ndarray, " old"], now: Int[np.ndarray, " new"]) 
             f"cannot match groups of {len(before)} items with groups of {len(now)}; "
             "both must label the same items in the same order"
         )
+    # Here: it takes a second, and TensorBoard's server starts with this package.
+    from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415
+
     old_names, old = np.unique(before, return_inverse=True)
     new_names, new = np.unique(now, return_inverse=True)
     overlap = np.zeros((len(old_names), len(new_names)), dtype=int)
@@ -55,27 +58,5 @@ def match_groups(before: Int[np.ndarray, " old"], now: Int[np.ndarray, " new"]) 
     return Match(
         labels=labels,
         kept=float((labels == before).mean()) if len(before) else 1.0,
-        agreement=adjusted_rand(before, now),
+        agreement=float(adjusted_rand_score(before, now)),
     )
-
-
-def adjusted_rand(first: Int[np.ndarray, " item"], second: Int[np.ndarray, " item"]) -> float:
-    """Return how far two groupings agree beyond chance (Hubert and Arabie 1985, equation 5).
-
-    1 for the same groups under any names, about 0 for independent ones. Two groupings that are
-    both trivial (one group, or nobody together) are equal: 1.
-    """
-    _, a = np.unique(first, return_inverse=True)
-    _, b = np.unique(second, return_inverse=True)
-    table = np.zeros((a.max(initial=-1) + 1, b.max(initial=-1) + 1))
-    np.add.at(table, (a, b), 1)
-    together = float(_pairs(table).sum())
-    rows, columns = float(_pairs(table.sum(axis=1)).sum()), float(_pairs(table.sum(axis=0)).sum())
-    every = float(_pairs(np.array(float(len(first)))))
-    chance = rows * columns / every if every else 0.0
-    most = (rows + columns) / 2
-    return 1.0 if most == chance else (together - chance) / (most - chance)
-
-
-def _pairs(counts: np.ndarray) -> np.ndarray:
-    return np.asarray(counts * (counts - 1) / 2)

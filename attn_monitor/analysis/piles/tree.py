@@ -74,17 +74,9 @@ def cut(tree: PileTree, *, height: float) -> Int[np.ndarray, " head"]:
     Piles are numbered by their first head. Height 0 leaves heads alone that differ at all; a
     height from the last merge on makes a single pile.
     """
-    parent = list(range(tree.heads + len(tree.merges)))
-    for new, (first, second, distance, _) in enumerate(tree.merges.tolist(), start=tree.heads):
-        if distance <= height:
-            parent[int(first)] = parent[int(second)] = new
-    roots = []
-    for head in range(tree.heads):
-        pile = head
-        while parent[pile] != pile:
-            pile = parent[pile]
-        roots.append(pile)
-    return number_by_first(np.array(roots))
+    if tree.heads == 1:
+        return np.zeros(1, dtype=int)
+    return number_by_first(hierarchy.fcluster(tree.merges, t=height, criterion="distance"))
 
 
 def number_by_first(labels: Int[np.ndarray, " item"]) -> Int[np.ndarray, " item"]:

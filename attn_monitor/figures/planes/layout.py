@@ -41,5 +41,5 @@ def weight_layout(strength: Float[np.ndarray, "node node"], start: Spots) -> Spo
 def _ring(tokens: int) -> Spots:
     import networkx as nx  # noqa: PLC0415
 
-    places = nx.circular_layout(nx.complete_graph(tokens)) if tokens > 1 else {0: (1.0, 0.0)}
+    places = nx.circular_layout(range(tokens)) if tokens > 1 else {0: (1.0, 0.0)}
     return np.array([(places[token][1], places[token][0]) for token in range(tokens)])

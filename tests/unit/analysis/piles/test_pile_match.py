@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from attn_monitor.analysis.piles.match import adjusted_rand, match_groups
+from attn_monitor.analysis.piles.match import match_groups
 
 LABELS = st.integers(1, 8).flatmap(
     lambda n: st.tuples(*[st.lists(st.integers(0, 3), min_size=n, max_size=n).map(np.array)] * 2)
@@ -57,7 +57,9 @@ def test_matching_renames_groups_and_never_regroups(labels):
 @given(LABELS)
 def test_agreement_is_sklearns_adjusted_rand_score(labels):
     first, second = labels
-    assert adjusted_rand(first, second) == pytest.approx(adjusted_rand_score(first, second))
+    assert match_groups(first, second).agreement == pytest.approx(
+        adjusted_rand_score(first, second)
+    )
 
 
 def test_groups_of_different_items_cannot_be_matched():
