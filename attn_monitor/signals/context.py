@@ -55,7 +55,7 @@ def drift_signal(run: Recording, part: str, metrics: np.ndarray, best: int) -> S
         run: The recording.
         part: Name of the part.
         metrics: Its metrics ``[step, layer, head, metric]``, means over validation probes.
-        best: Index of the step with the lowest smoothed validation loss.
+        best: Index of the step with the lowest validation loss.
     """
     mean, heads = drift_since(metrics, run.metrics, best)
     epoch = run.epochs[best]

@@ -121,7 +121,7 @@ class Losses:
         train: Training loss per recorded step, NaN where it was not logged.
         val: Validation loss per recorded step.
         smooth: Validation loss averaged over its neighbours with weights 1/4, 1/2, 1/4.
-        best_step: Step of the smoothed minimum; ``None`` without validation losses.
+        best_step: Step of the lowest validation loss; ``None`` without validation losses.
         rise_step: First step after it from which the smoothed loss stays more than 3 % above the
             minimum; ``None`` if it does not.
         sentence: The same in words.

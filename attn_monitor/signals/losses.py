@@ -1,4 +1,4 @@
-"""The logged losses: the smoothed minimum of the validation loss, and a rise above it."""
+"""The logged losses: the lowest validation loss, and a rise of the smoothed loss."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def read_losses(
     val_name, train_name = _name(scalars, _VAL, "val"), _name(scalars, _TRAIN, "train")
     val, train = _series(scalars, val_name), _series(scalars, train_name)
     smooth = smoothed(val)
-    best, rise = turning_points(smooth)
+    _, rise = turning_points(smooth)
+    best = lowest(val)
     return Losses(
         train_name=train_name,
         val_name=val_name,
@@ -37,8 +38,27 @@ def read_losses(
         smooth=smooth,
         best_step=None if best is None else steps[best],
         rise_step=None if rise is None else steps[rise],
-        sentence=_sentence(epochs, smooth, best, rise),
+        sentence=_sentence(epochs, val, smooth, rise),
     )
+
+
+def best_step(
+    steps: Sequence[int], scalars: Sequence[Mapping[str, float]]
+) -> tuple[int | None, str | None]:
+    """Return the step with the lowest validation loss and the loss's name, under any usual name.
+
+    The one definition of "best": the mark on the slider, the sentences and the drift use it. Both
+    are ``None`` where no validation loss was logged.
+    """
+    name = _name(scalars, _VAL, "val")
+    at = lowest(_series(scalars, name))
+    return (None, None) if at is None else (steps[at], name)
+
+
+def lowest(values: Float[np.ndarray, " step"]) -> int | None:
+    """Return the index of the first lowest finite value; ``None`` where there is none."""
+    finite = np.isfinite(values)
+    return int(np.argmin(np.where(finite, values, np.inf))) if finite.any() else None
 
 
 def smoothed(values: Float[np.ndarray, " step"]) -> Float[np.ndarray, " step"]:
@@ -97,16 +117,22 @@ def _series(scalars: Sequence[Mapping[str, float]], name: str | None) -> Float[n
 
 def _sentence(
     epochs: Sequence[int],
+    val: Float[np.ndarray, " step"],
     smooth: Float[np.ndarray, " step"],
-    best: int | None,
     rise: int | None,
 ) -> str:
-    if best is None:
-        return "Fewer than 3 validation losses were logged: their minimum cannot be dated."
-    low = smooth[best]
-    found = f"Validation loss, smoothed, was lowest at epoch {epochs[best]} ({low:.3g})."
-    last = smooth[np.isfinite(smooth)][-1]
+    at = lowest(val)
+    if at is None:
+        return "No validation loss was logged: nothing can be dated by it."
+    found = f"Validation loss was lowest at epoch {epochs[at]} ({val[at]:.3g})."
+    known = smooth[np.isfinite(smooth)]
+    if len(known) < _SMALLEST_SERIES:
+        return f"{found} Fewer than 3 were logged: a rise cannot be dated."
+    low, last = float(known.min()), float(known[-1])
     if rise is None:
-        return f"{found} It has not stayed more than 3 % above that."
+        return f"{found} Smoothed, it has not stayed more than 3 % above its minimum."
     above = (last - low) / abs(low) if low else float("inf")
-    return f"{found} Since epoch {epochs[rise]} it has stayed more than 3 % above; now {above:.0%}."
+    return (
+        f"{found} Since epoch {epochs[rise]} the smoothed loss has stayed more than 3 % above its "
+        f"minimum; now {above:.0%}."
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from attn_monitor.core.nouns import Part, Probe
+from attn_monitor.signals.losses import best_step
 from attn_monitor.store import Run, dump_tokens
 from tb_plugin.server.excerpt import Excerpt, everything
 
@@ -41,6 +42,7 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
             }
             for step, epoch in zip(run.steps, run.epochs, strict=True)
         ],
+        "best": _best(run),
         "classes": None if run.classes is None else asdict(run.classes),
         "options": dict(run.options),
         "problems": [*run.problems, *there.notes],
@@ -79,6 +81,11 @@ def _part(run: Run, part: Part) -> Json:
         "layers": [asdict(layer) for layer in part.layers],
         "uniform": run.uniform(part.name).tolist(),
     }
+
+
+def _best(run: Run) -> Json | None:
+    step, name = best_step(run.steps, [run.scalars(step) for step in run.steps])
+    return None if step is None else {"step": step, "name": name}
 
 
 def _probe(run: Run, probe: Probe) -> Json:

@@ -88,7 +88,7 @@ def test_an_overfit_run_shows_the_marker_with_one_sentence_p_and_n(show, folder)
     for name in ("loss", "output_entropy_gap"):
         assert chart(tab, name).locator(".ring.warn").count() == 1
         assert chart(tab, name).get_by_text(f"signal, epoch {epoch}", exact=True).count() == 1
-    assert chart(tab, "loss").get_by_text("smoothed minimum, epoch").count() == 1
+    assert chart(tab, "loss").get_by_text("best validation, epoch").count() == 1
     assert serious_faults(tab) == []
     verdict.get_by_role("button", name="Go to").click()
     assert shown_step(tab) == flag.fired

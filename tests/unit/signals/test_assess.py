@@ -198,4 +198,4 @@ def test_a_run_that_has_only_begun_is_quiet(tmp_path):
     log.write_text(log.read_text().splitlines(keepends=True)[0])
     found = assess(open_run(tmp_path))
     assert found.state == "quiet"
-    assert found.losses.best_step is None
+    assert found.losses.rise_step is None

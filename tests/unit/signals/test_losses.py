@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_monitor.signals.losses import read_losses, smoothed, turning_points
+from attn_monitor.signals.losses import best_step, read_losses, smoothed, turning_points
 
 
 def test_neighbours_weigh_a_quarter_and_the_ends_make_up_for_the_missing_one():
@@ -27,18 +27,18 @@ def losses(*values):
 
 def test_a_rise_is_dated_from_where_it_stays_above_three_percent():
     found = losses(None, 3.0, 2.0, 1.0, 1.0, 1.0, 2.0, 3.0)
-    assert found.best_step == 40
+    assert found.best_step == 30  # the first of three equal ones
     assert found.rise_step == 50
     assert found.sentence == (
-        "Validation loss, smoothed, was lowest at epoch 4 (1). Since epoch 5 it has stayed more "
-        "than 3 % above; now 167%."
+        "Validation loss was lowest at epoch 3 (1). Since epoch 5 the smoothed loss has stayed "
+        "more than 3 % above its minimum; now 167%."
     )
 
 
 def test_a_loss_that_keeps_falling_has_no_rise():
     found = losses(3.0, 2.0, 1.0, 0.5)
     assert (found.best_step, found.rise_step) == (30, None)
-    assert found.sentence.endswith("It has not stayed more than 3 % above that.")
+    assert found.sentence.endswith("Smoothed, it has not stayed more than 3 % above its minimum.")
 
 
 def test_a_rise_that_is_undone_does_not_count():
@@ -48,9 +48,20 @@ def test_a_rise_that_is_undone_does_not_count():
 def test_without_losses_nothing_is_dated():
     found = losses(None, None)
     assert (found.val_name, found.best_step, found.rise_step) == (None, None, None)
-    assert found.sentence == (
-        "Fewer than 3 validation losses were logged: their minimum cannot be dated."
-    )
+    assert found.sentence == "No validation loss was logged: nothing can be dated by it."
+
+
+def test_a_rise_needs_three_losses_the_lowest_needs_one():
+    found = losses(2.0, 1.0)
+    assert (found.best_step, found.rise_step) == (10, None)
+    assert found.sentence.endswith("Fewer than 3 were logged: a rise cannot be dated.")
+
+
+@pytest.mark.parametrize("name", ["val_loss", "valid_loss", "eval_loss", "validation/my_loss"])
+def test_the_best_step_is_that_of_the_lowest_loss_whatever_its_name(name):
+    logged = [{name: 3.0}, {name: float("nan")}, {name: 1.0}, {name: 2.0}, {}]
+    assert best_step([0, 5, 10, 15, 20], logged) == (10, name)
+    assert best_step([0], [{"accuracy": 1.0}]) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,8 @@ export interface Run {
   readonly metrics: readonly MetricSpec[];
   readonly probes: readonly Probe[];
   readonly steps: readonly StepEntry[];
+  /** The step with the lowest validation loss, and what that was logged as. */
+  readonly best?: { readonly step: number; readonly name: string } | null;
   /** Null or absent if the model does not classify sentences. */
   readonly classes?: ClassLayer | null;
   readonly options: Readonly<Record<string, string | number | boolean>>;
@@ -165,20 +167,9 @@ export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens }
     : { query: probe.source, key: probe.source };
 }
 
-const VALIDATION_LOSSES = ["val_loss", "valid_loss", "validation_loss", "val/loss", "eval_loss"];
-
-/** The recorded step with the lowest validation loss, or null where none was logged. */
-export function bestValidation(steps: readonly StepEntry[]): StepEntry | null {
-  let best: { entry: StepEntry; loss: number } | null = null;
-  for (const entry of steps) {
-    const name = VALIDATION_LOSSES.find((known) => known in entry.scalars);
-    const loss = name === undefined ? null : entry.scalars[name];
-    if (typeof loss === "number" && Number.isFinite(loss) && (best === null || loss < best.loss)) {
-      best = { entry, loss };
-    }
-  }
-  return best?.entry ?? null;
-}
+/** The recorded step with the lowest validation loss, as the server found it; null where none was logged. */
+export const bestValidation = ({ best, steps }: Pick<Run, "best" | "steps">): StepEntry | null =>
+  steps.find(({ step }) => step === best?.step) ?? null;
 
 /** Index of the recorded step nearest to `step`; the earlier one on a tie, -1 without steps. */
 export function nearestStep(steps: readonly StepEntry[], step: number): number {

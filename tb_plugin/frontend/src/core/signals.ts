@@ -69,7 +69,7 @@ export interface Losses {
   readonly train: OverSteps;
   readonly val: OverSteps;
   readonly smooth: OverSteps;
-  /** Step of the smoothed minimum. */
+  /** Step of the lowest validation loss. */
   readonly best_step: number | null;
   /** From this step on the smoothed loss stays more than 3 % above its minimum. */
   readonly rise_step: number | null;

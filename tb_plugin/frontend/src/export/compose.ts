@@ -23,18 +23,37 @@ interface Origin {
   readonly y: number;
 }
 
-/** Draw everything inside `root`; `ground` is the colour behind it. */
-export function composeSvg(root: HTMLElement, ground: string): SVGSVGElement {
+const CAPTION_LINE = 18;
+
+/** Draw everything inside `root`, and below it what it is of; `ground` is the colour behind it. */
+export function composeSvg(
+  root: HTMLElement,
+  ground: string,
+  caption: readonly string[] = [],
+): SVGSVGElement {
   const box = root.getBoundingClientRect();
   const width = Math.ceil(root.scrollWidth);
-  const height = Math.ceil(root.scrollHeight);
+  const below = Math.ceil(root.scrollHeight);
+  const height = below + (caption.length > 0 ? CAPTION_LINE * (caption.length + 0.5) : 0);
+  const style = getComputedStyle(root);
+  const lines = caption.map((line, at) => {
+    const text = svg("text", {}, line);
+    setAll(text, {
+      x: 14,
+      y: below + CAPTION_LINE * (at + 0.75),
+      fill: style.color,
+      "font-family": style.fontFamily,
+      "font-size": "12px",
+    });
+    return text;
+  });
   const figure = svg("svg", {
     xmlns: "http://www.w3.org/2000/svg",
     width,
     height,
     viewBox: `0 0 ${width} ${height}`,
   });
-  figure.append(svg("rect", { width, height, fill: ground }), ...drawElement(root, box));
+  figure.append(svg("rect", { width, height, fill: ground }), ...drawElement(root, box), ...lines);
   return figure;
 }
 

@@ -1,6 +1,9 @@
 import { signal } from "@preact/signals";
+import { axesOf } from "../core/recording";
 import { composeSvg, svgText, svgToPng } from "../export/compose";
 import { chartsCsv, curvesCsv, graphCsv, networkCsv } from "../export/csv";
+import { partTitle, stepLabel } from "../scale/format";
+import { sentenceText } from "../scale/text";
 import { curves } from "../state/derived/curves";
 import { evenMaps } from "../state/derived/even";
 import { picture } from "../state/derived/picture";
@@ -8,6 +11,7 @@ import { planes } from "../state/derived/planes";
 import { chartGroups } from "../state/derived/signal_charts";
 import { axes, layerViews, metric, shown, steps, view } from "../state/store";
 import { embeddedFonts } from "./fonts";
+import { SCALE_TEXTS } from "./ScaleLegend";
 
 const failed = signal<string | null>(null);
 
@@ -27,6 +31,26 @@ function save(blob: Blob, extension: string): void {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+/** What a figure shows, below it: run, part, step and sentence, and what its colours span. */
+function caption(): string[] {
+  const now = shown.peek();
+  if (!now) {
+    return [];
+  }
+  const label = picture()?.label ?? stepLabel(now.entry);
+  const { query, key } = axesOf(now.part, now.probe);
+  const sentences = [...new Set([key, query])].map((tokens) => sentenceText(tokens));
+  const tab = view.peek().tab;
+  const scale =
+    view.peek().compare === "diff"
+      ? "A − B: green more in A, purple more in B, fixed ±0.5"
+      : SCALE_TEXTS[tab === "network" ? view.peek().scale : "fixed"];
+  return [
+    `${now.run.name} · ${partTitle(now.part.name)} · ${label}`,
+    ...(tab === "signals" ? [] : [sentences.join(" → "), scale]),
+  ];
+}
+
 /** The view as SVG, drawn from its top left corner whatever is scrolled into sight. */
 function figure(): SVGSVGElement | null {
   const view = document.querySelector<HTMLElement>(".view");
@@ -37,7 +61,7 @@ function figure(): SVGSVGElement | null {
   const { scrollLeft, scrollTop } = view;
   view.scrollTo(0, 0);
   const ground = getComputedStyle(view).backgroundColor;
-  const drawn = composeSvg(host, ground);
+  const drawn = composeSvg(host, ground, caption());
   view.scrollTo(scrollLeft, scrollTop);
   return drawn;
 }

@@ -2,7 +2,7 @@ import { isQuick, QUICK_SORTS } from "../layout/network/head_sort";
 import type { LayerMode, LayerView } from "../layout/network/layer_view";
 import { cutSlider } from "../layout/network/link_cut";
 import { fixed } from "../scale/format";
-import { layerViews, recording } from "../state/store";
+import { layerViews, recording, select, view } from "../state/store";
 import { setLayer } from "./actions";
 import { Segments } from "./Segments";
 
@@ -83,6 +83,14 @@ export function NetworkTools() {
           }
         />{" "}
         {times === null ? "mixed" : `${fixed(times, 1)} × even`}
+      </label>
+      <label class="note" title="All words of the sentence at once, however low their rows get">
+        <input
+          type="checkbox"
+          checked={view.value.fit}
+          onChange={(event) => select({ fit: event.currentTarget.checked })}
+        />{" "}
+        Fit height
       </label>
     </div>
   );

@@ -84,6 +84,7 @@ export function NetworkView() {
           create={createNetwork}
           props={{
             viewport,
+            fit: view.value.fit,
             theme: theme.value,
             part: shownNow.part,
             query: axes.value.query,

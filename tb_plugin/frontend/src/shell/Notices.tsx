@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { piles } from "../state/piles";
+import { NOT_YET, otherRunName, referenceProblem } from "../state/reference";
 import { arrived, entry, steps, view } from "../state/store";
 import { goToIndex, goToNewest } from "./actions";
 import { Problem } from "./Problem";
@@ -84,6 +85,11 @@ export function StepNotices() {
       {problemOf(piles.value) !== null && (
         <Problem text={`No piles at this step. ${problemOf(piles.value)}`} />
       )}
+      {otherRunName.value !== null &&
+        referenceProblem.value !== null &&
+        referenceProblem.value !== NOT_YET && (
+          <p class="message">{`B cannot be compared with A. ${referenceProblem.value}.`}</p>
+        )}
       {newer && (
         <p class="message">
           {`${stepLabel(newer)} arrived.`}{" "}

@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import type { RunSummary } from "../core/recording";
 import { runColour } from "../scale/runs";
 import {
@@ -14,13 +14,12 @@ import {
 } from "../state/store";
 import { theme } from "./theme";
 
-const faulty = signal(false);
-
-function matcher(filter: string): RegExp | null {
+/** The pattern of a filter, or what is wrong with it: then every run is listed. */
+function matcher(filter: string): RegExp | string {
   try {
     return new RegExp(filter, "i");
-  } catch {
-    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -32,7 +31,7 @@ function filtered(
   const pattern = matcher(filter);
   return all
     .map((run, place) => ({ run, place }))
-    .filter(({ run }) => pattern === null || pattern.test(run.name));
+    .filter(({ run }) => typeof pattern === "string" || pattern.test(run.name));
 }
 
 function noteOf(run: RunSummary): string {
@@ -64,9 +63,17 @@ export function RunsList() {
   const all = runs.value;
   const { filter } = view.value;
   const kept = filtered(all, filter);
-  faulty.value = matcher(filter) === null;
+  const pattern = matcher(filter);
+  const fault = typeof pattern === "string" ? pattern : null;
+  const shownRun = runName.value;
+  const root = useRef<HTMLElement>(null);
+  // The run that is shown is in sight, also where a link chose it far down the list.
+  useEffect(() => {
+    root.current?.querySelector(".item[aria-pressed='true']")?.scrollIntoView({ block: "nearest" });
+  }, [shownRun, kept.length]);
+  const hidden = shownRun !== null && !kept.some(({ run }) => run.name === shownRun);
   return (
-    <section class="runs" aria-label="Runs">
+    <section class="runs" aria-label="Runs" ref={root}>
       <h2>
         Runs <small>{`${kept.length} of ${all.length}`}</small>
       </h2>
@@ -76,10 +83,21 @@ export function RunsList() {
         type="search"
         placeholder="Filter runs (regex)"
         aria-label="Filter runs by a regular expression"
-        aria-invalid={faulty.value}
+        aria-invalid={fault !== null}
         value={filter}
         onInput={(event) => select({ filter: event.currentTarget.value })}
       />
+      {fault !== null && (
+        <p
+          class="nothing"
+          role="alert"
+        >{`Not a regular expression, so all runs are listed: ${fault}`}</p>
+      )}
+      {hidden && kept.length > 0 && (
+        <p class="nothing">
+          The shown run, <bdi>{shownRun}</bdi>, is hidden by this filter.
+        </p>
+      )}
       {kept.length === 0 && all.length > 0 ? (
         <p class="nothing">
           No run matches “{filter}”.{" "}

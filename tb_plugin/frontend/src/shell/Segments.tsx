@@ -1,6 +1,8 @@
 export interface SegmentOption<Value extends string> {
   readonly value: Value;
   readonly text: string;
+  /** What it means, as its tooltip. */
+  readonly title?: string;
   /** Why this option cannot be chosen now; shown as its tooltip. */
   readonly disabled?: string | undefined;
 }
@@ -20,13 +22,13 @@ export function Segments<Value extends string>(props: SegmentsProps<Value>) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out in a row
     <div class={`segments ${variant}`} role="group" aria-label={label}>
-      {options.map(({ value, text, disabled }) => (
+      {options.map(({ value, text, title, disabled }) => (
         <button
           key={value}
           type="button"
           aria-pressed={value === current}
           disabled={disabled !== undefined}
-          title={disabled}
+          title={disabled ?? title}
           onClick={() => onChoose(value)}
         >
           {text}

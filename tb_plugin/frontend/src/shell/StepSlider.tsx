@@ -1,11 +1,13 @@
 import { useMemo, useRef } from "preact/hooks";
-import type { StepEntry } from "../core/recording";
+import { nearestStep, type StepEntry } from "../core/recording";
 import { type Tick, tickAt, tickX, timeline } from "../layout/timeline";
 import { stepLabel } from "../scale/format";
-import { signalStep } from "../state/derived/marks";
+import { runColour } from "../scale/runs";
+import { flagSentence, signalStep } from "../state/derived/marks";
 import { otherRunName, referenceEntry } from "../state/reference";
-import { best, entry, stepIndex, steps } from "../state/store";
+import { best, entry, runs, stepIndex, steps } from "../state/store";
 import { goToIndex, moveBy, moveToMark } from "./actions";
+import { theme } from "./theme";
 import { useSize } from "./useSize";
 
 const AXIS = 31;
@@ -52,19 +54,54 @@ function SignalMark({
   readonly width: number;
 }) {
   const at = all.findIndex(({ step }) => step === signalStep.value);
+  if (at < 0) {
+    return null;
+  }
   const x = tickX(at, all.length, width);
-  return at < 0 ? null : (
+  const atBest = best.value ? all.indexOf(best.value) : -1;
+  const xBest = atBest < 0 ? Number.NEGATIVE_INFINITY : tickX(atBest, all.length, width);
+  // Its words go where the words of the best step do not stand.
+  const left = x > width - BEST_LABEL_ROOM || (x < xBest && xBest - x < BEST_LABEL_ROOM);
+  const free = left
+    ? x - xBest > 2 * BEST_LABEL_ROOM || x < xBest
+    : x - xBest > BEST_LABEL_ROOM || x < xBest;
+  return (
     <g class="signal-mark">
-      <title>signal</title>
+      <title>{flagSentence.value}</title>
       <path d={`M${x - 4.5},6h9l-4.5,7z`} />
       <line x1={x} x2={x} y1={13} y2={AXIS - 8} />
+      {free && (
+        <text x={left ? x - 8 : x + 8} y={13} text-anchor={left ? "end" : "start"}>
+          flag raised
+        </text>
+      )}
     </g>
   );
 }
 
-function Fob({ name, x }: { readonly name: "A" | "B"; readonly x: number }) {
+const colourOf = (run: string | null): string =>
+  runColour(
+    Math.max(
+      0,
+      runs.value.findIndex(({ name }) => name === run),
+    ),
+    theme.value,
+  );
+
+interface FobProps {
+  readonly name: "A" | "B";
+  readonly x: number;
+  /** The colour of the other run that the step lies in. */
+  readonly run?: string | null;
+}
+
+function Fob({ name, x, run = null }: FobProps) {
   return (
-    <g class={`fob ${name.toLowerCase()}`} transform={`translate(${x},${AXIS})`}>
+    <g
+      class={`fob ${name.toLowerCase()}${run === null ? "" : " elsewhere"}`}
+      style={run === null ? undefined : { "--run": run }}
+      transform={`translate(${x},${AXIS})`}
+    >
       <circle r={9.5} />
       <text y={4}>{name}</text>
     </g>
@@ -99,8 +136,13 @@ export function StepSlider() {
   const here = entry.value;
   const x = tickX(Math.max(0, stepIndex.value), all.length, width);
 
-  const atB =
-    referenceEntry.value && otherRunName.value === null ? all.indexOf(referenceEntry.value) : -1;
+  // A step of another run stands where this run was at that time.
+  const elsewhere = otherRunName.value !== null;
+  const atB = referenceEntry.value
+    ? elsewhere
+      ? nearestStep(all, referenceEntry.value.step)
+      : all.indexOf(referenceEntry.value)
+    : -1;
   const xB = atB < 0 ? null : tickX(atB, all.length, width);
 
   const follow = (event: PointerEvent): void => {
@@ -141,7 +183,7 @@ export function StepSlider() {
           y1={AXIS}
           y2={AXIS}
         />
-        {xB !== null && <line class="span" x1={x} x2={xB} y1={AXIS} y2={AXIS} />}
+        {xB !== null && !elsewhere && <line class="span" x1={x} x2={xB} y1={AXIS} y2={AXIS} />}
         {drawn.ticks.map((tick) => (
           <TickMark key={tick.index} tick={tick} count={all.length} />
         ))}
@@ -152,7 +194,9 @@ export function StepSlider() {
         ))}
         <BestMark all={all} width={width} />
         <SignalMark all={all} width={width} />
-        {xB !== null && xB !== x && <Fob name="B" x={xB} />}
+        {xB !== null && (elsewhere || xB !== x) && (
+          <Fob name="B" x={xB} run={elsewhere ? colourOf(otherRunName.value) : null} />
+        )}
         {here && <Fob name="A" x={x} />}
       </svg>
     </div>

@@ -3,7 +3,7 @@ import { otherRunName, referenceEntry, referenceProblem } from "../state/referen
 import { entry, steps, view } from "../state/store";
 import type { Compare } from "../state/view_state";
 import { pinReference, playing, setCompare, setPlaying } from "./actions";
-import { Segments } from "./Segments";
+import { type SegmentOption, Segments } from "./Segments";
 import { StepSlider } from "./StepSlider";
 
 const PLAY = "M2.5 1l8 5-8 5z";
@@ -27,10 +27,10 @@ function PlayButton() {
   );
 }
 
-const OPTIONS: readonly { readonly value: Compare; readonly text: string }[] = [
-  { value: "A", text: "A" },
-  { value: "B", text: "B" },
-  { value: "diff", text: "A − B" },
+const OPTIONS: readonly SegmentOption<Compare>[] = [
+  { value: "A", text: "A", title: "The step under the slider" },
+  { value: "B", text: "B", title: "The pinned step (hold x to blink to it)" },
+  { value: "diff", text: "A − B", title: "What changed from B to A (d)" },
 ];
 
 function Comparison() {
@@ -64,12 +64,15 @@ export function TimeBar() {
     <div class="time">
       <PlayButton />
       <StepSlider />
-      <output class="readout" aria-label="Shown step">
+      <output
+        class={otherRunName.value === null ? "readout" : "readout two-runs"}
+        aria-label="Shown step"
+      >
         <span>
           <b class="a">A</b> {entry.value ? stepLabel(entry.value) : "–"}
         </span>
         {referenceEntry.value && (
-          <span class="note-line" title={otherRunName.value ?? undefined}>
+          <span class="note-line">
             <b>B</b> {stepLabel(referenceEntry.value)}
             {otherRunName.value !== null && <bdi> in {otherRunName.value}</bdi>}
           </span>

@@ -48,9 +48,11 @@ const usesArrows = (target: EventTarget | null): boolean =>
 const usesSpace = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.matches("button, input, select, [role=slider]");
 
-/** Nothing that has an Enter of its own is focused. */
+/** Nothing that has an Enter of its own is focused; a button that was only clicked is left. */
 const isIdle = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && target.matches("body, section, main, [role=slider]");
+  target instanceof HTMLElement &&
+  (target.matches("body, section, main, [role=slider]") ||
+    (target.matches("button, canvas") && !target.matches(":focus-visible")));
 
 function release(): void {
   if (helpOpen.peek()) {
@@ -98,7 +100,8 @@ function onKey(event: KeyboardEvent): void {
     event.preventDefault();
     const direction = event.key === "ArrowLeft" ? -1 : 1;
     (event.shiftKey ? moveToMark : moveBy)(direction);
-  } else if (event.key === "Enter" && isIdle(event.target)) {
+  } else if (event.key === "Enter" && view.peek().lock && isIdle(event.target)) {
+    event.preventDefault();
     openHeldLens();
   } else if (event.key === " " && !usesSpace(event.target)) {
     event.preventDefault();

@@ -5,6 +5,7 @@ import type { DataSource } from "../api/source";
 import type { Maps } from "../core/maps";
 import { axesOf, nearestStep, type Run, type StepEntry } from "../core/recording";
 import { IDLE, problemOf, type Resource, readyValue } from "../core/resource";
+import { tokenText } from "../scale/text";
 import { follow } from "./follow";
 import {
   cut,
@@ -64,6 +65,22 @@ const words = ({ part: model, probe: sentence }: Wanted): string =>
 const sizes = ({ part: model }: Wanted): string =>
   JSON.stringify(model.layers.map(({ heads }) => heads));
 
+/** "3 layers of 6 heads". */
+function sizesText({ part: model }: Wanted): string {
+  const heads = [...new Set(model.layers.map((layer) => layer.heads))];
+  return `${model.layers.length} layers of ${heads.join(" or ")} heads`;
+}
+
+const SENTENCE_LENGTH = 60;
+
+const excerpt = ({ part: model, probe: sentence }: Wanted): string => {
+  const text = axesOf(model, sentence).query.text.map(tokenText).join(" ");
+  return text.length > SENTENCE_LENGTH ? `${text.slice(0, SENTENCE_LENGTH)}…` : text;
+};
+
+/** B is on its way: nothing to tell anybody. */
+export const NOT_YET = "The maps of B are not here yet";
+
 /** Why B cannot be shown beside A; null when it can. */
 export const referenceProblem = computed<string | null>(() => {
   const [a, b, asked] = [shown.value, readyValue(loadedReference.value), wantedReference.value];
@@ -72,16 +89,19 @@ export const referenceProblem = computed<string | null>(() => {
     return `B could not be read: ${failed}`;
   }
   if (otherRunName.value !== null && referenceRun.value && !asked) {
-    return `“${otherRunName.value}” has no such part or probe`;
+    const there = (referenceRun.value.parts ?? []).map(({ name }) => name).join(", ");
+    return `“${otherRunName.value}” has no part “${part.value?.name}” with this probe; it has: ${there}`;
   }
   const moved = JSON.stringify(a?.cut) !== JSON.stringify(b?.cut);
   if (!a || !b || b.part.name !== a.part.name || b.probe.index !== a.probe.index || moved) {
-    return "The maps of B are not here yet";
+    return NOT_YET;
   }
   if (words(a) !== words(b)) {
-    return `“${b.run.name}” has another sentence as this probe`;
+    return `“${b.run.name}” has another sentence as this probe: “${excerpt(b)}” there, “${excerpt(a)}” here`;
   }
-  return sizes(a) === sizes(b) ? null : `“${b.run.name}” has other layers or heads`;
+  return sizes(a) === sizes(b)
+    ? null
+    : `“${b.run.name}” has other layers or heads: ${sizesText(b)} there, ${sizesText(a)} here`;
 });
 
 /** B's maps, when they can be shown beside A's. */

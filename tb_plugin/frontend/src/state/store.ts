@@ -109,7 +109,9 @@ export const metric = computed<MetricSpec | null>(() => {
   return specs.find(({ name }) => name === view.value.metric) ?? specs[0] ?? null;
 });
 
-export const best = computed<StepEntry | null>(() => bestValidation(steps.value));
+export const best = computed<StepEntry | null>(() =>
+  recording.value ? bestValidation(recording.value) : null,
+);
 
 // Values of their own, so that the axes stay the same objects while only the step changes.
 const hideSpecial = computed(() => view.value.hideSpecial);

@@ -129,6 +129,8 @@ export interface ViewState {
   readonly tokens: TokenWindow | null;
   /** The layers of a deep model that the network view shows. */
   readonly depth: LayerWindow | null;
+  /** Show the whole sentence at once, however low its rows get. */
+  readonly fit: boolean;
   readonly hideSpecial: boolean;
   readonly mergeWords: boolean;
   readonly filter: string;
@@ -157,6 +159,7 @@ export const INITIAL: ViewState = {
   layers: new Map(),
   tokens: null,
   depth: null,
+  fit: false,
   hideSpecial: false,
   mergeWords: false,
   filter: "",

@@ -25,14 +25,14 @@ const part = (name: string, kind: Part["kind"]): Part => ({
 });
 
 describe("bestValidation", () => {
-  it("is the first step with the lowest validation loss", () => {
-    const steps = [step(0, { val_loss: 2 }), step(10, { val_loss: 1 }), step(20, { val_loss: 1 })];
-    expect(bestValidation(steps)?.step).toBe(10);
+  it("is the step that the server names, whatever the loss is called", () => {
+    const steps = [step(0, { eval_loss: 2 }), step(10, { eval_loss: 1 })];
+    expect(bestValidation({ steps, best: { step: 10, name: "eval_loss" } })?.step).toBe(10);
   });
 
-  it("is nothing without a loss, and ignores steps where it is undefined", () => {
-    expect(bestValidation([step(0), step(10, { val_loss: null })])).toBeNull();
-    expect(bestValidation([step(0, { val_loss: null }), step(10, { val_loss: 3 })])?.step).toBe(10);
+  it("is nothing without a loss, or where that step is not among those shown", () => {
+    expect(bestValidation({ steps: [step(0)], best: null })).toBeNull();
+    expect(bestValidation({ steps: [step(0)], best: { step: 5, name: "val_loss" } })).toBeNull();
   });
 });
 

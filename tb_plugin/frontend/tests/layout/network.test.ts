@@ -49,6 +49,16 @@ describe("networkGeometry", () => {
     expect(long.width).toBeGreaterThan(WINDOW.width);
   });
 
+  it("lowers rows to 20 px for a sentence that fits the window so, and further only when asked", () => {
+    const fits = networkGeometry({ ...SELF, queries: 30, keys: 30 }, WINDOW);
+    expect(fits.keyRow).toBeGreaterThanOrEqual(20);
+    expect(fits.bodyHeight).toBeLessThanOrEqual(fits.visibleHeight + 1e-9);
+    expect(networkGeometry({ ...SELF, queries: 40, keys: 40 }, WINDOW).keyRow).toBe(32);
+    const asked = networkGeometry({ ...SELF, queries: 40, keys: 40, fit: true }, WINDOW);
+    expect(asked.bodyHeight).toBeLessThanOrEqual(asked.visibleHeight + 1e-9);
+    expect(asked.rowGap).toBe(1);
+  });
+
   it("does not stretch a sentence of three words over the whole window", () => {
     expect(networkGeometry({ ...SELF, queries: 3, keys: 3 }, WINDOW).keyRow).toBe(72);
   });
@@ -109,6 +119,12 @@ describe("placeBeside", () => {
   it("stands right of its anchor, or left where there is no room", () => {
     expect(placeBeside({ x: 100, y: 300, width: 10, height: 10 }, size, page).x).toBe(124);
     expect(placeBeside({ x: 900, y: 300, width: 10, height: 10 }, size, page).x).toBe(586);
+  });
+
+  it("leaves free what lies above, tabs and slider, also where it is taller than the rest", () => {
+    const anchor = { x: 500, y: 130, width: 10, height: 10 };
+    expect(placeBeside(anchor, size, page, 180).y).toBe(180);
+    expect(placeBeside(anchor, { width: 300, height: 590 }, page, 180).y).toBe(180);
   });
 
   it("never leaves the window", () => {

@@ -161,11 +161,11 @@ describe("the charts of a run", () => {
 });
 
 describe("the loss chart", () => {
-  it("dates the smoothed minimum and the rise above it", () => {
+  it("dates the lowest loss and the rise above the smoothed minimum", () => {
     const rings = chart("loss")?.rings?.filter(({ tone }) => tone !== "warn");
     expect(rings?.map(({ index, text }) => [index, text])).toEqual([
-      [0, "smoothed minimum, epoch 0"],
-      [2, "3 % above it, epoch 2"],
+      [0, "best validation, epoch 0"],
+      [2, "3 % above its minimum, epoch 2"],
     ]);
   });
 

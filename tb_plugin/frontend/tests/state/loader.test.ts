@@ -299,6 +299,8 @@ describe("two runs", () => {
     store.select({ reference: { run: "one", step: 10 }, run: "two" });
     await settle();
     expect(reference.value).toBeNull();
-    expect(referenceProblem.value).toBe("“one” has another sentence as this probe");
+    expect(referenceProblem.value).toBe(
+      "“one” has another sentence as this probe: “[CLS] a” there, “[CLS] b” here",
+    );
   });
 });

@@ -42,6 +42,7 @@ const BUSY: ViewState = {
   ]),
   tokens: { start: 128, length: 512, merge: 8 },
   depth: { start: 16, length: 8 },
+  fit: true,
   hideSpecial: true,
   mergeWords: true,
   lens: {

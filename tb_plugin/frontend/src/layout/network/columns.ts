@@ -34,6 +34,8 @@ export interface NetworkGeometry {
   readonly visibleHeight: number;
   readonly tokenWidth: number;
   readonly panelWidth: number;
+  /** px between two rows. */
+  readonly rowGap: number;
   readonly queryRow: number;
   readonly keyRow: number;
   readonly columns: readonly TokenColumn[];
@@ -47,14 +49,22 @@ export interface NetworkShape {
   readonly keys: number;
   /** Encoder-decoder attention: source and target are different words, so no column is shared. */
   readonly cross: boolean;
+  /** Show the whole sentence at once, however low its rows get. */
+  readonly fit?: boolean;
   /** The layers drawn, of all `layers`; absent means all. */
   readonly range?: Range;
 }
 
 export const HEADER_HEIGHT = 78;
-export const ROW_GAP = 5;
+/** px between two rows; less where rows are so low that it would be most of them. */
+const ROW_GAP = 5;
+const LOW_ROW = 24;
 const PADDING = 14;
 const ROW_MINIMUM = 32;
+/** Rows become as low as this before a sentence has to be scrolled. */
+const ROW_SMALLEST = 20;
+/** And as low as this where all of a sentence is asked for at once. */
+const ROW_FITTED = 8;
 /** Three words must not be drawn as three posters. */
 const ROW_MAXIMUM = 72;
 const PANEL_MINIMUM = { self: 104, cross: 70 };
@@ -70,6 +80,12 @@ const tokenWidthOf = (width: number, cross: boolean): number => {
   }
   return wide ? 62 : 56;
 };
+
+/** Readable rows where they fill the window; else low ones that fit it; else rows to scroll. */
+function rowHeight(fitting: number, fit: boolean): number {
+  const least = fit ? ROW_FITTED : fitting >= ROW_SMALLEST ? ROW_SMALLEST : ROW_MINIMUM;
+  return Math.min(ROW_MAXIMUM, Math.max(least, fitting));
+}
 
 /** All positions of the network view for a window of this size. */
 export function networkGeometry(shape: NetworkShape, viewport: Viewport): NetworkGeometry {
@@ -89,8 +105,8 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
     viewport.height - HEADER_HEIGHT - TOP_GAP - BOTTOM_GAP,
   );
   const longest = Math.max(1, queries, keys);
-  const bodyHeight =
-    longest * Math.min(ROW_MAXIMUM, Math.max(ROW_MINIMUM, visibleHeight / longest));
+  const row = rowHeight(visibleHeight / longest, shape.fit ?? false);
+  const bodyHeight = longest * row;
   const pitch = tokenWidth + panelWidth + (cross ? tokenWidth + PAIR_GAP : 0);
   const start = (layer: number): number => PADDING + (layer - range.start) * pitch;
   return {
@@ -101,6 +117,7 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
     visibleHeight,
     tokenWidth,
     panelWidth,
+    rowGap: row < LOW_ROW ? 1 : ROW_GAP,
     queryRow: bodyHeight / Math.max(1, queries),
     keyRow: bodyHeight / Math.max(1, keys),
     columns: cross

@@ -83,8 +83,8 @@ function lossChart(losses: Losses, { steps, assessment }: SignalSources): Chart 
     lines,
     gap: names.length > 1,
     rings: [
-      ...ring(steps, losses.best_step, "smoothed", "smoothed minimum", "best"),
-      ...ring(steps, losses.rise_step, "smoothed", "3 % above it", "rise"),
+      ...ring(steps, losses.best_step, "validation", "best validation", "best"),
+      ...ring(steps, losses.rise_step, "smoothed", "3 % above its minimum", "rise"),
       ...ring(steps, flag && isRaised(flag) ? flag.fired : null, "validation", "signal", "warn"),
     ],
     ...(lines.length === 0 ? { empty: losses.sentence } : {}),

@@ -13,6 +13,13 @@ export const signalStep = computed<number | null>(() => {
   return flag && isRaised(flag) ? flag.fired : null;
 });
 
+/** What the raised flag says; empty while none is. */
+export const flagSentence = computed<string>(() => {
+  const found = readyValue(assessment.value);
+  const flag = found && flagOf(found);
+  return flag && isRaised(flag) ? flag.sentence : "";
+});
+
 /** Positions of the steps that are marked on the slider: B, the best validation, a signal. */
 export const markedSteps = computed<readonly number[]>(() => {
   const { b, best: lowest } = marksAmong(steps.value.map(({ step }) => step));

@@ -21,6 +21,9 @@ const MODES: readonly (readonly [LayerMode, string])[] = [
   ["piles", "Piles"],
 ];
 
+const AGREEMENT =
+  "How far these piles are those of B, by the adjusted Rand index: 1 the same piles, 0 no more alike than by chance";
+
 export function createLayerHeader(layer: number): LayerHeader {
   const name = html("span");
   const order = html("span", { class: "quiet" });
@@ -52,7 +55,9 @@ export function createLayerHeader(layer: number): LayerHeader {
       root.style.left = `${panel.headerX}px`;
       root.style.width = `${panel.headerWidth}px`;
       setText(name, titleOf(next, layer));
-      setText(order, remark(next, layer));
+      const said = remark(next, layer);
+      setText(order, said);
+      order.title = said.startsWith(" like B") ? AGREEMENT : said.trim();
       title.title = next.props.part.layers[layer]?.name ?? "";
       modes.update(view.mode);
       const control = controlOf[view.mode];
@@ -84,5 +89,5 @@ function remark({ props }: NetworkFrame, layer: number): string {
     return "";
   }
   const { agreement } = namedPiles(tree, before, view.pile);
-  return agreement === null ? "" : ` agrees with B: ARI ${fixed(agreement)}`;
+  return agreement === null ? "" : ` like B ${fixed(agreement)}`;
 }

@@ -82,6 +82,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     onBar: (bar) => preview(bar && fromBar(bar)),
     onBarClick: ({ layer, head, key }) => toggleLock({ layer, head, key }),
     onTokenClick: togglePin,
+    onTokenHover: (token) => hover(token),
   });
 
   const mapEvents: MapEvents = {
@@ -148,6 +149,24 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     onDrawn: () => frame?.props.onDrawn(),
   });
 
+  /** Light the links of the word under the pointer, in the layers in sight that show links. */
+  const hover = (token: PinnedToken | null): void => {
+    const same = token?.axis === frame?.hovered?.axis && token?.index === frame?.hovered?.index;
+    if (!frame || same || schedule.busy()) {
+      return;
+    }
+    const now: NetworkFrame = { ...frame, hovered: token };
+    frame = now;
+    for (const layer of visibleLayers(host, now)) {
+      const made = panels.get(layer);
+      if (made?.mode === "sankey") {
+        const { maps, reference } = now.props;
+        const before = reference ? beforeOf(now.props, reference, layer) : null;
+        made.panel.update(now, numbersOf(now.props, maps, layer), before);
+      }
+    }
+  };
+
   const updateHeaders = (next: NetworkFrame): void => {
     const { start } = next.props.range;
     const count = sizeOf(next.props.range);
@@ -184,7 +203,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
 
   return {
     update(props) {
-      const next: NetworkFrame = { props, geometry: geometryOf(props) };
+      const next: NetworkFrame = { props, geometry: geometryOf(props), hovered: null };
       const wasLocked = frame?.props.lock ?? null;
       const how = frame && isNextStep(frame.props, props, schedule.busy()) ? "slices" : "at-once";
       frame = next;
@@ -230,13 +249,14 @@ function anchorOf(root: HTMLElement, { layer, head, key }: HeldHead): DOMRect {
 /** Positions change with the window and the sentence, never with the step. */
 function rememberGeometry(): (props: NetworkProps) => NetworkGeometry {
   let known: { key: string; geometry: NetworkGeometry } | null = null;
-  return ({ viewport, layers, query, key, part, range }) => {
+  return ({ viewport, layers, query, key, part, range, fit }) => {
     const shape = {
       layers: layers.length,
       range,
       queries: query.length,
       keys: key.length,
       cross: part.kind === "cross",
+      fit,
     };
     const heads = part.layers.map((layer) => layer.heads);
     const signature = JSON.stringify([part.name, shape, heads, viewport]);

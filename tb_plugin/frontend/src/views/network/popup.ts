@@ -2,6 +2,7 @@
 import type { Axis } from "../../core/axis";
 import { at, keyShares, type Matrix } from "../../core/maps";
 import type { HeadId } from "../../core/recording";
+import { HEADER_HEIGHT } from "../../layout/network/columns";
 import { shownPile } from "../../layout/network/network_numbers";
 import { type Box, placeBeside } from "../../layout/network/place";
 import { fixed, headTitle, signed } from "../../scale/format";
@@ -61,6 +62,10 @@ export function createPopup(host: HTMLElement, { onClose, onPin, onLens }: Popup
   root.append(close, title, picture, reading, buttons, help);
   root.hidden = true;
   host.append(root);
+  let dragged = false;
+  dragBy(title, root, () => {
+    dragged = true;
+  });
   let shown: { frame: NetworkFrame; target: PopupTarget; map: Matrix } | null = null;
 
   close.addEventListener("click", onClose);
@@ -105,7 +110,7 @@ export function createPopup(host: HTMLElement, { onClose, onPin, onLens }: Popup
         titleOf(target),
         html("span", { class: "quiet" }, props.label),
       );
-      drawAxes(axes, frame, target, map);
+      drawAxes(axes, picture, frame, target, map);
       canvas.setAttribute(
         "aria-label",
         `Attention of ${titleOf(target)}, ${props.label}, with words`,
@@ -116,12 +121,16 @@ export function createPopup(host: HTMLElement, { onClose, onPin, onLens }: Popup
       lens.hidden = !target.locked || !props.lens;
       pin.hidden = !target.locked || target.key === null;
       setText(pin, pinText(frame, target));
-      if (moved || target.locked) {
+      if (moved) {
+        dragged = false;
+      }
+      if (!dragged && (moved || target.locked)) {
         place(root, target.box);
       }
     },
     hide() {
       shown = null;
+      dragged = false;
       root.hidden = true;
     },
     destroy: () => root.remove(),
@@ -146,16 +155,49 @@ function helpText({ locked, heads }: PopupTarget): string {
   return heads.length > 1 ? axes : `${axes} Click to keep it open.`;
 }
 
+/** Where the view's own headers end: what lies above, tabs, play and slider, stays in reach. */
+const topOf = (root: HTMLElement): number =>
+  Math.max(0, root.closest(".view")?.getBoundingClientRect().top ?? 0) + HEADER_HEIGHT;
+
 function place(root: HTMLElement, anchor: Box): void {
   const size = { width: root.offsetWidth, height: root.offsetHeight };
-  const spot = placeBeside(anchor, size, { width: window.innerWidth, height: window.innerHeight });
-  root.style.left = `${spot.x}px`;
-  root.style.top = `${spot.y}px`;
+  const page = { width: window.innerWidth, height: window.innerHeight };
+  moveTo(root, placeBeside(anchor, size, page, topOf(root)));
 }
 
-/** px per cell: 15 for short sentences, less where the window would not hold the map. */
-function cellSize(map: Matrix): number {
-  const room = Math.min(window.innerWidth - 160, window.innerHeight - 230, 520);
+function moveTo(root: HTMLElement, { x, y }: { readonly x: number; readonly y: number }): void {
+  root.style.left = `${x}px`;
+  root.style.top = `${y}px`;
+}
+
+/** Let the pop-up be moved by its title; `onMoved` is told that it was. */
+function dragBy(handle: HTMLElement, root: HTMLElement, onMoved: () => void): void {
+  let grip: { x: number; y: number } | null = null;
+  handle.addEventListener("pointerdown", (event) => {
+    grip = { x: event.clientX - root.offsetLeft, y: event.clientY - root.offsetTop };
+    handle.setPointerCapture(event.pointerId);
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (grip) {
+      const furthest = { x: window.innerWidth - 60, y: window.innerHeight - 40 };
+      moveTo(root, {
+        x: Math.min(furthest.x, Math.max(60 - root.offsetWidth, event.clientX - grip.x)),
+        y: Math.min(furthest.y, Math.max(0, event.clientY - grip.y)),
+      });
+      onMoved();
+    }
+  });
+  handle.addEventListener("lostpointercapture", () => {
+    grip = null;
+  });
+}
+
+/** What of the pop-up is not its map: title, labels, reading, buttons, help. */
+const AROUND = 230;
+
+/** px per cell: 15 for short sentences, less where the space below the headers would not hold the map. */
+function cellSize(map: Matrix, top: number): number {
+  const room = Math.min(window.innerWidth - 160, window.innerHeight - top - AROUND, 520);
   return Math.max(1, Math.min(LARGEST_CELL, room / Math.max(map.rows, map.cols, 1)));
 }
 
@@ -166,7 +208,7 @@ function paint(
   map: Matrix,
 ): void {
   const { props } = frame;
-  const cell = cellSize(map);
+  const cell = cellSize(map, topOf(canvas));
   drawHeat(canvas, coloured(map, props, target.layer), {
     width: map.cols * cell,
     height: map.rows * cell,
@@ -185,12 +227,13 @@ function paint(
 /** Words along both axes; where cells are too small for all of them, every n-th. */
 function drawAxes(
   root: SVGSVGElement,
+  picture: HTMLElement,
   frame: NetworkFrame,
   target: PopupTarget,
   map: Matrix,
 ): void {
   const { props } = frame;
-  const cell = cellSize(map);
+  const cell = cellSize(map, topOf(picture));
   const stride = Math.ceil(TEXT_PITCH / cell);
   root.setAttribute("width", String(LABEL_WIDTH + map.cols * cell + 24));
   root.setAttribute("height", String(LABEL_HEIGHT + map.rows * cell + 2));

@@ -12,6 +12,8 @@ import type { Theme } from "../../scale/heads";
 
 export interface NetworkProps {
   readonly viewport: Viewport;
+  /** Show the whole sentence at once, however low its rows get. */
+  readonly fit: boolean;
   readonly theme: Theme;
   readonly part: Part;
   readonly query: Axis;
@@ -52,6 +54,8 @@ export interface NetworkProps {
 export interface NetworkFrame {
   readonly props: NetworkProps;
   readonly geometry: NetworkGeometry;
+  /** The word under the pointer. */
+  readonly hovered: PinnedToken | null;
 }
 
 export const headsOf = (props: NetworkProps, layer: number): number =>

@@ -3,8 +3,7 @@ import { type Selection, select } from "d3-selection";
 import { linkHorizontal } from "d3-shape";
 import type { Axis } from "../../core/axis";
 import { at, type Matrix } from "../../core/maps";
-import type { Fate, LinkCut } from "../../core/selection";
-import { ROW_GAP } from "../../layout/network/columns";
+import type { Fate, LinkCut, PinnedToken } from "../../core/selection";
 import { DEFAULT_CUT } from "../../layout/network/layer_view";
 import {
   compareLinks,
@@ -88,7 +87,9 @@ export function createSankey(
     update(next, numbers, before) {
       frame = next;
       const picked = pick(numbers, before, cutOf(next, layer), evenOf(next.props, layer));
-      joinLinks(root, next, layer, decorate(next, layer, picked.links, numbers, before));
+      const held = next.hovered ?? next.props.pin ?? lockedToken(next, layer);
+      const links = held ? withAllOf(held, picked.links, numbers, before) : picked.links;
+      joinLinks(root, next, layer, decorate(next, layer, links, numbers, before));
       placePanel(noteFrame, next, layer);
       setText(note, picked.note);
     },
@@ -129,6 +130,30 @@ function pick(
   };
 }
 
+/** All links of the held word, whatever the cut, among those that pass it. */
+function withAllOf(
+  held: PinnedToken,
+  picked: Picked["links"],
+  { mean }: LayerNumbers,
+  before: LayerNumbers | null,
+): Picked["links"] {
+  const others = picked.filter((link) => link[held.axis] !== held.index);
+  const known = new Map(
+    picked
+      .filter((link) => link[held.axis] === held.index)
+      .map((link) => [`${link.query}-${link.key}`, link]),
+  );
+  const count = held.axis === "key" ? mean.rows : mean.cols;
+  const own = Array.from({ length: count }, (_, other) => {
+    const [query, key] = held.axis === "key" ? [other, held.index] : [held.index, other];
+    const weight = Math.max(at(mean, query, key), before ? at(before.mean, query, key) : 0);
+    return known.get(`${query}-${key}`) ?? { query, key, weight };
+  });
+  return [...others, ...own.filter(({ weight }) => weight > 0)].sort(
+    (a, b) => a.query - b.query || a.key - b.key,
+  );
+}
+
 function decorate(
   frame: NetworkFrame,
   layer: number,
@@ -137,13 +162,13 @@ function decorate(
   before: LayerNumbers | null,
 ): Drawn[] {
   const { geometry, props } = frame;
-  const held = props.pin ?? lockedToken(frame, layer);
+  const held = frame.hovered ?? props.pin ?? lockedToken(frame, layer);
   const sinks = sinkKeys(links, evenOf(props, layer));
   const paths = placeLinks(links, {
     top: geometry.bodyTop,
     queryRow: geometry.queryRow,
     keyRow: geometry.keyRow,
-    gap: ROW_GAP,
+    gap: geometry.rowGap,
   });
   return paths
     .map((path, index) => ({

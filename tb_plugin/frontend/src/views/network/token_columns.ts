@@ -3,7 +3,7 @@ import type { Axis } from "../../core/axis";
 import { keyShares } from "../../core/maps";
 import type { PinnedToken } from "../../core/selection";
 import { barHeight, tokenBars } from "../../layout/network/bars";
-import { type NetworkGeometry, ROW_GAP, type TokenColumn } from "../../layout/network/columns";
+import type { NetworkGeometry, TokenColumn } from "../../layout/network/columns";
 import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { tokenText } from "../../scale/text";
 import { svg, thumbnail } from "../dom";
@@ -21,6 +21,7 @@ export interface TokenEvents {
   readonly onBar: (bar: BarTarget | null) => void;
   readonly onBarClick: (bar: BarTarget) => void;
   readonly onTokenClick: (token: PinnedToken) => void;
+  readonly onTokenHover: (token: PinnedToken | null) => void;
 }
 
 interface ColumnNodes {
@@ -58,8 +59,19 @@ export function createTokenColumns(root: SVGGElement, events: TokenEvents): Toke
       ? { ...bar, box: event.target.getBoundingClientRect() }
       : null;
   };
-  root.addEventListener("pointerover", (event) => events.onBar(barOf(event)));
-  root.addEventListener("pointerleave", () => events.onBar(null));
+  const tokenOf = (event: Event): PinnedToken | null => {
+    const bar = event.target ? targets.get(event.target) : undefined;
+    const token = event.target ? tokens.get(event.target) : undefined;
+    return bar ? { axis: "key", index: bar.key } : (token ?? null);
+  };
+  root.addEventListener("pointerover", (event) => {
+    events.onBar(barOf(event));
+    events.onTokenHover(tokenOf(event));
+  });
+  root.addEventListener("pointerleave", () => {
+    events.onBar(null);
+    events.onTokenHover(null);
+  });
   root.addEventListener("click", (event) => {
     const bar = barOf(event);
     const token = event.target ? tokens.get(event.target) : undefined;
@@ -108,7 +120,7 @@ function buildColumn(
   const { geometry, props } = frame;
   const axis = column.axis === "key" ? props.key : props.query;
   const row = rowOf(geometry, column);
-  const height = row - ROW_GAP;
+  const height = row - geometry.rowGap;
   const heads = column.layer === null ? 0 : headsOf(props, column.layer);
   const root = svg("g", {
     class: "column",
@@ -193,7 +205,7 @@ function headPath(head: number, className: string): SVGPathElement {
 function uniformMarks(frame: NetworkFrame, column: TokenColumn): string {
   const { geometry, props } = frame;
   const row = rowOf(geometry, column);
-  const height = row - ROW_GAP;
+  const height = row - geometry.rowGap;
   const shares = keyShares(evenOf(props, column.layer ?? 0));
   return Array.from(shares, (share, index) => {
     const y = index * row + height - barHeight(share, height);
@@ -215,7 +227,7 @@ function fillBars(
 ): void {
   const { geometry } = frame;
   const row = rowOf(geometry, nodes.column);
-  const height = row - ROW_GAP;
+  const height = row - geometry.rowGap;
   const heads = nodes.bars.length;
   const bars = new Array<string>(heads).fill("");
   const caps = new Array<string>(heads).fill("");
