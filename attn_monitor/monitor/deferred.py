@@ -27,6 +27,11 @@ class Deferred:
     _waiting: list[tuple[Maps, Float[np.ndarray, "head metric"]]] = field(default_factory=list)
     _held: int = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the maps which wait hold, in bytes."""
+        return self._held
+
     def add(self, maps: Maps, table: Float[np.ndarray, "head metric"]) -> None:
         """Promise the metrics of ``maps`` in ``table``, a view of where they are wanted."""
         if isinstance(maps, MapsByRows):  # its rows can be made while the model runs only

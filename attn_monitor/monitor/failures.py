@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 class AttentionMonitorWarning(UserWarning):
@@ -33,13 +36,16 @@ class Failures:
     def contained(self, doing: str) -> Iterator[None]:
         """Run a block whose errors are reported instead of raised.
 
+        Errors that differ in their numbers alone are one kind: a step's, a file's.
+
         Args:
             doing: What was being done, as it continues "while ...".
         """
         try:
             yield
         except Exception as error:  # noqa: BLE001  # whatever it is, the training run goes on
-            self.report(f"{type(error).__name__}: {error}", doing=doing)
+            message = f"{type(error).__name__}: {error}"
+            self._say(message, doing=doing, kind=_NUMBERS.sub("#", message))
 
     def report(self, message: str, *, doing: str, once: bool = False) -> None:
         """Count an error; warn the first time this message comes up.
@@ -50,14 +56,16 @@ class Failures:
             once: Say only the first message of this kind of work: for what goes wrong in a
                 different way with every sentence.
         """
+        self._say(message, doing=doing, kind=doing if once else message)
+
+    def _say(self, message: str, *, doing: str, kind: str) -> None:
         with self._lock:
             self.count += 1
-            key = doing if once else message
-            if key in self._said:
+            if kind in self._said:
                 return
-            self._said.add(key)
+            self._said.add(kind)
         text = f"AttentionMonitor, while {doing}: {message}\nTraining goes on without it."
         with warnings.catch_warnings():
             # Said even where warnings are errors: an error here would kill the run.
             warnings.simplefilter("always")
-            warnings.warn(text, AttentionMonitorWarning, stacklevel=2)
+            warnings.warn(text, AttentionMonitorWarning, stacklevel=3)

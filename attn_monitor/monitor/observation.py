@@ -48,6 +48,18 @@ class Observation:
     deferred: Deferred
     classes: dict[int, ClassAnswer] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds until it is written, in bytes."""
+        maps = (m for found in self.attention.values() for m in found.values())
+        windows = (w.attn for found in self.windows.values() for w in found.values())
+        small = (t.cells for found in self.thumbnails.values() for t in found.values())
+        pairs = [pair for found in self.vectors.values() for pair in found.values()]
+        sides = (side for pair in pairs for side in (pair.query, pair.key, pair.value))
+        arrays = [*maps, *windows, *small, *self.metrics.values(), self.outputs]
+        arrays += [side for side in sides if side is not None]
+        return self.deferred.nbytes + sum(array.nbytes for array in arrays)
+
     def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
         """Keep of a layer's maps what the budget lets a probe have; floats, coded when written."""
         if kept.form == "whole":

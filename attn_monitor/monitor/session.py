@@ -15,13 +15,13 @@ from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.guard import untouched
+from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.layout import Replay, find_layout
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
 from attn_monitor.monitor.report import PictureLogger, Report
 from attn_monitor.monitor.summaries import SummaryWriter
-from attn_monitor.monitor.worker import Worker
 from attn_monitor.store import RunInfo, RunWriter, StepRecord
 
 
@@ -100,26 +100,28 @@ class Session:
             },
             kept=self._recorder.plan.kept,
         )
-        self._worker = Worker(failures)
         self.last_step: int | None = None
-        self._store: RunWriter | None = None
+        self._handover: Handover | None = None
         if run_dir is None:
             return
-        self._store = RunWriter(
-            run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
-        )
-        self._report = Report(
-            writer,
-            picture_loggers,
-            layout=self.layout,
-            specs=metrics.specs,
-            options=options,
-            failures=failures,
-        )
-        self._alerts = Alerts(
-            run_dir,
-            writer=writer if options.log_scalars else None,
-            on_signal=options.on_signal,
+        self._handover = Handover(
+            lambda: RunWriter(
+                run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
+            ),
+            report=Report(
+                writer,
+                picture_loggers,
+                layout=self.layout,
+                specs=metrics.specs,
+                options=options,
+                failures=failures,
+            ),
+            alerts=Alerts(
+                run_dir,
+                writer=writer if options.log_scalars else None,
+                on_signal=options.on_signal,
+                failures=failures,
+            ),
             failures=failures,
         )
 
@@ -129,8 +131,7 @@ class Session:
             with _quiet_forward(self._model):
                 observation = self._recorder.observe(self._replay)
             self.last_step = step
-            store = self._store
-            if store is None:
+            if self._handover is None:
                 return
             record = StepRecord(
                 step=step,
@@ -144,26 +145,12 @@ class Session:
                 classes=observation.classes,
                 scalars=dict(scalars),
             )
-
-            def write() -> None:
-                with self.failures.contained(f"computing the metrics of step {step}"):
-                    observation.deferred.finish()
-                # The marker follows the data: a step that TensorBoard lists can be read.
-                store.write(record)
-                with self.failures.contained(f"looking for signals at step {step}"):
-                    self._alerts(step)
-                self._report(observation, step=step, epoch=epoch, session=store.session)
-
-            self._worker.submit(f"writing step {step}", write)
+            self._handover.give(observation, record)
 
     def close(self) -> None:
-        """Wait for everything to be written."""
-        if self._store is not None:
-            self._worker.submit("drawing the last step", self._report.close)
-        self._worker.close()
-        if self._store is not None:
-            with self.failures.contained("closing the recording"):
-                self._store.close()
+        """Wait for everything to be written, if the disk answers."""
+        if self._handover is not None:
+            self._handover.close()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class RunWriter:
 
     Attributes:
         session: Identifier of the recording, the same after resuming it.
-        notice: Why steps recorded earlier were dropped, or ``None``.
+        notice: Why steps recorded earlier are gone, or ``None``; whoever passed it on clears it.
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class RunWriter:
     def write(self, record: StepRecord) -> None:
         """Add a step; when this returns, the step survives a crash of process or machine.
 
-        A step that was recorded before is replaced.
+        A step that was recorded before is replaced. Where the recording was removed meanwhile, it
+        starts anew with this step, and :attr:`notice` says so.
 
         Raises:
             ConfigurationError: The record does not match the run's description.
@@ -100,6 +101,7 @@ class RunWriter:
         metrics = checked_metrics(self._info, record)
         outputs = checked_outputs(self._info, record)
         contents = step_contents(self._info, record)
+        self._begin_again_if_gone()
         earlier = self._log.commits.get(record.step)
         if earlier is not None:  # readers may have the earlier file open: never write over it
             self._attempt = max(self._attempt, earlier.attempt + 1)
@@ -167,10 +169,35 @@ class RunWriter:
             # Before run.json: no reader may meet old steps under the new description.
             self._append(rollback_line(to=keep_to, attempt=self._attempt, time=time.time()))
         session = earlier.id if earlier is not None and continues else uuid.uuid4().hex[:12]
-        description = dump_session(Session(id=session, info=self._info), version=VERSION)
-        self._folder.write(RUN_FILE, description)
+        self._describe(session)
         self._remove_orphans()
         return session
+
+    def _describe(self, session: str) -> None:
+        description = dump_session(Session(id=session, info=self._info), version=VERSION)
+        self._folder.write(RUN_FILE, description)
+
+    def _begin_again_if_gone(self) -> None:
+        """Notice a folder that was removed, or its disk taken away, while training goes on."""
+        whole = self._folder.log_size(COMMITS_FILE) >= self._log.consumed
+        try:
+            described = self._folder.size(RUN_FILE) > 0
+        except FileNotFoundError:
+            described = False
+        if whole and described:
+            return
+        if whole:
+            self._describe(self.session)
+            return
+        gone = len(self._log.commits)
+        self._log = self._recovered_log()
+        self._torn = False
+        self._attempt = max(self._attempt + 1, self._log.next_attempt)
+        self.session = self._begin(NOTHING)
+        self.notice = (
+            f"the recording in {self._folder.location} was removed while training went on; "
+            f"{gone} recorded steps are gone, and recording starts anew"
+        )
 
     def _earlier_session(self) -> Session | None:
         try:
