@@ -25,7 +25,7 @@ def read_frame(data):
             values = np.divide(values, sums, out=values, where=sums > 0)
         return kind, values
     if kind == 3:
-        steps = np.frombuffer(data, "<u4", shape[0], at)
-        values = np.frombuffer(data, "<f4", offset=at + 4 * shape[0]).reshape(shape)
+        steps = np.frombuffer(data, "<f8", shape[0], at).astype(int)
+        values = np.frombuffer(data, "<f4", offset=at + 8 * shape[0]).reshape(shape)
         return kind, steps, values
     raise AssertionError(f"no route sends frames of kind {kind}")

@@ -29,5 +29,9 @@ class CorruptRecordingError(AttnMonitorError, ValueError):
     """A file of the recording does not hold what its index promises."""
 
 
+class MissingFileError(CorruptRecordingError, FileNotFoundError):
+    """A file of the recording is not there."""
+
+
 class NotRecordedError(AttnMonitorError, LookupError):
     """A step, part, probe or layer that the recording does not hold."""

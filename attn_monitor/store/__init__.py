@@ -10,6 +10,7 @@ from attn_monitor.store.records import (
 )
 from attn_monitor.store.run import Run, open_run
 from attn_monitor.store.tokens import dump_tokens
+from attn_monitor.store.verify import Verified, verify_run
 from attn_monitor.store.writer import RunWriter
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "StepRecord",
     "Thumbnail",
     "Vectors",
+    "Verified",
     "dump_tokens",
     "open_run",
+    "verify_run",
 ]

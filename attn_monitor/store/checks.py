@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Part, Probe, metric_rows
+from attn_monitor.store.commits import LARGEST_STEP
 from attn_monitor.store.layout import map_shape
 from attn_monitor.store.records import RunInfo, StepRecord
 
@@ -46,9 +47,10 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
     Raises:
         ConfigurationError: A part or probe is unknown, or an array has another shape.
     """
-    if record.step < 0 or record.epoch < 0:
+    if not (0 <= record.step <= LARGEST_STEP and 0 <= record.epoch <= LARGEST_STEP):
         raise ConfigurationError(
-            f"step and epoch count from 0, got step {record.step}, epoch {record.epoch}"
+            f"step and epoch count from 0, got step {record.step}, epoch {record.epoch}; the "
+            f"largest is {LARGEST_STEP}"
         )
     parts = {part.name: part for part in info.parts}
     probes = {probe.index: probe for probe in info.probes}

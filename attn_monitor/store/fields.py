@@ -11,20 +11,43 @@ import numpy as np
 
 from attn_monitor.core.errors import CorruptRecordingError
 
+LARGEST_PARSED = 150_000_000
 _Choice = TypeVar("_Choice", bound=str)
 
 
-def parse_object(data: bytes, where: str) -> Mapping[str, object]:
+def parse_object(
+    data: bytes, where: str, *, most_bytes: int = LARGEST_PARSED
+) -> Mapping[str, object]:
     """Return the JSON object in ``data``.
 
+    Args:
+        data: The document.
+        where: What it is, for messages.
+        most_bytes: Memory that it may take once it is read.
+
     Raises:
-        CorruptRecordingError: It is not UTF-8, not JSON, too deep, or not an object.
+        CorruptRecordingError: It is not UTF-8, not JSON, too deep, not an object, or too large.
     """
+    if parsed_bytes(data) > most_bytes:
+        raise CorruptRecordingError(
+            f"{where} would take {parsed_bytes(data) / 1e6:.0f} MB of memory, at most "
+            f"{most_bytes / 1e6:.0f} MB are allowed"
+        )
     try:
         value: object = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise CorruptRecordingError(f"{where} is not readable JSON: {error}") from None
     return as_object(value, where)
+
+
+def parsed_bytes(data: bytes) -> int:
+    """Return how much memory a JSON document takes at most once it is read, without reading it.
+
+    Every bracket may be a container, every comma or colon a value, whatever a text holds.
+    """
+    text = len(data) if data.isascii() and b"\\u" not in data else 4 * len(data)
+    containers = 72 * data.count(b"[") + 240 * data.count(b"{")
+    return text + containers + 110 * data.count(b":") + 70 * data.count(b",")
 
 
 def as_object(value: object, where: str) -> Mapping[str, object]:

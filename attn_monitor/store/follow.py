@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 
 from attn_monitor.core.errors import AttnMonitorError, RunNotFoundError
-from attn_monitor.store.folder import Folder
 from attn_monitor.store.layout import PLUGIN_FOLDER
 from attn_monitor.store.rank import RankReader, RankView
+from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.union import RunView, join
 
+MOST_BYTES = 150_000_000  # what all ranks of a run may take in memory
 _RANK = re.compile(r"rank_\d{4}")
 
 
 class RunFollower:
     """Reads a run's ranks; :meth:`refresh` costs little while nothing is new."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: ReadOnlyFolder) -> None:
         self._folder = folder
         self._readers: dict[str, RankReader] = {}
         self._seen: tuple[list[RankView], list[str]] = ([], [])
@@ -45,11 +46,13 @@ class RunFollower:
     def _read_ranks(self) -> tuple[list[RankView], list[AttnMonitorError]]:
         views: list[RankView] = []
         errors: list[AttnMonitorError] = []
+        left = MOST_BYTES
         for name in filter(_RANK.fullmatch, self._folder.folders(PLUGIN_FOLDER)):
             if name not in self._readers:
                 self._readers[name] = RankReader(self._folder, f"{PLUGIN_FOLDER}/{name}")
             try:
-                view = self._readers[name].refresh()
+                view = self._readers[name].refresh(most_bytes=max(0, left))
+                left -= self._readers[name].held_bytes
             except AttnMonitorError as error:
                 errors.append(error)
             else:

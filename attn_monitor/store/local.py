@@ -32,7 +32,7 @@ class LocalFolder:
         """Return the names of the directories in ``name``, sorted; none if it does not exist."""
         try:
             with os.scandir(self._inside(name)) as entries:
-                return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
+                return tuple(sorted(entry.name for entry in entries if _is_directory(entry)))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
@@ -129,6 +129,13 @@ class LocalFolder:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe or a device could hang
             raise FileNotFoundError(f"{path} is not a regular file")
         return path
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _piece(file: BinaryIO, start: int, end: int) -> bytes:

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float32
 
 from attn_monitor.core.nouns import Part, metric_rows
+from attn_monitor.store.checksum import DIGITS, crc_text, row_checksums
 from attn_monitor.store.commits import Commit
-from attn_monitor.store.folder import Folder
+from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.records import RunInfo
 
 _ITEM = 4
@@ -19,7 +20,7 @@ Outputs = Float32[np.ndarray, "probe statistic"]
 
 
 def read_metrics(
-    folder: Folder,
+    folder: ReadOnlyFolder,
     name: str,
     info: RunInfo,
     commits: Sequence[Commit],
@@ -41,15 +42,16 @@ def read_metrics(
     pieces = iter(folder.read_log_pieces(name, [pair for pair in ranges if pair is not None]))
     shape = (-1, len(part.layers), part.heads, len(info.metrics))
     found: list[Metrics | None] = []
-    for pair in ranges:
+    for commit, pair in zip(commits, ranges, strict=True):
         data = b"" if pair is None else next(pieces)
         whole = pair is not None and len(data) == pair[1] - pair[0]
+        whole = whole and _rows_hold(commit.metrics_crc.get(part.name, ""), data, shape, position)
         found.append(np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None)
     return found
 
 
 def read_outputs(
-    folder: Folder, name: str, info: RunInfo, commits: Sequence[Commit]
+    folder: ReadOnlyFolder, name: str, info: RunInfo, commits: Sequence[Commit]
 ) -> list[Outputs | None]:
     """Return the numbers about the model's output at each commit; ``None`` where there are none.
 
@@ -65,11 +67,23 @@ def read_outputs(
     ranges = [(start, start + size) for start in starts if start is not None]
     pieces = iter(folder.read_log_pieces(name, ranges))
     found: list[Outputs | None] = []
-    for start in starts:
+    for commit, start in zip(commits, starts, strict=True):
         data = b"" if start is None else next(pieces)
         whole = start is not None and len(data) == size
+        whole = whole and commit.outputs_crc in {"", crc_text(data)}
         found.append(np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None)
     return found
+
+
+def _rows_hold(checksums: str, data: bytes, shape: tuple[int, ...], position: int | None) -> bool:
+    """Return whether metrics are those that were written; earlier versions did not say."""
+    if not checksums:
+        return True
+    if position is not None:
+        checksums = checksums[DIGITS * position : DIGITS * (position + 1)]
+    one = _ITEM * shape[1] * shape[2] * shape[3]
+    rows = (data[at : at + one] for at in range(0, len(data), max(1, one)))
+    return row_checksums(rows) == checksums
 
 
 def _has_outputs(info: RunInfo, commit: Commit) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attn_monitor.core.errors import CorruptRecordingError
+from attn_monitor.core.errors import CorruptRecordingError, MissingFileError
 from attn_monitor.core.nouns import Part
-from attn_monitor.store.commits import Commit, CommitLog
-from attn_monitor.store.folder import Folder
+from attn_monitor.store.commits import MOST_PROBLEMS, Commit, CommitLog, follow_log
+from attn_monitor.store.fields import LARGEST_PARSED, parsed_bytes
 from attn_monitor.store.layout import COMMITS_FILE, METRICS_FILE, RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.metricsfile import (
@@ -18,11 +19,11 @@ from attn_monitor.store.metricsfile import (
     read_metrics,
     read_outputs,
 )
+from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.schema import LARGEST_RUN_FILE, Session, load_session
 from attn_monitor.store.stepfile import StepFile
 
-_LARGEST_LOG = 2**28
-_OPEN_FILES = ByteLru[tuple[str, str], StepFile](16 * 2**20)
+_OPEN_FILES = ByteLru[tuple[str, ...], StepFile](16 * 2**20)
 _RETRIES = 4
 
 
@@ -34,33 +35,46 @@ class RankView:
         folder: The run's directory.
         name: The rank's folder in it.
         session: The recording and its description.
+        description: Digest of the description: another one whenever anything in it changes.
         commits: The steps that exist.
         readable: The steps whose maps are there.
+        written: Bytes of the file of metrics.
         version: Changes whenever anything here does.
         problems: What is wrong with the recording, one sentence each.
     """
 
-    folder: Folder
+    folder: ReadOnlyFolder
     name: str
     session: Session
+    description: str
     commits: Mapping[int, Commit]
     readable: frozenset[int]
+    written: int
     version: str
     problems: tuple[str, ...]
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this recording and its description from any other, for caches."""
+        return self.folder.location, self.name, self.session.id, self.description
+
     def step_file(self, commit: Commit) -> StepFile:
-        """Open the maps of a step.
+        """Return the maps of a step, opened once.
 
         Raises:
             CorruptRecordingError: The file is missing, has another size, or is damaged.
         """
-        name = f"{self.name}/{commit.file_name}"
-        key = (self.folder.location, f"{name}@{self.session.id}")
+        key = (*self.identity, commit.file_name)
         return _OPEN_FILES.get(
             key,
-            lambda: StepFile(self.folder, name, size=commit.size),
+            lambda: self.open_step(commit),
             lambda file: file.directory_bytes,
         )
+
+    def open_step(self, commit: Commit) -> StepFile:
+        """Open the maps of a step; raises like :meth:`step_file`."""
+        name = f"{self.name}/{commit.file_name}"
+        return StepFile(self.folder, name, size=commit.size, checksum=commit.directory_crc)
 
     def metrics(
         self, commits: Sequence[Commit], part: Part, *, position: int | None = None
@@ -84,15 +98,25 @@ class RankView:
 class RankReader:
     """Follows the recording of one rank: :meth:`refresh` reads only what is new."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: ReadOnlyFolder, name: str) -> None:
         self._folder = folder
         self._name = name
         self._log = CommitLog()
-        self._description = b""
+        self._digest = ""
+        self._session: Session | None = None
+        self._described = 0
         self._view: RankView | None = None
 
-    def refresh(self) -> RankView | None:
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the rank takes."""
+        return self._described + self._log.held_bytes
+
+    def refresh(self, *, most_bytes: int = LARGEST_PARSED) -> RankView | None:
         """Return the newest state; ``None`` while nothing has been recorded.
+
+        Args:
+            most_bytes: Memory that the description may take.
 
         Raises:
             CorruptRecordingError: ``run.json`` cannot be read or belongs to a later version.
@@ -100,65 +124,83 @@ class RankReader:
         changed = self._view is None or not self._log.commits
         changed |= self._folder.log_size(self._path(COMMITS_FILE)) != self._log.consumed
         if changed:
-            self._view = self._read()
+            self._view = self._read(most_bytes)
         return self._view
 
-    def _read(self) -> RankView | None:
+    def _read(self, most_bytes: int) -> RankView | None:
         # The description must be the one that the lines belong to: read it before and after.
+        data = self._read_description()
         for _ in range(_RETRIES):
-            before = self._read_description()
-            if before is None:
+            if data is None:
                 return None
-            if before != self._description:
-                self._log = CommitLog()
-                self._description = before
+            digest = hashlib.sha256(data).hexdigest()[:12]
+            if digest != self._digest:
+                self._log, self._session = CommitLog(), None
+                self._digest = digest
             self._follow_log()
-            if self._read_description() == before:
+            now = self._read_description()
+            if now is None or now == data:
                 break
-        session = load_session(self._description, self._path(RUN_FILE))
-        return self._look(session)
+            data = now
+        else:
+            raise CorruptRecordingError(f"{self._path(RUN_FILE)} changes faster than it is read")
+        if self._session is None:
+            path = self._path(RUN_FILE)
+            self._session = load_session(data, path, most_bytes=most_bytes)
+            self._described = parsed_bytes(data)
+        return self._look(self._session)
 
     def _look(self, session: Session) -> RankView:
         sizes = self._folder.sizes(self._path(STEPS_FOLDER))
-        problems = list(self._log.problems)
+        problems: list[str] = []
         readable = set()
-        for commit in self._log.ordered():
-            if commit.thinned:
-                continue
-            found = sizes.get(commit.file_name.removeprefix(f"{STEPS_FOLDER}/"))
-            if found == commit.size:
-                readable.add(commit.step)
-            else:
-                state = "missing" if found is None else f"{found} bytes instead of {commit.size}"
-                problems.append(f"maps of step {commit.step} are unreadable: file {state}")
         written = self._folder.log_size(self._path(METRICS_FILE))
         for commit in self._log.ordered():
+            if not commit.thinned:
+                found = sizes.get(commit.file_name.removeprefix(f"{STEPS_FOLDER}/"))
+                if found == commit.size:
+                    readable.add(commit.step)
+                else:
+                    state = (
+                        "missing" if found is None else f"{found} bytes instead of {commit.size}"
+                    )
+                    problems.append(f"maps of step {commit.step} are unreadable: file {state}")
             problem = metrics_problem(session.info, commit, written)
             problems += [] if problem is None else [problem]
+        more = len(problems) - MOST_PROBLEMS
         return RankView(
             folder=self._folder,
             name=self._name,
             session=session,
+            description=self._digest,
             commits=dict(self._log.commits),
             readable=frozenset(readable),
-            version=f"{session.id}:{self._log.consumed}",
-            problems=tuple(problems),
+            written=written,
+            version=f"{session.id}:{self._digest}:{self._log.consumed}",
+            problems=(
+                *self._log.problems,
+                *problems[:MOST_PROBLEMS],
+                *([f"{more} more problems of this kind"] if more > 0 else []),
+            ),
         )
 
     def _follow_log(self) -> None:
         path = self._path(COMMITS_FILE)
-        size = self._folder.log_size(path)
-        if size < self._log.consumed:  # removed and recorded anew
+        if self._folder.log_size(path) < self._log.consumed:  # removed and recorded anew
             self._log = CommitLog()
-        if size > _LARGEST_LOG:
-            raise CorruptRecordingError(f"{self._folder.location}/{path} has {size} bytes")
-        self._log.feed(self._folder.read_log(path, self._log.consumed, size))
+        follow_log(self._folder, path, self._log)
 
     def _read_description(self) -> bytes | None:
         path = self._path(RUN_FILE)
         try:
+            size = self._folder.size(path)
+            if size > LARGEST_RUN_FILE:
+                raise CorruptRecordingError(
+                    f"{self._folder.location}/{path} has {size} bytes, at most {LARGEST_RUN_FILE} "
+                    "are read"
+                )
             return self._folder.read(path, 0, LARGEST_RUN_FILE)
-        except FileNotFoundError:
+        except MissingFileError:
             return None
 
     def _path(self, name: str) -> str:

@@ -17,9 +17,10 @@ from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
 from attn_monitor.store.bounded import read_thumbnail, read_window
 from attn_monitor.store.classes import read_class_answer
 from attn_monitor.store.codec import decode_attention
-from attn_monitor.store.folder import Folder, folder_at
+from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
+from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail
 from attn_monitor.store.series import output_series, probe_series, probes_series, split_series
 
@@ -34,7 +35,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         RunNotFoundError: There is no recording.
         CorruptRecordingError: Its description cannot be read or belongs to a later version.
     """
-    return Run(folder_at(path))
+    return Run(ReadOnlyFolder(folder_at(path)))
 
 
 class Run:
@@ -43,7 +44,7 @@ class Run:
     What it shows stays as it is until :meth:`refresh`.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: ReadOnlyFolder) -> None:
         self._follower = RunFollower(folder)
         self._lock = Lock()
         self._view = self._follower.refresh()
@@ -136,6 +137,14 @@ class Run:
     def attempt(self, step: int) -> int:
         """Return which writing of the step this is; it changes when the step is recorded anew."""
         return self._view.commit(step).attempt
+
+    def writing(self, step: int) -> str:
+        """Return what identifies the arrays of a step for good, on whichever ranks they are.
+
+        Raises:
+            NotRecordedError: There is no such step.
+        """
+        return self._view.writing(step)
 
     def has_maps(self, step: int) -> bool:
         """Return whether maps of the step are there; metrics stay when maps are thinned.

@@ -22,7 +22,9 @@ from attn_monitor.core.nouns import (
     Probe,
     Split,
 )
+from attn_monitor.store.checksum import check_seal, sealed
 from attn_monitor.store.fields import (
+    LARGEST_PARSED,
     as_bool,
     as_choice,
     as_float,
@@ -40,6 +42,7 @@ from attn_monitor.store.tokens import dump_tokens, load_tokens
 SCHEMA = 1
 LARGEST_RUN_FILE = 64 * 2**20
 _LARGEST_AXIS = 2**16
+_MOST_VALUES = 2**22  # of one sentence at one step: layers x heads x metrics, over all parts
 _Direction = Literal["ascending", "descending"]
 
 
@@ -73,16 +76,24 @@ def dump_session(session: Session, *, version: str) -> bytes:
         "classes": None if info.classes is None else asdict(info.classes),
     }
     # Pure ASCII: a token may hold half a surrogate pair, which UTF-8 cannot carry.
-    return json.dumps(strict(document), indent=1, allow_nan=False).encode("ascii")
+    text = json.dumps(strict(document), indent=1, allow_nan=False).encode("ascii")
+    return sealed(text, before=b"\n ")
 
 
-def load_session(data: bytes, where: str) -> Session:
+def load_session(data: bytes, where: str, *, most_bytes: int = LARGEST_PARSED) -> Session:
     """Return what ``run.json`` describes.
 
+    Args:
+        data: Its content.
+        where: Its name, for messages.
+        most_bytes: Memory that it may take.
+
     Raises:
-        CorruptRecordingError: It was written by a later version, or a field is missing or wrong.
+        CorruptRecordingError: It was written by a later version, is too large, or a field is
+            missing or wrong.
     """
-    document = parse_object(data, where)
+    check_seal(data, where)
+    document = parse_object(data, where, most_bytes=most_bytes)
     schema = as_int(document.get("schema"), f"{where}: schema")
     if schema != SCHEMA:
         raise CorruptRecordingError(
@@ -108,6 +119,12 @@ def load_session(data: bytes, where: str) -> Session:
         )
     )
     _unique([part.name for part in parts], f"{where}: part names")
+    values = sum(len(part.layers) * part.heads * max(1, len(metrics)) for part in parts)
+    if values > _MOST_VALUES:
+        raise CorruptRecordingError(
+            f"{where} has {values} metrics of heads for each sentence, at most {_MOST_VALUES} are "
+            "allowed"
+        )
     _unique([probe.index for probe in probes], f"{where}: probe indices")
     uniform = as_object(document.get("uniform"), f"{where}: uniform")
     info = RunInfo(

@@ -117,7 +117,7 @@ def _sums(
     owned = [position for position, _ in _owned(view, rank, split)]
     if not owned:
         return {}
-    identity = (rank.folder.location, rank.name, rank.session.id, part.name, split)
+    identity = (*rank.identity, part.name, split, *map(str, owned))
     here = [step for step in steps if step in rank.commits]
     known = {step: _SUMS.find((*identity, rank.commits[step].file_name)) for step in here}
     sums = {step: found for step, found in known.items() if found is not None}

@@ -20,7 +20,7 @@ from attn_monitor.store.fields import (
     as_str,
     parse_object,
 )
-from attn_monitor.store.folder import Folder
+from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.zarrzip import DATA_TYPES, METADATA
 from attn_monitor.store.zipindex import ZipIndex
 
@@ -33,23 +33,34 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 class StepFile:
     """The arrays of one recorded step. Its directory is read once; safe to use from threads."""
 
-    def __init__(self, folder: Folder, name: str, *, size: int) -> None:
+    def __init__(self, folder: ReadOnlyFolder, name: str, *, size: int, checksum: str = "") -> None:
         """Read the file's directory.
 
         Args:
             folder: Where the file is.
             name: Its name in the folder.
             size: Its size in bytes according to the commit line.
+            checksum: That of its directory; empty where the line has none.
 
         Raises:
             CorruptRecordingError: It is missing, has another size, or is not such a zip file.
         """
-        self._zip = ZipIndex(folder, name, size=size)
+        self._zip = ZipIndex(folder, name, size=size, checksum=checksum)
 
     @property
     def directory_bytes(self) -> int:
         """About how much memory the file's directory takes."""
         return 300 * len(self._zip) + 1000
+
+    def damage(self) -> list[str]:
+        """Read every member; return what is wrong, one sentence each."""
+        found = []
+        for name in self._zip.names:
+            try:
+                self._zip.read(name, at_most=LARGEST_CHUNK)
+            except CorruptRecordingError as error:
+                found.append(str(error))
+        return found
 
     def has(self, path: str) -> bool:
         """Return whether there is an array at ``path``."""

@@ -57,6 +57,17 @@ class RunView:
         near = min(self.steps, key=lambda known: abs(known - step), default=None)
         raise NotRecordedError(f"step {step} is not recorded; the nearest that is: {near}")
 
+    def writing(self, step: int) -> str:
+        """Return what identifies the arrays of a step for good, on whichever ranks they are."""
+        self.commit(step)
+        return _digest(
+            [
+                f"{step}:{rank.name}:{rank.session.id}:{rank.description}:{rank.commits[step].attempt}"
+                for rank in self.ranks
+                if step in rank.commits
+            ]
+        )
+
 
 def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
     """Return the union of what the ranks recorded.

@@ -19,11 +19,13 @@ from attn_monitor.store.checks import (
     checked_metrics,
     checked_outputs,
 )
+from attn_monitor.store.checksum import crc_text, row_checksums
 from attn_monitor.store.commits import (
     NOTHING,
     Commit,
     CommitLog,
     commit_line,
+    follow_log,
     rollback_line,
     thin_line,
 )
@@ -39,6 +41,7 @@ from attn_monitor.store.layout import (
 from attn_monitor.store.records import RunInfo, StepRecord
 from attn_monitor.store.retention import steps_to_thin
 from attn_monitor.store.schema import Session, comparable, dump_session, load_session
+from attn_monitor.store.zipindex import directory_checksum
 
 
 class RunWriter:
@@ -80,7 +83,7 @@ class RunWriter:
         self._folder = folder_at(f"{os.fspath(run_dir)}/{rank_folder(rank)}")
         self._log = self._recovered_log()
         self._attempt = self._log.next_attempt
-        self._torn = False
+        self._torn = self._log.torn
         self._closed = False
         self.notice: str | None = None
         self.session = self._begin(NOTHING if resume_step is None else resume_step)
@@ -106,9 +109,8 @@ class RunWriter:
         if earlier is not None:  # readers may have the earlier file open: never write over it
             self._attempt = max(self._attempt, earlier.attempt + 1)
         numbers = b"".join(values.tobytes() for values in metrics.values())
-        start = self._folder.append_log(
-            METRICS_FILE, numbers if outputs is None else numbers + outputs.tobytes()
-        )
+        answers = b"" if outputs is None else outputs.tobytes()
+        start = self._folder.append_log(METRICS_FILE, numbers + answers)
         commit = Commit(
             step=record.step,
             epoch=record.epoch,
@@ -124,6 +126,13 @@ class RunWriter:
             vectors={part: tuple(sorted(pairs)) for part, pairs in record.vectors.items()},
             windows={part: tuple(sorted(found)) for part, found in record.windows.items()},
             thumbnails={part: tuple(sorted(found)) for part, found in record.thumbnails.items()},
+            metrics_crc={
+                part: row_checksums(row.tobytes() for row in values)
+                for part, values in metrics.items()
+            },
+            outputs_crc=crc_text(answers) if answers else "",
+            directory_crc=directory_checksum(contents),
+            file_crc=crc_text(contents),
         )
         self._folder.write(commit.file_name, contents)
         self._append(commit_line(commit))
@@ -148,8 +157,8 @@ class RunWriter:
 
     def _recovered_log(self) -> CommitLog:
         """Read the commit lines of earlier writers and cut off a line that a crash left torn."""
-        log = CommitLog()
-        log.feed(self._folder.read_log(COMMITS_FILE))
+        log = CommitLog(bounded=False)
+        follow_log(self._folder, COMMITS_FILE, log)
         if self._folder.log_size(COMMITS_FILE) > log.consumed:
             self._folder.truncate_log(COMMITS_FILE, log.consumed)
         return log

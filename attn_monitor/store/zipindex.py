@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attn_monitor.core.errors import CorruptRecordingError
-from attn_monitor.store.folder import Folder
+from attn_monitor.core.errors import CorruptRecordingError, MissingFileError
+from attn_monitor.store.checksum import crc_text
+from attn_monitor.store.reading import ReadOnlyFolder
 
 _LARGEST_DIRECTORY = 64 * 2**20
 _END = struct.Struct("<4s4H2LH")  # zip's "end of central directory"
@@ -27,16 +28,23 @@ class _Member:
     crc: int
 
 
+def directory_checksum(contents: bytes) -> str:
+    """Return the checksum of the directory of a zip file without a comment, as ours are."""
+    *_, length, start, _comment = _END.unpack(contents[-_END.size :])
+    return crc_text(contents[start : start + length])
+
+
 class ZipIndex:
     """Where each member of a zip file lies. Read once; safe to use from threads."""
 
-    def __init__(self, folder: Folder, name: str, *, size: int) -> None:
+    def __init__(self, folder: ReadOnlyFolder, name: str, *, size: int, checksum: str) -> None:
         """Read the zip's directory.
 
         Args:
             folder: Where the file is.
             name: Its name in the folder.
             size: Its size in bytes according to the commit line.
+            checksum: That of its directory; empty for one that is not known.
 
         Raises:
             CorruptRecordingError: It is missing, has another size, or is not such a zip file.
@@ -45,11 +53,16 @@ class ZipIndex:
         self._name = name
         try:
             found = folder.size(name)
-        except FileNotFoundError:
+        except MissingFileError:
             raise self.corrupt("is missing") from None
         if found != size:
             raise self.corrupt(f"has {found} bytes, its commit line says {size}")
-        self._members = self._directory(size)
+        self._members = self._directory(size, checksum)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the members."""
+        return tuple(self._members)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -76,7 +89,7 @@ class ZipIndex:
             raise self.corrupt(f"{name} is damaged")
         return body
 
-    def _directory(self, size: int) -> Mapping[str, _Member]:
+    def _directory(self, size: int, checksum: str) -> Mapping[str, _Member]:
         tail = self._folder.read(self._name, max(0, size - _END.size), size)
         if len(tail) != _END.size or not tail.startswith(b"PK\x05\x06"):
             raise self.corrupt("is not a complete zip file")
@@ -84,6 +97,8 @@ class ZipIndex:
         if length > _LARGEST_DIRECTORY or start + length + _END.size > size:
             raise self.corrupt("has a damaged zip directory")
         entries = self._folder.read(self._name, start, start + length)
+        if checksum and crc_text(entries) != checksum:
+            raise self.corrupt("is damaged, or the file of another step: its checksum differs")
         members: dict[str, _Member] = {}
         at = 0
         while at < length:

@@ -66,7 +66,7 @@ class MapReader:
     def _merged(self, run: Run, query: MapQuery, layer: int) -> _Layer:
         """Return one layer with tokens joined, or of a window; whole maps are never kept for it."""
         step, part, probe = query.step, query.part, query.probe
-        identity = (run.session, run.attempt(step), step, part, probe, query.window, layer)
+        identity = (run.writing(step), part, probe, query.window, layer)
         known = self._cache.find(identity)
         if known is not None:
             return known
@@ -76,7 +76,7 @@ class MapReader:
 
     def _layers(self, run: Run, query: MapQuery, layers: Sequence[int]) -> list[_Layer]:
         step, part, probe, rows = query.step, query.part, query.probe, query.window.rows
-        identity = (run.session, run.attempt(step), step, part, probe, rows)
+        identity = (run.writing(step), part, probe, rows)
         found = {layer: self._cache.find((*identity, layer)) for layer in layers}
         missing = tuple(layer for layer in layers if found[layer] is None)
         if missing:
@@ -169,4 +169,4 @@ def metrics_frame(run: Run, *, part: str, probe: int | None, split: Split) -> by
         NotRecordedError: No such part or probe.
     """
     values = run.metric_values(part=part, probe=probe, split=split)
-    return series_frame(np.asarray(run.steps, dtype=np.uint32), values)
+    return series_frame(np.asarray(run.steps, dtype=np.float64), values)

@@ -37,7 +37,7 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
                 "epoch": epoch,
                 "maps": step in there.maps,
                 "vectors": step in there.vectors,
-                "v": step_version(run, step),
+                "v": run.writing(step),
                 "scalars": dict(run.scalars(step)),
             }
             for step, epoch in zip(run.steps, run.epochs, strict=True)
@@ -61,11 +61,6 @@ def describe_classes(run: Run, *, step: int, probe: int) -> Json:
         "contributions": answer.contributions.tolist(),
         "method": answer.method,
     }
-
-
-def step_version(run: Run, step: int) -> str:
-    """Return what identifies the maps of a step for good: they never change under it."""
-    return f"{run.session}.{run.attempt(step)}"
 
 
 def dump_json(value: Json) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,7 +26,7 @@ class JointReader:
 
     def __init__(self, reader: VectorReader, cache_bytes: int) -> None:
         self._reader = reader
-        self._bases = ByteLru[tuple[object, ...], JointBasis](cache_bytes)
+        self._bases = ByteLru[tuple[object, ...], tuple[JointBasis, int]](cache_bytes)
 
     def describe(self, run: Run, query: HeadQuery) -> Mapping[str, object]:
         """Return where every query and key stands; see ``http_api.md``, ``/joint``.
@@ -38,7 +37,7 @@ class JointReader:
         """
         vectors = self._reader.vectors(run, query)
         steps = steps_with_vectors(run, most=MOST_BASIS_STEPS)
-        basis = self._basis(run, query, steps)
+        basis, basis_steps = self._basis(run, query, steps)
         asking, asked = self._reader.samples(run, query.part, vectors)
         return {
             "step": query.step,
@@ -47,31 +46,32 @@ class JointReader:
             "head": query.head,
             "tags": list(TAGS),
             "tagger": speakers(asking, asked),
-            "basis_steps": len(steps),
+            "basis_steps": basis_steps,
             "explained": plain(basis.explained),
             "reach": basis.reach,
             "queries": _points(basis.place_queries(vectors.query), asking, vectors.query_probe),
             "keys": _points(basis.place_keys(vectors.key), asked, vectors.key_probe),
         }
 
-    def _basis(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> JointBasis:
-        attempts = tuple(run.attempt(step) for step in steps)
-        identity = (run.session, query.part, query.layer, query.head, steps, attempts)
+    def _basis(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> tuple[JointBasis, int]:
+        writings = tuple(run.writing(step) for step in steps)
+        identity = (writings, query.part, query.layer, query.head)
         return self._bases.get(
             identity,
             lambda: self._make(run, query, steps),
-            lambda basis: 100 + basis.axes.nbytes * 2,
+            lambda made: 100 + made[0].axes.nbytes * 2,
         )
 
-    def _make(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> JointBasis:
-        found = [self._reader.vectors(run, replace(query, step=step)) for step in steps]
+    def _make(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> tuple[JointBasis, int]:
+        found = self._reader.all_vectors(run, query, steps)
         try:
-            return joint_basis(
+            basis = joint_basis(
                 [vectors.query.astype(float) for vectors in found],
                 [vectors.key.astype(float) for vectors in found],
             )
         except ValueError as error:  # the analysis says what is wrong with the vectors
             raise NotRecordedError(str(error)) from error
+        return basis, len(found)
 
 
 def _points(

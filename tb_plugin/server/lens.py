@@ -13,7 +13,7 @@ from attn_monitor.analysis.lens import HeadLens, elbow_curve, head_lens
 from attn_monitor.analysis.lens.headlens import Side
 from attn_monitor.analysis.lens.limits import Limits, table_limits
 from attn_monitor.analysis.lens.tags import TAGS
-from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
@@ -75,7 +75,7 @@ class LensReader:
             raise NotRecordedError(str(error)) from error
 
     def _lens(self, run: Run, query: LensQuery) -> HeadLens:
-        identity = (run.session, run.attempt(query.step), query)
+        identity = (run.writing(query.step), query)
         lens = self._lenses.find(identity)
         if lens is None:
             lens = self._make(run, query)
@@ -85,16 +85,16 @@ class LensReader:
     def _limits_of(self, run: Run, query: LensQuery) -> Limits:
         """Return the reach of the head's tables over training, whichever step is asked for."""
         steps = steps_with_vectors(run, most=MOST_LIMIT_STEPS)
-        attempts = tuple(run.attempt(step) for step in steps)
+        writings = tuple(run.writing(step) for step in steps)
         where = (query.part, query.layer, query.head, query.k)
         return self._limits.get(
-            (run.session, steps, attempts, *where),
+            (writings, *where),
             lambda: self._find_limits(run, query, steps),
             lambda _: _LIMITS_WEIGHT,
         )
 
     def _find_limits(self, run: Run, query: LensQuery, steps: tuple[int, ...]) -> Limits:
-        found = [self._reader.vectors(run, replace(query, step=step)) for step in steps]
+        found = self._reader.all_vectors(run, query, steps)
         finite = [v for v in found if np.isfinite(v.query).all() and np.isfinite(v.key).all()]
         with threadpool_limits(1, user_api="openmp"):
             return table_limits([v.query for v in finite], [v.key for v in finite], k=query.k)
@@ -133,7 +133,7 @@ class LensReader:
             place &= place - 1
             try:
                 return self._lens(run, replace(query, step=run.steps[place]))
-            except NotRecordedError:
+            except (NotRecordedError, CorruptRecordingError):
                 continue
         return None
 
@@ -147,7 +147,7 @@ def _maps(run: Run, query: LensQuery, probes: Sequence[int]) -> list[np.ndarray]
             ]
             for probe in probes
         ]
-    except NotRecordedError:
+    except (NotRecordedError, CorruptRecordingError):
         return None
 
 

@@ -11,8 +11,9 @@ from tensorboard import errors
 from attn_monitor.core.nouns import MEASURED, Split
 
 LONGEST_QUERY = 8192
+LARGEST = 2**53  # steps may count tokens; JavaScript is exact up to here
 _Choice = TypeVar("_Choice", bound=str)
-_INTEGER = re.compile(r"\d{1,10}")
+_INTEGER = re.compile(r"\d{1,16}")
 _RANGE = re.compile(r"(\d{1,10}):(\d{1,10})")
 
 
@@ -25,7 +26,7 @@ def required(args: Mapping[str, str], name: str) -> str:
 
 
 def integer(args: Mapping[str, str], name: str) -> int:
-    """Return a parameter that must be a whole number of at most ten digits."""
+    """Return a parameter that must be a whole number up to 2**53."""
     return _integer(name, required(args, name))
 
 
@@ -89,7 +90,10 @@ def span(args: Mapping[str, str], name: str) -> tuple[int, int] | None:
 def _integer(name: str, text: str) -> int:
     if not _INTEGER.fullmatch(text) or not text.isascii():
         raise _invalid(f"parameter {name!r} should be a whole number, got {text[:40]!r}")
-    return int(text)
+    value = int(text)
+    if value > LARGEST:
+        raise _invalid(f"parameter {name!r} should be at most {LARGEST}, got {value}")
+    return value
 
 
 def _invalid(message: str) -> errors.InvalidArgumentError:

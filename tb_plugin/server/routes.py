@@ -61,7 +61,7 @@ def answer(name: str, readers: Readers, run: Run, query: object) -> bytes:
         CorruptRecordingError: A file of it is damaged.
     """
     route = ROUTES[name]
-    made = run.attempt(query_step(query)) if route.changes == "step" else run.version
+    made = run.writing(query_step(query)) if route.changes == "step" else run.version
     identity = (name, run.session, made, query)
     known = readers.answers.find(identity)
     if known is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attn_monitor.analysis.lens import TokenSample, sample_tokens
 from attn_monitor.core.arrays import evenly_spread
+from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.core.nouns import Probe, Tokens
 from attn_monitor.store import HeadVectors, Run
 from attn_monitor.store.lru import ByteLru
@@ -27,12 +29,26 @@ class VectorReader:
             CorruptRecordingError: The step's file is damaged.
         """
         step, part, layer, head = query.step, query.part, query.layer, query.head
-        identity = (run.session, run.attempt(step), step, part, layer, head)
+        identity = (run.writing(step), part, layer, head)
         return self._read.get(
             identity,
             lambda: run.vectors(step=step, part=part, layer=layer, head=head),
             _weight,
         )
+
+    def all_vectors(self, run: Run, query: HeadQuery, steps: Sequence[int]) -> list[HeadVectors]:
+        """Return the vectors of a head at those of some steps whose files can be read.
+
+        While training goes on, steps are thinned under a reader; a damaged step is no reason to
+        show nothing of the others either.
+        """
+        found: list[HeadVectors] = []
+        for step in steps:
+            try:
+                found.append(self.vectors(run, replace(query, step=step)))
+            except (NotRecordedError, CorruptRecordingError):
+                continue
+        return found
 
     def samples(self, run: Run, part: str, vectors: HeadVectors) -> tuple[TokenSample, TokenSample]:
         """Return the words behind the queries and those behind the keys."""

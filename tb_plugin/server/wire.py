@@ -6,7 +6,7 @@ import struct
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt32
+from jaxtyping import Float32, Float64, UInt8
 
 MAGIC = b"ATM1"
 
@@ -39,13 +39,13 @@ def absolute_frame(
 
 
 def series_frame(
-    steps: UInt32[np.ndarray, " step"], values: Float32[np.ndarray, "step layer head metric"]
+    steps: Float64[np.ndarray, " step"], values: Float32[np.ndarray, "step layer head metric"]
 ) -> bytes:
-    """Return numbers over steps, with the steps in front."""
+    """Return numbers over steps, with the steps in front: exact up to 2**53, as in JavaScript."""
     return b"".join(
         (
             _header(Kind.SERIES, values.shape),
-            steps.astype("<u4").tobytes(),
+            steps.astype("<f8").tobytes(),
             values.astype("<f4").tobytes(),
         )
     )

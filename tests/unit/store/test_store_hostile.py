@@ -39,6 +39,7 @@ def step_file(run_dir):
 def edit_json(run_dir, name, change):
     path = run_dir / rank_folder(0) / name
     document = json.loads(path.read_text())
+    document.pop("crc")  # without a checksum, as earlier versions wrote it
     change(document)
     path.write_text(json.dumps(document) + "\n")
 
@@ -46,7 +47,7 @@ def edit_json(run_dir, name, change):
 def replace_file(run_dir, data):
     """Put another file in place and make the commit line agree with its size."""
     step_file(run_dir).write_bytes(data)
-    edit_json(run_dir, "commits.jsonl", lambda line: line.update(bytes=len(data)))
+    edit_json(run_dir, "commits.jsonl", lambda line: line.update(bytes=len(data), directory=""))
 
 
 def rezip(run_dir, changes, *, compression=zipfile.ZIP_STORED):

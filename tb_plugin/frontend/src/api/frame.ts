@@ -109,9 +109,9 @@ export function decodeSeries(buffer: ArrayBuffer): Series {
   const header = readHeader(buffer);
   expectKind(header, KIND.series, 4);
   const [count = 0, layers = 0, heads = 0, metrics = 0] = header.shape;
-  const valuesStart = header.bodyStart + 4 * count;
+  const valuesStart = header.bodyStart + 8 * count;
   expectLength(buffer, valuesStart + 4 * product(header.shape));
-  const steps = [...new Uint32Array(buffer.slice(header.bodyStart, valuesStart))];
+  const steps = [...new Float64Array(buffer.slice(header.bodyStart, valuesStart))];
   const data = new Float32Array(buffer.slice(valuesStart));
   return { steps, data, layers, heads, metrics };
 }

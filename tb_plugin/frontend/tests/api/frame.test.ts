@@ -70,10 +70,10 @@ describe("decodeSeries", () => {
       frame({
         kind: 3,
         shape: [2, 1, 1, 2],
-        body: [Uint32Array.from([10, 4_000_000_000]), Float32Array.from([0.5, Number.NaN, -2, 1])],
+        body: [Float64Array.from([10, 2 ** 53 - 1]), Float32Array.from([0.5, Number.NaN, -2, 1])],
       }),
     );
-    expect(series.steps).toEqual([10, 4_000_000_000]);
+    expect(series.steps).toEqual([10, 2 ** 53 - 1]);
     expect([...series.data]).toEqual([0.5, Number.NaN, -2, 1]);
     expect(series).toMatchObject({ layers: 1, heads: 1, metrics: 2 });
   });
