@@ -21,7 +21,16 @@ class Loader(base_plugin.TBLoader):  # type: ignore[misc]  # tensorboard ships n
 
     def define_flags(self, parser: argparse.ArgumentParser) -> None:
         """Add our command-line flag."""
-        parser.add_argument_group("attention monitor").add_argument(
+        group = parser.add_argument_group("attention monitor")
+        group.add_argument(
+            "--attn_monitor_hosts",
+            metavar="NAME,NAME",
+            default="",
+            help="Further names under which TensorBoard is reached, for example a proxy's; * for "
+            "any. The Attention tab answers no request under a name that TensorBoard does not "
+            "listen on, nor one of another site's page. Also read from ATTN_MONITOR_HOSTS.",
+        )
+        group.add_argument(
             "--attn_monitor_cache_mb",
             type=int,
             default=DEFAULT_CACHE_MB,

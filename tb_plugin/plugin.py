@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from wsgiref.types import WSGIApplication
@@ -14,7 +15,8 @@ from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store import Run
 from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
 from tb_plugin.server.describe import dump_json
-from tb_plugin.server.http import BYTES, JSON, respond, route
+from tb_plugin.server.guard import HOSTS_VARIABLE, Guard
+from tb_plugin.server.http import BYTES, JSON, Handler, respond, route
 from tb_plugin.server.index import RunIndex
 from tb_plugin.server.params import required
 from tb_plugin.server.readers import Readers
@@ -34,15 +36,21 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
         self._data_provider = context.data_provider
         self._index = RunIndex(RunDirs(context.logdir, context.multiplexer))
         megabytes = getattr(context.flags, "attn_monitor_cache_mb", DEFAULT_CACHE_MB)
+        self._guard = Guard(
+            listens=getattr(context.flags, "host", None),
+            everywhere=bool(getattr(context.flags, "bind_all", False)),
+            allowed=_names(getattr(context.flags, "attn_monitor_hosts", None)),
+        )
         self._readers = Readers(int(megabytes) * 10**6)
 
     def get_plugin_apps(self) -> Mapping[str, WSGIApplication]:
         """Return the routes; ``http_api.md`` describes each."""
-        return {
-            "/index": route(self.index_route),
-            **{f"/{name}": route(partial(self._about_run, name)) for name in ROUTES},
-            "/static/*": route(self.static_route),
+        handlers: dict[str, Handler] = {
+            "/index": self.index_route,
+            **{f"/{name}": partial(self._about_run, name) for name in ROUTES},
+            "/static/*": self.static_route,
         }
+        return {name: route(handler, self._guard) for name, handler in handlers.items()}
 
     def is_active(self) -> bool:
         """Return ``False``: TensorBoard shows the tab by itself once it has seen a marker."""
@@ -108,3 +116,9 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             return tuple(markers)
 
         return list_runs
+
+
+def _names(flag: str | None) -> tuple[str, ...]:
+    """Return the further names under which TensorBoard is reached, as it was told."""
+    told = f"{flag or ''},{os.environ.get(HOSTS_VARIABLE, '')}"
+    return tuple(name.strip() for name in told.split(",") if name.strip())

@@ -10,6 +10,7 @@ from tensorboard.backend import http_util
 from werkzeug import wrappers
 
 from attn_monitor.core.errors import AttnMonitorError
+from tb_plugin.server.guard import Guard
 from tb_plugin.server.params import LONGEST_QUERY
 
 BYTES = "application/octet-stream"
@@ -20,8 +21,8 @@ MONTH = 30 * 24 * 3600
 Handler = Callable[[wrappers.Request], wrappers.Response]
 
 
-def route(handler: Handler) -> WSGIApplication:
-    """Return a handler as a WSGI application that answers GET and nothing else.
+def route(handler: Handler, guard: Guard) -> WSGIApplication:
+    """Return a handler as a WSGI application that answers GET of its own page and nothing else.
 
     Errors of the store become 404 with their message; TensorBoard turns its own error types into
     400 and 404. Both travel as text/plain, so that nothing in them can be taken for markup.
@@ -29,6 +30,10 @@ def route(handler: Handler) -> WSGIApplication:
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = wrappers.Request(environ)
+        why_not = guard.refusal(environ)
+        if why_not is not None:
+            refused: wrappers.Response = http_util.Respond(request, why_not, TEXT, code=403)
+            return refused(environ, start_response)
         return _answer(handler, request)(environ, start_response)
 
     return application
