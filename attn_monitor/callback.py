@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
@@ -12,7 +14,6 @@ from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
 from attn_monitor.monitor.probes import draw_all
-from attn_monitor.monitor.report import PictureLogger
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
@@ -74,10 +75,11 @@ class AttentionMonitor(pl.Callback):
         topology: Add the topology of the attention graph to the metrics of every head:
             components, loops, their life and midlife. About 0.3 ms per head and probe, in the
             background; off by default.
-        log_images: One picture per part in TensorBoard's Images tab, and in every logger with a
-            ``log_image`` (W&B, MLflow), at most a tenth of the time; on by default.
-        log_scalars: Every metric of every layer in TensorBoard's Scalars tab, and the signals; on
-            by default.
+        log_images: One picture per part in TensorBoard's Images tab, and in the loggers that
+            ``docs/places.md`` names, at most a tenth of the time; on by default.
+        log_scalars: A dozen numbers at most in TensorBoard's Scalars tab, below what you log
+            yourself, and in every other logger: the signals, and what heads do on average.
+            ``"all"``: every metric of every layer. ``False``: none but the number of errors.
         on_signal: Called with a :class:`attn_monitor.signals.Signal` at the step at which
             it fires, once each, from the recording thread; ``signal.kind == "flag"`` says that
             memorisation is likely. To stop then, set ``trainer.should_stop = True`` in it.
@@ -106,7 +108,7 @@ class AttentionMonitor(pl.Callback):
         run_budget_mb: float = 2048.0,
         topology: bool = False,
         log_images: bool = True,
-        log_scalars: bool = True,
+        log_scalars: bool | Literal["all"] = True,
         on_signal: OnSignal | None = None,
         seed: int = 0,
     ) -> None:
@@ -180,6 +182,8 @@ class AttentionMonitor(pl.Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Record every n optimizer steps, if that is the schedule."""
+        if self._session is not None:
+            self._session.deliver()
         if self.schedule.at_step(trainer.global_step):
             self._record(trainer, trainer.current_epoch)
 
@@ -218,15 +222,14 @@ class AttentionMonitor(pl.Callback):
                 validation=trainer.test_dataloaders if testing else trainer.val_dataloaders,
                 training=trainer.train_dataloader if phase == "fit" else None,
             )
+            run_dir = self._run_dir
             self._session = Session(
                 model=pl_module,
                 batches=batches,
                 replay=replay_through(trainer, pl_module, phase, self.options.replay, DummyLogger),
-                run_dir=self._run_dir,
-                writer=None
-                if self._run_dir is None
-                else self._writer(trainer, self._run_dir, phase),
-                picture_loggers=[x for x in trainer.loggers if isinstance(x, PictureLogger)],
+                run_dir=run_dir,
+                writer=None if run_dir is None else self._writer(trainer, run_dir, phase),
+                loggers=[x for x in trainer.loggers if _board(x) is None],
                 options=self.options,
                 failures=self.failures,
                 phase=phase,
@@ -243,10 +246,9 @@ class AttentionMonitor(pl.Callback):
     def _writer(self, trainer: Trainer, run_dir: str, phase: str) -> SummaryWriter:
         if phase == "fit":
             for logger in trainer.loggers:
-                experiment = getattr(logger, "experiment", None)
-                if isinstance(experiment, SummaryWriter):
+                if (board := _board(logger)) is not None:
                     # Never a second writer in one directory: TensorBoard would stop reading one.
-                    return experiment
+                    return board
         from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter  # noqa: PLC0415
 
         self._own_writer = TorchSummaryWriter(run_dir)
@@ -260,3 +262,9 @@ class AttentionMonitor(pl.Callback):
             with self.failures.contained("closing the event file"):
                 self._own_writer.flush()
             self._own_writer = None
+
+
+def _board(logger: object) -> SummaryWriter | None:
+    """Return what a logger of TensorBoard writes with."""
+    experiment = getattr(logger, "experiment", None)
+    return experiment if isinstance(experiment, SummaryWriter) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -35,6 +35,8 @@ class AttentionRecorder:
         log_dir: Where the recording and the event file go; the run's directory in TensorBoard.
         train_batches: Training batches, to draw sentences that the model learns from.
         writer: Your own ``SummaryWriter`` for ``log_dir``; one is opened by default.
+        loggers: What else numbers and pictures go to: objects with Lightning's
+            ``log_metrics(metrics, step)``, and pictures as ``docs/places.md`` says.
         resume_step: When an earlier recording in ``log_dir`` goes on: the step it goes on from;
             it starts over by default.
         replay: ``(model, batch) -> anything``: how the model reads a batch. By default a mapping
@@ -65,6 +67,7 @@ class AttentionRecorder:
         log_dir: str | os.PathLike[str],
         train_batches: object = None,
         writer: SummaryWriter | None = None,
+        loggers: Sequence[object] = (),
         resume_step: int | None = None,
         **options: Any,  # noqa: ANN401  # the fields of MonitorOptions
     ) -> None:
@@ -82,6 +85,7 @@ class AttentionRecorder:
             replay=lambda batch: read(model, copied(batch, _device(model))),
             run_dir=directory,
             writer=writer if writer is not None else self._own_writer,
+            loggers=loggers,
             options=chosen,
             failures=self.failures,
             resume_step=resume_step,
@@ -105,6 +109,7 @@ class AttentionRecorder:
                     f"got step {step} after step {session.last_step}; steps must grow"
                 )
             session.record(step=step, epoch=epoch, scalars=numbers(scalars or {}))
+            session.deliver()
 
     def close(self) -> None:
         """Wait for everything to be written; done by the ``with`` block."""

@@ -1,7 +1,7 @@
 """What the numbers are: metrics, patterns, piles, HeadLens and topology. Numpy in, numpy out."""
 
 from attn_monitor.analysis import metrics  # noqa: F401  # registers the default set
-from attn_monitor.analysis.metrics.metric_set import MetricSet
+from attn_monitor.analysis.metrics.metric_set import Metric, MetricSet
 from attn_monitor.analysis.metrics.registry import (
     compute_metrics,
     metric,
@@ -11,6 +11,7 @@ from attn_monitor.analysis.metrics.registry import (
 )
 
 __all__ = [
+    "Metric",
     "MetricSet",
     "compute_metrics",
     "metric",

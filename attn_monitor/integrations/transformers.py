@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.integrations.integration_utils import TensorBoardCallback
 
 from attn_monitor.core.keywords import spelled_out
+from attn_monitor.integrations.report_to import reported_to
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.schedule import Schedule
@@ -57,7 +58,7 @@ class AttentionCallback(TrainerCallback):
         every_n_epochs: int | None = None,
         every_n_steps: int | None = None,
         log_dir: str | os.PathLike[str] | None = None,
-        **options: Any,  # noqa: ANN401  # the fields of MonitorOptions
+        **options: Any,  # the fields of MonitorOptions
     ) -> None:
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
         MonitorOptions(**options)  # refused here and not after hours in a queue
@@ -75,11 +76,11 @@ class AttentionCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401  # as transformers passes them
+        **kwargs: Any,
     ) -> None:
         """Draw the sentences and record the model as it stands before its first step."""
         self._end()
-        self._metrics = {}
+        self._pending, self._metrics = False, {}
         if not state.is_world_process_zero:
             return
         with self.failures.contained("preparing the probes"):
@@ -102,7 +103,7 @@ class AttentionCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> None:
         """Draw the sentences from what is evaluated, if there was nothing to draw from before."""
         if self._pending and kwargs.get("eval_dataloader") is not None:
@@ -115,7 +116,7 @@ class AttentionCallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
         metrics: Mapping[str, object] | None = None,
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Record after an evaluation, when its loss is known."""
         if self._recorder is None:
@@ -130,7 +131,7 @@ class AttentionCallback(TrainerCallback):
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Record every n optimizer steps, if that is the schedule."""
         if self.schedule.at_step(state.global_step):
@@ -141,7 +142,7 @@ class AttentionCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Record epochs that end without an evaluation, and the last one in any case."""
         if control.should_evaluate or self.schedule.every_n_steps is not None:
@@ -154,25 +155,38 @@ class AttentionCallback(TrainerCallback):
         if due or control.should_training_stop:
             self._record(state)
 
+    def on_log(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,  # noqa: ARG002
+        logs: Mapping[str, object] | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Wait for everything to be written, while what the Trainer reports to is still open."""
+        if logs is not None and "train_runtime" in logs:
+            self._end()
+
     def on_train_end(
         self,
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,  # noqa: ARG002
         control: TrainerControl,  # noqa: ARG002
-        **kwargs: Any,  # noqa: ANN401, ARG002
+        **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Wait for everything to be written."""
+        """Say why nothing was recorded, where nothing was."""
         if self._pending:
             self.failures.report(
                 "the Trainer has no eval_dataset and evaluated none, so that there was no sentence "
                 "to record: give it one, Trainer(eval_dataset=...)",
                 doing="preparing the probes",
             )
+        self._pending = False
         self._end()
 
     def _begin(
         self,
-        trainer: Any,  # noqa: ANN401
+        trainer: Any,
         args: TrainingArguments,
         state: TrainerState,
         given: Mapping[str, Any],
@@ -190,6 +204,9 @@ class AttentionCallback(TrainerCallback):
             train_batches=_underneath(given.get("train_dataloader")),
             log_dir=directory,
             writer=writer if writer is not None and _directory_of(writer) == directory else None,
+            loggers=[]
+            if trainer is None
+            else reported_to(trainer.callback_handler.callbacks, args, state, model),
             resume_step=state.global_step or None,
             **options,
         )
@@ -207,14 +224,13 @@ class AttentionCallback(TrainerCallback):
         self._recorder.record(step=state.global_step, epoch=_whole_epochs(state), scalars=scalars)
 
     def _end(self) -> None:
-        self._pending = False
         if self._recorder is not None:
             self._recorder.close()
             self._recorder = None
             atexit.unregister(self._end)
 
 
-def _trainer_of(callback: AttentionCallback) -> Any:  # noqa: ANN401
+def _trainer_of(callback: AttentionCallback) -> Any:
     """Return the Trainer that is calling this callback, ``None`` if none is found.
 
     A Trainer hands its callbacks everything but itself, and before the first evaluation no loader
@@ -230,7 +246,7 @@ def _trainer_of(callback: AttentionCallback) -> Any:  # noqa: ANN401
     return None
 
 
-def _evaluation_loader(trainer: Any) -> object:  # noqa: ANN401
+def _evaluation_loader(trainer: Any) -> object:
     """Return the loader of a Trainer's evaluation sentences; of several sets the first's."""
     evaluated = trainer.eval_dataset
     if evaluated is None:
@@ -241,7 +257,7 @@ def _evaluation_loader(trainer: Any) -> object:  # noqa: ANN401
     return trainer.get_eval_dataloader()
 
 
-def _underneath(loader: Any) -> object:  # noqa: ANN401
+def _underneath(loader: Any) -> object:
     """Return the loader that accelerate has wrapped.
 
     A pass through its own that ends early leaves ``GradientState`` with a loader that never ended,
@@ -250,7 +266,7 @@ def _underneath(loader: Any) -> object:  # noqa: ANN401
     return getattr(loader, "base_dataloader", loader)
 
 
-def _board_of(trainer: Any) -> Any:  # noqa: ANN401
+def _board_of(trainer: Any) -> Any:
     """Return the Trainer's own ``SummaryWriter``: a second one in its directory would hide it."""
     if trainer is None:
         return None
@@ -258,7 +274,7 @@ def _board_of(trainer: Any) -> Any:  # noqa: ANN401
     return next((b.tb_writer for b in boards if b.tb_writer is not None), None)
 
 
-def _directory_of(writer: Any) -> str | None:  # noqa: ANN401
+def _directory_of(writer: Any) -> str | None:
     directory = getattr(writer, "log_dir", None)
     return None if directory is None else os.fspath(directory)
 
@@ -268,7 +284,7 @@ def _own_directory(args: TrainingArguments) -> Path:
     return Path(args.output_dir or ".") / "runs" / "attention"
 
 
-def _tokenizer(processing_class: Any) -> HuggingFaceTokenizer | None:  # noqa: ANN401
+def _tokenizer(processing_class: Any) -> HuggingFaceTokenizer | None:
     """Return the tokenizer of a Trainer; a processor of text and pictures has one."""
     for found in (processing_class, getattr(processing_class, "tokenizer", None)):
         if isinstance(found, HuggingFaceTokenizer):

@@ -1,4 +1,4 @@
-"""After each recorded step: what it says about memorisation, to TensorBoard and to the user."""
+"""After each recorded step: what it says about memorisation, as numbers and to the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.signals import Signal, Watch
 from attn_monitor.store import Run, open_run
 
@@ -20,7 +19,7 @@ class Alerts:
 
     Args:
         run_dir: Where the recording is.
-        writer: Gets each signal's value and p-value as scalars; ``None`` for none.
+        numbers: Whether each signal's value and p-value are wanted.
         on_signal: Called once for every signal, at the step at which it fires.
         failures: Where an error of ``on_signal`` is reported.
     """
@@ -29,35 +28,35 @@ class Alerts:
         self,
         run_dir: str,
         *,
-        writer: SummaryWriter | None,
+        numbers: bool,
         on_signal: OnSignal | None,
         failures: Failures,
     ) -> None:
         self._run_dir = run_dir
-        self._writer = writer
+        self._numbers = numbers
         self._on_signal = on_signal
         self._failures = failures
         self._run: Run | None = None
         self._watch = Watch()
 
-    def __call__(self, step: int) -> None:
-        """Look at the recording up to and including a step that was just written."""
-        if self._writer is None and self._on_signal is None:
-            return
+    def __call__(self) -> dict[str, float]:
+        """Look at the recording up to and including the step that was just written.
+
+        Returns:
+            Value and p-value of each signal that is made of the model's outputs, where defined.
+        """
+        if not self._numbers and self._on_signal is None:
+            return {}
         if self._run is None:
             self._run = open_run(self._run_dir)
         else:
             self._run.refresh()
         newest = self._watch(self._run)
-        if self._writer is not None:
-            for signal in newest.outputs:
-                self._report(self._writer, signal, step)
         if self._on_signal is not None:
             for signal in newest.fired:
                 with self._failures.contained(f"calling on_signal for {signal.name}"):
                     self._on_signal(signal)
-
-    def _report(self, writer: SummaryWriter, signal: Signal, step: int) -> None:
-        for tag, value in ((signal.name, signal.value), (f"{signal.name}_p", signal.p)):
-            if not math.isnan(value):
-                writer.add_scalar(f"attention/signals/{tag}", value, step)
+        if not self._numbers:
+            return {}
+        pairs = (pair for s in newest.outputs for pair in ((s.name, s.value), (f"{s.name}_p", s.p)))
+        return {f"signals/{name}": value for name, value in pairs if not math.isnan(value)}

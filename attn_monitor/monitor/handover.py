@@ -104,12 +104,19 @@ class Handover:
         with self._counting:
             self.recorded += 1
         self._notice(store)
+        signals: dict[str, float] = {}
         try:
             with self._failures.contained(f"looking for signals at step {step}"):
-                self._alerts(step)
+                signals = self._alerts()
         finally:
             # The marker follows the data: a step that TensorBoard lists can be read.
-            self._report(observation, step=step, epoch=record.epoch, session=store.session)
+            self._report(
+                observation,
+                step=step,
+                epoch=record.epoch,
+                session=store.session,
+                signals=signals,
+            )
 
     def _opened(self) -> RunWriter:
         if self._store is None:

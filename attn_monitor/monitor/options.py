@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.alerts import OnSignal
@@ -36,7 +37,7 @@ class MonitorOptions:
     run_budget_mb: float = 2048.0
     topology: bool = False
     log_images: bool = True
-    log_scalars: bool = True
+    log_scalars: bool | Literal["all"] = True
     on_signal: OnSignal | None = None
     seed: int = 0
 
@@ -51,6 +52,10 @@ class MonitorOptions:
         ):
             if not megabytes > 0:
                 raise ConfigurationError(f"{name} must be > 0, got {megabytes}")
+        if self.log_scalars not in (True, False, "all"):
+            raise ConfigurationError(
+                f'log_scalars must be True, False or "all", got {self.log_scalars!r}'
+            )
         for name, function in (
             ("describe_batch", self.describe_batch),
             ("images", self.images),

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
+from attn_monitor.analysis import Metric
 from attn_monitor.core.arrays import mean_of_defined
-from attn_monitor.core.nouns import MetricSpec, Part, Probe
+from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.monitor import summaries
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout
+from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.observation import Observation
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.pace import Pace
 from attn_monitor.monitor.summaries import SummaryWriter
 
+CHARTS = 12  # in the Scalars tab and in other loggers, beside what the user logs
 PICTURE_SHARE = 0.1  # of the wall time: in short epochs, not every step gets a picture
-
-
-@runtime_checkable
-class PictureLogger(Protocol):
-    """The one name we use of loggers that take pictures: W&B's, MLflow's and others."""
-
-    def log_image(
-        self, key: str, images: list[UInt8[np.ndarray, "row column 3"]], *, step: int
-    ) -> None:
-        """Show pictures under a name."""
-        ...
 
 
 class Report:
@@ -41,33 +32,44 @@ class Report:
     def __init__(
         self,
         writer: SummaryWriter | None,
-        picture_loggers: Sequence[PictureLogger],
+        loggers: Loggers,
         *,
         layout: Layout,
-        specs: tuple[MetricSpec, ...],
+        metrics: tuple[Metric, ...],
         options: MonitorOptions,
         failures: Failures,
     ) -> None:
         self._writer = writer
-        self._picture_loggers = tuple(picture_loggers)
+        self._loggers = loggers
         self._layout = layout
-        self._specs = specs
+        self._metrics = metrics
         self._options = options
         self._failures = failures
         self._pace = Pace(PICTURE_SHARE)
         self._undrawn: tuple[Observation, int, int] | None = None
 
-    def __call__(self, seen: Observation, *, step: int, epoch: int, session: str) -> None:
+    def __call__(
+        self,
+        seen: Observation,
+        *,
+        step: int,
+        epoch: int,
+        session: str,
+        signals: Mapping[str, float],
+    ) -> None:
         """Write what one step showed."""
         writer = self._writer
         if writer is None:
             return
-        for part in self._layout.parts:
-            values = mean_over_probes(seen.metrics[part.name], self._layout.probes)
-            summaries.add_metrics(writer, part.name, values, step)
-            if self._options.log_scalars:
-                summaries.add_layer_scalars(writer, part, self._specs, values, step)
-        summaries.add_counters(writer, {"monitor_errors": float(self._failures.count)}, step)
+        means = {
+            part.name: mean_over_probes(seen.metrics[part.name], self._layout.probes)
+            for part in self._layout.parts
+        }
+        for name, values in means.items():
+            summaries.add_metrics(writer, name, values, step)
+        numbers = self._numbers(means, signals)
+        summaries.add_charts(writer, numbers, step)
+        self._loggers.numbers(numbers, step)
         summaries.add_marker(writer, session=session, step=step, epoch=epoch)
         # Flushed at once: the tab shows a step seconds after it was recorded.
         writer.flush()
@@ -82,6 +84,20 @@ class Report:
             seen, step, epoch = self._undrawn
             self._pictures(self._writer, seen, step=step, epoch=epoch)
             self._writer.flush()
+
+    def _numbers(
+        self,
+        means: Mapping[str, Float[np.ndarray, "layer head metric"]],
+        signals: Mapping[str, float],
+    ) -> dict[str, float]:
+        numbers = {"monitor_errors": float(self._failures.count), **signals}
+        if self._options.log_scalars == "all":
+            for part in self._layout.parts:
+                numbers |= summaries.charts(part, self._metrics, means[part.name])
+        elif self._options.log_scalars:
+            most = CHARTS - len(numbers)
+            numbers |= summaries.few_charts(means, self._metrics, most=most)
+        return numbers
 
     def _pictures(self, writer: SummaryWriter, seen: Observation, *, step: int, epoch: int) -> None:
         self._undrawn = None
@@ -107,11 +123,8 @@ class Report:
             heads_per_layer=tuple(layer.heads for layer in part.layers),
         )
         pixels = summaries.drawn(figure)
-        tag = f"attention/{part.name}"
-        summaries.add_picture(writer, tag, pixels, step)
-        for logger in self._picture_loggers:
-            with self._failures.contained(f"giving a picture to {type(logger).__name__}"):
-                logger.log_image(tag, [pixels], step=step)
+        summaries.add_picture(writer, f"attention/{part.name}", pixels, step)
+        self._loggers.picture(part.name, pixels, step)
 
 
 def mean_over_probes(

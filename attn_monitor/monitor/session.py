@@ -17,10 +17,11 @@ from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.guard import untouched
 from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.layout import Replay, find_layout
+from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
-from attn_monitor.monitor.report import PictureLogger, Report
+from attn_monitor.monitor.report import Report
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.store import RunInfo, RunWriter, StepRecord
 
@@ -35,7 +36,7 @@ class Session:
         run_dir: Where the recording goes; the directory of the event file. ``None`` writes nothing
             and still replays: processes that train together must all run the same operations.
         writer: TensorBoard's writer for that directory, ``None`` for a recording alone.
-        picture_loggers: Other loggers that take pictures, such as W&B's.
+        loggers: Other loggers, such as W&B's: numbers and pictures, see :class:`Loggers`.
         options: What the user set.
         failures: Where problems are reported.
         phase: ``"fit"``, ``"validate"`` or ``"test"``; shown in the tab.
@@ -53,7 +54,7 @@ class Session:
         replay: Replay,
         run_dir: str | None,
         writer: SummaryWriter | None,
-        picture_loggers: Sequence[PictureLogger] = (),
+        loggers: Sequence[object] = (),
         options: MonitorOptions,
         failures: Failures,
         phase: str = "fit",
@@ -100,6 +101,9 @@ class Session:
             },
             kept=self._recorder.plan.kept,
         )
+        self._loggers = Loggers(
+            loggers, failures, prefix="attention" if phase == "fit" else f"attention/{phase}"
+        )
         self.last_step: int | None = None
         self._handover: Handover | None = None
         if run_dir is None:
@@ -110,15 +114,15 @@ class Session:
             ),
             report=Report(
                 writer,
-                picture_loggers,
+                self._loggers,
                 layout=self.layout,
-                specs=metrics.specs,
+                metrics=metrics.metrics,
                 options=options,
                 failures=failures,
             ),
             alerts=Alerts(
                 run_dir,
-                writer=writer if options.log_scalars else None,
+                numbers=bool(options.log_scalars) and writer is not None,
                 on_signal=options.on_signal,
                 failures=failures,
             ),
@@ -147,10 +151,15 @@ class Session:
             )
             self._handover.give(observation, record)
 
+    def deliver(self) -> None:
+        """Hand the numbers of finished steps to the loggers, in the caller's thread."""
+        self._loggers.deliver()
+
     def close(self) -> None:
         """Wait for everything to be written, if the disk answers."""
         if self._handover is not None:
             self._handover.close()
+        self.deliver()
 
 
 @contextmanager

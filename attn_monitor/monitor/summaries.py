@@ -12,8 +12,9 @@ from jaxtyping import Float, UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from attn_monitor.analysis import Metric
 from attn_monitor.core.arrays import mean_of_defined
-from attn_monitor.core.nouns import MetricSpec, Part
+from attn_monitor.core.nouns import Part
 
 PLUGIN_NAME = "attn_monitor"
 
@@ -54,19 +55,47 @@ def add_metrics(
     _add_tensor(writer, f"attention/metrics/{part}", values.astype(np.float32), step)
 
 
-def add_layer_scalars(
-    writer: SummaryWriter,
-    part: Part,
-    specs: Sequence[MetricSpec],
-    values: Float[np.ndarray, "layer head metric"],
-    step: int,
-) -> None:
-    """Write every metric of every layer, mean over its heads, to the Scalars tab."""
-    for m, spec in enumerate(specs):
+def charts(
+    part: Part, metrics: Sequence[Metric], values: Float[np.ndarray, "layer head metric"]
+) -> dict[str, float]:
+    """Return every metric of every layer of a part, mean over its heads, where it is defined."""
+    found: dict[str, float] = {}
+    for m, metric in enumerate(metrics):
         for index, layer in enumerate(part.layers):
-            mean = float(mean_of_defined(values[index, : layer.heads, m], axes=(0,)))
-            if not math.isnan(mean):
-                writer.add_scalar(f"attention/{spec.name}/{part.name}_L{index + 1}", mean, step)
+            mean = _mean(values[index, : layer.heads, m])
+            if mean is not None:
+                found[f"{metric.spec.name}/{part.name}_L{index + 1}"] = mean
+    return found
+
+
+def few_charts(
+    parts: Mapping[str, Float[np.ndarray, "layer head metric"]],
+    metrics: Sequence[Metric],
+    *,
+    most: int,
+) -> dict[str, float]:
+    """Return at most ``most`` numbers: the metrics that say most, mean over each part's heads.
+
+    Metrics that are not ours come first: somebody wrote them in order to see them.
+    """
+    names = [m.spec.name for m in metrics]
+    foreign = [m.spec.name for m in metrics if not m.function.__module__.startswith(_OURS)]
+    found: dict[str, float] = {}
+    for name in (*foreign, *_TELLING):
+        for part, values in parts.items():
+            mean = _mean(values[..., names.index(name)]) if name in names else None
+            if mean is not None and len(found) < most:
+                found[f"{name}/{part}"] = mean
+    return found
+
+
+_OURS = "attn_monitor."
+_TELLING = ("row_entropy", "sink", "prev", "induction", "head_diversity", "distance", "self")
+
+
+def _mean(values: Float[np.ndarray, ...]) -> float | None:
+    mean = float(mean_of_defined(values, axes=tuple(range(values.ndim))))
+    return None if math.isnan(mean) else mean
 
 
 def drawn(figure: Figure) -> UInt8[np.ndarray, "row column 3"]:
@@ -83,10 +112,10 @@ def add_picture(
     writer.add_image(tag, pixels, step, dataformats="HWC")
 
 
-def add_counters(writer: SummaryWriter, counters: Mapping[str, float], step: int) -> None:
-    """Write what the monitor says of itself, such as its number of errors."""
-    for name, value in counters.items():
-        writer.add_scalar(f"attention/{name}", value, step)
+def add_charts(writer: SummaryWriter, values: Mapping[str, float], step: int) -> None:
+    """Write numbers to the Scalars tab, which is sorted by name: after the user's own."""
+    for name, value in values.items():
+        writer.add_scalar(f"z_attention/{name}", value, step)
 
 
 def _add_tensor(writer: SummaryWriter, tag: str, values: np.ndarray, step: int) -> None:

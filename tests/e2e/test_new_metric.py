@@ -27,7 +27,9 @@ def logs(tmp_path, monkeypatch):
     L.seed_everything(3, verbose=False)
     trainer(
         tmp_path / "logs",
-        AttentionMonitor(tokens=words, probes=3, train_probes=1, signal_sentences=0),
+        AttentionMonitor(
+            tokens=words, probes=3, train_probes=1, signal_sentences=0, log_scalars="all"
+        ),
     ).fit(Tiny(), *loaders())
     return tmp_path / "logs"
 
@@ -40,7 +42,7 @@ def test_a_new_metric_is_scalar_sort_key_and_life_line_without_another_file(logs
         tab = open_tab(url).wait_until_drawn()
 
         query = urllib.parse.urlencode(
-            {"run": "lightning_logs/version_0", "tag": "attention/peak/encoder_L2"}
+            {"run": "lightning_logs/version_0", "tag": "z_attention/peak/encoder_L2"}
         )
         with urllib.request.urlopen(f"{url}data/plugin/scalars/scalars?{query}") as reply:
             scalars = {step: value for _, step, value in json.load(reply)}

@@ -119,14 +119,14 @@ def test_values_and_p_values_are_scalars(tmp_path):
     run, told, _ = fit(tmp_path)
     events = EventAccumulator(run.logger.log_dir)
     events.Reload()
-    values = {e.step: e.value for e in events.Scalars("attention/signals/output_entropy_gap")}
-    p = {e.step: e.value for e in events.Scalars("attention/signals/output_entropy_gap_p")}
+    values = {e.step: e.value for e in events.Scalars("z_attention/signals/output_entropy_gap")}
+    p = {e.step: e.value for e in events.Scalars("z_attention/signals/output_entropy_gap_p")}
     recorded = assess(open_run(run.logger.log_dir)).signal("output_entropy_gap")
     assert list(values) == list(open_run(run.logger.log_dir).steps)
     assert list(p.values()) == pytest.approx(list(recorded.p_values), abs=1e-6)
     fired = told[[s.kind for s in told].index("flag")].fired
     assert p[fired] <= 0.001
-    assert "attention/signals/hidden_norm_gap" in events.Tags()["scalars"]
+    assert "z_attention/signals/hidden_norm_gap" in events.Tags()["scalars"]
 
 
 def test_an_error_in_on_signal_is_reported_once_and_training_goes_on(tmp_path):

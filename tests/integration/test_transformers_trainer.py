@@ -5,88 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset
-from transformers import (
-    BertConfig,
-    BertForSequenceClassification,
-    BertTokenizer,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
+from transformers import TrainerCallback
 
 from attn_monitor import AttentionCallback, open_run
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.failures import AttentionMonitorWarning
+from tests.tiny_trainer import FEW, WORDS, Sentences, bert, trainer
 from tests.wsgi_tab import Tab
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{i}" for i in range(20))]
-FEW = {
-    "probes": 3,
-    "train_probes": 2,
-    "lens_sentences": 2,
-    "signal_sentences": 5,
-    "log_images": False,  # half the time of these tests otherwise
-}
-
-
-class Sentences(Dataset):
-    """Sentences of 3 to 7 words; the label is whether word2 occurs."""
-
-    def __init__(self, count, seed):
-        generator = np.random.default_rng(seed)
-        self.rows = [
-            generator.integers(5, len(WORDS), generator.integers(3, 8)).tolist()
-            for _ in range(count)
-        ]
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        ids = [2, *self.rows[index], 3]
-        return {"input_ids": ids, "attention_mask": [1] * len(ids), "label": int(7 in ids)}
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    path = tmp_path_factory.mktemp("words") / "vocab.txt"
-    path.write_text("\n".join(WORDS))
-    return BertTokenizer(vocab=str(path))
-
-
-def bert():
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    return BertForSequenceClassification(
-        BertConfig(vocab_size=len(WORDS), intermediate_size=32, max_position_embeddings=16, **sizes)
-    )
-
-
-def trainer(root, tokenizer, *callbacks, evaluated=True, **arguments):
-    return Trainer(
-        model=bert(),
-        args=TrainingArguments(
-            **{
-                "output_dir": str(root),
-                "num_train_epochs": 2,
-                "per_device_train_batch_size": 4,
-                "eval_strategy": "epoch",
-                "save_strategy": "no",
-                "logging_steps": 1,
-                "learning_rate": 1e-2,
-                "report_to": "none",
-                "use_cpu": True,
-                "disable_tqdm": True,
-                "seed": 5,
-                **arguments,
-            }
-        ),
-        train_dataset=Sentences(16, 1),
-        eval_dataset=Sentences(8, 2) if evaluated is True else evaluated,
-        processing_class=tokenizer,
-        callbacks=list(callbacks),
-    )
 
 
 def losses(trained):
@@ -103,12 +28,12 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("accumulation", [1, 4])
-def test_losses_and_weights_are_the_same_bit_for_bit(accumulation, tmp_path, tokenizer):
+def test_losses_and_weights_are_the_same_bit_for_bit(accumulation, tmp_path):
     options = {"gradient_accumulation_steps": accumulation}
-    plain = trainer(tmp_path / "a", tokenizer, **options)
+    plain = trainer(tmp_path / "a", **options)
     plain.train()
     callback = AttentionCallback(**FEW)
-    watched = trainer(tmp_path / "b", tokenizer, callback, **options)
+    watched = trainer(tmp_path / "b", callback, **options)
     watched.train()
     assert callback.failures.count == 0
     assert_same(plain, watched)
@@ -122,9 +47,9 @@ def test_losses_and_weights_are_the_same_bit_for_bit(accumulation, tmp_path, tok
     assert "eval_runtime" not in run.scalars(2 * steps)
 
 
-def test_maps_are_those_of_the_model_and_words_those_of_its_tokenizer(tmp_path, tokenizer):
+def test_maps_are_those_of_the_model_and_words_those_of_its_tokenizer(tmp_path):
     callback = AttentionCallback(**FEW)
-    watched = trainer(tmp_path, tokenizer, callback)
+    watched = trainer(tmp_path, callback)
     watched.train()
     run = open_run(callback.run_dir)
     assert [p.split for p in run.probes[:5]] == ["val"] * 3 + ["train"] * 2
@@ -138,24 +63,22 @@ def test_maps_are_those_of_the_model_and_words_those_of_its_tokenizer(tmp_path, 
     np.testing.assert_allclose(seen, expected, atol=4e-3)
 
 
-def test_the_recording_lies_beside_the_trainers_event_file_and_opens_in_the_tab(
-    tmp_path, tokenizer
-):
+def test_the_recording_lies_beside_the_trainers_event_file_and_opens_in_the_tab(tmp_path):
     callback = AttentionCallback(**FEW)
-    trainer(tmp_path, tokenizer, callback, report_to="tensorboard").train()
+    trainer(tmp_path, callback, report_to="tensorboard").train()
     [run] = Tab(tmp_path).get("index").json["runs"]
     assert (run["state"], run["steps"]) == ("ok", 3)
     assert callback.run_dir.startswith(str(tmp_path))
 
 
-def test_a_resumed_training_goes_on_as_if_nobody_watched(tmp_path, tokenizer):
+def test_a_resumed_training_goes_on_as_if_nobody_watched(tmp_path):
     saving = {"save_strategy": "epoch", "gradient_accumulation_steps": 2}
     resumed = []
     for name, callbacks in (("a", ()), ("b", (AttentionCallback(**FEW),))):
-        first = trainer(tmp_path / name, tokenizer, *callbacks, **saving)
+        first = trainer(tmp_path / name, *callbacks, **saving)
         first.train()
         again = [AttentionCallback(**FEW) for _ in callbacks]
-        second = trainer(tmp_path / name, tokenizer, *again, **saving, num_train_epochs=3)
+        second = trainer(tmp_path / name, *again, **saving, num_train_epochs=3)
         second.train(resume_from_checkpoint=str(tmp_path / name / "checkpoint-2"))
         resumed.append(second)
     assert again[0].failures.count == 0
@@ -165,9 +88,7 @@ def test_a_resumed_training_goes_on_as_if_nobody_watched(tmp_path, tokenizer):
     assert list(run.epochs) == [0, 1, 2, 3]
 
 
-def test_the_last_state_is_recorded_and_not_the_best_one_that_is_loaded_afterwards(
-    tmp_path, tokenizer
-):
+def test_the_last_state_is_recorded_and_not_the_best_one_that_is_loaded_afterwards(tmp_path):
     states = {}
 
     class Keep(TrainerCallback):
@@ -177,7 +98,6 @@ def test_the_last_state_is_recorded_and_not_the_best_one_that_is_loaded_afterwar
     callback = AttentionCallback(**FEW)
     watched = trainer(
         tmp_path,
-        tokenizer,
         callback,
         Keep(),
         num_train_epochs=3,
@@ -204,42 +124,38 @@ def test_the_last_state_is_recorded_and_not_the_best_one_that_is_loaded_afterwar
     assert list(open_run(callback.run_dir).steps)[-1] == 12
 
 
-def test_sentences_are_taken_from_what_is_evaluated_where_the_trainer_has_none(tmp_path, tokenizer):
+def test_sentences_are_taken_from_what_is_evaluated_where_the_trainer_has_none(tmp_path):
     class EvaluatesItself(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):  # noqa: ARG002
             if state.global_step == 4:
                 watched.evaluate(Sentences(8, 2))
 
     callback = AttentionCallback(**FEW)
-    watched = trainer(
-        tmp_path, tokenizer, callback, EvaluatesItself(), evaluated=None, eval_strategy="no"
-    )
+    watched = trainer(tmp_path, callback, EvaluatesItself(), evaluated=None, eval_strategy="no")
     watched.train()
     assert callback.failures.count == 0
     assert list(open_run(callback.run_dir).steps) == [4, 8]
 
 
-def test_of_several_evaluation_sets_the_first_is_shown_and_a_step_recorded_once(
-    tmp_path, tokenizer
-):
+def test_of_several_evaluation_sets_the_first_is_shown_and_a_step_recorded_once(tmp_path):
     callback = AttentionCallback(**FEW)
     sets = {"one": Sentences(8, 2), "two": Sentences(8, 3)}
-    trainer(tmp_path, tokenizer, callback, evaluated=sets, eval_on_start=True).train()
+    trainer(tmp_path, callback, evaluated=sets, eval_on_start=True).train()
     run = open_run(callback.run_dir)
     assert callback.failures.count == 0
     assert list(run.steps) == [0, 4, 8]
     assert "eval_one_loss" in run.scalars(0)
 
 
-def test_every_n_steps_records_after_optimizer_steps(tmp_path, tokenizer):
+def test_every_n_steps_records_after_optimizer_steps(tmp_path):
     callback = AttentionCallback(every_n_steps=3, **FEW)
-    trainer(tmp_path, tokenizer, callback, eval_strategy="no").train()
+    trainer(tmp_path, callback, eval_strategy="no").train()
     assert list(open_run(callback.run_dir).steps) == [0, 3, 6]
 
 
-def test_a_trainer_that_evaluates_nothing_is_told_and_trains_on(tmp_path, tokenizer):
+def test_a_trainer_that_evaluates_nothing_is_told_and_trains_on(tmp_path):
     callback = AttentionCallback(**FEW)
-    watched = trainer(tmp_path, tokenizer, callback, evaluated=None, eval_strategy="no")
+    watched = trainer(tmp_path, callback, evaluated=None, eval_strategy="no")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         watched.train()

@@ -29,7 +29,10 @@ ALLOWED = {
         {"core", "capture", "analysis", "signals", "figures", "store"},
         {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
     ),
-    "attn_monitor/integrations": ({"core", "monitor", "recorder"}, {"torch", "transformers"}),
+    "attn_monitor/integrations": (
+        {"core", "monitor", "recorder"},
+        {"numpy", "jaxtyping", "torch", "transformers"},
+    ),
     "attn_monitor/wrapper": (
         {"core", "capture", "figures"},
         {"numpy", "torch", "matplotlib", "jaxtyping", "IPython", "ipympl"},
