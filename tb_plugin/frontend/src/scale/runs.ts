@@ -24,3 +24,9 @@ export function runColour(index: number, theme: "light" | "dark"): string {
   const palette = theme === "light" ? RUN_COLOURS : RUN_COLOURS_DARK;
   return palette[index % palette.length] ?? palette[0];
 }
+
+/** How many colours there are before they repeat. */
+export const RUN_COUNT = RUN_COLOURS.length;
+
+/** The same as a style-sheet variable, which follows the theme. */
+export const runVariable = (index: number): string => `var(--run-${index % RUN_COUNT})`;

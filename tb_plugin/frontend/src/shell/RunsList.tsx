@@ -1,6 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { RunSummary } from "../core/recording";
 import { runColour } from "../scale/runs";
+import { overlaidNames } from "../state/overlay";
+import { otherRunName } from "../state/reference";
 import {
   arrived,
   best,
@@ -58,6 +60,11 @@ const choose = (name: string): void => {
     pin: null,
   });
 };
+
+function tick(name: string, on: boolean): void {
+  const others = view.peek().runs.filter((known) => known !== name);
+  select({ runs: on ? [...others, name] : others });
+}
 
 export function RunsList() {
   const all = runs.value;
@@ -132,6 +139,17 @@ export function RunsList() {
                   </span>
                 )}
               </button>
+              {view.value.tab === "signals" && run.name !== shownRun && run.state === "ok" && (
+                <input
+                  type="checkbox"
+                  class="overlay-tick"
+                  aria-label={`Draw ${run.name} as well`}
+                  title="Draw this run’s curves as well"
+                  checked={overlaidNames.value.includes(run.name)}
+                  disabled={run.name === otherRunName.value}
+                  onChange={(event) => tick(run.name, event.currentTarget.checked)}
+                />
+              )}
             </li>
           ))}
         </ul>

@@ -1,7 +1,11 @@
 import type { HeadId } from "../core/recording";
+import { problemOf } from "../core/resource";
 import { headLabel } from "../scale/format";
+import { otherRuns } from "../state/derived/signal_charts";
+import { overlay } from "../state/overlay";
 import { watchedHead } from "../state/signals";
 import { part, select } from "../state/store";
+import { Problem } from "./Problem";
 
 const key = ({ layer, head }: HeadId): string => `${layer}.${head}`;
 
@@ -37,6 +41,17 @@ export function SignalsTools() {
           ))}
         </select>
       </label>
+      {otherRuns.value.length > 0 && (
+        <span class="note overlaid">
+          {otherRuns.value.map(({ name, colour }) => (
+            <span key={name} style={{ "--run": colour }} title={name}>
+              <i />
+              <bdi>{name}</bdi>
+            </span>
+          ))}
+        </span>
+      )}
+      <Problem text={problemOf(overlay.value)} />
       <span class="note legend">
         <i class="legend-solid" /> validation
         <i class="legend-train" /> training

@@ -1,6 +1,7 @@
 // Dark or light as TensorBoard is: there is no message for it, only the class on its body.
 import { signal } from "@preact/signals";
 import { headColour, headGround, type Theme } from "../scale/heads";
+import { RUN_COUNT, runColour } from "../scale/runs";
 import { addressWindow } from "../state/hash";
 
 export const theme = signal<Theme>("light");
@@ -22,6 +23,9 @@ function apply(next: Theme): void {
   theme.value = next;
   const root = document.documentElement;
   root.dataset.theme = next;
+  for (let run = 0; run < RUN_COUNT; run++) {
+    root.style.setProperty(`--run-${run}`, runColour(run, next));
+  }
   for (let head = 0; head < 16; head++) {
     root.style.setProperty(`--head-${head}`, headColour(head, next));
     root.style.setProperty(`--head-ground-${head}`, headGround(head, next));

@@ -9,6 +9,7 @@ import { startClasses } from "./classes";
 import { noted, offline, retries, retryFailed } from "./connection";
 import { startHeadTime } from "./head_time";
 import { startLens } from "./lens";
+import { startOverlay } from "./overlay";
 import { startPiles } from "./piles";
 import { startReference } from "./reference";
 import { startSeries } from "./series";
@@ -126,6 +127,7 @@ export function startLoader(source: DataSource): Loader {
     startClasses(source),
     startHeadTime(source),
     startSignals(source),
+    startOverlay(source),
   ];
   void refreshIndex();
 

@@ -144,6 +144,16 @@ function readLens(text: string | undefined): LensState | null {
     : null;
 }
 
+/** Names joined by commas, each escaped, since a name may hold one. */
+const readNames = (text: string | undefined): readonly string[] =>
+  (text ?? "").split(",").flatMap((name) => {
+    try {
+      return name === "" ? [] : [decodeURIComponent(name)];
+    } catch {
+      return []; // damaged
+    }
+  });
+
 function readCount(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : null;
 }
@@ -165,6 +175,7 @@ export function toPairs(state: ViewState): Pairs {
   const pairs: Record<string, string | null> = {
     view: state.tab === "network" ? null : state.tab,
     run: state.run,
+    runs: state.runs.length > 0 ? state.runs.map(encodeURIComponent).join(",") : null,
     part: state.part,
     probe: state.probe === null ? null : String(state.probe),
     step: state.step === null ? null : String(state.step),
@@ -210,6 +221,7 @@ export function fromPairs(pairs: Pairs): ViewState {
     graph: readGraph(pairs),
     lens: readLens(pairs.lens),
     run: pairs.run ?? null,
+    runs: readNames(pairs.runs),
     part: pairs.part ?? null,
     probe: readCount(pairs.probe),
     step: readCount(pairs.step),

@@ -115,6 +115,8 @@ export interface ViewState {
   readonly tab: Tab;
   /** Null until the user, the URL or the first recording decides. */
   readonly run: string | null;
+  /** Names of other runs drawn over the shown one where curves are. */
+  readonly runs: readonly string[];
   readonly part: string | null;
   readonly probe: number | null;
   /** The optimizer step shown as A; null means the newest. */
@@ -150,6 +152,7 @@ export interface ViewState {
 export const INITIAL: ViewState = {
   tab: "network",
   run: null,
+  runs: [],
   part: null,
   probe: null,
   step: null,

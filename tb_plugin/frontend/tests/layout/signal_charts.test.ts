@@ -4,6 +4,7 @@ import type { Assessment, MetricCurves, Signal } from "../../src/core/signals";
 import { chartsCsv } from "../../src/export/csv";
 import {
   defaultWatched,
+  resampled,
   type SignalSources,
   signalGroups,
 } from "../../src/layout/signals/signal_charts";
@@ -94,6 +95,7 @@ const SOURCES: SignalSources = {
   curves: CURVES,
   metrics: ["prev", "sink"].map(spec),
   watched: ["prev"],
+  others: [],
   heads: "mean of 4 heads",
 };
 
@@ -157,6 +159,21 @@ describe("the charts of a run", () => {
 
   it("leave the verdict's charts out while there is none", () => {
     expect(charts({ ...SOURCES, assessment: null }).map(({ id }) => id)).toEqual(["metric-0"]);
+  });
+});
+
+describe("another run", () => {
+  it("is laid along the steps of the shown one, on straight lines between its own", () => {
+    const steps = [0, 10, 20, 30].map((step) => ({
+      step,
+      epoch: 0,
+      maps: true,
+      v: "",
+      scalars: {},
+    }));
+    expect(resampled(steps, [0, 20], [1, 3])).toEqual([1, 2, 3, Number.NaN]);
+    expect(resampled(steps, [0, 10, 20], [1, null, 3])[1]).toBe(2);
+    expect(resampled(steps, [], [])).toEqual(Array(4).fill(Number.NaN));
   });
 });
 

@@ -31,11 +31,20 @@ export interface Ring {
   readonly tone: "warn" | "best" | "rise";
 }
 
+/** The same number of another run, along the steps of the shown one. */
+export interface OtherLine {
+  readonly run: string;
+  readonly colour: string;
+  readonly dashed: boolean;
+  readonly values: readonly number[];
+}
+
 export interface Chart {
   readonly id: string;
   readonly title: string;
   readonly unit: string;
   readonly lines: readonly ChartLine[];
+  readonly others?: readonly OtherLine[];
   /** Where the first line would lie by chance. */
   readonly chance?: { readonly low: readonly number[]; readonly high: readonly number[] };
   readonly levels?: readonly Level[];
@@ -82,6 +91,7 @@ const finite = (values: readonly number[] | undefined): readonly number[] =>
 export function chartDomain(chart: Chart): readonly [number, number] {
   const seen = [
     ...chart.lines.flatMap(({ values, low, high }) => [values, low, high].flatMap(finite)),
+    ...(chart.others ?? []).flatMap(({ values }) => finite(values)),
     ...finite(chart.chance?.low),
     ...finite(chart.chance?.high),
     ...(chart.levels ?? []).map(({ value }) => value),

@@ -10,13 +10,23 @@ import {
   type Signal,
   type SignalCurve,
 } from "../../core/signals";
-import type { Chart, ChartLine, LineRole, Ring } from "./chart";
+import type { Chart, ChartLine, LineRole, OtherLine, Ring } from "./chart";
 
 /** A row of charts of equal rank. */
 export interface ChartGroup {
   readonly heading: string | null;
   readonly size: "large" | "small";
   readonly charts: readonly Chart[];
+}
+
+/** Another run, to be drawn over the shown one. */
+export interface OtherRun {
+  readonly name: string;
+  readonly colour: string;
+  readonly steps: readonly StepEntry[];
+  /** What its validation loss was logged as. */
+  readonly loss: string | null;
+  readonly curves: MetricCurves | null;
 }
 
 export interface SignalSources {
@@ -28,6 +38,7 @@ export interface SignalSources {
   readonly watched: readonly string[];
   /** "mean of 48 heads", "head L3 H7". */
   readonly heads: string;
+  readonly others: readonly OtherRun[];
 }
 
 const METRICS_HEADING = "Metrics of validation and training sentences: raise no flag";
@@ -43,6 +54,65 @@ function along(
 ): number[] {
   const at = new Map(own.map((step, index) => [step, index]));
   return steps.map(({ step }) => values?.[at.get(step) ?? -1] ?? Number.NaN);
+}
+
+/** Numbers of another run at the steps of this one; between two of its steps on a straight line. */
+export function resampled(
+  steps: readonly StepEntry[],
+  own: readonly number[],
+  values: OverSteps,
+): number[] {
+  const known = own.flatMap((step, at) => {
+    const value = values[at];
+    return typeof value === "number" ? [{ step, value }] : [];
+  });
+  return steps.map(({ step }) => {
+    const after = known.find((point) => point.step >= step);
+    const before = known.findLast((point) => point.step <= step);
+    if (!after || !before) {
+      return Number.NaN;
+    }
+    const span = after.step - before.step;
+    const share = span === 0 ? 0 : (step - before.step) / span;
+    return before.value + share * (after.value - before.value);
+  });
+}
+
+function otherLosses({ steps, others }: SignalSources): OtherLine[] {
+  return others.flatMap(({ name: run, colour, steps: entries, loss }) =>
+    loss === null
+      ? []
+      : [
+          {
+            run,
+            colour,
+            dashed: false,
+            values: resampled(
+              steps,
+              entries.map(({ step }) => step),
+              entries.map(({ scalars }) => scalars[loss] ?? null),
+            ),
+          },
+        ],
+  );
+}
+
+function otherMetrics(metric: string, { steps, others }: SignalSources): OtherLine[] {
+  return others.flatMap(({ name: run, colour, curves }) =>
+    (["val", "train"] as const).flatMap((split) => {
+      const mean = curves?.metrics[metric]?.[split]?.mean;
+      return curves && mean
+        ? [
+            {
+              run,
+              colour,
+              dashed: split === "train",
+              values: resampled(steps, curves.steps, mean),
+            },
+          ]
+        : [];
+    }),
+  );
 }
 
 const indexOf = (steps: readonly StepEntry[], step: number | null): number =>
@@ -62,7 +132,8 @@ function ring(
   return index < 0 ? [] : [{ index, line, text: `${what}, ${epochAt(steps, index)}`, tone }];
 }
 
-function lossChart(losses: Losses, { steps, assessment }: SignalSources): Chart {
+function lossChart(losses: Losses, sources: SignalSources): Chart {
+  const { steps, assessment } = sources;
   const own = assessment?.steps ?? [];
   const line = (name: string, role: LineRole, values: OverSteps): ChartLine => ({
     name,
@@ -81,6 +152,7 @@ function lossChart(losses: Losses, { steps, assessment }: SignalSources): Chart 
     title: "Loss",
     unit: names.length > 1 ? `${names.join(" and ")}; shaded: the gap` : names.join(""),
     lines,
+    others: otherLosses(sources),
     gap: names.length > 1,
     rings: [
       ...ring(steps, losses.best_step, "validation", "best validation", "best"),
@@ -187,6 +259,7 @@ function metricChart(spec: MetricSpec, slot: number, sources: SignalSources): Ch
     title: spec.title,
     unit: `${spec.unit}; ${heads}`,
     lines: defined ? lines : [],
+    others: otherMetrics(spec.name, sources),
     ...(found && !defined ? { empty: "Not defined for this part of the model." } : {}),
   };
 }

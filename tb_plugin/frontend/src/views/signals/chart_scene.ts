@@ -191,6 +191,18 @@ export function buildChart(chart: Chart, steps: readonly StepEntry[], box: Box):
   const paths = chart.lines
     .map(({ role, values }) => svg("path", { class: `line ${role}`, d: linePath(axes, values) }))
     .toReversed();
+  const others = (chart.others ?? []).map(({ run, colour, dashed, values }) => {
+    const path = svg("path", {
+      class: "line other-run",
+      d: linePath(axes, values),
+      stroke: colour,
+    });
+    path.style.stroke = colour;
+    path.style.strokeDasharray = dashed ? "5 3" : "";
+    path.setAttribute("data-run", run);
+    path.append(svg("title", {}, run));
+    return path;
+  });
   const hit = svg("rect", {
     class: "chart-hit",
     x: MARGIN.left - 6,
@@ -204,6 +216,7 @@ export function buildChart(chart: Chart, steps: readonly StepEntry[], box: Box):
     ...levels(chart, axes, box),
     best,
     b,
+    ...others,
     ...paths,
     ...stations(chart, axes, steps),
     a,
