@@ -66,12 +66,12 @@ class PageWriter:
         self._code = code
         self.size = len(code)
         digest = b64encode(hashlib.sha256(code).digest()).decode()
-        self._write(_HEAD.format(policy=_POLICY.format(digest=digest)).encode())
+        self._write(_HEAD.format(policy=_POLICY.format(digest=digest)).encode("ascii"))
 
     def answer(self, question: Question, content: bytes) -> None:
         """Add the answer to a question."""
         text = question.text.replace("&", "&amp;")
-        self._write(_ANSWER.format(question=text).encode())
+        self._write(_ANSWER.format(question=text).encode("ascii"))
         self._write(b64encode(zlib.compress(content, 6)))
         self._write(_END)
 

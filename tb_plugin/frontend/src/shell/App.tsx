@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { stepOnScreen } from "../state/derived/drawn";
-import { addressWindow } from "../state/hash";
+import { currentAddress } from "../state/hash";
 import type { Loader } from "../state/loader";
 import type { Mirror } from "../state/mirror";
 import {
@@ -39,7 +39,8 @@ function CopyLink({ mirror }: { readonly mirror: Mirror }) {
   const [text, setText] = useState("Copy link");
   const copy = async (): Promise<void> => {
     mirror.flush();
-    setText((await copyText(addressWindow().location.href)) ? "Copied" : "Not allowed");
+    const address = currentAddress();
+    setText(address !== null && (await copyText(address)) ? "Copied" : "Not allowed");
     setTimeout(() => setText("Copy link"), COPIED_FOR);
   };
   return (

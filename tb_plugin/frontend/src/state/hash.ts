@@ -36,25 +36,45 @@ export function writeHash(hash: string, pairs: Pairs): string {
   return `#${[first, ...foreign.slice(1), ...own].join("&")}`;
 }
 
-/** The page whose address people copy: TensorBoard's, or the tab itself when opened alone. */
+let tab = false; // whether this is TensorBoard's tab rather than a page of its own
+let kept: string | null = null; // the hash, where the page's address may not be changed
+
+/** Say that the frame around this one is TensorBoard's; any other host's page is left alone. */
+export function insideTensorBoard(): void {
+  tab = true;
+}
+
+/** The page whose address people copy: TensorBoard's, or this one when it stands by itself. */
 export function addressWindow(): Window {
   try {
     // Reading the hash throws when the parent is another site's page.
-    return typeof window.parent.location.hash === "string" ? window.parent : window;
+    return tab && typeof window.parent.location.hash === "string" ? window.parent : window;
   } catch {
     return window;
   }
 }
 
-export const currentPairs = (): Pairs => readHash(addressWindow().location.hash);
+const currentHash = (): string => kept ?? addressWindow().location.hash;
+
+export const currentPairs = (): Pairs => readHash(currentHash());
+
+/** What to open to see this again; null where no address says it. */
+export const currentAddress = (): string | null =>
+  kept === null ? addressWindow().location.href : null;
 
 /** Replace the address without a history entry; slider moves must not fill the back button. */
 export function replacePairs(pairs: Pairs): void {
   const page = addressWindow();
-  const { pathname, search, hash } = page.location;
+  const { pathname, search } = page.location;
+  const hash = currentHash();
   const next = writeHash(hash, pairs);
-  if (next !== hash) {
+  if (next === hash) {
+    return;
+  }
+  try {
     page.history.replaceState(page.history.state, "", `${pathname}${search}${next}`);
+  } catch {
+    kept = next; // a page without an address of its own, such as a frame's `srcdoc`
   }
 }
 
