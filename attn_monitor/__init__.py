@@ -38,15 +38,26 @@ _HOMES = {
     "AttentionMonitor": "attn_monitor.callback",
     "AttentionRecorder": "attn_monitor.recorder",
     "Wrapper": "attn_monitor.wrapper",
+    "capture": "attn_monitor.capture",
     "metric": "attn_monitor.analysis.metrics.registry",
     "open_run": "attn_monitor.store",
 }
+_TRAINING = ("torch", "lightning", "pytorch_lightning", "transformers")
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used: reading a recording needs no torch."""
-    if name == "capture":  # a package that can be called, see there
-        return importlib.import_module("attn_monitor.capture")
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        try:
+            home = importlib.import_module(_HOMES[name])
+        except ModuleNotFoundError as error:
+            if error.name not in _TRAINING:
+                raise
+            raise ModuleNotFoundError(
+                f"attn_monitor.{name} needs {error.name}, which a machine that only reads "
+                "recordings does without: pip install 'attn-monitor[train]'",
+                name=error.name,
+            ) from error
+        # capture is a package that can be called, see there
+        return home if name == "capture" else getattr(home, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -84,8 +84,8 @@ class Wrapper(nn.Module):
         colour: Colour | None = None,
         length: Length = "equal",
         per_token: float | None = None,
-        top: int | None = None,
-        above: float | None = None,
+        count: int | None = None,
+        level: float | None = None,
         mass: float | None = None,
         against: AttentionCapture | None = None,
         special: bool = False,
@@ -103,13 +103,13 @@ class Wrapper(nn.Module):
             head: ``"mean"`` of the heads, their ``"max"``, ``"all"`` of them side by side in their
                 own hues, or one head's number, counted from 0.
             norm: How strength is measured: ``"uniform"``, in multiples of an even spread;
-                ``"absolute"``, as published; ``"minmax"``, ``"row"``, ``"rank"``, ``"log"``.
+                ``"raw"``, as published; ``"layer"``, ``"row"``, ``"rank"``, ``"log"``.
             colour: Of links, by ``"weight"``, by (strongest) ``"head"``, or by ``"change"`` since
                 an earlier pass, given as ``against``; by default what the picture is about.
             length: ``"weight"`` moves strongly linked words together; ``"equal"`` does not.
             per_token: How many links are drawn per word; 1 if no rule is given.
-            top: How many links are drawn in all.
-            above: Draw links at least so strong.
+            count: How many links are drawn in all.
+            level: Draw links at least so strong.
             mass: Draw the strongest links that hold so much of the weight, 0 to 1.
             against: An earlier :attr:`last`; shows what has changed since.
             special: Draw links of [CLS], [SEP] and the like: most weight rests there, and every
@@ -141,8 +141,8 @@ class Wrapper(nn.Module):
             colour=colour,
             length=length,
             per_token=per_token,
-            top=top,
-            above=above,
+            count=count,
+            level=level,
             mass=mass,
             against=against,
             special=special,

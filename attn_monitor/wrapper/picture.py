@@ -40,8 +40,8 @@ def draw(
     colour: Colour | None,
     length: Length,
     per_token: float | None,
-    top: int | None,
-    above: float | None,
+    count: int | None,
+    level: float | None,
     mass: float | None,
     against: AttentionCapture | None,
     special: bool,
@@ -56,7 +56,7 @@ def draw(
         norm=norm,
         colour=colour,
         length=length,
-        pruning=Pruning(per_token=per_token, top=top, above=above, mass=mass),
+        pruning=Pruning(per_token=per_token, count=count, level=level, mass=mass),
     )
     shown = Sentence(
         index=sentence, part=part, tokens=tokens, target_tokens=target_tokens, special=special

@@ -1,6 +1,8 @@
 """What the documentation shows can be run as it stands, and its links lead somewhere."""
 
 import ast
+import doctest
+import importlib
 import os
 import re
 import subprocess
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 COMPLETE = ["quick_start.md", "adding_a_metric.md"]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -58,3 +60,52 @@ def test_every_page_is_in_the_index():
     linked = set(LINK.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md", "acceptance.md"}
     assert pages <= linked
+
+
+def test_the_site_has_every_public_name_and_no_link_that_leads_nowhere(tmp_path):
+    """What `make docs` does: pages and docstrings as HTML, links and anchors followed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "scripts/make_docs.py", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    text = (tmp_path / "site" / "api" / "attn_monitor.html").read_text()
+    assert 'id="AttentionMonitor"' in text
+    assert "lens_sentences" in text
+    assert (tmp_path / "site" / "docs" / "glossary.html").is_file()
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from make_docs import broken_links
+
+    (tmp_path / "a.html").write_text('<a href="b.html#x">1</a><a href="c.html">2</a>')
+    (tmp_path / "b.html").write_text('<p id="y"><a href="a.html">3</a><img src="d.png">')
+    assert broken_links(tmp_path) == ["a.html: b.html#x", "a.html: c.html", "b.html: d.png"]
+
+
+def test_the_page_of_public_names_is_complete():
+    text = (ROOT / "docs" / "public.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)` \| ((?:`\w+` ?)+) \|", text, re.MULTILINE)
+    assert len(rows) > 10
+    for module, names in rows:
+        found = importlib.import_module(module)
+        assert [n for n in re.findall(r"`(\w+)`", names) if not hasattr(found, n)] == [], module
+        if hasattr(found, "__all__") and module != "attn_monitor.store":
+            assert set(re.findall(r"`(\w+)`", names)) == set(found.__all__), module
+
+
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted((ROOT / "attn_monitor").rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_every_example_of_a_docstring_gives_what_it_shows(module):
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -5,12 +5,14 @@ import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from torch import nn
 
 from attn_monitor import AttentionMonitor, AttentionRecorder, Wrapper
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.figures.planes import Norm, Pruning
 from attn_monitor.integrations.transformers import AttentionCallback
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.wrapper.picture import draw
@@ -100,3 +102,15 @@ def test_the_readme_shows_the_defaults():
     said = dict(re.findall(r"(\w+)=([\w.]+)", text[: text.index(")`")]))
     meant = {name: p.default for name, p in shown(AttentionMonitor).items()}
     assert {name: ast.literal_eval(value) for name, value in said.items()} == meant
+
+
+def test_wrapper_and_tab_have_one_vocabulary():
+    """One CS559 graph: what `Wrapper.draw` calls a norm or a rule, the tab and its address do."""
+    layout = ROOT / "tb_plugin" / "frontend" / "src" / "layout" / "graph"
+    norms = re.search(r"type Norm = ([^;]+);", (layout / "graph.ts").read_text())[1]
+    rules = re.search(r"type Prune = ([^;]+);", (layout / "graph_prune.ts").read_text())[1]
+    assert set(re.findall(r'"(\w+)"', norms)) == set(get_args(Norm))
+    # "auto" is the tab's word for each token's strongest, which has a number here.
+    ours = {field.name for field in fields(Pruning)} - {"per_token"}
+    assert set(re.findall(r'"(\w+)"', rules)) - {"auto"} == ours
+    assert ours <= set(shown(Wrapper.draw))

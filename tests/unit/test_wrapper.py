@@ -183,8 +183,8 @@ def test_the_last_pass_is_drawn_again_in_other_ways(transformer):
     for options in (
         {"head": "all", "length": "weight"},
         {"head": "max", "norm": "rank", "colour": "head", "mass": 0.5},
-        {"norm": "log", "top": 3, "special": True},
-        {"norm": "absolute", "above": 0.2, "per_token": None},
+        {"norm": "log", "count": 3, "special": True},
+        {"norm": "raw", "level": 0.2, "per_token": None},
     ):
         assert wrapper.draw(**options, show=False) is wrapper.figure is not first
     with torch.no_grad():

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from attn_monitor.core.errors import ConfigurationError
 
-Norm = Literal["uniform", "absolute", "minmax", "row", "rank", "log"]
+Norm = Literal["uniform", "raw", "layer", "row", "rank", "log"]
 Colour = Literal["weight", "head", "change"]
 Head = int | Literal["mean", "max", "all"]
 _DECADES = 3.0
@@ -49,8 +49,8 @@ def link_weights(
 
     Raw sums of n tokens are about 2/n each, which is why a picture of them is grey all over
     (CS559, results). The ways out: ``"uniform"``, in multiples of an even spread, 1 at four
-    times; ``"minmax"``, from the weakest link to the strongest; ``"row"``, as a share of the
-    strongest link of either token; ``"rank"``; ``"log"``, three decades. ``"absolute"`` is the
+    times; ``"layer"``, from the weakest link to the strongest; ``"row"``, as a share of the
+    strongest link of either token; ``"rank"``; ``"log"``, three decades. ``"raw"`` is the
     paper's: the sum itself, at most 1.
 
     Args:
@@ -72,12 +72,12 @@ def link_weights(
     linked = both[possible]
     if not linked.size or linked.max() <= 0:
         return np.zeros_like(both)
-    if norm == "absolute":
+    if norm == "raw":
         strength = both
     elif norm == "uniform":
         fair = np.full_like(both, 2 / tokens) if even is None else even
         strength = both / np.where(possible, 4 * fair, np.inf)
-    elif norm == "minmax":
+    elif norm == "layer":
         spread = linked.max() - linked.min()
         strength = (both - linked.min()) / spread if spread > 0 else np.ones_like(both)
     elif norm == "row":

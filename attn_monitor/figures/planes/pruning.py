@@ -16,8 +16,8 @@ class Pruning:
 
     Attributes:
         per_token: The strongest links of a plane, so many per token.
-        top: The strongest links of a plane, so many in all.
-        above: Every link at least this strong, in the units of the norm, 0 to 1.
+        count: The strongest links of a plane, so many in all.
+        level: Every link at least this strong, in the units of the norm, 0 to 1.
         mass: The strongest links that together carry this share of a plane's weight, 0 to 1.
 
     Raises:
@@ -25,21 +25,21 @@ class Pruning:
     """
 
     per_token: float | int | None = None
-    top: int | None = None
-    above: float | int | None = None
+    count: int | None = None
+    level: float | int | None = None
     mass: float | int | None = None
 
     def __post_init__(self) -> None:
-        given = {name: getattr(self, name) for name in ("per_token", "top", "above", "mass")}
+        given = {name: getattr(self, name) for name in ("per_token", "count", "level", "mass")}
         set_ = {name: value for name, value in given.items() if value is not None}
         if len(set_) > 1:
             raise ConfigurationError(
                 f"{' and '.join(f'{n}={v}' for n, v in set_.items())} are different ways to "
-                "choose links; give one of per_token, top, above and mass"
+                "choose links; give one of per_token, count, level and mass"
             )
         for name, value in set_.items():
-            if value < 0 or (name in {"above", "mass"} and value > 1):
-                wanted = "from 0 to 1" if name in {"above", "mass"} else ">= 0"
+            if value < 0 or (name in {"level", "mass"} and value > 1):
+                wanted = "from 0 to 1" if name in {"level", "mass"} else ">= 0"
                 raise ConfigurationError(f"{name} must be {wanted}, got {value}")
 
     def keep(
@@ -60,14 +60,14 @@ class Pruning:
         """
         seen = weight > 0
         order = np.argsort(-weight, kind="stable")
-        if self.above is not None:
-            return seen & (strength >= self.above)
+        if self.level is not None:
+            return seen & (strength >= self.level)
         if self.mass is not None:
             # A link is needed while those before it do not reach the share; half an ulp of room.
             before = np.cumsum(weight[order]) - weight[order]
             most = int(np.sum(before < self.mass * every - 1e-9 * every))
-        elif self.top is not None:
-            most = self.top
+        elif self.count is not None:
+            most = self.count
         else:
             most = round((1.0 if self.per_token is None else self.per_token) * tokens)
         kept = np.zeros(len(weight), dtype=bool)

@@ -20,7 +20,7 @@ SQUARE = np.eye(3)
         (pile_features, Maps(attn=SQUARE[None]), "scale", "'normalised', 'raw'"),
         (pile_tree, 1 - SQUARE, "linkage", "'average', 'complete', 'single', 'ward'"),
         (attention_graph, SQUARE, "weight", "'max', 'sum', 'mean'"),
-        (link_weights, SQUARE, "norm", "'uniform', 'absolute', 'minmax', 'row', 'rank', 'log'"),
+        (link_weights, SQUARE, "norm", "'uniform', 'raw', 'layer', 'row', 'rank', 'log'"),
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_known_ones(function, argument, option, choices):

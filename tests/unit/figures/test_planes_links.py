@@ -16,7 +16,7 @@ from attn_monitor.figures.planes.edges import link_weights
 from attn_monitor.figures.planes.layout import ring_layout, weight_layout
 
 WORDS = ("[CLS]", "a", "$b$", "c", "[SEP]")
-NORMS = ["uniform", "absolute", "minmax", "row", "rank", "log"]
+NORMS = ["uniform", "raw", "layer", "row", "rank", "log"]
 SEEDS = st.integers(0, 500)
 
 
@@ -60,15 +60,15 @@ def test_even_attention_of_a_causal_model_is_a_quarter_too():
 def test_every_remedy_tells_links_apart_better_than_the_published_opacity(seed):
     attn = random_attention(seed, 16, 16, sharpness=1.0)
     off = ~np.eye(16, dtype=bool)
-    baseline = link_weights(attn, norm="absolute")[off]
-    for norm in ("uniform", "minmax", "rank"):
+    baseline = link_weights(attn, norm="raw")[off]
+    for norm in ("uniform", "layer", "rank"):
         assert link_weights(attn, norm=norm)[off].std() > baseline.std()
 
 
 def test_the_published_opacity_is_both_directions_added():
     attn = np.array([[0.1, 0.8, 0.1], [0.3, 0.4, 0.3], [0.5, 0.4, 0.1]])
     np.testing.assert_allclose(
-        link_weights(attn, norm="absolute"), [[0, 1, 0.6], [1, 0, 0.7], [0.6, 0.7, 0]]
+        link_weights(attn, norm="raw"), [[0, 1, 0.6], [1, 0, 0.7], [0.6, 0.7, 0]]
     )
 
 
@@ -107,19 +107,19 @@ def test_pruning_keeps_the_fewest_links_with_the_wanted_mass(seed, mass):
 
 def test_pruning_by_number_and_by_strength():
     attn = random_attention(1, 1, 8, 8)
-    assert len(links(attn, pruning=Pruning(top=5)).pairs) == 5
-    strong = links(attn, norm="rank", pruning=Pruning(above=0.75))
+    assert len(links(attn, pruning=Pruning(count=5)).pairs) == 5
+    strong = links(attn, norm="rank", pruning=Pruning(level=0.75))
     assert len(strong.pairs) == 8  # the upper quarter of 28, and the one exactly there
     assert strong.strength.min() >= 0.75
 
 
 def test_two_ways_of_pruning_at_once_are_refused():
-    with pytest.raises(ConfigurationError, match=r"top=3 and mass=0\.5 are different ways"):
-        Pruning(top=3, mass=0.5)
+    with pytest.raises(ConfigurationError, match=r"count=3 and mass=0\.5 are different ways"):
+        Pruning(count=3, mass=0.5)
     with pytest.raises(ConfigurationError, match=r"mass must be from 0 to 1, got 1\.5"):
         Pruning(mass=1.5)
     with pytest.raises(ConfigurationError, match="top must be >= 0, got -1"):
-        Pruning(top=-1)
+        Pruning(count=-1)
 
 
 def test_heads_can_be_chosen_averaged_maximised_or_all_drawn():
