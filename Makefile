@@ -34,8 +34,9 @@ demo: $(VENV)/.installed ## train the CS559 model on airline tweets and open its
 
 test: $(VENV)/.testable ## every test: Python, TypeScript, and end to end in Chromium
 	$(BIN)/python scripts/ensure_chromium.py
-	@# Two at a time; the tests of a file stay together, since they share a recording or a server.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@# The tests of a file stay together, since they share a recording or a server; the slow files begin
+	@# first. Three at a time on two cores: those in a browser mostly wait.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 quick: $(VENV)/.testable ## what the changed folders are tested by, in under a minute (SINCE=main)
 	$(BIN)/python scripts/quick.py $(or $(SINCE),main)

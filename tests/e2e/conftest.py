@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
@@ -39,11 +40,30 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def logdir(tmp_path_factory):
-    """Two runs of the airline example, small: 6 layers, 8 heads, 3 epochs on 300 tweets."""
-    folder = tmp_path_factory.mktemp("logs")
-    train_small(folder)
-    train_small(folder)
+    """Two runs of the airline example, small: 6 layers, 8 heads, 3 epochs on 300 tweets.
+
+    Trained once, by the first of the workers that asks; tests read them and write nothing there.
+    """
+    folder = shared_folder(tmp_path_factory) / "logs"
+    with (shared_folder(tmp_path_factory) / "logs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            train_small(folder)
+            train_small(folder)
     return folder
+
+
+def shared_folder(tmp_path_factory):
+    """The temporary folder of this run of pytest, which all its workers see."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def server(logdir):
+    """TensorBoard on :func:`logdir`, one for all files that only look."""
+    with serve(logdir, "--load_fast=false") as url:
+        yield url
 
 
 def train_small(folder, **options):

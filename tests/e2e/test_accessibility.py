@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attn_monitor import open_run
-from tests.e2e.conftest import ROOT, serve
+from tests.e2e.conftest import ROOT
 
 AXE = ROOT / "tb_plugin" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 MAPS = ",".join(f"{layer}:mev0.1" for layer in range(6))
@@ -31,12 +31,6 @@ CUT_OFF = """() => [...document.querySelectorAll("header *, .time *, .side h2")]
   .filter((node) => node.matches("button, select, h2, .readout"))
   .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
   .map((node) => node.textContent)"""
-
-
-@pytest.fixture(scope="module")
-def server(logdir):
-    with serve(logdir, "--load_fast=false") as url:
-        yield url
 
 
 @pytest.fixture

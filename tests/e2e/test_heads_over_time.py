@@ -8,7 +8,6 @@ import pytest
 from attn_monitor import open_run
 from attn_monitor.analysis.lens.joint import joint_basis
 from attn_monitor.analysis.piles.over_time import step_changes, step_piles
-from tests.e2e.conftest import serve
 from tests.e2e.hands import choose_run, choose_view, go_to, shown_step, until_equal
 
 LAYER, HEAD = 2, 5
@@ -17,12 +16,6 @@ LAYER, HEAD = 2, 5
 @pytest.fixture(scope="module")
 def recording(logdir):
     return open_run(logdir / "airline" / "version_0")
-
-
-@pytest.fixture(scope="module")
-def server(logdir):
-    with serve(logdir, "--load_fast=false") as url:
-        yield url
 
 
 @pytest.fixture

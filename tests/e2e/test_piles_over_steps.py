@@ -8,7 +8,6 @@ import pytest
 from attn_monitor import open_run
 from attn_monitor.analysis.piles import cut, match_groups, pile_distances, pile_tree
 from attn_monitor.core.maps import Maps
-from tests.e2e.conftest import serve
 from tests.e2e.hands import go_to, layer_controls, number, until_equal
 
 LAYER = 1
@@ -17,12 +16,6 @@ LAYER = 1
 @pytest.fixture(scope="module")
 def recording(logdir):
     return open_run(logdir / "airline" / "version_0")
-
-
-@pytest.fixture(scope="module")
-def server(logdir):
-    with serve(logdir, "--load_fast=false") as url:
-        yield url
 
 
 def tree_at(recording, step):
