@@ -74,11 +74,12 @@ class Questions:
                 yield self._about("over_time", **of, probe=probe, cut=FIRST_CUT)
 
     def of_step(self, step: int, parts: Iterable[str], probes: Sequence[int]) -> Iterator[Question]:
-        """Ask for what is drawn at one step: the maps of sentences, and how heads pile."""
+        """Ask for what is drawn at one step: maps of sentences, which heads pile or are alike."""
         for part in parts:
             for probe in probes:
                 yield self._about("attention", step=step, part=part, probe=probe)
             yield self._about("piles", step=step, part=part)
+            yield self._about("redundancy", step=step, part=part)
 
     def classes(self, step: int, probes: Iterable[int]) -> Iterator[Question]:
         """Ask what sentences were answered with at one step."""

@@ -141,6 +141,26 @@ class ClassesQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedundancyQuery:
+    """Among which heads redundant and idle ones are sought.
+
+    Attributes:
+        step: A recorded step.
+        part: Name of a part.
+        split: Over whose sentences heads are compared.
+    """
+
+    step: int
+    part: str
+    split: Split
+
+    @classmethod
+    def of(cls, args: Args) -> RedundancyQuery:
+        """Read the query."""
+        return cls(step=integer(args, "step"), part=required(args, "part"), split=split(args))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PilesQuery:
     """Which piles are wanted.
 

@@ -22,6 +22,7 @@ from tb_plugin.server.queries import (
     MetricsQuery,
     OverTimeQuery,
     PilesQuery,
+    RedundancyQuery,
     RunQuery,
 )
 from tb_plugin.server.readers import Readers
@@ -102,6 +103,14 @@ def _piles(_readers: Readers, run: Run, query: PilesQuery) -> Json:
     return describe_piles(run, query)
 
 
+def _redundancy(_readers: Readers, run: Run, query: RedundancyQuery) -> Json:
+    from tb_plugin.server.redundancy import (  # noqa: PLC0415 - imports the analysis
+        describe_redundancy,
+    )
+
+    return describe_redundancy(run, query)
+
+
 def _lens(readers: Readers, run: Run, query: LensQuery) -> Json:
     return readers.lenses.describe(run, query)
 
@@ -137,6 +146,7 @@ ROUTES: Final[Mapping[str, Route[Any]]] = {
     "metrics": Route(read=MetricsQuery.of, answer=_metrics, changes="run", form="frame"),
     "classes": Route(read=ClassesQuery.of, answer=_classes, changes="step"),
     "piles": Route(read=PilesQuery.of, answer=_piles, changes="step"),
+    "redundancy": Route(read=RedundancyQuery.of, answer=_redundancy, changes="step"),
     "lens": Route(read=LensQuery.of, answer=_lens, changes="step"),
     "elbow": Route(read=LensQuery.of, answer=_elbow, changes="step"),
     "joint": Route(read=HeadQuery.of, answer=_joint, changes="run"),

@@ -58,7 +58,7 @@ def test_every_answer_in_the_page_is_the_one_the_server_gives(exported, tab):
     _, page, _ = exported
     assert {q.partition("?")[0] for q in page.answers} == {
         "index", "run", "metrics", "attention", "piles", "lens", "elbow", "over_time", "signals",
-        "curves",
+        "curves", "redundancy",
     }  # fmt: skip
     for question, content in page.answers.items():
         route, _, query = question.partition("?")

@@ -10,6 +10,7 @@ from markers import write_run
 from recordings import encoder_info, record
 from wsgi_tab import Tab
 
+from attn_monitor.analysis.methods.redundancy import redundant_pairs
 from attn_monitor.analysis.piles import pile_distances, pile_tree
 from attn_monitor.analysis.topology import head_topology
 from attn_monitor.core.maps import Maps
@@ -71,6 +72,21 @@ def test_piles_are_the_merge_trees_of_every_layer(logdir, tab, part, linkage):
         assert layer["heads"] == which.layers[at].heads
         assert layer["linkage"] == linkage
         np.testing.assert_allclose(layer["merges"], tree.merges, atol=1e-6)
+
+
+def test_redundant_heads_are_those_of_the_maps_that_were_recorded(logdir, tab):
+    reply = tab.get("redundancy", run=RUN, step=10, part="encoder").json
+    run = open_run(logdir / RUN)
+    layers = [
+        Maps(attn=run.attention(step=10, probe=0, part="encoder", layer=at))
+        for at in range(len(run.part("encoder").layers))
+    ]
+    expected = redundant_pairs([layers])
+    assert [(p["first"], p["second"]) for p in reply["pairs"]] == [
+        (list(pair.first), list(pair.second)) for pair in expected
+    ]
+    assert [p["distance"] for p in reply["pairs"]] == pytest.approx([p.distance for p in expected])
+    assert (reply["split"], reply["sentences"], reply["idle"]) == ("val", 1, [])
 
 
 def test_long_texts_give_fewer_sentences_and_say_so(lens_dir, monkeypatch):

@@ -12,6 +12,7 @@ from markers import write_run
 from recordings import encoder_info, record
 from wsgi_tab import Tab
 
+from attn_monitor.analysis.methods.redundancy import HeadPair, IdleHead
 from attn_monitor.signals import Band, Curve, Signal
 from tb_plugin.server.routes import ROUTES
 
@@ -87,6 +88,15 @@ def test_computed_examples_have_the_fields_of_real_replies(sections, tmp_path):
         example = json.loads(block(sections[f"`/{path}`"], "json"))
         real = tab.get(path, **head, metrics="row_entropy").json
         assert keys_of(example) == keys_of(real)
+
+
+def test_the_example_of_redundancy_has_its_fields(sections, tab):
+    example = json.loads(block(sections["`/redundancy`"], "json"))
+    assert set(example) == set(
+        tab.get("redundancy", run="exp/version_0", step=10, part="encoder").json
+    )
+    assert set(example["pairs"][0]) == {field.name for field in fields(HeadPair)}
+    assert set(example["idle"][0]) == {field.name for field in fields(IdleHead)}
 
 
 def test_the_example_of_signals_has_their_fields(sections, tab):

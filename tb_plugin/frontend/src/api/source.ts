@@ -5,6 +5,7 @@ import type { Joint, OverTime } from "../core/head_time";
 import type { Elbow, Lens } from "../core/lens";
 import type { MapOrigin, Maps, Series } from "../core/maps";
 import type { HeadId, Piles, Run, RunIndex } from "../core/recording";
+import type { Redundancy } from "../core/redundancy";
 import type { Assessment, MetricCurves } from "../core/signals";
 import { type Range, sizeOf } from "../core/window";
 import { decodeMaps, decodeSeries } from "./frame";
@@ -33,6 +34,9 @@ export interface PilesQuery {
   readonly version: string;
   readonly part: string;
 }
+
+/** Among which heads redundant and idle ones are sought. */
+export type RedundancyQuery = PilesQuery;
 
 export interface LensQuery extends PilesQuery {
   readonly layer: number;
@@ -80,6 +84,7 @@ export interface DataSource {
   attention(query: AttentionQuery, signal: AbortSignal): Promise<Maps>;
   metrics(query: MetricsQuery, signal: AbortSignal): Promise<Series>;
   piles(query: PilesQuery, signal: AbortSignal): Promise<Piles>;
+  redundancy(query: RedundancyQuery, signal: AbortSignal): Promise<Redundancy>;
   classes(query: ClassesQuery, signal: AbortSignal): Promise<ClassAnswer>;
   lens(query: LensQuery, signal: AbortSignal): Promise<Lens>;
   elbow(query: LensQuery, signal: AbortSignal): Promise<Elbow>;
@@ -116,6 +121,8 @@ export function dataSource(ask: Ask): DataSource {
       json("classes", { run, step, probe, v: version }, signal),
     piles: ({ run, step, version, part }, signal) =>
       json("piles", { run, step, part, v: version }, signal),
+    redundancy: ({ run, step, version, part }, signal) =>
+      json("redundancy", { run, step, part, v: version }, signal),
     lens: (asked, signal) => json("lens", lensParameters(asked), signal),
     elbow: (asked, signal) => json("elbow", lensParameters(asked), signal),
     overTime: ({ run, part, layer, head, probe, cut }, signal) => {

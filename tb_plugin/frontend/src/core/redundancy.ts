@@ -1,0 +1,32 @@
+// Heads that a model could do without, as the server sends them.
+
+/** A layer and a head of it, counted from 0. */
+export type HeadPlace = readonly [layer: number, head: number];
+
+export interface HeadPair {
+  readonly first: HeadPlace;
+  readonly second: HeadPlace;
+  /** Mean row Jensen–Shannon distance: 0 for equal maps, 1 for maps without a common key. */
+  readonly distance: number;
+}
+
+export interface IdleHead {
+  readonly layer: number;
+  readonly head: number;
+  /** Looks at one key whatever is asked, or evenly at all. */
+  readonly kind: "one_place" | "even";
+  /** Share of attention on the key, or distance from even attention. */
+  readonly measure: number;
+  /** The key's position where it is the same in all sentences. */
+  readonly place: number | null;
+}
+
+export interface Redundancy {
+  readonly step: number;
+  readonly part: string;
+  readonly split: string;
+  readonly sentences: number;
+  /** The most alike first. */
+  readonly pairs: readonly HeadPair[];
+  readonly idle: readonly IdleHead[];
+}

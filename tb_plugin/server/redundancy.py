@@ -1,0 +1,32 @@
+"""Which heads of a part do the same, or nothing in particular. Knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attn_monitor.analysis.methods.redundancy import idle_heads, redundant_pairs
+from attn_monitor.store import Run
+from tb_plugin.server.heads import sentences_of
+from tb_plugin.server.plain import plain
+from tb_plugin.server.queries import RedundancyQuery
+
+MOST_SENTENCES = 8
+
+
+def describe_redundancy(run: Run, query: RedundancyQuery) -> Mapping[str, object]:
+    """Return pairs of like heads and idle heads; see ``http_api.md``, ``/redundancy``.
+
+    Raises:
+        NotRecordedError: No sentence of the split has maps at this step.
+        CorruptRecordingError: The step's file is damaged.
+    """
+    sentences = sentences_of(run, step=query.step, part=query.part, split=query.split)
+    chosen = sentences[:MOST_SENTENCES]
+    return {
+        "step": query.step,
+        "part": query.part,
+        "split": query.split,
+        "sentences": len(chosen),
+        "pairs": plain(redundant_pairs(chosen)),
+        "idle": plain(idle_heads(chosen)),
+    }
