@@ -4,11 +4,20 @@ import { mostChange } from "../layout/heads/step_strip";
 import { fixed, headTitle } from "../scale/format";
 import { chosenHead, overTime } from "../state/head_time";
 import { best, entry, select, shown, steps, view } from "../state/store";
+import type { HeadsState } from "../state/view_state";
 import { createStrip } from "../views/heads/strip";
 import { Problem } from "./Problem";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
+
+/** How another head is chosen, by what is shown above. */
+const HINTS: Readonly<Record<HeadsState["panel"], string>> = {
+  curves: "choose another head by a click on its curve",
+  maps: "choose another head by a click on its map",
+  list: "choose another head by a click on its row",
+  joint: "choose another head in the list at the right, or with the keys h j k l",
+};
 
 const CUTS = { least: 0.005, most: 0.3, step: 0.005 };
 
@@ -61,7 +70,7 @@ export function HeadStrip() {
         <span class="note grow">
           {view.value.lock
             ? "a new pile starts where the head changed"
-            : "choose another head by a click on its curve"}
+            : HINTS[view.value.heads.panel]}
           {history &&
             `; bars: change to the next step, tallest ${fixed(mostChange(history), 3)} bits`}
         </span>

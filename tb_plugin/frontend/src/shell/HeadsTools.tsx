@@ -1,6 +1,7 @@
 import type { Reach } from "../layout/heads/life_lines";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
+import { changeHeads } from "./actions";
 import { Segments } from "./Segments";
 
 const SOURCES: readonly { readonly value: CurveSource; readonly text: string }[] = [
@@ -13,49 +14,90 @@ const REACHES: readonly { readonly value: Reach; readonly text: string }[] = [
   { value: "seen", text: "Range seen" },
 ];
 
-const PANELS: readonly { readonly value: HeadsState["panel"]; readonly text: string }[] = [
-  { value: "curves", text: "Curves over steps" },
-  { value: "joint", text: "Query–key map" },
-];
-
 const POINTS: readonly { readonly value: HeadsState["points"]; readonly text: string }[] = [
   { value: "kind", text: "Query or key" },
   { value: "tag", text: "Part of speech" },
 ];
 
-const change = (patch: Partial<HeadsState>): void =>
-  select({ heads: { ...view.peek().heads, ...patch } });
-
 /** What the Heads view shows, and the settings of that. */
 export function HeadsTools() {
   const { panel, points } = view.value.heads;
+  const mapsText = { A: "Maps at A", B: "Maps at B", diff: "Maps A \u2212 B" }[view.value.compare];
   return (
     <div class="heads-tools">
       <Segments<HeadsState["panel"]>
         label="Show"
         variant="small"
-        options={PANELS}
+        options={[
+          { value: "curves", text: "Curves over steps" },
+          { value: "maps", text: mapsText },
+          { value: "list", text: "List" },
+          { value: "joint", text: "Query\u2013key map" },
+        ]}
         current={panel}
-        onChoose={(next) => change({ panel: next })}
+        onChoose={(next) => changeHeads({ panel: next })}
       />
-      {panel === "curves" ? (
-        <CurveTools />
-      ) : (
+      {panel === "joint" && (
         <Segments<HeadsState["points"]>
           label="Colour of the points"
           variant="small"
           options={POINTS}
           current={points}
-          onChoose={(next) => change({ points: next })}
+          onChoose={(next) => changeHeads({ points: next })}
         />
       )}
+      {panel === "curves" && <CurveTools />}
+      {panel === "list" && <MetricTools />}
+      {panel === "maps" && <span class="note">all heads of all layers; click one to hold it</span>}
+    </div>
+  );
+}
+
+function MetricSelect() {
+  const specs = recording.value?.metrics ?? [];
+  return (
+    <select
+      class="select"
+      aria-label="Metric"
+      title={metric.value?.reading}
+      value={metric.value?.name ?? ""}
+      onChange={(event) => select({ metric: event.currentTarget.value })}
+    >
+      {specs.map(({ name, title }) => (
+        <option key={name} value={name}>
+          {title}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function SourceChoice() {
+  return (
+    <Segments<CurveSource>
+      label="Curves of"
+      variant="small"
+      options={SOURCES}
+      current={view.value.curves}
+      onChoose={(curves) => select({ curves })}
+    />
+  );
+}
+
+/** By which metric the list tells of heads. */
+function MetricTools() {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out in a row
+    <div class="tools" role="group" aria-label="List">
+      <MetricSelect />
+      <SourceChoice />
+      <span class="note metric-note">click a heading to sort</span>
     </div>
   );
 }
 
 /** Which metric the curves show, and of which sentences. */
 function CurveTools() {
-  const specs = recording.value?.metrics ?? [];
   const spec = metric.value;
   if (!spec) {
     return null;
@@ -63,25 +105,8 @@ function CurveTools() {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset's legend cannot be laid out in a row
     <div class="tools" role="group" aria-label="Curves">
-      <select
-        class="select"
-        aria-label="Metric"
-        value={spec.name}
-        onChange={(event) => select({ metric: event.currentTarget.value })}
-      >
-        {specs.map(({ name, title }) => (
-          <option key={name} value={name}>
-            {title}
-          </option>
-        ))}
-      </select>
-      <Segments<CurveSource>
-        label="Curves of"
-        variant="small"
-        options={SOURCES}
-        current={view.value.curves}
-        onChoose={(curves) => select({ curves })}
-      />
+      <MetricSelect />
+      <SourceChoice />
       <Segments<Reach>
         label="Range of the curves"
         variant="small"

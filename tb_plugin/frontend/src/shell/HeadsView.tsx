@@ -1,24 +1,32 @@
-import { useMemo, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { HeadId, MetricSpec } from "../core/recording";
-import { rankByChange } from "../layout/heads/change";
+import { nextOrder } from "../layout/heads/head_list";
+import { metricDomain } from "../layout/heads/life_lines";
 import { curves } from "../state/derived/curves";
+import { headList } from "../state/derived/heads";
 import { marksAmong } from "../state/derived/marks";
-import { picture } from "../state/derived/picture";
 import { referenceMaps } from "../state/reference";
-import { axes, maps, metric, select, shown, view } from "../state/store";
+import { metric, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
-import { createRanking } from "../views/heads/ranking";
+import { createHeadList } from "../views/heads/list";
+import { createHeadMaps } from "../views/heads/maps";
+import { changeHeads, selectHead } from "./actions";
 import { HeadStrip } from "./HeadStrip";
+import { HeadsSide } from "./HeadsSide";
 import { HeadsTools } from "./HeadsTools";
+import { headSource } from "./head_source";
 import { JointMap } from "./JointMap";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
 
-const selectHead = (head: HeadId | null): void =>
-  select({ lock: head === null ? null : { ...head, key: null } });
+interface PanelProps {
+  readonly spec: MetricSpec;
+}
 
-function Grid({ spec }: { readonly spec: MetricSpec }) {
+const held = (): HeadId | null => view.value.lock;
+
+function Curves({ spec }: PanelProps) {
   const root = useRef<HTMLElement>(null);
   const viewport = useSize(root);
   const drawn = curves();
@@ -39,7 +47,8 @@ function Grid({ spec }: { readonly spec: MetricSpec }) {
             curves: drawn,
             reach: view.value.reach,
             marks: marksAmong(drawn[0]?.series.steps ?? []),
-            selected: view.value.lock,
+            compared: view.value.compare === "diff" && referenceMaps.value !== null,
+            selected: held(),
             onSelect: selectHead,
           }}
         />
@@ -48,55 +57,80 @@ function Grid({ spec }: { readonly spec: MetricSpec }) {
   );
 }
 
-function Side() {
-  const [a, b, now] = [maps.value, referenceMaps.value, shown.value];
-  const drawn = picture();
-  const ranking = useMemo(
-    () =>
-      a && b && now
-        ? rankByChange(
-            a,
-            b,
-            now.part.layers.map(({ heads }) => heads),
-          )
-        : [],
-    [a, b, now],
-  );
+/** The maps of all heads of all layers. */
+function Maps() {
+  const root = useRef<HTMLElement>(null);
+  const viewport = useSize(root);
+  const [now, source] = [shown.value, headSource.value];
   return (
-    <aside class="side" aria-label="Change between A and B">
-      {now && drawn && axes.value && (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section class="view" ref={root} tabIndex={0} aria-label="Maps of all heads">
+      {viewport && now && source && (
         <ViewHost
-          create={createRanking}
+          create={createHeadMaps}
+          props={{ viewport, part: now.part, source, selected: held(), onSelect: selectHead }}
+        />
+      )}
+    </section>
+  );
+}
+
+/** All heads as a table. */
+function List({ spec }: PanelProps) {
+  const source = headSource.value;
+  const { order } = view.value.heads;
+  const series = curves().map((curve) => curve.series);
+  const at = shown.value?.run.metrics.indexOf(spec) ?? -1;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section class="view" tabIndex={0} aria-label="List of all heads">
+      {source && (
+        <ViewHost
+          create={createHeadList}
           props={{
-            theme: theme.value,
-            part: now.part,
-            query: axes.value.query,
-            key: axes.value.key,
-            maps: drawn.maps,
-            reference: drawn.reference,
-            label: drawn.label,
-            ranking,
-            selected: view.value.lock,
-            pin: view.value.pin,
+            source,
+            metric: spec,
+            domain: metricDomain(spec, series, at, "possible"),
+            seen: metricDomain(spec, series, at, "seen"),
+            series: series[0] ?? null,
+            metricIndex: at,
+            marks: marksAmong(series[0]?.steps ?? []),
+            heads: headList.value,
+            order,
+            selected: held(),
+            onSort: (key) => changeHeads({ order: nextOrder(order, key) }),
             onSelect: selectHead,
           }}
         />
       )}
-    </aside>
+    </section>
   );
 }
 
-/** Every head's metric over all recorded steps, and the heads that changed most. */
-export function HeadsView() {
+function Panel() {
   const spec = metric.value;
+  switch (view.value.heads.panel) {
+    case "joint":
+      return <JointMap />;
+    case "maps":
+      return <Maps />;
+    case "list":
+      return spec && <List spec={spec} />;
+    case "curves":
+      return spec && <Curves spec={spec} />;
+  }
+}
+
+/** Every head's metric over all recorded steps, its map, and what is asked about all heads. */
+export function HeadsView() {
   return (
     <div class="heads-view">
       <div class="heads-main">
         <HeadsTools />
-        {view.value.heads.panel === "joint" ? <JointMap /> : spec && <Grid spec={spec} />}
+        <Panel />
         <HeadStrip />
       </div>
-      <Side />
+      <HeadsSide />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { useRef } from "preact/hooks";
 import { isPending, problemOf } from "../core/resource";
-import { stepLabel } from "../scale/format";
+import { headTitle, stepLabel } from "../scale/format";
 import { chosenHead, joint } from "../state/head_time";
 import { entry, view } from "../state/store";
 import { createJoint } from "../views/heads/joint";
@@ -19,8 +19,21 @@ export function JointMap() {
   const here = found?.layer === head.layer && found.head === head.head;
   return (
     <section class="view" ref={root} aria-label="Query–key map">
+      <h2 class="joint-title">
+        Queries and keys of{" "}
+        <span
+          class="head-badge"
+          style={{
+            "--hue": `var(--head-${head.head % 16})`,
+            "--ground": `var(--head-ground-${head.head % 16})`,
+          }}
+        >
+          {head.head + 1}
+        </span>{" "}
+        {headTitle(head)}
+      </h2>
       <Problem text={problemOf(answer)} />
-      {isPending(answer) && !here && <p class="note">Placing queries and keys…</p>}
+      {isPending(answer) && !here && <p class="note joint-wait">Placing queries and keys…</p>}
       {found && here && viewport && entry.value && (
         <ViewHost
           create={createJoint}
@@ -28,7 +41,7 @@ export function JointMap() {
             viewport,
             theme: theme.value,
             joint: found,
-            label: stepLabel(entry.value),
+            label: `${headTitle(found)} · ${stepLabel(entry.value)}`,
             points: view.value.heads.points,
           }}
         />

@@ -52,8 +52,9 @@ const hasNaN = computed(() => {
 /** What the colours of the view mean. */
 function Legend() {
   const [even] = evenMaps.value;
-  // Only the network view draws maps on another scale.
-  const contrast = view.value.tab === "network" ? view.value.scale : "fixed";
+  // The graph draws no maps.
+  const drawsMaps = view.value.tab === "network" || view.value.tab === "heads";
+  const contrast = drawsMaps ? view.value.scale : "fixed";
   if (view.value.tab === "signals") {
     return (
       <span>
@@ -78,7 +79,7 @@ function Legend() {
           class="select"
           aria-label="What the colours of maps span"
           value={contrast}
-          disabled={view.value.tab !== "network"}
+          disabled={!drawsMaps}
           onChange={(event) => select({ scale: event.currentTarget.value as Contrast })}
         >
           {CONTRASTS.map(({ value, text }) => (

@@ -1,11 +1,13 @@
 // What keys and buttons do. Everything goes through `select`, so the URL and every view follow.
 import { signal } from "@preact/signals";
+import type { HeadId } from "../core/recording";
 import type { LayerView } from "../layout/network/layer_view";
 import { nextMark } from "../layout/timeline";
 import { isOnItsWay } from "../state/derived/drawn";
 import { markedSteps } from "../state/derived/marks";
 import {
   arrived,
+  best,
   entry,
   extent,
   part,
@@ -15,7 +17,14 @@ import {
   steps,
   view,
 } from "../state/store";
-import { type Compare, type GraphState, openLens, type Tab, withLayer } from "../state/view_state";
+import {
+  type Compare,
+  type GraphState,
+  type HeadsState,
+  openLens,
+  type Tab,
+  withLayer,
+} from "../state/view_state";
 
 const PLAY_INTERVAL = 450;
 /** How soon to look again whether a step that was not on screen in time is there: two frames. */
@@ -104,6 +113,23 @@ export function openHeldLens(): void {
   const { lock } = view.peek();
   if (lock) {
     select({ lens: openLens(lock) });
+  }
+}
+
+/** Hold a head, or none. */
+export const selectHead = (head: HeadId | null): void =>
+  select({ lock: head === null ? null : { ...head, key: null } });
+
+/** Change how the Heads view is set. */
+export const changeHeads = (patch: Partial<HeadsState>): void =>
+  select({ heads: { ...view.peek().heads, ...patch } });
+
+/** Pin the step with the lowest validation loss as B, and show the change from it. */
+export function compareWithBest(): void {
+  const run = recording.peek()?.name;
+  const step = best.peek()?.step;
+  if (run !== undefined && step !== undefined) {
+    select({ reference: { run, step }, compare: "diff" });
   }
 }
 

@@ -48,11 +48,18 @@ const usesArrows = (target: EventTarget | null): boolean =>
 const usesSpace = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.matches("button, input, select, [role=slider]");
 
-/** Nothing that has an Enter of its own is focused; a button that was only clicked is left. */
+/** Whether what is focused was reached by a click: it has the focus, but nobody looks at it. */
+let byPointer = true;
+
+/** Nothing that has an Enter of its own is focused, or only since it was clicked. */
 const isIdle = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement &&
+  target instanceof Element &&
   (target.matches("body, section, main, [role=slider]") ||
-    (target.matches("button, canvas") && !target.matches(":focus-visible")));
+    (byPointer && target.matches("button, [role=button], canvas")));
+
+const onPointer = (): void => {
+  byPointer = true;
+};
 
 function release(): void {
   if (helpOpen.peek()) {
@@ -89,6 +96,7 @@ function onKey(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey) {
     return;
   }
+  byPointer &&= event.key !== "Tab";
   if (event.key === "Escape") {
     release();
     return;
@@ -100,8 +108,8 @@ function onKey(event: KeyboardEvent): void {
     event.preventDefault();
     const direction = event.key === "ArrowLeft" ? -1 : 1;
     (event.shiftKey ? moveToMark : moveBy)(direction);
-  } else if (event.key === "Enter" && view.peek().lock && isIdle(event.target)) {
-    event.preventDefault();
+  } else if (event.key === "Enter" && isIdle(event.target) && view.peek().lock) {
+    event.preventDefault(); // a button that was clicked would be pressed again
     openHeldLens();
   } else if (event.key === " " && !usesSpace(event.target)) {
     event.preventDefault();
@@ -131,8 +139,10 @@ function onKey(event: KeyboardEvent): void {
 export function listenToKeys(): () => void {
   document.addEventListener("keydown", onKey);
   document.addEventListener("keyup", onKeyUp);
+  document.addEventListener("pointerdown", onPointer);
   return () => {
     document.removeEventListener("keydown", onKey);
     document.removeEventListener("keyup", onKeyUp);
+    document.removeEventListener("pointerdown", onPointer);
   };
 }

@@ -11,6 +11,7 @@ import { startHeadTime } from "./head_time";
 import { startLens } from "./lens";
 import { startOverlay } from "./overlay";
 import { startPiles } from "./piles";
+import { startRedundancy } from "./redundancy";
 import { startReference } from "./reference";
 import { startSeries } from "./series";
 import { startSignals } from "./signals";
@@ -126,6 +127,7 @@ export function startLoader(source: DataSource): Loader {
     startLens(source),
     startClasses(source),
     startHeadTime(source),
+    startRedundancy(source),
     startSignals(source),
     startOverlay(source),
   ];

@@ -8,6 +8,7 @@ import { type Camera, FIRST_CAMERA } from "../layout/graph/camera";
 import type { EdgeColour } from "../layout/graph/edge_style";
 import { NORM_RANGE } from "../layout/graph/graph";
 import type { GraphRule } from "../layout/graph/graph_planes";
+import type { ListOrder } from "../layout/heads/head_list";
 import type { Reach } from "../layout/heads/life_lines";
 import { defaultLayerView, type LayerView } from "../layout/network/layer_view";
 
@@ -22,14 +23,24 @@ export type CurveSource = "sentence" | "splits";
 
 /** What the Heads view shows beside its ranking, and how. */
 export interface HeadsState {
-  readonly panel: "curves" | "joint";
+  readonly panel: "curves" | "maps" | "list" | "joint";
+  /** What is listed beside it: the heads that changed most, pairs that do the same, idle heads. */
+  readonly side: "change" | "pairs" | "idle";
+  /** By what the list of all heads is ordered. */
+  readonly order: ListOrder;
   /** By what the points of the query–key map are coloured. */
   readonly points: "kind" | "tag";
   /** Bits of change from which on a step starts a pile. */
   readonly cut: number;
 }
 
-export const INITIAL_HEADS: HeadsState = { panel: "curves", points: "kind", cut: 0.02 };
+export const INITIAL_HEADS: HeadsState = {
+  panel: "curves",
+  side: "change",
+  order: { key: "change", down: true },
+  points: "kind",
+  cut: 0.02,
+};
 
 /** How the graph view is set: which edges, which token, seen from where. */
 export interface GraphState extends GraphRule {
@@ -169,7 +180,7 @@ export const INITIAL: ViewState = {
   lock: null,
   metric: null,
   curves: "sentence",
-  reach: "possible",
+  reach: "seen",
   watched: null,
   heads: INITIAL_HEADS,
   graph: INITIAL_GRAPH,

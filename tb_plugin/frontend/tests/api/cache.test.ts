@@ -34,6 +34,7 @@ function countingSource(): { source: DataSource; asked: number[] } {
       run: refuse,
       metrics: refuse,
       piles: refuse,
+      redundancy: refuse,
       classes: refuse,
       lens: refuse,
       elbow: refuse,

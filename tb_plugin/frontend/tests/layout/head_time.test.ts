@@ -58,6 +58,7 @@ describe("changeBars", () => {
 
   it("have no height where nothing changed", () => {
     expect(changeBars(history([[0, 1]], [0]), 900)[0]?.height).toBe(0);
+    expect(changeBars(history([[0, 1]], [1e-5]), 900)[0]?.height).toBeLessThan(0.1);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Maps, Matrix, Series } from "../../src/core/maps";
 import type { MetricSpec } from "../../src/core/recording";
 import { rankByChange, rowDistance } from "../../src/layout/heads/change";
+import { type ListKey, listedHeads, nextOrder, sortedList } from "../../src/layout/heads/head_list";
 import { lifeLine, lineGrid, lineX, lineY, metricDomain } from "../../src/layout/heads/life_lines";
 
 const matrix = (rows: number, cols: number, ...data: number[]): Matrix => ({
@@ -106,5 +107,47 @@ describe("lifeLine", () => {
   it("fills the window when the heads fit, and scrolls when they do not", () => {
     expect(grid.width).toBeCloseTo(962);
     expect(lineGrid(48, 64, { width: 962, height: 698 }).width).toBeGreaterThan(962);
+  });
+});
+
+describe("the list of heads", () => {
+  const series: Series = {
+    steps: [0, 10],
+    layers: 2,
+    heads: 2,
+    metrics: 1,
+    data: Float32Array.from([0.1, 0.2, 0.3, Number.NaN, 0.5, 0.25, Number.NaN, Number.NaN]),
+  };
+  const heads = listedHeads({
+    headsPerLayer: [2, 1],
+    series,
+    metric: 0,
+    a: 1,
+    b: 0,
+    ranking: [{ layer: 0, head: 1, change: 0.75 }],
+  });
+  const order = (key: ListKey, down: boolean): string[] =>
+    sortedList(heads, { key, down }).map(({ layer, head }) => `${layer}.${head}`);
+
+  it("holds the metric at A and B, its change, and how much the maps changed", () => {
+    expect(heads.map(({ a, b, change }) => [a, b, change])).toEqual([
+      [0.5, expect.closeTo(0.1), Number.NaN],
+      [0.25, expect.closeTo(0.2), 0.75],
+      [Number.NaN, expect.closeTo(0.3), Number.NaN],
+    ]);
+    expect(heads[0]?.delta).toBeCloseTo(0.4);
+  });
+
+  it("is sorted by any column, undefined values last either way", () => {
+    expect(order("a", true)).toEqual(["0.0", "0.1", "1.0"]);
+    expect(order("a", false)).toEqual(["0.1", "0.0", "1.0"]);
+    expect(order("change", true)[0]).toBe("0.1");
+    expect(order("head", true)).toEqual(["1.0", "0.1", "0.0"]);
+  });
+
+  it("turns round at a second click on a column", () => {
+    const first = nextOrder({ key: "change", down: true }, "a");
+    expect(first).toEqual({ key: "a", down: true });
+    expect(nextOrder(first, "a")).toEqual({ key: "a", down: false });
   });
 });

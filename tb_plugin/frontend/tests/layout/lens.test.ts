@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { carriedBy, firstCell, type Lens, strongestCell } from "../../src/core/lens";
-import { lensEdges, lensGeometry, stackShares } from "../../src/layout/lens/lens";
+import {
+  hasLongNotes,
+  lensEdges,
+  lensGeometry,
+  STRIP_GAP,
+  stackShares,
+  TAG_PITCH,
+  tagColumns,
+} from "../../src/layout/lens/lens";
 import { placeWords, wordShare } from "../../src/layout/lens/word_cloud";
 import { productRamp } from "../../src/scale/ramps";
 
@@ -35,6 +43,18 @@ describe("lensGeometry", () => {
       }
     },
   );
+
+  it.each([1400, 1196, 1028, 900])("lets no heading or legend cover another in %i px", (width) => {
+    for (const hasValues of [true, false]) {
+      const geometry = lensGeometry(16, width, hasValues);
+      const { bar, strip, queries, keys, words } = geometry;
+      const [first, second] = hasLongNotes(geometry) ? [71, 42] : [38, 30]; // px of the words
+      expect(first).toBeLessThanOrEqual(bar + STRIP_GAP);
+      expect(bar + STRIP_GAP + second).toBeLessThan(keys - queries);
+      expect(second).toBeLessThan(strip + 22);
+      expect(queries + tagColumns(geometry) * TAG_PITCH).toBeLessThanOrEqual(words);
+    }
+  });
 
   it("gives the table and both feature panels the same rows, whatever k", () => {
     for (const clusters of [2, 16, 24]) {

@@ -10,6 +10,7 @@ import { joint, overTime } from "../../src/state/head_time";
 import { elbow, lens } from "../../src/state/lens";
 import { type Loader, startLoader } from "../../src/state/loader";
 import { piles } from "../../src/state/piles";
+import { redundancy } from "../../src/state/redundancy";
 import { reference, referenceEntry, referenceProblem } from "../../src/state/reference";
 import { series, splitSeries } from "../../src/state/series";
 import { assessment, metricCurves } from "../../src/state/signals";
@@ -106,6 +107,7 @@ class Server implements DataSource {
   joint = () => this.answer("joint");
   curves = () => this.answer("curves");
   signals = () => this.answer("signals");
+  redundancy = () => this.answer("redundancy");
   metrics = ({ of }: { of: number | string }) =>
     this.answer(typeof of === "number" ? "series" : "splits");
 }
@@ -118,6 +120,7 @@ const KINDS: [string, Partial<ViewState>, ReadonlySignal<Resource<unknown>>][] =
   ["elbow", { lens: openLens({ layer: 0, head: 0 }) }, elbow],
   ["overTime", { tab: "heads" }, overTime],
   ["joint", { tab: "heads", heads: { ...INITIAL.heads, panel: "joint" } }, joint],
+  ["redundancy", { tab: "heads", heads: { ...INITIAL.heads, side: "pairs" } }, redundancy],
   ["curves", { tab: "signals" }, metricCurves],
   ["signals", { tab: "signals" }, assessment],
   ["series", { tab: "heads" }, series],

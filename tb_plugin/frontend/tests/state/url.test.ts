@@ -9,7 +9,7 @@ const BUSY: ViewState = {
   tab: "heads",
   metric: "row_entropy",
   curves: "splits",
-  reach: "seen",
+  reach: "possible",
   watched: ["row_entropy", "h1_life"],
   graph: {
     head: 3,
@@ -27,7 +27,13 @@ const BUSY: ViewState = {
     node: { layer: 5, token: 12 },
     camera: { yaw: -1.25, pitch: 0.5, zoom: 2, x: 12, y: -340.5 },
   },
-  heads: { panel: "joint", points: "tag", cut: 0.105 },
+  heads: {
+    panel: "joint",
+    side: "idle",
+    order: { key: "delta", down: false },
+    points: "tag",
+    cut: 0.105,
+  },
   runs: ["exp/a,b", "c%~d"],
   run: "exp/ünï #1 & <b>",
   part: "cross",

@@ -43,13 +43,16 @@ export function placeStepPiles(history: OverTime, width: number): PlacedPile[] {
   });
 }
 
+/** Where no step changed by more, bars are as low as that is little. */
+const FULL_BAR = 0.01;
+
 /** One bar between every two steps, as high as the head changed; the tallest fills the height. */
 export function changeBars(history: OverTime, width: number): ChangeBar[] {
   const count = history.steps.length;
-  const most = mostChange(history);
+  const most = Math.max(FULL_BAR, mostChange(history));
   return history.changes.map((change, at) => ({
     x: (tickX(at, count, width) + tickX(at + 1, count, width)) / 2,
-    height: most > 0 ? (BAR_HEIGHT * (change ?? 0)) / most : 0,
+    height: (BAR_HEIGHT * (change ?? 0)) / most,
     bits: change ?? Number.NaN,
   }));
 }

@@ -64,6 +64,16 @@ export function lensGeometry(clusters: number, width: number, hasValues: boolean
   };
 }
 
+/** px from one tag of the legend to the next. */
+export const TAG_PITCH = 58;
+
+/** How many tags stand in a row of the legend, which ends where the words begin. */
+export const tagColumns = ({ queries, words }: LensGeometry): number =>
+  Math.max(3, Math.floor((words - queries - 8) / TAG_PITCH));
+
+/** Whether "part of speech" has room above the bars; else the short word has. */
+export const hasLongNotes = ({ bar }: LensGeometry): boolean => bar >= 72;
+
 export interface Segment {
   readonly index: number;
   readonly x: number;

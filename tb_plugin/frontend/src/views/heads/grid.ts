@@ -13,7 +13,7 @@ import {
   metricDomain,
   type Point,
 } from "../../layout/heads/life_lines";
-import { headTitle, metricValue } from "../../scale/format";
+import { headTitle, metricValue, signed } from "../../scale/format";
 import { headBadge, html, setText, svg } from "../dom";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
@@ -123,13 +123,24 @@ function build(props: HeadsProps, picture: SVGSVGElement, numbers: HTMLElement):
       buildCell(props, grid, domain, { layer: at, head }),
     ),
   );
-  const names = part.layers.map((_, layer) =>
-    svg(
-      "text",
-      { class: "grid-layer", x: 14, y: grid.top + (layer + 0.5) * grid.cellHeight + 2 },
-      `L${layer + 1}`,
-    ),
-  );
+  const names = part.layers.flatMap((_, layer) => {
+    const top = grid.top + layer * grid.cellHeight;
+    const limit = (value: number): SVGTextElement =>
+      svg(
+        "text",
+        {
+          class: "grid-limit",
+          x: grid.left - 4,
+          y:
+            top +
+            Math.min(grid.cellHeight - CELL_GAP - 1, Math.max(11, lineY(value, domain, grid) + 4)),
+          "text-anchor": "end",
+        },
+        metricValue(value),
+      );
+    const name = { class: "grid-layer", x: 8, y: top + 0.5 * grid.cellHeight + 2 };
+    return [svg("text", name, `L${layer + 1}`), limit(domain[1]), limit(domain[0])];
+  });
   picture.setAttribute("width", String(grid.width));
   picture.setAttribute("height", String(grid.height));
   picture.replaceChildren(...names, ...cells.map(({ root }) => root));
@@ -209,7 +220,8 @@ function mark(props: HeadsProps, { grid, domain }: Scene, cell: CellNodes): void
   place(cell.b, b, valueAt(props, cell, b));
   const low = lineY(valueA, domain, grid) > grid.cellHeight / 2;
   cell.value.setAttribute("y", String(low ? 15 : grid.cellHeight - CELL_GAP - 6));
-  setText(cell.value, metricValue(valueA));
+  const change = valueA - valueAt(props, cell, b);
+  setText(cell.value, props.compared ? signed(change) : metricValue(valueA));
   const { selected } = props;
   cell.root.classList.toggle(
     "selected",

@@ -1,6 +1,6 @@
 // One row per cluster: its parts of speech as a stacked bar, its places in the sentence as a strip.
 import type { LensSide } from "../../core/lens";
-import { type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens/lens";
+import { hasLongNotes, type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens/lens";
 import { percent } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
 import { tagColour, tagName } from "../../scale/pos";
@@ -26,11 +26,15 @@ const GROUND = 3;
 export function drawFeatures(props: FeatureProps): SVGGElement {
   const { side, geometry, x, title } = props;
   const heading = svg("text", { class: "lens-title", x: 0, y: 12 }, title);
-  const under = svg("text", { class: "lens-note", x: 0, y: 28 }, "part of speech");
+  const under = svg(
+    "text",
+    { class: "lens-note", x: 0, y: 28 },
+    hasLongNotes(geometry) ? "part of speech" : "speech",
+  );
   const places = svg(
     "text",
     { class: "lens-note", x: geometry.bar + STRIP_GAP, y: 28 },
-    "position",
+    hasLongNotes(geometry) ? "position" : "place",
   );
   const rows = side.profile.size.map((_, cluster) => drawRow(props, cluster));
   return svg(

@@ -1,13 +1,21 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
 import type { LensCell } from "../../core/lens";
 import { at } from "../../core/maps";
-import { type LensEdges, type LensGeometry, lensEdges, lensGeometry } from "../../layout/lens/lens";
+import {
+  type LensEdges,
+  type LensGeometry,
+  lensEdges,
+  lensGeometry,
+  TAG_PITCH,
+  tagColumns,
+} from "../../layout/lens/lens";
 import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagLabel, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
 import { tokenText } from "../../scale/text";
 import { html, setAll, svg } from "../dom";
 import { cellAt, drawHeat, framed } from "../heat";
+import { fitLabel } from "../measure";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { drawElbow } from "./elbow";
@@ -18,7 +26,7 @@ import { drawWords } from "./words";
 
 export function createLens(host: HTMLElement): View<LensProps> {
   const canvas = html("canvas", { class: "lens-map", role: "img" });
-  const picture = svg("svg", { class: "lens-picture", height: 348 });
+  const picture = svg("svg", { class: "lens-picture", height: 362 });
   const root = html("div", { class: "lens-body" }, picture, canvas);
   const tooltip = createTooltip(root);
   host.append(root);
@@ -291,17 +299,18 @@ function drawTable(props: LensProps, geometry: LensGeometry): SVGGElement {
 }
 
 /** Only tags that occur. */
-function drawTags({ lens, theme }: LensProps, geometry: LensGeometry): SVGGElement {
+function drawTags({ lens, theme, width }: LensProps, geometry: LensGeometry): SVGGElement {
   const present = lens.tags.filter((_, at) =>
     [lens.queries, lens.keys, ...(lens.values ? [lens.values] : [])].some(({ profile }) =>
       profile.tags.some((row) => (row[at] ?? 0) > 0),
     ),
   );
-  const columns = 7;
+  const columns = tagColumns(geometry);
+  const room = Math.max(90, width - geometry.words - 4);
   const marks = present.map((tag, at) =>
     svg(
       "g",
-      { transform: `translate(${(at % columns) * 58},${Math.floor(at / columns) * 15})` },
+      { transform: `translate(${(at % columns) * TAG_PITCH},${Math.floor(at / columns) * 15})` },
       svg("rect", { width: 9, height: 9, fill: tagColour(tag, theme) }),
       svg("text", { class: "lens-word", x: 13, y: 9 }, tagLabel(tag)),
       svg("title", {}, tagName(tag)),
@@ -317,7 +326,8 @@ function drawTags({ lens, theme }: LensProps, geometry: LensGeometry): SVGGEleme
         svg(
           "text",
           { class: "lens-note", x: geometry.words - geometry.queries, y: 27 + 14 * at },
-          line,
+          fitLabel(line, room).text,
+          svg("title", {}, line),
         ),
       ),
   );

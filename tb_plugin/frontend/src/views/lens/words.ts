@@ -34,9 +34,17 @@ export function drawWords(props: WordsProps): SVGGElement {
     "g",
     { transform: `translate(${x},${y})`, class: "lens-words", role: "group", "aria-label": title },
     svg("text", { class: "lens-title", x: 0, y: 12 }, title),
-    svg("text", { class: "lens-count", x: width, y: 12 }, props.note || `${size} tokens`),
+    svg("text", { class: "lens-count", x: width, y: 12 }, noteBeside(title, props, size)),
     ...(form === "cloud" ? drawCloud(words, size, props) : drawBars(words, size, props)),
   );
+}
+
+/** What fits beside the title: the note whole, its figure, or nothing. */
+function noteBeside(title: string, { note, width }: WordsProps, size: number): string {
+  const whole = note || `${size} tokens`;
+  const room = width - textWidth(title, 12, 500) - 8;
+  const figure = whole.replace(/ (of attention|tokens)$/, "");
+  return [whole, figure].find((text) => textWidth(text, 11) <= room) ?? "";
 }
 
 const explain = ({ text, count, tag }: LensWord, size: number): SVGTitleElement =>

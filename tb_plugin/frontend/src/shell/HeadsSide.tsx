@@ -1,0 +1,165 @@
+import { computed } from "@preact/signals";
+import { problemOf, readyValue } from "../core/resource";
+import { stepLabel } from "../scale/format";
+import { tokenText } from "../scale/text";
+import { ranking } from "../state/derived/heads";
+import { redundancy } from "../state/redundancy";
+import { referenceEntry } from "../state/reference";
+import { axes, best, entry, select, shown, view } from "../state/store";
+import { type HeadsState, openLens } from "../state/view_state";
+import { createFigure } from "../views/heads/figure";
+import { createPairs } from "../views/heads/pairs";
+import { createRanking } from "../views/heads/ranking";
+import { changeHeads, compareWithBest, selectHead } from "./actions";
+import { headSource } from "./head_source";
+import { Problem } from "./Problem";
+import { Segments } from "./Segments";
+import { ViewHost } from "./ViewHost";
+
+const SIDES: readonly { readonly value: HeadsState["side"]; readonly text: string }[] = [
+  { value: "change", text: "Changed" },
+  { value: "pairs", text: "Redundant" },
+  { value: "idle", text: "Idle" },
+];
+
+/** The selected head's map, and what can be done with it. */
+function Held() {
+  const held = view.value.lock;
+  const source = headSource.value;
+  if (!held || !source || !axes.value) {
+    return null;
+  }
+  const unseen = shown.value?.entry.vectors === false;
+  return (
+    <>
+      <ViewHost
+        create={createFigure}
+        props={{
+          source,
+          query: axes.value.query,
+          key: axes.value.key,
+          selected: held,
+          pin: view.value.pin,
+        }}
+      />
+      <p class="side-actions">
+        <button
+          type="button"
+          class="button"
+          disabled={unseen}
+          title={
+            unseen
+              ? "Queries and keys of this step were not kept"
+              : "What its queries and keys stand for"
+          }
+          onClick={() => select({ lens: openLens(held) })}
+        >
+          Open HeadLens
+        </button>
+        <button type="button" class="button" onClick={() => selectHead(null)}>
+          Release
+        </button>
+      </p>
+    </>
+  );
+}
+
+function BestButton() {
+  const [lowest, shownEntry, b] = [best.value, entry.value, referenceEntry.value];
+  if (!lowest || !shownEntry) {
+    return null;
+  }
+  const there = view.value.compare === "diff" && b?.step === lowest.step;
+  const same = lowest.step === shownEntry.step;
+  return (
+    <button
+      type="button"
+      class="button wide-button"
+      disabled={there || same}
+      title={
+        same
+          ? "The shown step is the best one"
+          : `Pins ${stepLabel(lowest)}, the lowest validation loss, as B and shows A − B`
+      }
+      onClick={compareWithBest}
+    >
+      Compare with the best step
+    </button>
+  );
+}
+
+function Changed() {
+  return (
+    <>
+      <h2>Change, A against B</h2>
+      <p class="note">mean row Jensen–Shannon distance, 0 same to 1 disjoint</p>
+      <BestButton />
+      <ViewHost
+        create={createRanking}
+        props={{ ranking: ranking.value, selected: view.value.lock, onSelect: selectHead }}
+      />
+    </>
+  );
+}
+
+/** The word at a position of the shown sentence. */
+const wordAt = computed(() => {
+  const key = axes.value?.key ?? [];
+  return (place: number): string =>
+    tokenText(key.find(({ members }) => members.includes(place))?.text ?? "");
+});
+
+const NONE: readonly never[] = [];
+
+function Redundant({ idle }: { readonly idle: boolean }) {
+  const found = readyValue(redundancy.value);
+  const problem = problemOf(redundancy.value);
+  const source = headSource.value;
+  return (
+    <>
+      <h2>{idle ? "Heads that choose nothing" : "Pairs that do the same"}</h2>
+      <p class="note">
+        {idle
+          ? "one place whatever is asked (90 % or more), or within 0.1 of even attention"
+          : "mean row Jensen–Shannon distance between two heads of any layers, the nearest first"}
+        {found && `; ${found.sentences} validation ${found.sentences === 1 ? "probe" : "probes"}`}
+      </p>
+      <Problem text={problem} />
+      {problem === null && !found && <p class="note">Comparing all heads…</p>}
+      {found && idle && found.idle.length === 0 && <p class="note">None at this step.</p>}
+      {found && source && (
+        <ViewHost
+          create={createPairs}
+          props={{
+            source,
+            pairs: idle ? NONE : found.pairs,
+            idle: idle ? found.idle : NONE,
+            word: wordAt.value,
+            selected: view.value.lock,
+            onSelect: selectHead,
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/** What is asked about all heads: which changed, which are redundant, which are idle. */
+export function HeadsSide() {
+  const { side } = view.value.heads;
+  return (
+    <aside class="side heads-side" aria-label="Heads that changed, are redundant or idle">
+      <div class="side-content">
+        <Held />
+        <Segments<HeadsState["side"]>
+          label="Heads to list"
+          variant="wide"
+          options={SIDES}
+          current={side}
+          onChoose={(next) => changeHeads({ side: next })}
+        />
+        {side === "change" ? <Changed /> : <Redundant idle={side === "idle"} />}
+      </div>
+    </aside>
+  );
+}

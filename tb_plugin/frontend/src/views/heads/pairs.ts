@@ -1,0 +1,94 @@
+// Pairs of heads that do the same, side by side, and heads that choose nothing.
+import type { HeadId } from "../../core/recording";
+import type { HeadPair, HeadPlace, IdleHead } from "../../core/redundancy";
+import { fixed, headLabel, percent } from "../../scale/format";
+import { headBadge, html } from "../dom";
+import type { View } from "../view";
+import { createInSight, type MapSource, paintThumb, thumbCanvas } from "./thumb";
+
+export interface PairsProps {
+  readonly source: MapSource;
+  readonly pairs: readonly HeadPair[];
+  readonly idle: readonly IdleHead[];
+  /** The word at a position of the shown sentence. */
+  readonly word: (place: number) => string;
+  readonly selected: HeadId | null;
+  readonly onSelect: (head: HeadId | null) => void;
+}
+
+const THUMB = 56;
+
+/** A list of pairs, or of single heads where there are no pairs. */
+export function createPairs(host: HTMLElement): View<PairsProps> {
+  const list = html("ol", { class: "pairs" });
+  host.append(list);
+  const sight = createInSight();
+  let props: PairsProps | null = null;
+  let buttons: { readonly node: HTMLElement; readonly id: HeadId }[] = [];
+
+  const mapOf = (id: HeadId): HTMLElement => {
+    const canvas = thumbCanvas(id);
+    const node = html(
+      "button",
+      { type: "button", class: "pair-head", "aria-label": headLabel(id) },
+      canvas,
+      html("span", {}, html("span", { class: "quiet" }, `L${id.layer + 1}`), headBadge(id.head)),
+    );
+    node.addEventListener("click", () => props?.onSelect(id));
+    sight.watch(node, () => {
+      if (props) {
+        paintThumb(canvas, props.source, id, THUMB);
+      }
+    });
+    buttons.push({ node, id });
+    return node;
+  };
+  const build = (next: PairsProps): void => {
+    sight.clear();
+    buttons = [];
+    const pairs = next.pairs.map(({ first, second, distance }) =>
+      html(
+        "li",
+        { "data-distance": distance },
+        mapOf(placed(first)),
+        mapOf(placed(second)),
+        html("span", { class: "rank-value" }, fixed(distance, 3)),
+      ),
+    );
+    const idle = next.idle.map((head) =>
+      html("li", {}, mapOf(head), html("span", { class: "note" }, idleText(next, head))),
+    );
+    list.replaceChildren(...pairs, ...idle);
+  };
+
+  return {
+    update(next) {
+      const before = props;
+      props = next;
+      if (before?.pairs !== next.pairs || before.idle !== next.idle || before.word !== next.word) {
+        build(next);
+      } else if (before.source !== next.source) {
+        sight.refresh();
+      }
+      for (const { node, id } of buttons) {
+        const held = next.selected;
+        const pressed = held?.layer === id.layer && held.head === id.head;
+        node.setAttribute("aria-pressed", String(pressed));
+      }
+    },
+    destroy() {
+      sight.clear();
+      list.remove();
+    },
+  };
+}
+
+const placed = ([layer, head]: HeadPlace): HeadId => ({ layer, head });
+
+function idleText({ word }: PairsProps, { kind, measure, place }: IdleHead): string {
+  if (kind === "even") {
+    return `spreads evenly: ${fixed(measure, 3)} from even attention`;
+  }
+  const where = place === null ? "one place" : `position ${place + 1}, here “${word(place)}”`;
+  return `${percent(measure)} of its attention on ${where}`;
+}

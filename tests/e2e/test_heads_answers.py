@@ -1,0 +1,156 @@
+"""What the Heads view answers: which heads changed, are redundant, choose nothing, and do what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from conftest import serve
+from markers import write_run
+from recordings import METRICS, encoder_info, record
+
+from attn_monitor import open_run
+
+LAYERS, HEADS, TOKENS = 3, 4, 9
+STEPS = (0, 10, 20)
+LOSSES = (0.9, 0.4, 0.7)
+TWINS = ((0, 1), (2, 3))
+LAZY, EVEN = (1, 0), (1, 2)
+
+
+def planted(info, step, loss):
+    """Two heads of different layers are the same, one looks at its third key, one evenly."""
+    made = record(info, step, vectors=True, scalars={"val_loss": loss})
+    maps = {at: attn.copy() for at, attn in made.attention["encoder"].items()}
+    for attn in maps.values():
+        attn[TWINS[1]] = attn[TWINS[0]]
+        attn[LAZY] = 0.02 / (attn.shape[-1] - 1)
+        attn[LAZY][:, 2] = 0.98
+        attn[EVEN] = 1 / attn.shape[-1]
+    return replace(made, attention={"encoder": maps})
+
+
+@pytest.fixture(scope="module")
+def heads_logdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heads")
+    info = encoder_info(lengths=(TOKENS, TOKENS), count=LAYERS, heads=HEADS)
+    steps = [planted(info, step, loss) for step, loss in zip(STEPS, LOSSES, strict=True)]
+    write_run(folder / "planted", info, steps)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def heads_tab(heads_logdir):
+    with serve(heads_logdir) as url:
+        yield url
+
+
+def opened(open_tab, url, **choices):
+    chosen = {"view": "heads", "run": "planted", **choices}
+    pairs = "".join(f"&p.attn_monitor.{key}={quote(text)}" for key, text in chosen.items())
+    tab = open_tab(url, fragment=f"#attn_monitor{pairs}")
+    tab.frame.locator(".ranking li").first.wait_for()
+    return tab
+
+
+def button(tab, name, *, exact=True):
+    return tab.frame.get_by_role("button", name=name, exact=exact)
+
+
+def places(rows):
+    return rows.evaluate_all("all => all.map(r => [+r.dataset.layer, +r.dataset.head])")
+
+
+PAINTED = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value, at) => at % 4 === 3 && value > 0);
+}"""
+
+
+def test_the_maps_of_all_heads_and_their_change_are_shown_without_holding_one(heads_tab, open_tab):
+    tab = opened(open_tab, heads_tab)
+    button(tab, "Maps at A").click()
+    cells = tab.frame.locator(".map-cell")
+    cells.nth(LAYERS * HEADS - 1).wait_for()
+    assert cells.count() == LAYERS * HEADS
+    assert all(canvas.evaluate(PAINTED) for canvas in cells.locator("canvas").all())
+    button(tab, "A \N{MINUS SIGN} B").click()
+    button(tab, "Maps A \N{MINUS SIGN} B").wait_for()
+    label = cells.locator("canvas").first
+    tab.page.wait_for_timeout(200)
+    assert label.get_attribute("aria-label").startswith("Attention of L1 H1, A \N{MINUS SIGN} B")
+
+
+def test_the_list_is_sorted_by_the_recorded_metric_and_by_change(heads_tab, heads_logdir, open_tab):
+    tab = opened(open_tab, heads_tab, panel="list", step="20")
+    rows = tab.frame.locator(".head-list tbody tr")
+    rows.nth(LAYERS * HEADS - 1).wait_for()
+    ranked = tab.frame.locator(".ranking .rank")
+    assert places(rows) == places(ranked)  # the largest change first
+    run = open_run(heads_logdir / "planted")
+    metric = METRICS[1].name
+    tab.frame.get_by_label("Metric").select_option(value=metric)
+    tab.frame.locator("[data-key=a] button").click()
+    tab.page.wait_for_url(re.compile("sorted=a-"))
+    values = run.metric_values(part="encoder", probe=0)[-1, ..., 1]  # [layer, head]
+    order = [divmod(int(at), HEADS) for at in np.argsort(-values.ravel())]
+    assert [tuple(place) for place in places(rows)] == order
+    tab.frame.locator("[data-key=a] button").click()
+    tab.page.wait_for_url(re.compile("sorted=a(&|$)"))
+    assert [tuple(place) for place in places(rows)] == order[::-1]
+
+
+def test_redundant_pairs_and_idle_heads_are_two_clicks_away(heads_tab, open_tab):
+    tab = opened(open_tab, heads_tab)
+    button(tab, "Redundant").click()
+    first = tab.frame.locator(".pairs li").first
+    first.wait_for()
+    assert places(first.locator("canvas")) == [list(head) for head in TWINS]
+    assert first.locator(".rank-value").inner_text() == "0.000"
+    first.locator("button").last.click()
+    assert "Layer 3 · head 4" in tab.frame.locator(".side-figure h2").inner_text()
+    button(tab, "Idle").click()
+    lines = tab.frame.locator(".pairs li")
+    tab.frame.locator(".pairs .note").first.wait_for()
+    assert places(lines.locator("canvas")) == [list(LAZY), list(EVEN)]
+    lazy, even = lines.locator(".note").all_inner_texts()
+    assert lazy == "98 % of its attention on position 3, here “w2”"
+    assert even.startswith("spreads evenly: 0.00")
+
+
+def test_one_click_compares_with_the_best_step(heads_tab, open_tab):
+    tab = opened(open_tab, heads_tab)
+    button(tab, "Compare with the best step").click()
+    tab.page.wait_for_url(re.compile("b=10.*show=diff|show=diff.*b=10"))
+    value = tab.frame.locator(".cell .cell-value").first.text_content()
+    assert value[0] in "+\N{MINUS SIGN}0"
+
+
+def test_headlens_opens_by_a_button_and_by_enter_after_a_click(heads_tab, open_tab):
+    tab = opened(open_tab, heads_tab)
+    tab.frame.locator('.cell[data-layer="1"][data-head="3"]').click()
+    button(tab, "Open HeadLens").click()
+    lens = tab.frame.get_by_role("region", name="HeadLens of Layer 2 · head 4")
+    lens.wait_for()
+    button(tab, "Close").click()
+    lens.wait_for(state="detached")
+    button(tab, "List").click()
+    tab.page.keyboard.press("Enter")
+    lens.wait_for()
+    button(tab, "List").wait_for()
+
+
+def test_the_range_of_the_curves_is_printed(heads_tab, heads_logdir, open_tab):
+    tab = opened(open_tab, heads_tab)
+    tab.frame.locator(".cell").first.wait_for()
+    run = open_run(heads_logdir / "planted")
+    values = run.metric_values(part="encoder", probe=0)[..., 0]
+    limits = tab.frame.locator(".grid-limit").all_text_contents()
+    assert len(limits) == 2 * LAYERS
+    assert {float(text) for text in limits} == {
+        round(float(values.max()), 2),
+        round(float(values.min()), 2),
+    }
