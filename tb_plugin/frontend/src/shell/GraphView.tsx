@@ -4,6 +4,7 @@ import { readyValue } from "../core/resource";
 import { type ClassNode, classNodes } from "../layout/graph/class_nodes";
 import { ringAxis, ringCount } from "../layout/graph/graph_rings";
 import { classes } from "../state/classes";
+import { shownImage } from "../state/derived/image";
 import { picture } from "../state/derived/picture";
 import { edgeHeads, places, planes, rule, sentence } from "../state/derived/planes";
 import { recording, select, shown, view } from "../state/store";
@@ -63,6 +64,7 @@ export function GraphView() {
               colour: graph.colour,
               heads: edgeHeads.value,
               places: places.value,
+              image: shownImage.value,
               compared: drawn.reference !== null,
               values: graph.values,
               feedForward: graph.feed ? feedForwardOf(recording.value?.options ?? {}) : null,

@@ -15,6 +15,7 @@ import { ViewHost } from "./ViewHost";
 const HINTS: Readonly<Record<HeadsState["panel"], string>> = {
   curves: "choose another head by a click on its curve",
   maps: "choose another head by a click on its map",
+  pictures: "choose another head by a click on its picture",
   list: "choose another head by a click on its row",
   joint: "choose another head in the list at the right, or with the keys h j k l",
 };

@@ -1,4 +1,5 @@
 import type { Reach } from "../layout/heads/life_lines";
+import { shownImage } from "../state/derived/image";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
 import { changeHeads } from "./actions";
@@ -19,6 +20,14 @@ const POINTS: readonly { readonly value: HeadsState["points"]; readonly text: st
   { value: "tag", text: "Part of speech" },
 ];
 
+/** Over an image 1 of 65 patches is nothing on a scale from 0 to 1: there colours begin as × even. */
+function choosePanel(panel: HeadsState["panel"]): void {
+  changeHeads({ panel });
+  if (panel === "pictures" && view.peek().scale === "fixed") {
+    select({ scale: "even" });
+  }
+}
+
 /** What the Heads view shows, and the settings of that. */
 export function HeadsTools() {
   const { panel, points } = view.value.heads;
@@ -31,11 +40,12 @@ export function HeadsTools() {
         options={[
           { value: "curves", text: "Curves over steps" },
           { value: "maps", text: mapsText },
+          ...(shownImage.value ? [{ value: "pictures" as const, text: "Over the image" }] : []),
           { value: "list", text: "List" },
           { value: "joint", text: "Query\u2013key map" },
         ]}
         current={panel}
-        onChoose={(next) => changeHeads({ panel: next })}
+        onChoose={choosePanel}
       />
       {panel === "joint" && (
         <Segments<HeadsState["points"]>

@@ -4,6 +4,7 @@ import { nextOrder } from "../layout/heads/head_list";
 import { metricDomain } from "../layout/heads/life_lines";
 import { curves } from "../state/derived/curves";
 import { headList } from "../state/derived/heads";
+import { shownImage } from "../state/derived/image";
 import { marksAmong } from "../state/derived/marks";
 import { referenceMaps } from "../state/reference";
 import { metric, shown, view } from "../state/store";
@@ -11,6 +12,7 @@ import { createHeadsGrid } from "../views/heads/grid";
 import { createHeadList } from "../views/heads/list";
 import { createHeadMaps } from "../views/heads/maps";
 import { changeHeads, selectHead } from "./actions";
+import { HeadPictures } from "./HeadPictures";
 import { HeadStrip } from "./HeadStrip";
 import { HeadsSide } from "./HeadsSide";
 import { HeadsTools } from "./HeadsTools";
@@ -114,6 +116,8 @@ function Panel() {
       return <JointMap />;
     case "maps":
       return <Maps />;
+    case "pictures":
+      return shownImage.value ? <HeadPictures /> : <Maps />;
     case "list":
       return spec && <List spec={spec} />;
     case "curves":

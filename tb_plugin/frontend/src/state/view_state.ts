@@ -23,7 +23,7 @@ export type CurveSource = "sentence" | "splits";
 
 /** What the Heads view shows beside its ranking, and how. */
 export interface HeadsState {
-  readonly panel: "curves" | "maps" | "list" | "joint";
+  readonly panel: "curves" | "maps" | "pictures" | "list" | "joint";
   /** What is listed beside it: the heads that changed most, pairs that do the same, idle heads. */
   readonly side: "change" | "pairs" | "idle";
   /** By what the list of all heads is ordered. */

@@ -42,6 +42,8 @@ export interface Projection {
   classNode(at: number): Spot;
   /** A point on the axis between a plane and the next, `share` of the way, `y` above it. */
   between(layer: number, share: number, y: number): Spot;
+  /** A place on a plane, where the ring's radius is 1. */
+  on(layer: number, place: Place): Spot;
   rim(layer: number): Spot[];
   middle(layer: number): Spot;
   title(layer: number): Spot;
@@ -103,6 +105,7 @@ export function projection(stage: Stage, size: Size, camera: Camera): Projection
       const share = 1 - BEND * Math.min(1, apart);
       return see([x, ((y1 + y2) / 2) * share, ((z1 + z2) / 2) * share]);
     },
+    on: (ring, { y, z }) => see([seat(ring).x, seat(ring).high * y, seat(ring).deep * z]),
     rim: (ring) =>
       Array.from({ length: RIM_STEPS }, (_, at) =>
         see(onRing(seat(ring), (2 * Math.PI * at) / RIM_STEPS, RIM)),

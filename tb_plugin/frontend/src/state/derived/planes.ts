@@ -5,10 +5,12 @@ import { type GraphRule, graphPlane, type Plane } from "../../layout/graph/graph
 import type { Sentence } from "../../layout/graph/graph_rings";
 import { groupSize, joinEven, joinLayers, layerGroups } from "../../layout/graph/layer_groups";
 import { nearPlaces, type Place } from "../../layout/graph/near_layout";
+import { picturePlaces } from "../../layout/graph/picture_places";
 import { ringPlaces } from "../../layout/graph/projection";
 import { axes, shown, view } from "../store";
 import { graphRule } from "../view_state";
 import { evenMaps, sights } from "./even";
+import { imageLayout, shownImage } from "./image";
 import { picture } from "./picture";
 
 // A turned camera makes a new settings object; the rule itself is compared by what it says.
@@ -66,14 +68,23 @@ export const planes = computed<readonly Plane[]>(() => {
 
 const near = computed(() => view.value.graph.near);
 
-/** Where tokens lie when strong pairs sit closer; null while they lie on even rings. */
+/** Where tokens lie without edges: on even rings, or where their patches are in the image. */
+const homes = computed<readonly Place[]>(() => {
+  const [image, found] = [shownImage.value, imageLayout.value];
+  return image && found
+    ? picturePlaces(found.places, image)
+    : ringPlaces(axes.value?.key.length ?? 0);
+});
+
+/** Where tokens lie when strong pairs sit closer or tokens are patches; null on even rings. */
 export const places = computed<readonly (readonly Place[])[] | null>(() => {
-  const marks = axes.value;
-  if (!near.value || !marks || sentence.value?.cross) {
+  if (sentence.value?.cross || !axes.value) {
     return null;
   }
-  const ring = ringPlaces(marks.key.length);
-  return planes.value.map((plane) => nearPlaces(ring, plane.kept));
+  if (near.value) {
+    return planes.value.map((plane) => nearPlaces(homes.value, plane.kept));
+  }
+  return shownImage.value ? planes.value.map(() => homes.value) : null;
 });
 
 const byHead = computed(() => view.value.graph.colour === "head");

@@ -1,5 +1,6 @@
 // Paints the planes on a canvas, far ones first, and remembers what can be pointed at.
 
+import type { PatchImage } from "../../core/recording";
 import { classColour, edgeStroke, headColour } from "../../layout/graph/edge_style";
 import { type Classes, classStarts } from "../../layout/graph/graph";
 import { isSink, type PlaneEdge } from "../../layout/graph/graph_planes";
@@ -11,8 +12,10 @@ import {
   sideOf,
   touches,
 } from "../../layout/graph/graph_rings";
+import { pictureHalf } from "../../layout/graph/picture_places";
 import type { Projection } from "../../layout/graph/projection";
 import type { Spot } from "../../layout/graph/seats";
+import { imageCanvas } from "../image_canvas";
 import { paintClasses, paintFeedForward, paintValues } from "./paint_flow";
 import { paintLabels } from "./paint_labels";
 import type { Colours, GraphProps, Hit } from "./props";
@@ -24,6 +27,7 @@ const PALE = 0.45;
 const LOST_DASHES = [6, 5];
 /** Among more tokens than these only the chosen one's stream is drawn: the others are a haze. */
 const RAILS_UP_TO = 24;
+const IMAGE_OPACITY = 0.45;
 const DOT = { least: 1.2, most: 3.4, share: 0.22, aside: 0.08 };
 
 /** Where the five classes of strength of what is shown begin. */
@@ -114,6 +118,9 @@ function paintRing(
   context.lineWidth = chosen ? 1.5 : 1;
   context.stroke();
 
+  if (props.image) {
+    paintImage(context, props.image, scene, ring);
+  }
   // Edges between two rings are painted with the source's ring, before both rings' tokens.
   const kept = edgeRings(plane, sentence)[1] === ring ? (props.planes[plane]?.kept ?? []) : [];
   const front = (edge: PlaneEdge): number => (standsBack(edge) ? 0 : 1);
@@ -137,6 +144,33 @@ function paintRing(
     context.stroke();
     hits.push({ kind: "node", layer: ring, token, at });
   }
+}
+
+/** The image lies on the plane, pale, so that edges over it can be read. */
+function paintImage(
+  context: CanvasRenderingContext2D,
+  image: PatchImage,
+  scene: Projection,
+  ring: number,
+): void {
+  const { y, z } = pictureHalf(image);
+  const picture = imageCanvas(image);
+  const corner = scene.on(ring, { y: -y, z });
+  const right = scene.on(ring, { y: -y, z: -z });
+  const below = scene.on(ring, { y, z });
+  context.save();
+  context.globalAlpha = IMAGE_OPACITY;
+  context.imageSmoothingEnabled = false;
+  context.transform(
+    (right.x - corner.x) / picture.width,
+    (right.y - corner.y) / picture.width,
+    (below.x - corner.x) / picture.height,
+    (below.y - corner.y) / picture.height,
+    corner.x,
+    corner.y,
+  );
+  context.drawImage(picture, 0, 0);
+  context.restore();
 }
 
 interface EdgeOfPlane {

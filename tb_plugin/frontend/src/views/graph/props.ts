@@ -1,5 +1,6 @@
 // What the graph view is given and what it reports.
 
+import type { PatchImage } from "../../core/recording";
 import type { Camera } from "../../layout/graph/camera";
 import type { ClassNode } from "../../layout/graph/class_nodes";
 import type { EdgeColour } from "../../layout/graph/edge_style";
@@ -35,6 +36,8 @@ export interface GraphProps {
   readonly heads: ReadonlyMap<Edge, number>;
   /** Places of tokens where length follows weight, [plane]; null for even rings. */
   readonly places: readonly (readonly Place[])[] | null;
+  /** Drawn on every plane where tokens are its patches. */
+  readonly image: PatchImage | null;
   readonly compared: boolean;
   /** Draw what the selected token passes on and receives between planes. */
   readonly values: boolean;
