@@ -1,5 +1,7 @@
 import type { Reach } from "../layout/heads/life_lines";
 import { shownImage } from "../state/derived/image";
+import { otherHeads } from "../state/head_overlay";
+import { overlaidNames } from "../state/overlay";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
 import { changeHeads } from "./actions";
@@ -106,6 +108,30 @@ function MetricTools() {
   );
 }
 
+/** The other runs that are drawn; they share no probe with the shown one, only the mean. */
+function OtherRuns() {
+  if (overlaidNames.value.length === 0) {
+    return null;
+  }
+  if (view.value.curves !== "splits") {
+    return (
+      <button type="button" class="button" onClick={() => select({ curves: "splits" })}>
+        {`Draw ${overlaidNames.value.length} more ${overlaidNames.value.length === 1 ? "run" : "runs"}`}
+      </button>
+    );
+  }
+  return (
+    <span class="note overlaid">
+      {otherHeads.value.map(({ name, colour }) => (
+        <span key={name} style={{ "--run": colour }} title={`${name}, mean over validation probes`}>
+          <i />
+          <bdi>{name}</bdi>
+        </span>
+      ))}
+    </span>
+  );
+}
+
 /** Which metric the curves show, and of which sentences. */
 function CurveTools() {
   const spec = metric.value;
@@ -127,6 +153,7 @@ function CurveTools() {
       <span class="note metric-note" title={spec.reading}>
         {spec.unit}
       </span>
+      <OtherRuns />
       <span class="note legend">
         <i class="legend-uniform" /> uniform
         {view.value.curves === "splits" && (

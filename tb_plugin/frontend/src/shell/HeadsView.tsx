@@ -6,11 +6,13 @@ import { curves } from "../state/derived/curves";
 import { headList } from "../state/derived/heads";
 import { shownImage } from "../state/derived/image";
 import { marksAmong } from "../state/derived/marks";
+import { otherHeads } from "../state/head_overlay";
 import { referenceMaps } from "../state/reference";
 import { metric, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
 import { createHeadList } from "../views/heads/list";
 import { createHeadMaps } from "../views/heads/maps";
+import type { OtherHeads } from "../views/heads/props";
 import { changeHeads, selectHead } from "./actions";
 import { HeadPictures } from "./HeadPictures";
 import { HeadStrip } from "./HeadStrip";
@@ -21,6 +23,8 @@ import { JointMap } from "./JointMap";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
+
+const NONE: readonly OtherHeads[] = [];
 
 interface PanelProps {
   readonly spec: MetricSpec;
@@ -47,6 +51,7 @@ function Curves({ spec }: PanelProps) {
             metric: spec,
             metricIndex,
             curves: drawn,
+            others: view.value.curves === "splits" ? otherHeads.value : NONE,
             reach: view.value.reach,
             marks: marksAmong(drawn[0]?.series.steps ?? []),
             compared: view.value.compare === "diff" && referenceMaps.value !== null,

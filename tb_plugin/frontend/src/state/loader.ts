@@ -7,6 +7,7 @@ import type { Run } from "../core/recording";
 import { IDLE } from "../core/resource";
 import { startClasses } from "./classes";
 import { noted, offline, retries, retryFailed } from "./connection";
+import { startHeadOverlay } from "./head_overlay";
 import { startHeadTime } from "./head_time";
 import { startLens } from "./lens";
 import { startOverlay } from "./overlay";
@@ -128,6 +129,7 @@ export function startLoader(source: DataSource): Loader {
     startClasses(source),
     startHeadTime(source),
     startRedundancy(source),
+    startHeadOverlay(source),
     startSignals(source),
     startOverlay(source),
   ];

@@ -99,3 +99,37 @@ export function lifeLine(
       : null;
   });
 }
+
+/** Where a step lies among ascending steps: between two of them in proportion; NaN outside them. */
+export function stepPlace(step: number, steps: readonly number[]): number {
+  const after = steps.findIndex((known) => known >= step);
+  const [high, low] = [steps[after], steps[after - 1]];
+  if (high === undefined || (low === undefined && high !== step)) {
+    return Number.NaN;
+  }
+  return high === step || low === undefined ? after : after - 1 + (step - low) / (high - low);
+}
+
+/** A head of another run over the steps of the shown one; what lies outside them is left out. */
+export function otherLine(
+  series: Series,
+  head: { readonly layer: number; readonly head: number; readonly metric: number },
+  steps: readonly number[],
+  domain: Domain,
+  grid: LineGrid,
+): Point[] {
+  return series.steps.map((step, index) => {
+    const value = seriesValue(series, index, head.layer, head.head, head.metric);
+    const place = stepPlace(step, steps);
+    const there = head.layer < series.layers && head.head < series.heads;
+    return there && Number.isFinite(value) && Number.isFinite(place)
+      ? [lineX(place, steps.length, grid), lineY(value, domain, grid)]
+      : null;
+  });
+}
+
+/** A domain that also holds what other runs reach. */
+export const widened = ([low, high]: Domain, others: readonly Domain[]): Domain => [
+  Math.min(low, ...others.map(([first]) => first)),
+  Math.max(high, ...others.map(([, last]) => last)),
+];

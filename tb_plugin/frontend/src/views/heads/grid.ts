@@ -11,7 +11,9 @@ import {
   lineX,
   lineY,
   metricDomain,
+  otherLine,
   type Point,
+  widened,
 } from "../../layout/heads/life_lines";
 import { headTitle, metricValue, signed } from "../../scale/format";
 import { headBadge, html, setText, svg } from "../dom";
@@ -102,6 +104,7 @@ function changesScene(before: HeadsProps, next: HeadsProps): boolean {
     before.part !== next.part ||
     before.metric !== next.metric ||
     before.reach !== next.reach ||
+    before.others !== next.others ||
     before.marks.best !== next.marks.best ||
     before.curves.length !== next.curves.length ||
     next.curves.some(({ series }, at) => before.curves[at]?.series !== series)
@@ -112,11 +115,14 @@ function build(props: HeadsProps, picture: SVGSVGElement, numbers: HTMLElement):
   const { part, viewport, metric, metricIndex, curves } = props;
   const heads = Math.max(...part.layers.map((layer) => layer.heads));
   const grid = lineGrid(part.layers.length, heads, viewport);
-  const domain = metricDomain(
-    metric,
-    curves.map(({ series }) => series),
-    metricIndex,
-    props.reach,
+  const domain = widened(
+    metricDomain(
+      metric,
+      curves.map(({ series }) => series),
+      metricIndex,
+      props.reach,
+    ),
+    props.others.map((other) => metricDomain(metric, [other.series], other.metric, props.reach)),
   );
   const cells = part.layers.flatMap((layer, at) =>
     Array.from({ length: layer.heads }, (_, head) =>
@@ -183,6 +189,13 @@ function buildCell(props: HeadsProps, grid: LineGrid, domain: Domain, id: HeadId
     const x = lineX(marks.best, count, grid);
     const down = { y1: 3, y2: grid.cellHeight - CELL_GAP - 3 };
     root.append(svg("line", { class: "best-line", x1: x, x2: x, ...down }));
+  }
+  for (const other of props.others) {
+    const steps = curves[0]?.series.steps ?? [];
+    const points = otherLine(other.series, { ...id, metric: other.metric }, steps, domain, grid);
+    const path = svg("path", { class: "life other-life", d: curve(points), "data-run": other.name });
+    path.style.stroke = other.colour;
+    root.append(path);
   }
   for (const { series, dashed } of [...curves].reverse()) {
     const path = svg("path", {
@@ -257,6 +270,13 @@ function describe(
       text: `${metric.title}: A ${metricValue(valueAt(props, cell, marks.a), 4)} · B ${metricValue(valueAt(props, cell, marks.b), 4)}`,
     },
     ...others,
+    ...props.others.map(({ name, series, metric: at }) => {
+      const step = curves[0]?.series.steps[marks.a];
+      const index = step === undefined ? -1 : series.steps.indexOf(step);
+      const value =
+        index >= 0 ? seriesValue(series, index, cell.layer, cell.head, at) : Number.NaN;
+      return { text: `${name}: ${metricValue(value, 4)}` };
+    }),
     { text: `uniform attention ${metricValue(uniform ?? Number.NaN, 4)} · ${metric.unit}` },
     { text: metric.reading, tone: "quiet" },
   ];

@@ -1,6 +1,6 @@
 // What the heads view is given and what it reports.
 import type { Axis } from "../../core/axis";
-import type { Curves } from "../../core/maps";
+import type { Curves, Series } from "../../core/maps";
 import type { HeadId, MetricSpec, Part } from "../../core/recording";
 import type { Marks, PinnedToken } from "../../core/selection";
 import type { RankedHead } from "../../layout/heads/change";
@@ -16,6 +16,8 @@ export interface HeadsProps {
   readonly metric: MetricSpec;
   readonly metricIndex: number;
   readonly curves: readonly Curves[];
+  /** The same head of other runs, in their colours. */
+  readonly others: readonly OtherHeads[];
   /** What the y axes span: all that is possible, or what was seen over all steps. */
   readonly reach: Reach;
   readonly marks: Marks;
@@ -23,6 +25,14 @@ export interface HeadsProps {
   readonly compared: boolean;
   readonly selected: HeadId | null;
   readonly onSelect: (head: HeadId | null) => void;
+}
+
+/** A metric of another run's heads, over its own steps. */
+export interface OtherHeads {
+  readonly name: string;
+  readonly colour: string;
+  readonly series: Series;
+  readonly metric: number;
 }
 
 export interface RankingProps {
