@@ -1,13 +1,17 @@
+import { useRef } from "preact/hooks";
 import { imageLayout, shownImage } from "../state/derived/image";
 import { select, shown, view } from "../state/store";
 import { createPictures } from "../views/heads/pictures";
 import { selectHead } from "./actions";
 import { headSource } from "./head_source";
 import { theme } from "./theme";
+import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
 
 /** Attention over the image, of all heads of all layers. */
 export function HeadPictures() {
+  const root = useRef<HTMLElement>(null);
+  const viewport = useSize(root);
   const [image, source, found, now] = [
     shownImage.value,
     headSource.value,
@@ -19,11 +23,12 @@ export function HeadPictures() {
   const first = found?.special[0]?.index ?? middle;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <section class="view" tabIndex={0} aria-label="Attention over the image">
-      {image && source && found && now && (
+    <section class="view" ref={root} tabIndex={0} aria-label="Attention over the image">
+      {viewport && image && source && found && now && (
         <ViewHost
           create={createPictures}
           props={{
+            width: viewport.width,
             theme: theme.value,
             part: now.part,
             maps: source.maps,

@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import type { DataSource } from "../api/source";
 import type { Series } from "../core/maps";
-import { IDLE, readyValue, type Resource } from "../core/resource";
+import { IDLE, type Resource, readyValue } from "../core/resource";
 import { runVariable } from "../scale/runs";
 import { follow } from "./follow";
 import { overlaidNames } from "./overlay";

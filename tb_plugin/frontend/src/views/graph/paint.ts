@@ -146,31 +146,40 @@ function paintRing(
   }
 }
 
-/** The image lies on the plane, pale, so that edges over it can be read. */
+/**
+ * The image lies on the plane, pale, so that edges over it can be read. It is drawn in strips: one
+ * strip alone would not follow the perspective.
+ */
 function paintImage(
   context: CanvasRenderingContext2D,
   image: PatchImage,
   scene: Projection,
   ring: number,
 ): void {
-  const { y, z } = pictureHalf(image);
+  const half = pictureHalf(image);
   const picture = imageCanvas(image);
-  const corner = scene.on(ring, { y: -y, z });
-  const right = scene.on(ring, { y: -y, z: -z });
-  const below = scene.on(ring, { y, z });
-  context.save();
+  const { width, height } = picture;
+  const strip = height / Math.max(1, image.rows);
   context.globalAlpha = IMAGE_OPACITY;
   context.imageSmoothingEnabled = false;
-  context.transform(
-    (right.x - corner.x) / picture.width,
-    (right.y - corner.y) / picture.width,
-    (below.x - corner.x) / picture.height,
-    (below.y - corner.y) / picture.height,
-    corner.x,
-    corner.y,
-  );
-  context.drawImage(picture, 0, 0);
-  context.restore();
+  for (let row = 0; row < image.rows; row++) {
+    const edge = (at: number): number => half.y * ((2 * at) / image.rows - 1);
+    const corner = scene.on(ring, { y: edge(row), z: half.z });
+    const right = scene.on(ring, { y: edge(row), z: -half.z });
+    const below = scene.on(ring, { y: edge(row + 1), z: half.z });
+    context.save();
+    context.transform(
+      (right.x - corner.x) / width,
+      (right.y - corner.y) / width,
+      (below.x - corner.x) / strip,
+      (below.y - corner.y) / strip,
+      corner.x,
+      corner.y,
+    );
+    context.drawImage(picture, 0, row * strip, width, strip, 0, 0, width, strip);
+    context.restore();
+  }
+  context.globalAlpha = 1;
 }
 
 interface EdgeOfPlane {

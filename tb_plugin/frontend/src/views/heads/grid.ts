@@ -193,7 +193,11 @@ function buildCell(props: HeadsProps, grid: LineGrid, domain: Domain, id: HeadId
   for (const other of props.others) {
     const steps = curves[0]?.series.steps ?? [];
     const points = otherLine(other.series, { ...id, metric: other.metric }, steps, domain, grid);
-    const path = svg("path", { class: "life other-life", d: curve(points), "data-run": other.name });
+    const path = svg("path", {
+      class: "life other-life",
+      d: curve(points),
+      "data-run": other.name,
+    });
     path.style.stroke = other.colour;
     root.append(path);
   }
@@ -243,7 +247,7 @@ function mark(props: HeadsProps, { grid, domain }: Scene, cell: CellNodes): void
   cell.root.setAttribute("data-value", String(valueA));
   cell.root.setAttribute(
     "aria-label",
-    `${headTitle(cell)}, ${props.metric.title} ${metricValue(valueA)}`,
+    `${headTitle(cell)}, ${props.metric.title} ${metricValue(valueA)}${props.compared ? `, change ${signed(change)}` : ""}`,
   );
 
   function place(dot: SVGCircleElement, step: number, value: number): void {
@@ -273,8 +277,7 @@ function describe(
     ...props.others.map(({ name, series, metric: at }) => {
       const step = curves[0]?.series.steps[marks.a];
       const index = step === undefined ? -1 : series.steps.indexOf(step);
-      const value =
-        index >= 0 ? seriesValue(series, index, cell.layer, cell.head, at) : Number.NaN;
+      const value = index >= 0 ? seriesValue(series, index, cell.layer, cell.head, at) : Number.NaN;
       return { text: `${name}: ${metricValue(value, 4)}` };
     }),
     { text: `uniform attention ${metricValue(uniform ?? Number.NaN, 4)} · ${metric.unit}` },

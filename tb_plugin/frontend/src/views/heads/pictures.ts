@@ -17,6 +17,8 @@ import { imageCanvas } from "../image_canvas";
 import type { View } from "../view";
 
 export interface PicturesProps {
+  /** px of the window. */
+  readonly width: number;
   readonly theme: Theme;
   readonly part: Part;
   readonly maps: Maps;
@@ -35,7 +37,7 @@ export interface PicturesProps {
 }
 
 const CHOOSER = 132;
-const CELL = 84;
+const CELL = { least: 64, most: 168, aside: 230 };
 /** The picture behind the heat is darkened, so that bright heat is told from bright patches. */
 const GROUND = 0.62;
 const HEAT = 0.9;
@@ -77,7 +79,7 @@ export function createPictures(host: HTMLElement): View<PicturesProps> {
     update(next) {
       const before = props;
       props = next;
-      if (before?.part !== next.part) {
+      if (before?.part !== next.part || before.width !== next.width) {
         build(next, cells, (id) => props?.onSelect(id));
       }
       drawChooser(next, { whole, chips, note });
@@ -87,10 +89,18 @@ export function createPictures(host: HTMLElement): View<PicturesProps> {
   };
 }
 
+/** Pictures as large as all columns allow. */
+function cellSize({ width, part }: PicturesProps): number {
+  const columns = Math.max(1, ...part.layers.map(({ heads }) => heads)) + 2;
+  const room = Math.floor((width - CELL.aside) / columns) - 2;
+  return Math.max(CELL.least, Math.min(CELL.most, room));
+}
+
 /** Columns: the heads, their mean, and the rollout up to the layer. */
-function build({ part }: PicturesProps, cells: HTMLElement, select: (id: HeadId) => void): void {
+function build(props: PicturesProps, cells: HTMLElement, select: (id: HeadId) => void): void {
+  const { part } = props;
   const most = Math.max(1, ...part.layers.map(({ heads }) => heads));
-  cells.style.gridTemplateColumns = `34px repeat(${most + 2}, ${CELL}px)`;
+  cells.style.gridTemplateColumns = `34px repeat(${most + 2}, ${cellSize(props)}px)`;
   const heading = (...inside: (Node | string)[]): HTMLElement =>
     html("span", { class: "picture-heading" }, ...inside);
   const header = [
@@ -197,17 +207,19 @@ interface Ink {
 /** The picture in grey, each patch coloured by its weight: opacity is its square root. */
 function paint(
   canvas: HTMLCanvasElement,
-  { image, places, query }: PicturesProps,
+  props: PicturesProps,
   light: Float32Array,
   { patches }: PictureHeat,
   { colour, full }: Ink,
 ): void {
+  const { image, places, query } = props;
   const width = image.columns * image.side;
   const height = image.rows * image.side;
+  const shown = cellSize(props) - 8;
   canvas.width = width;
   canvas.height = height;
-  canvas.style.width = `${CELL - 8}px`;
-  canvas.style.height = `${((CELL - 8) * height) / width}px`;
+  canvas.style.width = `${shown}px`;
+  canvas.style.height = `${(shown * height) / width}px`;
   const context = canvas.getContext("2d");
   if (!context) {
     return;
