@@ -1,4 +1,4 @@
-"""``attn-monitor``: look at a recording, check it, or write it as one HTML file."""
+"""``attn-monitor``: look at a recording, judge it, check it, or write it as one HTML file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attn_monitor import __version__, cli_report
 from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.core.nouns import MEASURED
 from attn_monitor.store import Run, open_run, verify_run
@@ -19,10 +20,17 @@ DEFAULT_MAX_MB = 50.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="attn-monitor", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"attn-monitor {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_inspect(commands.add_parser("inspect", help="print what a recording holds"))
     _add_export(commands.add_parser("export", help="write a run as one HTML file"))
     _add_verify(commands.add_parser("verify", help="say what of a recording is whole"))
+    report = commands.add_parser("report", help="judge a run, for people and machines")
+    cli_report.add_report(report, _RUN_HELP)
+    compare = commands.add_parser("compare", help="say what two runs differ in")
+    cli_report.add_compare(compare, _RUN_HELP)
+    watch = commands.add_parser("watch", help="follow a run while it trains")
+    cli_report.add_watch(watch, _RUN_HELP)
     options = parser.parse_args(arguments)
     try:
         text, status = options.run_command(options)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import re
 import sys
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from attn_monitor import open_run
+from attn_monitor.cli import main
+from attn_monitor.verdicts import judge
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,12 +46,24 @@ def twins(gallery, tmp_path):
     return train
 
 
+def levels(runs, name, part):
+    """Return what ``attn-monitor report`` says of both twins."""
+    return {
+        twin: next(v.level for v in judge(run) if (v.name, v.evidence.get("part")) == (name, part))
+        for twin, run in runs.items()
+    }
+
+
 def test_without_a_causal_mask_words_read_what_comes_after_them(twins):
     runs, numbers = twins("missing_causal_mask", epochs=1, sentences=256)
     assert numbers["healthy"] == 0
     assert numbers["buggy"] > 0.3
     # The tab names the part by its mask: a decoder that is shown as an encoder.
     assert (runs["healthy"].parts, runs["buggy"].parts) == (("decoder",), ("encoder",))
+    [leak] = [v for v in judge(runs["buggy"]) if v.name == "leak"]
+    assert (leak.level, leak.evidence["causal"]) == ("look", False)
+    assert leak.evidence["after_itself"] == pytest.approx(numbers["buggy"], abs=1e-3)
+    assert levels({"healthy": runs["healthy"]}, "leak", "decoder") == {"healthy": "clear"}
 
 
 def test_without_positions_no_head_learns_to_look_at_the_previous_word(twins):
@@ -70,24 +85,44 @@ def test_without_positions_equal_words_have_equal_rows(twins):
         worst[twin] = np.abs(maps[:, first] - maps[:, again]).max()
     assert worst["buggy"] < 1e-6
     assert worst["healthy"] > 0.01
+    found = levels(runs, "positions", "encoder")
+    assert found["buggy"] == "found"
+    assert found["healthy"] != "found"
 
 
 def test_scores_of_the_wrong_scale_saturate_before_training(twins):
-    _, numbers = twins("wrong_scale", epochs=1, sentences=256)
+    runs, numbers = twins("wrong_scale", epochs=1, sentences=256)
     assert numbers["healthy"] > 0.9
     assert numbers["buggy"] < 0.3
+    assert levels(runs, "scale", "encoder") == {"healthy": "clear", "buggy": "found"}
 
 
 def test_collapsed_heads_do_not_differ_at_all(twins):
-    _, numbers = twins("collapsed_heads", epochs=1, sentences=256)
+    runs, numbers = twins("collapsed_heads", epochs=1, sentences=256)
     assert numbers["healthy"] > 0.01
     assert numbers["buggy"] == pytest.approx(0, abs=1e-6)
+    assert levels({"buggy": runs["buggy"]}, "redundant", "encoder") == {"buggy": "found"}
 
 
-def test_padding_without_a_mask_takes_attention_out_of_the_sentence(twins):
-    _, numbers = twins("padding_attended", epochs=1, sentences=256)
+def test_padding_without_a_mask_takes_attention_out_of_the_sentence(twins, tmp_path, capsys):
+    runs, numbers = twins("padding_attended", epochs=1, sentences=256)
     assert numbers["healthy"] == 0
     assert numbers["buggy"] > 0.2
+    assert levels(runs, "padding", "encoder") == {"healthy": "clear", "buggy": "found"}
+    folder = tmp_path / "gallery" / "padding_attended"
+    for twin, status in (("healthy", 0), ("buggy", 2)):
+        assert main(["report", str(folder / twin), "--json", "--fail-on", "padding"]) == status
+        told = json.loads(capsys.readouterr().out)
+        assert told["failed_on"] == ["padding"] * (status // 2)
+    worst = next(v for v in told["verdicts"] if v["name"] == "padding")
+    assert worst["evidence"]["outside"] == pytest.approx(numbers["buggy"], abs=0.05)
+    assert "p.attn_monitor.metric=outside" in worst["link"]
+    assert main(["compare", str(folder / "healthy"), str(folder / "buggy")]) == 0
+    assert "padding (encoder): A clear, B found" in capsys.readouterr().out
+    assert main(["watch", str(folder / "buggy"), "--until", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("step 0, epoch 0")
+    assert "val_loss" in lines[1]
 
 
 def test_shuffled_targets_leave_no_diagonal(twins):
@@ -96,6 +131,7 @@ def test_shuffled_targets_leave_no_diagonal(twins):
     specs = [spec.name for spec in runs["buggy"].metrics]
     chance = runs["buggy"].uniform("cross")[0, specs.index("diagonal")]
     assert numbers["buggy"] == pytest.approx(chance, abs=0.1)
+    assert levels(runs, "positions", "cross") == {"healthy": "clear", "buggy": "look"}
 
 
 def test_the_gallerys_page_names_every_bug_its_command_and_its_number(gallery):

@@ -29,6 +29,7 @@ ALLOWED = {
         {"core", "capture", "analysis", "signals", "figures", "store"},
         {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
     ),
+    "attn_monitor/verdicts": ({"core", "signals", "store"}, {"numpy", "jaxtyping"}),
     "attn_monitor/integrations": (
         {"core", "monitor", "recorder"},
         {"numpy", "jaxtyping", "torch", "transformers"},
