@@ -18,7 +18,7 @@ from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MEASURED, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.budget import Plan, keep_within
-from attn_monitor.monitor.classes import ClassReader, find_classes, forget
+from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen

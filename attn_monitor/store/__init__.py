@@ -9,7 +9,7 @@ from attn_monitor.store.records import (
     Vectors,
 )
 from attn_monitor.store.run import Run, open_run
-from attn_monitor.store.tokens import dump_tokens
+from attn_monitor.store.token_json import dump_tokens
 from attn_monitor.store.verify import Verified, verify_run
 from attn_monitor.store.writer import RunWriter
 

@@ -15,7 +15,8 @@ from jaxtyping import Float32
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.fields import as_int, as_list
-from attn_monitor.store.layout import (
+from attn_monitor.store.maps import check_index, holder
+from attn_monitor.store.names import (
     CODES,
     HEADS,
     KEY_EDGES,
@@ -30,7 +31,6 @@ from attn_monitor.store.layout import (
     map_shape,
     probe_group,
 )
-from attn_monitor.store.maps import check_index, holder
 from attn_monitor.store.records import MapWindow, Thumbnail
 from attn_monitor.store.stepfile import StepFile
 from attn_monitor.store.union import RunView

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Part, Probe, metric_rows
 from attn_monitor.store.commits import LARGEST_STEP
-from attn_monitor.store.layout import map_shape
+from attn_monitor.store.names import map_shape
 from attn_monitor.store.records import RunInfo, StepRecord
 
 

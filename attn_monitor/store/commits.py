@@ -25,7 +25,7 @@ from attn_monitor.store.fields import (
     parse_object,
     strict,
 )
-from attn_monitor.store.layout import COMMITS_FILE, step_file_name
+from attn_monitor.store.names import COMMITS_FILE, step_file_name
 
 LARGEST_STEP = 2**53  # steps may count tokens; a page is exact up to here
 NOTHING = -1  # "rollback to before the first step"

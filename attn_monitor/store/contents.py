@@ -8,7 +8,7 @@ from jaxtyping import Float, Float16
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Part
 from attn_monitor.store.codec import CODE_NAME, DECODE_RULE, encode_attention, sums_to_one
-from attn_monitor.store.layout import (
+from attn_monitor.store.names import (
     CLASS_SCORES,
     CLASSES,
     CODES,

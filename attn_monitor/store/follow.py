@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from attn_monitor.core.errors import AttnMonitorError, RunNotFoundError
-from attn_monitor.store.layout import PLUGIN_FOLDER
+from attn_monitor.store.names import PLUGIN_FOLDER
 from attn_monitor.store.rank import RankReader, RankView
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.union import RunView, join

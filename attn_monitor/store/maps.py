@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store.commits import Commit
-from attn_monitor.store.layout import (
+from attn_monitor.store.names import (
     CODES,
     KEY_VECTORS,
     QUERY_VECTORS,

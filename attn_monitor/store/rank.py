@@ -10,7 +10,6 @@ from attn_monitor.core.errors import CorruptRecordingError, MissingFileError
 from attn_monitor.core.nouns import Part
 from attn_monitor.store.commits import MOST_PROBLEMS, Commit, CommitLog, follow_log
 from attn_monitor.store.fields import LARGEST_PARSED, parsed_bytes
-from attn_monitor.store.layout import COMMITS_FILE, METRICS_FILE, RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.metricsfile import (
     Metrics,
@@ -19,6 +18,7 @@ from attn_monitor.store.metricsfile import (
     read_metrics,
     read_outputs,
 )
+from attn_monitor.store.names import COMMITS_FILE, METRICS_FILE, RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.schema import LARGEST_RUN_FILE, Session, load_session
 from attn_monitor.store.stepfile import StepFile

@@ -37,7 +37,7 @@ from attn_monitor.store.fields import (
     strict,
 )
 from attn_monitor.store.records import Option, RunInfo
-from attn_monitor.store.tokens import dump_tokens, load_tokens
+from attn_monitor.store.token_json import dump_tokens, load_tokens
 
 SCHEMA = 1
 LARGEST_RUN_FILE = 64 * 2**20

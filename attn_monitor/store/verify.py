@@ -11,7 +11,7 @@ from attn_monitor.store.checksum import check_seal, crc_text
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
-from attn_monitor.store.layout import RUN_FILE, STEPS_FOLDER
+from attn_monitor.store.names import RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.reading import ReadOnlyFolder
 

@@ -31,7 +31,7 @@ from attn_monitor.store.commits import (
 )
 from attn_monitor.store.contents import step_contents
 from attn_monitor.store.folder import folder_at
-from attn_monitor.store.layout import (
+from attn_monitor.store.names import (
     COMMITS_FILE,
     METRICS_FILE,
     RUN_FILE,

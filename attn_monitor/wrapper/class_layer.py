@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attn_monitor.capture import AttentionCapture
-from attn_monitor.capture.classes import ClassHead, find_class_head
+from attn_monitor.capture.class_head import ClassHead, find_class_head
 from attn_monitor.capture.tensors import are_probabilities
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.figures.planes import ClassNode

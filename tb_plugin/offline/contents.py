@@ -9,7 +9,7 @@ from dataclasses import replace
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.core.nouns import Part
 from attn_monitor.store import Run
-from attn_monitor.store.layout import map_shape
+from attn_monitor.store.names import map_shape
 from tb_plugin.offline.choice import Cost, fit, in_turn
 from tb_plugin.offline.page import PageWriter, page_bytes
 from tb_plugin.offline.questions import Question, Questions

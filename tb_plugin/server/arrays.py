@@ -11,8 +11,8 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
 from attn_monitor.store.codec import LEVELS
-from attn_monitor.store.layout import map_shape
 from attn_monitor.store.lru import ByteLru
+from attn_monitor.store.names import map_shape
 from tb_plugin.server.coarse import coarse_codes, keeps_coarse
 from tb_plugin.server.merge import merge_tokens
 from tb_plugin.server.queries import MapQuery

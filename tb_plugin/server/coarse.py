@@ -10,7 +10,7 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.kept import Kept, stretch_length
 from attn_monitor.store import Run
 from attn_monitor.store.codec import encode_attention
-from attn_monitor.store.layout import map_shape
+from attn_monitor.store.names import map_shape
 
 
 def keeps_coarse(run: Run, probe: int) -> bool:

@@ -36,7 +36,6 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
                 "step": step,
                 "epoch": epoch,
                 "maps": step in there.maps,
-                "no_maps": _why_no_maps(run, step, there),
                 "vectors": step in there.vectors,
                 "v": run.writing(step),
                 "scalars": dict(run.scalars(step)),
@@ -77,12 +76,6 @@ def _part(run: Run, part: Part) -> Json:
         "layers": [asdict(layer) for layer in part.layers],
         "uniform": run.uniform(part.name).tolist(),
     }
-
-
-def _why_no_maps(run: Run, step: int, there: Excerpt) -> str | None:
-    if step in there.maps:
-        return None
-    return run.why_no_maps(step) or "left_out"
 
 
 def _best(run: Run) -> Json | None:

@@ -7,7 +7,7 @@ from attn_monitor.core.maps import Maps
 from attn_monitor.core.nouns import Probe, Split
 from attn_monitor.store import Run
 from attn_monitor.store.codec import decode_attention
-from attn_monitor.store.layout import map_shape
+from attn_monitor.store.names import map_shape
 
 MOST_WEIGHTS = 2**27
 

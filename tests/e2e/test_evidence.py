@@ -11,7 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from attn_monitor import AttentionRecorder, open_run
 from attn_monitor.capture.kernels import forget_kernel, register_kernel
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 from tests.tiny_lightning import WORDS, loaders, words
 
 HEADS, WIDTH = 2, 16

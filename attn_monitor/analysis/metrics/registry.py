@@ -1,4 +1,4 @@
-"""One function and one registry line make a metric: scalar, sort key, life line and column."""
+"""One decorated function is one metric: scalar, sort key, life line and column."""
 
 from __future__ import annotations
 

@@ -68,7 +68,5 @@ def kernel(call: OperatorCall, tracer: Tracer) -> None:
             ),
             output=call.output,
             check=ValueCheck(output=call.output),
-            call=call,
-            values=value,
         )
     )

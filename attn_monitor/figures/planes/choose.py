@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.figures.planes.edges import Head, PlaneEdges, link_weights
-from attn_monitor.figures.planes.layout import Spots, ring_layout, weight_layout
+from attn_monitor.figures.planes.places import Spots, ring_layout, weight_layout
 from attn_monitor.figures.planes.scene import ClassNode, PlaneMaps, Scene, SceneStyle
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
-from attn_monitor.figures.planes.layout import Spots
+from attn_monitor.figures.planes.places import Spots
 from attn_monitor.figures.planes.scene import Scene
 
 _SPACING = 1.75  # between planes, in radii

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.figures.planes import PlaneMaps, Pruning, SceneStyle, make_scene
 from attn_monitor.figures.planes.edges import link_weights
-from attn_monitor.figures.planes.layout import ring_layout, weight_layout
+from attn_monitor.figures.planes.places import ring_layout, weight_layout
 
 WORDS = ("[CLS]", "a", "$b$", "c", "[SEP]")
 NORMS = ["uniform", "raw", "layer", "row", "rank", "log"]
@@ -118,7 +118,7 @@ def test_two_ways_of_pruning_at_once_are_refused():
         Pruning(count=3, mass=0.5)
     with pytest.raises(ConfigurationError, match=r"mass must be from 0 to 1, got 1\.5"):
         Pruning(mass=1.5)
-    with pytest.raises(ConfigurationError, match="top must be >= 0, got -1"):
+    with pytest.raises(ConfigurationError, match="count must be >= 0, got -1"):
         Pruning(count=-1)
 
 

@@ -12,11 +12,11 @@ from recordings import encoder_info, record
 from torch import nn
 
 from attn_monitor.capture import capture
-from attn_monitor.capture.classes import find_class_head
+from attn_monitor.capture.class_head import find_class_head
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError, NotRecordedError
 from attn_monitor.monitor.batches import BatchTokens, Stream
-from attn_monitor.monitor.classes import find_classes
+from attn_monitor.monitor.class_reader import find_classes
 from attn_monitor.store import RunWriter, open_run
 
 LENGTHS = (5, 3)

@@ -13,7 +13,7 @@ from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError, NotRecordedError
 from attn_monitor.core.kept import Kept, stretch_edges, stretch_length
 from attn_monitor.store import MapWindow, RunWriter, Thumbnail, open_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 from attn_monitor.store.zarrzip import StepFileBuilder
 
 STEP = 7

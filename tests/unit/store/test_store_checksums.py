@@ -14,7 +14,7 @@ from attn_monitor.cli import main
 from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.store import RunWriter, open_run, verify_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 
 OUTPUT = MetricSpec(
     name="output_entropy", title="", unit="", low=0.0, high=1.0, reading="", direction="ascending",

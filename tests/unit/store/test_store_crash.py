@@ -10,7 +10,7 @@ import pytest
 from recordings import encoder_info, record
 
 from attn_monitor.store import open_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 
 KILLS = 8
 INFO = {"lengths": (20, 30), "heads": 4}

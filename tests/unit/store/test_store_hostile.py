@@ -17,7 +17,7 @@ from recordings import encoder_info, record
 
 from attn_monitor.core.errors import AttnMonitorError, CorruptRecordingError
 from attn_monitor.store import RunWriter, open_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 
 ASK = {"step": 5, "probe": 1, "part": "encoder", "layer": 1}
 CHUNK = "encoder/0001/codes/c/1/0/0/0"

@@ -10,7 +10,7 @@ from recordings import encoder_info, record
 from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.nouns import PatchImage
 from attn_monitor.store import RunWriter, open_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 from tb_plugin.server.describe import describe_run
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from recordings import encoder_info, record
 
 from attn_monitor.store import RunWriter, open_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 
 
 def write(run_dir, info, steps, rank):

@@ -8,7 +8,7 @@ import pytest
 from recordings import encoder_info, record
 
 from attn_monitor.store import RunWriter, open_run
-from attn_monitor.store.layout import rank_folder
+from attn_monitor.store.names import rank_folder
 
 
 def files(run_dir):

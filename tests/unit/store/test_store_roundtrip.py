@@ -317,8 +317,8 @@ def test_long_texts_are_stored_in_blocks_of_rows_that_are_read_by_themselves(
     tmp_path, monkeypatch, length
 ):
     # The same rule as for 16 heads x 512 tokens, on a scale that a unit test can afford.
-    monkeypatch.setattr("attn_monitor.store.layout._CHUNK", 2**13)
-    monkeypatch.setattr("attn_monitor.store.layout._LARGEST_CHUNK", 2**13)
+    monkeypatch.setattr("attn_monitor.store.names._CHUNK", 2**13)
+    monkeypatch.setattr("attn_monitor.store.names._LARGEST_CHUNK", 2**13)
     info = encoder_info(lengths=(length,), heads=4)
     write(tmp_path, info, (5,))
     (file,) = tmp_path.rglob("*.zarr.zip")

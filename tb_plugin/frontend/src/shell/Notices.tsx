@@ -1,6 +1,5 @@
 // What is said when there is nothing to show, or something to know.
 import { useEffect, useState } from "preact/hooks";
-import type { StepEntry } from "../core/recording";
 import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { piles } from "../state/piles";
@@ -82,7 +81,7 @@ export function StepNotices() {
       {here && wanted !== null && here.step !== wanted && (
         <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
       )}
-      {here && !here.maps && <NoMapsNotice />}
+      {here && !here.maps && <ThinnedNotice />}
       {problemOf(piles.value) !== null && (
         <Problem text={`No piles at this step. ${problemOf(piles.value)}`} />
       )}
@@ -112,15 +111,7 @@ export function StepNotices() {
   );
 }
 
-const ABSENCES: Readonly<Record<NonNullable<StepEntry["no_maps"]>, string>> = {
-  thinned:
-    "The maps of this step were dropped to keep the recording small (budget_mb); its metrics remain.",
-  damaged: "The maps of this step are damaged on disk and cannot be read; its metrics remain.",
-  unwritten: "No maps were recorded at this step, only its metrics.",
-  left_out: "The maps of this step are not in this file (--max-mb); the recording itself has them.",
-};
-
-function NoMapsNotice() {
+function ThinnedNotice() {
   const all = steps.value;
   const here = entry.value;
   const at = here ? all.indexOf(here) : -1;
@@ -128,7 +119,7 @@ function NoMapsNotice() {
   const after = all.findIndex(({ maps }, index) => index > at && maps);
   return (
     <p class="message">
-      {ABSENCES[here?.no_maps ?? "thinned"]}{" "}
+      The maps of this step were dropped to keep the recording small; its metrics remain.{" "}
       {[before, after].map((index) => {
         const target = all[index];
         return target ? (

@@ -7,7 +7,7 @@ from typing import get_args
 from attn_monitor.core.class_answer import ClassAnswer, ContributionMethod
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store.fields import as_choice
-from attn_monitor.store.layout import CLASS_SCORES, CONTRIBUTIONS, METHOD, class_group
+from attn_monitor.store.names import CLASS_SCORES, CONTRIBUTIONS, METHOD, class_group
 from attn_monitor.store.stepfile import StepFile
 from attn_monitor.store.union import RunView
 

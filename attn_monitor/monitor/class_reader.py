@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attn_monitor.capture import capture
-from attn_monitor.capture.classes import ClassHead, find_class_head
+from attn_monitor.capture.class_head import ClassHead, find_class_head
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
