@@ -7,27 +7,31 @@ from conftest import serve
 from view_recordings import MODELS, record_all
 
 RUNS = ("gpt", "vit", "sixteen", "tabular", "demo", "onehead", "window")
+BESIDE = ("nan", "two/first", "two/second-with-a-rather-long-name")
 FEWEST, MOST = 8, 150
 
 
 @pytest.fixture(scope="module")
 def views_tab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("views")
-    record_all(folder, RUNS)
+    record_all(folder, RUNS + BESIDE)
     with serve(folder) as url:
         yield url
 
 
 def show(tab, run, **choices):
     """Go to a run's view by the address, in the same page; wait until its step is drawn."""
-    pairs = {"run": run, **choices}
-    pairs |= {"layers": ",".join(f"{at}:sh" for at in range(12))}
+    every_layer = ",".join(f"{at}:sh" for at in range(12))
+    pairs = {"run": run, "layers": every_layer, **choices}
     hash_text = "&".join(f"p.attn_monitor.{name}={value}" for name, value in pairs.items())
     tab.page.evaluate("hash => { location.hash = hash }", f"attn_monitor&{hash_text}")
-    layers = len(MODELS[run].parts[0].layers)
+    as_links = [pair for pair in pairs["layers"].split(",") if pair.endswith(":sh")]
+    layers = min(len(as_links), len(MODELS[run].parts[0].layers))
     shown = f"[data-run='{run}'][data-probe='{choices['probe']}'][data-step='{choices['step']}']"
     drawn = tab.frame.locator(f".content{shown}")
-    drawn.locator(".link-note").nth(layers - 1).wait_for(state="attached", timeout=60_000)
+    drawn.wait_for(timeout=60_000)
+    if layers:
+        drawn.locator(".link-note").nth(layers - 1).wait_for(state="attached", timeout=60_000)
 
 
 def links(tab):
@@ -65,3 +69,63 @@ def test_the_first_words_of_a_causal_text_do_not_win_by_being_first(page):
     shown = 64  # the first half of the text; its attention is nearly even at step 0
     early = sum(query < shown / 4 for _, query, _ in drawn)
     assert early < 0.35 * len(drawn)
+
+
+def test_pointing_at_a_word_lights_all_its_links_whatever_the_cut(page):
+    show(page, "demo", step=400, probe=0)
+    before = links(page)
+    column = page.frame.get_by_role("group", name="Tokens after the last layer")
+    column.locator(".token-box").nth(3).hover()
+    lit = page.frame.locator(".link.lit[data-layer='0']")
+    lit.nth(14).wait_for(state="attached")
+    drawn = lit.evaluate_all("all => all.map(l => [+l.dataset.query, +l.dataset.key])")
+    assert sorted(drawn) == [[3, key] for key in range(15)]
+    page.frame.get_by_role("slider", name="Training step").hover()
+    page.frame.locator(".link.lit").first.wait_for(state="detached")
+    assert links(page) == before
+
+
+def test_a_held_map_leaves_tabs_play_and_slider_free_and_can_be_moved(page):
+    show(page, "sixteen", step=200, probe=0, head="1.6", layers="1:mh")
+    popup = page.frame.get_by_role("dialog")
+    popup.wait_for()
+    box = popup.bounding_box()
+    slider = page.frame.get_by_role("slider", name="Training step").bounding_box()
+    assert box["y"] >= slider["y"] + slider["height"]
+    page.page.mouse.move(box["x"] + 60, box["y"] + 18)
+    page.page.mouse.down()
+    page.page.mouse.move(box["x"] + 10, box["y"] + 58, steps=3)
+    page.page.mouse.up()
+    moved = popup.bounding_box()
+    assert (round(moved["x"] - box["x"]), round(moved["y"] - box["y"])) == (-50, 40)
+    page.frame.get_by_role("slider", name="Training step").press("Home")
+    page.frame.locator(".content[data-step='0']").wait_for()
+    assert popup.bounding_box() == moved
+
+
+def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page):
+    show(page, "vit", step=200, probe=0, layers="0:mh")
+    canvas = page.frame.locator("canvas.heat[data-layer='0'][data-head='3']")
+    fixed = canvas.evaluate("c => c.toDataURL()")
+    page.frame.get_by_label("What the colours of maps span").select_option("even")
+    page.page.wait_for_url("**scale=even**")
+    assert "\N{MULTIPLICATION SIGN}" in page.frame.locator(".scale").text_content()
+    assert canvas.evaluate("c => c.toDataURL()") != fixed
+
+
+def test_weights_that_are_not_numbers_are_drawn_as_such(page):
+    show(page, "nan", step=400, probe=0, layers="0:mh,1:mh")
+    canvas = page.frame.locator("canvas.heat[data-layer='0'][data-head='0']")
+    pixel = canvas.evaluate("c => [...c.getContext('2d').getImageData(9, 40, 1, 1).data]")
+    assert pixel == [255, 95, 210, 255]
+    assert page.frame.get_by_text("NaN: not a number").is_visible()
+
+
+def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(page):
+    other = BESIDE[2]
+    show(page, BESIDE[1], step=400, probe=0, brun=other, b=200, view="network")
+    assert other in page.frame.locator(".readout").inner_text()
+    assert page.frame.locator(".fob.b.elsewhere").count() == 1
+    page.frame.get_by_role("navigation", name="Views").get_by_role("button", name="Signals").click()
+    line = page.frame.locator(f"[data-chart='loss'] .other-run[data-run='{other}']")
+    line.wait_for(state="attached", timeout=60_000)
