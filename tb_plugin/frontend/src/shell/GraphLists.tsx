@@ -47,7 +47,7 @@ export function Strongest({ plane, sentence, node }: NodeProps) {
               <button
                 type="button"
                 class="rank edge-row"
-                title={`looks there ${fixed(looks, 4)}, is looked at ${fixed(lookedAt, 4)}, uniform ${fixed(edge.even, 4)}`}
+                title={`looks there ${fixed(looks, 4)}, is looked at ${fixed(lookedAt, 4)}, even ${fixed(edge.even, 4)}`}
                 onClick={() => change({ node: { layer: otherRing, token: other } })}
               >
                 <bdi class="edge-word">{tokenText(others[other]?.text ?? "")}</bdi>
@@ -63,7 +63,7 @@ export function Strongest({ plane, sentence, node }: NodeProps) {
         })}
       </ol>
       <p class="note">
-        Strong tone: the word looks there. Pale: it is looked at. Tick: uniform attention.
+        Strong tone: the word looks there. Pale: it is looked at. Tick: even attention.
       </p>
     </>
   );

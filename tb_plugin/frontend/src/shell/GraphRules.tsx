@@ -17,12 +17,12 @@ interface Option<Value extends string> {
 }
 
 const NORMS: readonly (Option<Norm> & { readonly unit: string })[] = [
-  { value: "uniform", text: "× uniform", unit: "times the uniform weight" },
+  { value: "uniform", text: "× even", unit: "times even attention" },
   { value: "raw", text: "Raw weight", unit: "attention" },
   { value: "row", text: "Per row", unit: "share of the row’s strongest" },
   { value: "layer", text: "Min–max per layer", unit: "0 weakest, 1 strongest" },
   { value: "rank", text: "Rank", unit: "share of edges at most as strong" },
-  { value: "log", text: "Log", unit: "log₁₀ of × uniform" },
+  { value: "log", text: "Log", unit: "log₁₀ of × even" },
 ];
 
 const PAIRS: readonly Option<PairRule>[] = [

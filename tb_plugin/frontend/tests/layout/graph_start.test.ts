@@ -54,7 +54,8 @@ const MODELS = [
 
 describe("a fresh graph", () => {
   it.each(MODELS)("shows as many edges as can be followed: $name", ({ tokens, causal }) => {
-    for (const sharp of [0, 0.01, 0.5, 2]) {
+    // A long text takes the longest: two steps of it are enough.
+    for (const sharp of tokens > 100 ? [0, 2] : [0, 0.01, 0.5, 2]) {
       const [a, b] = [1, 2].map((seed) => attention(tokens, causal, sharp, seed));
       for (const plane of [
         opened(tokens, causal, a as Matrix),

@@ -3,7 +3,15 @@ import type { Maps, Matrix, Series } from "../../src/core/maps";
 import type { MetricSpec } from "../../src/core/recording";
 import { rankByChange, rowDistance } from "../../src/layout/heads/change";
 import { type ListKey, listedHeads, nextOrder, sortedList } from "../../src/layout/heads/head_list";
-import { lifeLine, lineGrid, lineX, lineY, metricDomain } from "../../src/layout/heads/life_lines";
+import {
+  lifeLine,
+  lineGrid,
+  lineX,
+  lineY,
+  metricDomain,
+  otherLine,
+  stepPlace,
+} from "../../src/layout/heads/life_lines";
 
 const matrix = (rows: number, cols: number, ...data: number[]): Matrix => ({
   rows,
@@ -149,5 +157,31 @@ describe("the list of heads", () => {
     const first = nextOrder({ key: "change", down: true }, "a");
     expect(first).toEqual({ key: "a", down: true });
     expect(nextOrder(first, "a")).toEqual({ key: "a", down: false });
+  });
+});
+
+describe("a head of another run", () => {
+  it("lies along the steps of the shown run, and is left out beyond them", () => {
+    expect([0, 15, 20, 40].map((step) => stepPlace(step, [10, 20, 40]))).toEqual([
+      Number.NaN,
+      0.5,
+      1,
+      2,
+    ]);
+    expect(stepPlace(41, [10, 20, 40])).toBeNaN();
+    const other: Series = {
+      steps: [10, 30, 50],
+      layers: 1,
+      heads: 1,
+      metrics: 1,
+      data: Float32Array.from([0, 0.5, 1]),
+    };
+    const grid = lineGrid(1, 1, { width: 500, height: 300 });
+    const points = otherLine(other, { layer: 0, head: 0, metric: 0 }, [10, 20, 40], [0, 1], grid);
+    expect(points[0]?.[0]).toBeCloseTo(lineX(0, 3, grid));
+    expect(points[1]?.[0]).toBeCloseTo(lineX(1.5, 3, grid));
+    expect(points[2]).toBeNull();
+    const absent = otherLine(other, { layer: 1, head: 0, metric: 0 }, [10], [0, 1], grid);
+    expect(absent).toEqual([null, null, null]);
   });
 });

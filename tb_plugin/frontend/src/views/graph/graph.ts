@@ -238,7 +238,7 @@ function describe(props: GraphProps, hit: Exclude<Hit, { kind: "plane" }>): TipL
       text: `${from} ${joint} ${to} · ${groupTitle(layers).toLowerCase()}`,
       tone: "strong",
     },
-    { text: `weight ${fixed(edge.weight, 4)}, ${fixed(edge.weight / edge.even)} × uniform` },
+    { text: `weight ${fixed(edge.weight, 4)}, ${fixed(edge.weight / edge.even)} × even` },
   ];
   const head = props.heads.get(edge);
   if (head !== undefined) {
@@ -314,10 +314,10 @@ function drawLegend(root: SVGSVGElement, props: GraphProps, pitch: number): void
 
 /** What a level is, for each normalisation. */
 const UNITS: Readonly<Record<Norm, string>> = {
-  uniform: "times uniform attention: 1 / visible keys",
+  uniform: "times even attention: 1 / keys seen",
   raw: "attention",
   row: "share of the row’s strongest",
   layer: "0 weakest, 1 strongest of the layer",
   rank: "share of edges at most as strong",
-  log: "log₁₀ of times uniform attention",
+  log: "log₁₀ of times even attention",
 };

@@ -280,7 +280,7 @@ function describe(
       const value = index >= 0 ? seriesValue(series, index, cell.layer, cell.head, at) : Number.NaN;
       return { text: `${name}: ${metricValue(value, 4)}` };
     }),
-    { text: `uniform attention ${metricValue(uniform ?? Number.NaN, 4)} · ${metric.unit}` },
+    { text: `even attention ${metricValue(uniform ?? Number.NaN, 4)} · ${metric.unit}` },
     { text: metric.reading, tone: "quiet" },
   ];
 }
