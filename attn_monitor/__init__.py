@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attn_monitor.analysis.metrics.registry import metric
     from attn_monitor.callback import AttentionMonitor
     from attn_monitor.capture import capture
+    from attn_monitor.checkpoints import record_checkpoints
     from attn_monitor.integrations.transformers import AttentionCallback
     from attn_monitor.recorder import AttentionRecorder
     from attn_monitor.store import open_run
@@ -31,6 +32,7 @@ __all__ = [
     "capture",
     "metric",
     "open_run",
+    "record_checkpoints",
 ]
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "capture": "attn_monitor.capture",
     "metric": "attn_monitor.analysis.metrics.registry",
     "open_run": "attn_monitor.store",
+    "record_checkpoints": "attn_monitor.checkpoints",
 }
 _TRAINING = ("torch", "lightning", "pytorch_lightning", "transformers")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attn_monitor import __version__, cli_report
+from attn_monitor import __version__, cli_record, cli_report
 from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.core.nouns import MEASURED
 from attn_monitor.store import Run, open_run, verify_run
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_inspect(commands.add_parser("inspect", help="print what a recording holds"))
     _add_export(commands.add_parser("export", help="write a run as one HTML file"))
     _add_verify(commands.add_parser("verify", help="say what of a recording is whole"))
+    record = commands.add_parser("record", help="record a training that is over")
+    cli_record.add_record(record, _Progress())
     report = commands.add_parser("report", help="judge a run, for people and machines")
     cli_report.add_report(report, _RUN_HELP)
     compare = commands.add_parser("compare", help="say what two runs differ in")
