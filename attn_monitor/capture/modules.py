@@ -66,6 +66,8 @@ class ModuleStack:
         self._model = model
         self._names = module_names(model)
         self._running: list[nn.Module] = []
+        self._entered: list[tuple[int, tuple[int, ...]]] = []
+        self._entries = 0
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self.results = ForwardResults()
@@ -81,6 +83,7 @@ class ModuleStack:
             entering.remove()
             leaving.remove()
             self._running.clear()
+            self._entered.clear()
 
     def _enter(self, module: nn.Module, inputs: tuple[object, ...]) -> None:
         if threading.get_ident() != self._thread:
@@ -91,10 +94,13 @@ class ModuleStack:
             tensor = inputs[0]
             self._input_shape = () if tensor.is_nested else tuple(tensor.shape)
         self._running.append(module)
+        self._entries += 1
+        self._entered.append((self._entries, _shape(inputs)))
 
     def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
         if threading.get_ident() == self._thread and self._running:
             self._running.pop()
+            self._entered.pop()
             self.results.left(module, output)
 
     def innermost(self) -> tuple[str, nn.Module]:
@@ -103,6 +109,19 @@ class ModuleStack:
             if module in self._names:
                 return self._names[module], module
         return "", self._model
+
+    def invocation(self) -> int:
+        """Return a number for the call of the innermost running module of the model."""
+        for module, (number, _) in zip(
+            reversed(self._running), reversed(self._entered), strict=True
+        ):
+            if module in self._names:
+                return number
+        return 0
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes of what the running modules were given, innermost first."""
+        return [shape for _, shape in reversed(self._entered) if shape]
 
     def note_attention(self) -> None:
         """Remember that attention ran inside the modules that are running now."""
@@ -147,6 +166,12 @@ class ModuleStack:
                 count = getattr(module, attribute, None)
                 if isinstance(count, int) and not isinstance(count, bool) and count > 0:
                     yield count
+
+
+def _shape(inputs: tuple[object, ...]) -> tuple[int, ...]:
+    """Return the shape of a module's first tensor, if it comes first and is not nested."""
+    first = inputs[0] if inputs else None
+    return tuple(first.shape) if isinstance(first, Tensor) and not first.is_nested else ()
 
 
 class ForwardResults:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from typing import Final, Literal
-from weakref import ReferenceType
 
 from torch import Tensor, nn
 
 from attn_monitor.capture.notes import TAG, write_note
-from attn_monitor.capture.record import Record
+from attn_monitor.capture.paths import Buffer, beginning
 from attn_monitor.core.nouns import PartKind
 
 _KEPT_ANCESTORS: Final = 6
@@ -38,6 +37,8 @@ class Lineage:
             projections were mixed.
         stages: Earlier forms of it, oldest first, one of which may be "before rotary".
         changed: Something other than views happened since the projection.
+        part: Where a slice of an input begins and its shape; two of them are other tokens.
+        path: The memory it lies in, where only linear operators led here from a projection.
     """
 
     number: int
@@ -46,6 +47,13 @@ class Lineage:
     projected: bool = False
     stages: tuple[Tensor, ...] = ()
     changed: bool = False
+    part: tuple[int, ...] = ()
+    path: Buffer | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether this is an input that nothing was done with, as a tensor of zeros."""
+        return not (self.projected or self.changed or self.ancestors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +66,12 @@ class Scores:
         axes: Which axes hold the left and the right operand's tokens; ``None`` where unknown.
         kind: What the ancestry says about queries and keys; ``None`` where it says nothing.
         shape: The last shape with four or more axes, which tells sentences from heads.
-        state: ``"weights"`` once a softmax (or another squashing function) was applied.
+        state: ``"weights"`` once a softmax (or another squashing function) was applied;
+            ``"shaped"`` after another function that is not linear; ``"logarithms"`` of weights.
         largest: ``[..., ]`` largest entry before the softmax, over the last two axes.
+        normalised: A softmax made the weights, or a division by their sum.
+        joined: The other products that share this softmax, side by side with this one.
+        composed: Weights were multiplied with weights.
     """
 
     left: Tensor
@@ -67,15 +79,24 @@ class Scores:
     kind: PartKind | None
     axes: tuple[int, int] | None
     shape: tuple[int, ...] | None = None
-    state: Literal["scores", "exponentials", "weights"] = "scores"
+    state: Literal["scores", "shaped", "exponentials", "logarithms", "weights"] = "scores"
     largest: Tensor | None = None
+    normalised: bool = False
+    joined: tuple[Scores, ...] = ()
+    composed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Attended:
-    """The output of an attention call; the next projection it meets is W_O."""
+    """The output of attention calls; the next projection it meets is W_O.
 
-    record: ReferenceType[Record]
+    Attributes:
+        calls: Their numbers.
+        path: The memory it lies in; ``None`` after an operator that is not linear.
+    """
+
+    calls: frozenset[int]
+    path: Buffer | None = None
 
 
 Tag = Constant | Lineage | Scores | Attended
@@ -103,17 +124,17 @@ def new_number() -> int:
     return next(_numbers)
 
 
-def projected_from(source: Lineage | None) -> Lineage:
-    """Return the lineage of a projection's output."""
+def projected_from(source: Lineage | None, output: Tensor | None = None) -> Lineage:
+    """Return the lineage of a projection's output, which is followed where it is given."""
     number = new_number()
-    if source is None:
-        return Lineage(number=number, projection=number, projected=True)
-    older = source.ancestors[:_KEPT_ANCESTORS] if source.projected else ()
+    origin = None if source is None else (source.number, *source.part)
+    older = source.ancestors[:_KEPT_ANCESTORS] if source is not None and source.projected else ()
     return Lineage(
         number=number,
-        ancestors=(source.number, *older),
+        ancestors=() if source is None else (source.number, *older),
         projection=number,
         projected=True,
+        path=None if output is None else beginning(output, origin),
     )
 
 

@@ -59,8 +59,8 @@ class Record:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Sentences (times windows), heads, queries, keys."""
-        return self.query.shape[0], self.heads, self.query.shape[2], self.key.shape[2]
+        """Sentences (times windows), heads, queries, keys: the shape of its weights."""
+        return self.rule.shape
 
     @cached_property
     def causal(self) -> bool:

@@ -31,6 +31,11 @@ def exact_arithmetic(device_type: str) -> Iterator[None]:
 class WeightRule(ABC):
     """The weights of one attention call, and the largest score before their softmax."""
 
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape of all weights: sentences, heads, queries, keys."""
+
     @abstractmethod
     def weights(self, selection: Selection) -> Tensor:
         """Return float32 weights ``[sentence, head, query, key]`` of the selection."""
@@ -51,6 +56,12 @@ class ModelWeights(WeightRule):
 
     tensor: Tensor
     largest_score: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape of the tensor."""
+        sentences, heads, queries, keys = self.tensor.shape
+        return sentences, heads, queries, keys
 
     def weights(self, selection: Selection) -> Tensor:
         """Return the selected block, as float32."""
@@ -74,6 +85,12 @@ class Recomputed(WeightRule):
     query: Tensor
     key: Tensor
     scale: float
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Sentences, heads, queries, keys."""
+        sentences, heads, queries = self.query.shape[:3]
+        return sentences, heads, queries, self.key.shape[2]
 
     def weights(self, selection: Selection) -> Tensor:
         """Return the softmax of the selected scores; a row without any visible key is 0.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,17 @@ from torch import Tensor, nn
 from attn_monitor.capture.modules import ModuleStack
 from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
-from attn_monitor.capture.provenance import Attended, before_positions, kinship, set_tag
+from attn_monitor.capture.paths import Buffer, beginning, multiplied
+from attn_monitor.capture.placing import Whole, in_place
+from attn_monitor.capture.provenance import (
+    Attended,
+    Lineage,
+    before_positions,
+    kinship,
+    new_number,
+    set_tag,
+    tag_of,
+)
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
 from attn_monitor.capture.verify import Check
@@ -38,6 +48,8 @@ class Observation:
         kind: Self or cross where the family knows; else the ancestry of q and k decides.
         check: How to verify a recomputation; ``None`` where the weights are the model's own.
         output_projection: W_O where the operator contains it.
+        call: The operator, where its output is linear in ``values`` and can be computed again.
+        values: The operand that holds the values, as it entered the operator.
         origins: The tensors whose tags tell where queries and keys came from, where ``query`` and
             ``key`` are copies made by the family.
     """
@@ -52,13 +64,15 @@ class Observation:
     check: Check | None = None
     output_projection: Tensor | None = None
     origins: tuple[Tensor, Tensor] | None = None
+    call: OperatorCall | None = None
+    values: Tensor | None = None
 
 
 class Tracer:
     """Turns observations into records and hands each to the sink.
 
-    A record waits for W_O, which is met right after the attention output, or for the next
-    attention call; so at most one is waiting.
+    A record waits for W_O, which is met after the attention output, or for the next attention call
+    of another module call. What one module call puts together before W_O is one layer.
 
     Attributes:
         modules: The modules that are running.
@@ -72,7 +86,11 @@ class Tracer:
         self._sink = sink
         self._verify = verify
         self._calls: Counter[str] = Counter()
-        self._waiting: Record | None = None
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Record] = {}
+        self._merged: Whole | None = None
+        self._ends: dict[frozenset[int], Whole] = {}
+        self._invocation = 0
         self.paused = False
 
     @contextmanager
@@ -86,16 +104,17 @@ class Tracer:
 
     def attention(self, seen: Observation) -> None:
         """Record one attention call."""
-        self.flush()
+        invocation = self.modules.invocation()
+        if invocation != self._invocation or self._all_ended():
+            self.flush()
+        self._invocation = invocation
         name, module = self.modules.innermost()
-        call = self._calls[name]
-        self._calls[name] += 1
         origins = seen.origins or (seen.query, seen.key)
         heads = seen.query.shape[1]
         record = Record(
             module=name,
             module_type=type(module).__name__,
-            call=call,
+            call=0,
             source=seen.source,
             kind=self._kind(name, module, seen),
             heads=heads,
@@ -111,36 +130,94 @@ class Tracer:
             key_projected=before_positions(origins[1], repeats=self._key_repeats(heads)),
         )
         if self._verify and seen.check is not None:
-            with exact_arithmetic(seen.query.device.type):
+            with exact_arithmetic(seen.query.device.type), self.pausing():
                 record.error, agrees = seen.check(record)
             record.evidence = "verified" if agrees else "unverified"
         self.modules.note_attention()
-        self._waiting = record
+        number = next(self._numbers)
+        self._waiting[number] = record
         if seen.output_projection is None:
-            set_tag(seen.output, Attended(weakref.ref(record)))
+            path = self._path(seen, number)
+            set_tag(seen.output, Attended(frozenset({number}), path))
         else:
             self.flush()
 
-    def projected(self, attended: Attended, weight: Tensor) -> None:
-        """Note that an attention output met its projection: that completes the record."""
-        record = attended.record()
-        if record is None or record is not self._waiting:
+    def attended(self, path: Buffer, output: Tensor) -> None:
+        """Note that attention outputs were put together."""
+        if len(path.calls) > 1 and path.calls <= self._waiting.keys():
+            self._merged = Whole(path, output.detach())
+
+    def changed(self, tag: Attended, output: Tensor) -> None:
+        """Note that something not linear is done with an attention output."""
+        if tag.path is not None and tag.calls <= self._waiting.keys():
+            self._ends[tag.calls] = Whole(tag.path, output.detach())
+
+    def projected(self, tag: Attended, output: Tensor, weight: Tensor) -> None:
+        """Note that an attention output met its projection: that completes its records."""
+        calls = tag.calls.intersection(self._waiting)
+        if not calls:
             return
-        fits = weight.shape[-2] == record.heads * record.value.shape[-1]
-        if fits:
-            record.output_projection = weight.detach().reshape(-1, *weight.shape[-2:])[0]
-        self.flush()
+        whole = self._ends.get(tag.calls)
+        if tag.path is not None:
+            whole = Whole(tag.path, output.detach())
+        records = self._completed(calls, whole)
+        for record in records:
+            if weight.shape[-2] == record.heads * record.value.shape[-1]:
+                projection = weight.detach().reshape(-1, *weight.shape[-2:])[0]
+                record.output_projection = projection
+        self._hand_over(records)
 
     def flush(self) -> None:
-        """Hand the waiting record to the sink; what goes wrong there is reported, not raised."""
-        record, self._waiting = self._waiting, None
-        if record is None:
-            return
+        """Hand the waiting records to the sink; what goes wrong there is reported, not raised."""
+        merged = self._merged
+        if merged is not None and merged.calls <= self._waiting.keys():
+            self._hand_over(self._completed(merged.calls, merged))
+        records, self._waiting = list(self._waiting.values()), {}
+        self._hand_over(records)
+        self._merged = None
+        self._ends.clear()
+
+    def _completed(self, calls: frozenset[int], whole: Whole | None) -> list[Record]:
+        """Return the records of these calls, as one layer where the model put them together."""
+        records = [self._waiting.pop(number) for number in sorted(calls)]
+        if whole is None or whole.calls != calls:
+            return records
         try:
-            with torch.no_grad():
-                self._sink(record)
+            return in_place(records, whole, self.modules.shapes())
         except Exception as error:  # noqa: BLE001  # a monitor must not break the forward pass
-            self.problem(error, where=f"the sink, at {record.module or 'the model'}")
+            self.problem(error, where=f"placing the attention of {records[0].module}")
+            return records
+
+    def _hand_over(self, records: list[Record]) -> None:
+        for record in records:
+            record.call = self._calls[record.module]
+            self._calls[record.module] += 1
+            try:
+                with torch.no_grad(), self.pausing():
+                    self._sink(record)
+            except Exception as error:  # noqa: BLE001  # a monitor must not break the forward pass
+                self.problem(error, where=f"the sink, at {record.module or 'the model'}")
+
+    def _all_ended(self) -> bool:
+        """Return whether nothing that is waiting can be put together with what comes now."""
+        return all(any(number in calls for calls in self._ends) for number in self._waiting)
+
+    @staticmethod
+    def _path(seen: Observation, number: int) -> Buffer | None:
+        """Return the memory of an attention output, where it can be followed."""
+        values = seen.values
+        if values is None or seen.call is None:
+            return None
+        tag = tag_of(values)
+        path = tag.path if isinstance(tag, Lineage) else None
+        if path is None or path.dtype != values.dtype:
+            path = beginning(values)
+            if path is not None and not isinstance(tag, Attended):
+                lineage = tag if isinstance(tag, Lineage) else Lineage(number=new_number())
+                set_tag(values, replace(lineage, path=path))
+        return (
+            None if path is None else multiplied(seen.call, values, path, seen.output, made=number)
+        )
 
     @contextmanager
     def pausing(self) -> Iterator[bool]:

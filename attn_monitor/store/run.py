@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -23,6 +24,8 @@ from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vecto
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail
 from attn_monitor.store.series import output_series, probe_series, probes_series, split_series
+
+Absence = Literal["thinned", "damaged", "unwritten"]
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -160,6 +163,15 @@ class Run:
             )
             for rank in self._view.ranks
         )
+
+    def why_no_maps(self, step: int) -> Absence | None:
+        """Return why a step has no maps: thinned, damaged, or never written; ``None`` if it has."""
+        if self.has_maps(step):
+            return None
+        ranks = [rank for rank in self._view.ranks if step in rank.commits]
+        if any(rank.commits[step].thinned for rank in ranks):
+            return "thinned"
+        return "damaged" if any(step not in rank.readable for rank in ranks) else "unwritten"
 
     def has_vectors(self, step: int) -> bool:
         """Return whether queries and keys of the step are there."""

@@ -36,6 +36,7 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
                 "step": step,
                 "epoch": epoch,
                 "maps": step in there.maps,
+                "no_maps": _why_no_maps(run, step, there),
                 "vectors": step in there.vectors,
                 "v": run.writing(step),
                 "scalars": dict(run.scalars(step)),
@@ -76,6 +77,12 @@ def _part(run: Run, part: Part) -> Json:
         "layers": [asdict(layer) for layer in part.layers],
         "uniform": run.uniform(part.name).tolist(),
     }
+
+
+def _why_no_maps(run: Run, step: int, there: Excerpt) -> str | None:
+    if step in there.maps:
+        return None
+    return run.why_no_maps(step) or "left_out"
 
 
 def _best(run: Run) -> Json | None:

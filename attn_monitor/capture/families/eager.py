@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple, TypeGuard
 
+import torch
 from torch import Tensor
 
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.families.layouts import head_count, with_heads
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.padding import padded_heads
+from attn_monitor.capture.paths import multiplied
 from attn_monitor.capture.provenance import (
     Attended,
     Constant,
     Lineage,
     Scores,
+    Tag,
     kinship,
     new_number,
     projected_from,
@@ -27,6 +31,7 @@ from attn_monitor.capture.provenance import (
 )
 from attn_monitor.capture.rules import ModelWeights
 from attn_monitor.capture.tracer import Observation, Tracer
+from attn_monitor.core.nouns import PartKind
 
 _FACTORS: Final = {
     "bmm": ("self", "mat2"),
@@ -46,14 +51,54 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
         _projection(left, right, call.output, tracer)
     elif isinstance(left_tag, Constant):
         _projection(right, left, call.output, tracer)
-    elif isinstance(left_tag, Scores) and left_tag.state == "weights":
-        _attention(left_tag, left, right, call.output, tracer, second=False)
-    elif isinstance(right_tag, Scores) and right_tag.state == "weights":
-        _attention(right_tag, right, left, call.output, tracer, second=True)
+    elif _are_weights(left_tag) and _are_weights(right_tag):
+        composed = replace(left_tag, right=right_tag.right, axes=None, largest=None, composed=True)
+        set_tag(call.output, composed)
+    elif _multiplies(left_tag, right_tag):
+        _weighted(left_tag, left, right, call, tracer, second=False)
+    elif _multiplies(right_tag, left_tag):
+        _weighted(right_tag, right, left, call, tracer, second=True)
     else:
         axes = (left.dim() - 2, left.dim() - 1)
         scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
         set_tag(call.output, scores)
+
+
+def _are_weights(tag: Tag | None) -> TypeGuard[Scores]:
+    return isinstance(tag, Scores) and tag.state == "weights"
+
+
+def _multiplies(tag: Tag | None, other: Tag | None) -> TypeGuard[Scores]:
+    """Return whether a factor holds weights, which a softmax made or something in its place."""
+    if not isinstance(tag, Scores):
+        return False
+    if tag.state in {"shaped", "exponentials"}:
+        # Anything can be multiplied and shaped; only projected values make attention of it.
+        return tag.kind is not None and isinstance(other, Lineage) and other.projected
+    return tag.state == "weights"
+
+
+def _weighted(
+    scores: Scores,
+    weights: Tensor,
+    value: Tensor,
+    call: OperatorCall,
+    tracer: Tracer,
+    *,
+    second: bool,
+) -> None:
+    """Tell attention from other products of weights."""
+    tag = tag_of(value)
+    if scores.composed and isinstance(tag, Attended) and tag.path is not None:
+        # Weights times weights times what they were applied to: still one attention.
+        path = multiplied(call, value, tag.path, call.output)
+        set_tag(call.output, Attended(tag.calls, path))
+        if path is not None:
+            tracer.attended(path, call.output)
+        return
+    if not (scores.normalised or value.is_nested) and value.shape[-2 if second else -1] == 1:
+        return  # a scorer: one number per head, summed over heads
+    _attention(scores, weights, value, call, tracer, second=second)
 
 
 @observes("linear")
@@ -67,27 +112,48 @@ def convolution(call: OperatorCall, tracer: Tracer) -> None:
     """Treat a convolution over activations as the projection it is; 1 x 1 ones may be W_O."""
     weight = call.tensor("weight")
     flat = weight.reshape(weight.shape[0], -1).mT
-    _projection(call.tensor("input"), flat, call.output, tracer)
+    _projection(call.tensor("input"), flat, call.output, tracer, rows=False)
 
 
-def _projection(source: Tensor, weight: Tensor, output: Tensor, tracer: Tracer) -> None:
-    """Pass on what a product with a parameter makes of its input."""
+def _projection(
+    source: Tensor, weight: Tensor, output: Tensor, tracer: Tracer, *, rows: bool = True
+) -> None:
+    """Pass on what a product with a parameter makes of its input.
+
+    Args:
+        source: What is projected.
+        weight: ``[in, out]``.
+        output: The product.
+        tracer: Learns of the projection of an attention output.
+        rows: The output's last axis holds its channels, unlike that of a convolution.
+    """
     tag = tag_of(source)
     if isinstance(tag, Scores):
         # Talking heads: a matrix that mixes heads keeps the number of scores, nothing else does.
-        if tag.shape is not None and output.numel() == math.prod(tag.shape):
+        pairs = tag.left.shape[-2] * tag.right.shape[-1]
+        mixed = source.numel() // weight.shape[-2] % pairs == 0
+        if mixed and tag.shape is not None and output.numel() == math.prod(tag.shape):
             set_tag(output, tag)
-        return
+            return
     if isinstance(tag, Attended):
-        tracer.projected(tag, weight)
+        tracer.projected(tag, source, weight)
     if not isinstance(tag, (Lineage, Constant)):
+        known = isinstance(tag, Scores)
         tag = Lineage(number=new_number())
-        set_tag(source, tag)
-    set_tag(output, projected_from(tag if isinstance(tag, Lineage) else None))
+        if not known:
+            set_tag(source, tag)
+    followed = output if rows else None
+    set_tag(output, projected_from(tag if isinstance(tag, Lineage) else None, followed))
 
 
 def _attention(
-    scores: Scores, weights: Tensor, value: Tensor, output: Tensor, tracer: Tracer, *, second: bool
+    scores: Scores,
+    weights: Tensor,
+    value: Tensor,
+    call: OperatorCall,
+    tracer: Tracer,
+    *,
+    second: bool,
 ) -> None:
     """Report an attention call.
 
@@ -96,34 +162,70 @@ def _attention(
         weights: The factor that went through a softmax. The product contracts keys, which fixes
             its orientation: ``[..., query, key]``, transposed where it is the second factor.
         value: The other factor.
-        output: Their product.
+        call: Their product.
         tracer: Takes the report.
         second: The weights are the second factor.
     """
-    transposed = None
-    if scores.axes is not None:
-        transposed = (scores.axes[0] > scores.axes[1]) != second
+    values = value
     weights, value = (weights.mT, value.mT) if second else (weights, value)
-    query, key, origins = scores.left, scores.right.mT, (scores.left, scores.right)
-    query, key, weights, value = map(padded_heads, (query, key, weights, value))
-    if transposed is None:  # only unequal lengths can tell whose rows these are
-        transposed = query.shape[-2] != weights.shape[-2] and key.shape[-2] == weights.shape[-2]
-    if transposed:
-        query, key, origins = key, query, (scores.right, scores.left)
+    weights, value = map(padded_heads, (weights, value))
     heads = head_count(weights, scores.shape, tracer.modules)
+    weights, value = with_heads(weights.detach(), heads), with_heads(value, heads)
+    pair = _asking(scores, weights, value, heads, second=second)
     largest = scores.largest
+    if largest is not None and largest.numel() != weights.shape[0] * heads:
+        largest = None
     tracer.attention(
         Observation(
             source="matmul",
-            query=with_heads(query, heads),
-            key=with_heads(key, heads),
-            value=with_heads(value, heads),
+            query=pair.query,
+            key=pair.key,
+            value=value,
             rule=ModelWeights(
-                tensor=with_heads(weights.detach(), heads),
+                tensor=weights,
                 largest_score=None if largest is None else largest.reshape(-1, heads),
             ),
-            output=output,
-            kind=scores.kind,
-            origins=origins,
+            output=call.output,
+            kind=pair.kind,
+            origins=pair.origins,
+            call=call,
+            values=values,
         )
+    )
+
+
+class _Pair(NamedTuple):
+    query: Tensor
+    key: Tensor
+    origins: tuple[Tensor, Tensor]
+    kind: PartKind | None
+
+
+def _asking(scores: Scores, weights: Tensor, value: Tensor, heads: int, *, second: bool) -> _Pair:
+    """Return the queries and keys that fit these weights.
+
+    Several products may share one softmax; each slice of it belongs to the one with its keys.
+    Where none fits, because the scores were cut or banded, both are NaN: not known here.
+    """
+    sentences, _, queries, keys = weights.shape
+    for part in (scores, *scores.joined):
+        transposed = None if part.axes is None else (part.axes[0] > part.axes[1]) != second
+        query, key, origins = part.left, part.right.mT, (part.left, part.right)
+        query, key = map(padded_heads, (query, key))
+        if transposed is None:  # only unequal lengths can tell whose rows these are
+            transposed = query.shape[-2] != queries and key.shape[-2] == queries
+        if transposed:
+            query, key, origins = key, query, (part.right, part.left)
+        fits = all(
+            t.numel() % (sentences * heads * n * t.shape[-1]) == 0 and t.shape[-2] == n
+            for t, n in ((query, queries), (key, keys))
+        )
+        if fits and query.shape[:-2] == key.shape[:-2] and query.dim() <= weights.dim():
+            query, key = with_heads(query, heads), with_heads(key, heads)
+            if query.shape[0] == sentences:
+                return _Pair(query, key, origins, part.kind)
+    origins = (scores.left, scores.right)
+    unknown = weights.new_full((sentences, heads, 1, value.shape[-1]), torch.nan)
+    return _Pair(
+        unknown.expand(-1, -1, queries, -1), unknown.expand(-1, -1, keys, -1), origins, scores.kind
     )

@@ -127,6 +127,8 @@ def flex(call: OperatorCall, tracer: Tracer) -> None:
             output=call.output,
             check=ValueCheck(output=call.output),
             origins=(given.query, given.key),
+            call=call,
+            values=given.value,
         )
     )
 

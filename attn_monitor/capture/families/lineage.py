@@ -6,7 +6,6 @@ activations stay projected through views, rotary positions and normalisation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,7 +15,8 @@ from torch import Tensor
 
 from attn_monitor.capture.families.axes import axes_after
 from attn_monitor.capture.families.base import observes, observes_the_rest
-from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.operators import OperatorCall, operator_name
+from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, extended
 from attn_monitor.capture.provenance import (
     CONSTANT,
     Attended,
@@ -46,8 +46,14 @@ _SAME_VALUES: Final = frozenset(
     }
 )
 _SOFTMAX: Final = frozenset({"_softmax", "_safe_softmax", "_log_softmax"})
+_RESHAPING: Final = frozenset({"unsqueeze_", "squeeze_", "transpose_", "t_", "swapaxes_"})
 # Other squashing functions that models put between scores and values.
-_SQUASHING: Final = frozenset({"sigmoid", "relu", "clamp", "clamp_min", "relu_"}) | _SOFTMAX
+_SQUASHING: Final = frozenset({"sigmoid", "relu", "clamp", "clamp_min", "relu_"})
+# Functions that are not linear and make weights of scores without a softmax.
+_SHAPING: Final = frozenset({"acos", "pow", "tanh", "gelu", "silu", "elu", "softplus", "square"})
+_REDUCING: Final = frozenset(
+    {"sum", "mean", "amax", "amin", "max", "min", "prod", "norm", "linalg_vector_norm", "var"}
+)
 # How keys are appended to a cache.
 _JOINING: Final = frozenset({"cat", "index_copy_", "index_put_", "copy_", "slice_scatter"})
 _KEPT_ANCESTORS: Final = 16
@@ -56,13 +62,16 @@ _MATRIX_AXES: Final = 2
 _HEAD_AXES: Final = 4
 
 
-@observes("cos", "sin")
-def rotary_tables(_call: OperatorCall, _tracer: Tracer) -> None:
-    """Forget the tag: tables of angles are a product of two activations, yet no scores."""
+@observes(
+    *("cos", "sin", "new_zeros", "new_empty", "new_empty_strided", "new_full", "new_ones"),
+    *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"),
+)
+def nothing_passed(_call: OperatorCall, _tracer: Tracer) -> None:
+    """Forget the tag: tables of angles are no scores, and fresh tensors share a shape only."""
 
 
 @observes_the_rest
-def pass_on(call: OperatorCall, _tracer: Tracer) -> None:
+def pass_on(call: OperatorCall, tracer: Tracer) -> None:
     """Give the results of an operator the most telling tag among its operands."""
     view = _keeps_values(call.operator)
     chosen = _most_telling(call.args)
@@ -70,9 +79,17 @@ def pass_on(call: OperatorCall, _tracer: Tracer) -> None:
         if view:
             _name_input(call)
         return
-    for output in _tensors(call.result):
-        if output.is_floating_point():
-            _pass_to(output, chosen, call, view=view)
+    name = call.name
+    path = _path(call) if name in LINEAR and _may_carry(name, chosen, call) else None
+    if path is not None and path.calls:
+        set_tag(call.output, Attended(path.calls, path))
+        tracer.attended(path, call.output)
+    else:
+        for output in _tensors(call.result):
+            if output.is_floating_point():
+                _pass_to(output, chosen, call, tracer, view=view, path=path)
+    if name.endswith("_") and not view:
+        _tell_base(call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +98,79 @@ class _Operand:
     tag: Tag
 
 
-def _pass_to(output: Tensor, operand: _Operand, call: OperatorCall, *, view: bool) -> None:
+def _may_carry(name: str, chosen: _Operand, call: OperatorCall) -> bool:
+    """Return whether an operator may carry values on: most are about queries and keys."""
+    if name in CARRYING or isinstance(chosen.tag, Attended):
+        return True
+    by = call.args[1] if len(call.args) > 1 else None
+    if name in _DIVIDING:
+        masked = isinstance(by, Tensor) and by.dim() > 1 and by.shape[-1] == 1
+        return masked or isinstance(chosen.tag, Scores)
+    return name == "add" and isinstance(by, Tensor) and by.dim() == 1  # a bias
+
+
+def _path(call: OperatorCall) -> Buffer | None:
+    """Return the memory of an operator's result, where values travel through it."""
+    followed: dict[int, Buffer] = {}
+    activations: set[int] = set()
+    weights: set[int] = set()
+    for tensor in _tensors(call.args):
+        tag = tag_of(tensor)
+        if isinstance(tag, Scores):
+            weights.add(id(tensor))
+        elif isinstance(tag, (Lineage, Attended)):
+            if tag.path is not None and tag.path.dtype == tensor.dtype:
+                followed[id(tensor)] = tag.path
+            elif not (isinstance(tag, Lineage) and tag.untouched):
+                activations.add(id(tensor))
+    if not followed:
+        return None
+    return extended(call, followed, activations=activations, weights=weights)
+
+
+def _tell_base(call: OperatorCall) -> None:
+    """Give what was written into a part of a tensor to the whole, which is read later."""
+    written = call.args[0] if call.args else None
+    base = written._base if isinstance(written, Tensor) else None
+    if not isinstance(written, Tensor) or base is None or base.is_nested:
+        return
+    tag = tag_of(written) if base.is_floating_point() else None
+    if isinstance(tag, Scores) and base.dim() >= _MATRIX_AXES:
+        shape = tuple(base.shape) if base.dim() >= _HEAD_AXES else None
+        axes = tag.axes if base.dim() == written.dim() else None
+        set_tag(base, replace(tag, shape=shape, axes=axes))
+    elif isinstance(tag, Attended) or (isinstance(tag, Lineage) and tag.path is not None):
+        set_tag(base, tag)
+
+
+def _pass_to(
+    output: Tensor,
+    operand: _Operand,
+    call: OperatorCall,
+    tracer: Tracer,
+    *,
+    view: bool,
+    path: Buffer | None,
+) -> None:
     tag = operand.tag
     if isinstance(tag, Scores):
         passed = _scores_after(tag, operand.tensor, output, call, view=view)
         if passed is not None:
             set_tag(output, passed)
     elif isinstance(tag, Lineage):
-        set_tag(output, _lineage_after(tag, operand.tensor, output, call, view=view))
+        after = _lineage_after(tag, operand.tensor, output, call, view=view)
+        if after is not None and after.path is not path and (not view or call.name in LINEAR):
+            after = replace(after, path=path)
+        set_tag(output, after)
     elif isinstance(tag, Constant):
         tensors = list(_tensors(call.args))
         if all(isinstance(tag_of(t), Constant) for t in tensors):
             set_tag(output, CONSTANT)
-    else:
+    elif view and call.name not in LINEAR:
         set_tag(output, tag)
+    else:
+        tracer.changed(tag, operand.tensor)
+        set_tag(output, Attended(tag.calls))
 
 
 def _scores_after(
@@ -104,22 +180,44 @@ def _scores_after(
     if output.is_nested:
         state = "weights" if call.name in _SOFTMAX else tag.state
         return replace(tag, shape=None, axes=None, state=state)
-    reduced = tag.shape is not None and output.numel() < math.prod(tag.shape)
-    if output.dim() < _MATRIX_AXES or (reduced and not view):
+    if call.name == "logsumexp":
+        return replace(tag, shape=None, axes=None, state="logarithms", normalised=True)
+    if output.dim() < _MATRIX_AXES or call.name in _REDUCING:
+        return None
+    if output.numel() < source.numel() and not view and call.name not in LINEAR:
         return None
     shape = tuple(output.shape) if output.dim() >= _HEAD_AXES else tag.shape
     axes = axes_after(call, tag.axes, source, output)
+    if call.name == "cat":
+        tag = _joined(tag, call)
     if call.name in _SOFTMAX and tag.state != "weights":
         largest = source.detach().amax(dim=tag.axes or (-2, -1))
-        return replace(tag, shape=shape, axes=axes, state="weights", largest=largest)
-    state = tag.state
+        state = "logarithms" if call.name == "_log_softmax" else "weights"
+        return replace(tag, shape=shape, axes=axes, state=state, largest=largest, normalised=True)
+    state, normalised = tag.state, tag.normalised
     if call.name in _SQUASHING:
         state = "weights"
-    elif call.name == "exp" and state == "scores":
-        state = "exponentials"
+    elif call.name == "exp":
+        state = "weights" if state == "logarithms" else "exponentials"
+    elif call.name in _SHAPING and state == "scores":
+        state = "shaped"
     elif call.name in _DIVIDING and state == "exponentials" and _by_smaller(call, output):
-        state = "weights"
-    return replace(tag, shape=shape, axes=axes, state=state)
+        state, normalised = "weights", True
+    elif call.name == "sub" and any(
+        isinstance(other := tag_of(t), Scores) and other.state == "logarithms"
+        for t in _tensors(call.args)
+    ):
+        state, normalised = "logarithms", True
+    return replace(tag, shape=shape, axes=axes, state=state, normalised=normalised)
+
+
+def _joined(tag: Scores, call: OperatorCall) -> Scores:
+    """Return the tag of products laid side by side, before or after their common softmax."""
+    tags = [other for t in _tensors(call.args) if isinstance(other := tag_of(t), Scores)]
+    others = [
+        part for other in tags for part in (other, *other.joined) if part.left is not tag.left
+    ]
+    return replace(tag, joined=tuple(replace(other, joined=()) for other in others))
 
 
 def _by_smaller(call: OperatorCall, output: Tensor) -> bool:
@@ -135,7 +233,7 @@ def _lineage_after(
         return tag  # joined to an empty cache
     if view:
         narrowed = output.numel() < source.numel()
-        return replace(tag, stages=with_stage(tag, source)) if narrowed else tag
+        return replace(_part_of(tag, output), stages=with_stage(tag, source)) if narrowed else tag
     if not tag.projected:
         return None
     mixed = any(
@@ -176,7 +274,10 @@ def _most_telling(args: tuple[object, ...]) -> _Operand | None:
 def _tells_more(tensor: Tensor, tag: Tag, best: _Operand) -> bool:
     larger = tensor.numel() > best.tensor.numel()
     if isinstance(tag, Scores):
-        return not isinstance(best.tag, Scores) or larger
+        if not isinstance(best.tag, Scores):
+            return True
+        weights, known = tag.state == "weights", best.tag.state == "weights"
+        return larger if weights == known else weights and not tensor.numel() < best.tensor.numel()
     if isinstance(best.tag, Scores):
         return False
     if isinstance(best.tag, Constant):
@@ -194,7 +295,12 @@ def _name_input(call: OperatorCall) -> None:
     if output.is_floating_point():
         lineage = Lineage(number=new_number())
         set_tag(source, lineage)
-        set_tag(output, lineage)
+        narrowed = output.numel() < source.numel()
+        set_tag(output, _part_of(lineage, output) if narrowed else lineage)
+
+
+def _part_of(lineage: Lineage, slice_: Tensor) -> Lineage:
+    return replace(lineage, part=(*lineage.part, int(slice_.storage_offset()), *slice_.shape))
 
 
 def _tensors(values: object) -> Iterator[Tensor]:
@@ -210,6 +316,8 @@ def _tensors(values: object) -> Iterator[Tensor]:
 @cache
 def _keeps_values(operator: object) -> bool:
     """Return whether an operator only changes shape, layout or number format."""
-    name = str(getattr(operator, "__name__", "")).partition(".")[0]
+    name = operator_name(operator)
+    if name in _RESHAPING:
+        return True
     alias = operator._schema.returns[0].alias_info  # type: ignore[attr-defined]  # OpOverload
     return name in _SAME_VALUES or (alias is not None and not alias.is_write)

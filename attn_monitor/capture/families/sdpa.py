@@ -68,5 +68,7 @@ def kernel(call: OperatorCall, tracer: Tracer) -> None:
             ),
             output=call.output,
             check=ValueCheck(output=call.output),
+            call=call,
+            values=value,
         )
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -76,6 +77,29 @@ def test_a_run_is_described_by_what_was_recorded(tab, run):
     step = described["steps"][1]
     assert (step["step"], step["epoch"], step["maps"]) == (10, 1, True)
     assert step["scalars"] == {"val_loss": 1 / 11}
+
+
+def test_the_best_step_is_named_with_the_name_of_its_loss(tmp_path):
+    info = encoder_info()
+    losses = [{"eval_loss": 3.0}, {"eval_loss": 1.0}, {"eval_loss": 2.0}, {}]
+    write_run(
+        tmp_path / "a", info, [record(info, at, scalars=found) for at, found in enumerate(losses)]
+    )
+    write_run(tmp_path / "b", info, [record(info, 0, scalars={"accuracy": 1.0})])
+    tab = Tab(tmp_path)
+    assert tab.get("run", run="a").json["best"] == {"step": 1, "name": "eval_loss"}
+    assert tab.get("run", run="b").json["best"] is None
+
+
+def test_a_step_without_maps_says_why(tmp_path):
+    info = encoder_info()
+    bare = dataclasses.replace(record(info, 10), attention={})
+    write_run(tmp_path / "a", info, [record(info, 0), bare])
+    steps = Tab(tmp_path).get("run", run="a").json["steps"]
+    assert [(step["maps"], step["no_maps"]) for step in steps] == [
+        (True, None),
+        (False, "unwritten"),
+    ]
 
 
 def test_a_run_says_what_the_byte_budget_left_of_each_probe(tmp_path):

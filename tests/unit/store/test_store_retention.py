@@ -66,6 +66,8 @@ def test_a_budget_thins_maps_and_never_metrics(tmp_path):
     assert not np.isnan(run.metric("prev", part="encoder")).any()
     assert len(list((tmp_path / rank_folder(0) / "steps").iterdir())) == 4
     thinned = next(step for step in run.steps if not run.has_maps(step))
+    assert run.why_no_maps(thinned) == "thinned"
+    assert {run.why_no_maps(step) for step in run.steps if run.has_maps(step)} == {None}
     with pytest.raises(NotRecordedError, match=f"maps of step {thinned} were given up to the"):
         run.attention(step=thinned, probe=0, part="encoder", layer=0)
     with pytest.raises(NotRecordedError, match="has no query and key vectors"):

@@ -98,6 +98,8 @@ export interface StepEntry {
   readonly epoch: number;
   /** False when the byte budget dropped this step's maps; its metrics remain. */
   readonly maps: boolean;
+  /** Why there are none; null or absent where there are, or where the server does not say. */
+  readonly no_maps?: "thinned" | "damaged" | "unwritten" | "left_out" | null;
   /** Whether query and key vectors were kept, so that HeadLens has something to show. */
   readonly vectors?: boolean;
   /** Names these maps for good: a step recorded again by a resumed run gets another one. */

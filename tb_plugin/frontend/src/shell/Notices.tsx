@@ -1,5 +1,6 @@
 // What is said when there is nothing to show, or something to know.
 import { useEffect, useState } from "preact/hooks";
+import type { StepEntry } from "../core/recording";
 import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { piles } from "../state/piles";
@@ -81,7 +82,7 @@ export function StepNotices() {
       {here && wanted !== null && here.step !== wanted && (
         <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
       )}
-      {here && !here.maps && <ThinnedNotice />}
+      {here && !here.maps && <NoMapsNotice />}
       {problemOf(piles.value) !== null && (
         <Problem text={`No piles at this step. ${problemOf(piles.value)}`} />
       )}
@@ -111,7 +112,15 @@ export function StepNotices() {
   );
 }
 
-function ThinnedNotice() {
+const ABSENCES: Readonly<Record<NonNullable<StepEntry["no_maps"]>, string>> = {
+  thinned:
+    "The maps of this step were dropped to keep the recording small (budget_mb); its metrics remain.",
+  damaged: "The maps of this step are damaged on disk and cannot be read; its metrics remain.",
+  unwritten: "No maps were recorded at this step, only its metrics.",
+  left_out: "The maps of this step are not in this file (--max-mb); the recording itself has them.",
+};
+
+function NoMapsNotice() {
   const all = steps.value;
   const here = entry.value;
   const at = here ? all.indexOf(here) : -1;
@@ -119,7 +128,7 @@ function ThinnedNotice() {
   const after = all.findIndex(({ maps }, index) => index > at && maps);
   return (
     <p class="message">
-      The maps of this step were dropped to keep the recording small; its metrics remain.{" "}
+      {ABSENCES[here?.no_maps ?? "thinned"]}{" "}
       {[before, after].map((index) => {
         const target = all[index];
         return target ? (

@@ -28,24 +28,30 @@ export const FEWEST_LINKS = 8;
  * being first.
  */
 export function selectLinks(mean: Matrix, cut: LinkCut, even: Matrix): LinkSelection {
-  const least = cut.kind === "value" ? cut.amount : 0;
-  const candidates: Candidate[] = [];
-  mean.data.forEach((weight, cell) => {
-    if (weight >= least && weight > 0) {
-      const share = even.data[cell] ?? 0;
-      const query = Math.floor(cell / mean.cols);
-      const times = share > 0 ? weight / share : Number.POSITIVE_INFINITY;
-      const beyond = share < 1 ? (weight - share) / (1 - share) : 0;
-      candidates.push({ query, key: cell % mean.cols, weight, times, beyond });
-    }
-  });
-  const links = chosen(candidates, cut, mean.rows).sort(order);
+  const links = chosen(mean, cut, even).sort(order);
   const sum = links.reduce((all, link) => all + link.weight, 0);
   return {
     links: links.map(({ query, key, weight }) => ({ query, key, weight })),
     total: possibleLinks(even),
     share: mean.rows > 0 ? sum / mean.rows : 0,
   };
+}
+
+/** Links of at least this weight, and at least this many times even attention. */
+function candidates(mean: Matrix, even: Matrix, least: number, leastTimes: number): Candidate[] {
+  const found: Candidate[] = [];
+  mean.data.forEach((weight, cell) => {
+    if (weight > 0 && weight >= least) {
+      const share = even.data[cell] ?? 0;
+      const times = share > 0 ? weight / share : Number.POSITIVE_INFINITY;
+      if (times >= leastTimes) {
+        const query = Math.floor(cell / mean.cols);
+        const beyond = share < 1 ? (weight - share) / (1 - share) : 0;
+        found.push({ query, key: cell % mean.cols, weight, times, beyond });
+      }
+    }
+  });
+  return found;
 }
 
 /** Share of the queries that link to a key from which on it is a sink. */
@@ -78,18 +84,22 @@ interface Candidate extends Link {
   readonly beyond: number;
 }
 
-function chosen(candidates: Candidate[], cut: LinkCut, rows: number): Candidate[] {
+function chosen(mean: Matrix, cut: LinkCut, even: Matrix): Candidate[] {
   switch (cut.kind) {
     case "value":
-      return candidates;
-    case "even":
-      return clear(candidates, cut.amount);
+      return candidates(mean, even, cut.amount, 0);
+    case "even": {
+      const clearOnes = candidates(mean, even, 0, cut.amount);
+      return clearOnes.length >= FEWEST_LINKS
+        ? eachStrongest(clearOnes)
+        : leastEven(candidates(mean, even, 0, 0));
+    }
     case "count":
-      return strongest(candidates).slice(0, cut.amount);
+      return strongest(candidates(mean, even, 0, 0)).slice(0, cut.amount);
     case "mass": {
-      const sorted = strongest(candidates);
+      const sorted = strongest(candidates(mean, even, 0, 0));
       let [kept, sum] = [0, 0];
-      while (kept < sorted.length && sum < cut.amount * rows) {
+      while (kept < sorted.length && sum < cut.amount * mean.rows) {
         sum += sorted[kept]?.weight ?? 0;
         kept += 1;
       }
@@ -101,29 +111,26 @@ function chosen(candidates: Candidate[], cut: LinkCut, rows: number): Candidate[
 const strongest = (candidates: readonly Candidate[]): Candidate[] =>
   [...candidates].sort((a, b) => b.beyond - a.beyond || b.weight - a.weight || order(a, b));
 
-/**
- * Links that stand out from even attention: every query's strongest first, then every query's second,
- * up to MOST_LINKS. Where hardly any stands out, the FEWEST_LINKS that do so most.
- */
-function clear(candidates: readonly Candidate[], least: number): Candidate[] {
+/** Every query's strongest link first, then every query's second, up to MOST_LINKS. */
+function eachStrongest(clearOnes: readonly Candidate[]): Candidate[] {
   const place = new Map<number, number>();
-  const clearOnes = strongest(candidates.filter(({ times }) => times >= least));
-  const ranked = clearOnes.map((link) => {
+  const ranked = strongest(clearOnes).map((link) => {
     const rank = place.get(link.query) ?? 0;
     place.set(link.query, rank + 1);
     return { link, rank };
   });
-  if (ranked.length >= FEWEST_LINKS) {
-    // A stable sort: among equals of rank the strongest stay in front.
-    return ranked
-      .sort((a, b) => a.rank - b.rank)
-      .slice(0, MOST_LINKS)
-      .map(({ link }) => link);
-  }
-  return [...candidates]
+  // A stable sort: among equals of rank the strongest stay in front.
+  return ranked
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, MOST_LINKS)
+    .map(({ link }) => link);
+}
+
+/** Where hardly any link stands out from even attention, the few that do so most. */
+const leastEven = (all: readonly Candidate[]): Candidate[] =>
+  [...all]
     .sort((a, b) => b.times - a.times || b.weight - a.weight || order(a, b))
     .slice(0, FEWEST_LINKS);
-}
 
 const order = (a: Link, b: Link): number => a.query - b.query || a.key - b.key;
 

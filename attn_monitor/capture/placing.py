@@ -1,0 +1,335 @@
+"""Attention calls that a model put together again: one map over true positions.
+
+Where a model cuts its tokens into windows, chunks or images inside one module call, or lets several
+products share a softmax, the pieces are no layers. What arrived at each query of the whole is read
+off by running the way from the values again (:mod:`.paths`) on values that tell their position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from attn_monitor.capture.paths import Buffer, Place, place_of, run_again
+from attn_monitor.capture.record import Record
+from attn_monitor.capture.rules import WeightRule
+from attn_monitor.capture.selection import Selection
+from attn_monitor.capture.verify import agreement
+from attn_monitor.core.nouns import PartKind
+
+_KEPT_ELEMENTS: Final = 1 << 24  # 64 MB: larger maps are made again for every selection
+_MATRIX, _STACKED, _HEADS = 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The output that attention calls were put together in.
+
+    Attributes:
+        path: The memory it lies in.
+        output: What it was.
+    """
+
+    path: Buffer
+    output: Tensor
+
+    @property
+    def calls(self) -> frozenset[int]:
+        """Numbers of the attention calls in it."""
+        return self.path.calls
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        return place_of(self.output, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """How the rows of a matrix are sentences and tokens: one after the other, or interleaved."""
+
+    sentences: int
+    tokens: int
+    interleaved: bool
+
+    def sentence(self, rows: int) -> Tensor:
+        """Return whose row each is; several rows in turn may stand for heads."""
+        numbers = torch.arange(rows)
+        return numbers % self.sentences if self.interleaved else numbers * self.sentences // rows
+
+    def token(self, rows: int) -> Tensor:
+        """Return which token of its sentence each row is."""
+        numbers = torch.arange(rows)
+        return numbers // self.sentences if self.interleaved else numbers % self.tokens
+
+    def apart(self, matrix: Tensor) -> Tensor:
+        """Return ``[sentence, token, ...]`` of ``[row, ...]``."""
+        if self.interleaved:
+            return matrix.reshape(self.tokens, self.sentences, -1).transpose(0, 1)
+        return matrix.reshape(self.sentences, self.tokens, -1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placed(WeightRule):
+    """Weights in their true positions, read off by running the way from the values again.
+
+    Attributes:
+        place: The output.
+        sources: The values, whose tokens are the keys; several projections of the same tokens.
+        width: Channels per head.
+        rows: How the output's rows are sentences and queries.
+        columns: How the source's rows are sentences and keys.
+    """
+
+    place: Place
+    sources: tuple[Buffer, ...]
+    width: int
+    rows: _Rows
+    columns: _Rows
+    _kept: list[Tensor] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Sentences, heads, queries, keys."""
+        heads = _matrix(self.place, self.width).shape[-1] // self.width
+        return self.rows.sentences, heads, self.rows.tokens, self.columns.tokens
+
+    def weights(self, selection: Selection) -> Tensor:
+        """Return the selected block; all of it is computed once where it is small enough."""
+        if math.prod(self.shape) > _KEPT_ELEMENTS:
+            return torch.cat([selection.of_queries(part) for part in self._parts()], dim=-1)
+        if not self._kept:
+            self._kept.append(torch.cat(list(self._parts()), dim=-1))
+        return selection.of_queries(self._kept[0])
+
+    def logit_max(self) -> Tensor | None:
+        """Return ``None``: the scores were cut in pieces."""
+        return None
+
+    def _parts(self) -> Iterator[Tensor]:
+        """Yield ``[sentence, head, query, key]`` for as many keys at a time as channels."""
+        without = self.without()
+        for first in range(0, self.columns.tokens, self.width):
+            keys = min(self.width, self.columns.tokens - first)
+            arrived = self.arriving(lambda token, channel: token == channel + first)  # noqa: B023
+            yield (arrived - without)[..., :keys]
+
+    def without(self) -> Tensor:
+        """Return what arrives where every value is 0."""
+        return self.arriving(lambda token, _channel: torch.zeros_like(token))
+
+    def arriving(self, value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return what arrives at each query, ``[sentence, head, query, d]``.
+
+        Args:
+            value: Returns the values of tokens and channels, both ``[row, channel]``.
+        """
+        values = {}
+        for source in self.sources:
+            shape = _values(source).shape
+            count = math.prod(shape[:-1])
+            token = self.columns.token(count)[:, None].expand(count, shape[-1])
+            channel = (torch.arange(shape[-1]) % self.width)[None].expand(count, shape[-1])
+            values[source] = value(token, channel).to(source.device, source.dtype).reshape(shape)
+        output = _matrix(self.place, self.width, run_again(self.place, values))
+        rows = self.rows.apart(output.float())
+        return rows.reshape(*rows.shape[:2], -1, self.width).transpose(1, 2)
+
+    def prove(self) -> None:
+        """Raise unless weights times values of the first keys are what arrives for these values.
+
+        Raises:
+            ValueError: Heads and channels are laid out in another way.
+        """
+        keys = min(self.width, self.columns.tokens)
+        drawn = torch.randint(1, 9, (keys, self.width), generator=torch.Generator().manual_seed(0))
+
+        def some(token: Tensor, channel: Tensor) -> Tensor:
+            return torch.where(token < keys, drawn[token.clamp(max=keys - 1), channel], 0)
+
+        without = self.without()
+        weights = next(self._parts())[..., :keys]
+        expected = weights @ drawn.to(weights.device, weights.dtype)
+        found = (self.arriving(some) - without).to(self.sources[0].dtype)
+        if not agreement(expected, found)[1]:
+            raise ValueError("its heads and channels could not be told apart")
+
+
+def _values(source: Buffer) -> Tensor:
+    if source.source is None:
+        raise ValueError("values that do not begin here")
+    return source.source
+
+
+def in_place(
+    records: list[Record], whole: Whole, inputs: Sequence[tuple[int, ...]]
+) -> list[Record]:
+    """Return one record per source of values where a model put calls together.
+
+    A single call whose output was only copied stays as it is.
+
+    Args:
+        records: The calls.
+        whole: Their common output.
+        inputs: Shapes of what the running modules were given, innermost first: they tell how many
+            sentences there are.
+
+    Raises:
+        ValueError: The pieces cannot be put into place.
+    """
+    if len(records) == 1 and not _is_cut(records[0], whole, inputs):
+        return records
+    widths = {record.value.shape[-1] for record in records}
+    sources = whole.path.sources()
+    if len(widths) > 1 or not sources:
+        raise ValueError(f"its {len(records)} pieces have values of unlike width {sorted(widths)}")
+    width = widths.pop()
+    groups: dict[object, list[Buffer]] = {}
+    for source in sources:
+        groups.setdefault(source if source.origin is None else source.origin, []).append(source)
+    placed = [_placed(tuple(group), whole, width, inputs) for group in groups.values()]
+    error, agrees = _error(sources, whole)
+    return [
+        _record(records, rule, error=error, agrees=agrees, alone=len(placed) == 1)
+        for rule in placed
+    ]
+
+
+def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> bool:
+    """Return whether a single call saw pieces of the sentences that its module was given."""
+    sentences, heads, queries, _ = record.shape
+    width, channels = record.value.shape[-1], whole.output.shape[-1]
+    if whole.path.composed:
+        return True
+    given = inputs[0] if inputs else ()
+    if len(given) != _STACKED or channels % width or queries >= max(given[:2]):
+        return False
+    if channels not in {width, heads * width}:
+        return True
+    rows = whole.output.numel() // (heads * width)
+    return rows == given[0] * given[1] == sentences * queries and sentences not in given[:2]
+
+
+def _placed(
+    sources: tuple[Buffer, ...], whole: Whole, width: int, inputs: Sequence[tuple[int, ...]]
+) -> Placed:
+    """Return the rule of some sources, with the layout of rows that keeps sentences apart."""
+    values = _values(sources[0])
+    if values.shape[-1] % width:
+        raise ValueError(f"the channels of its values do not divide into heads of {width}")
+    produced, channels = _matrix(whole.place, width).shape
+    heads = channels // width
+    given = math.prod(values.shape[:-1])
+    for sentences in _plausible(inputs, produced, given):
+        for columns in _layouts(values, sentences):
+            if not _hold_every_token(sources, columns, heads):
+                continue
+            for rows in _layouts(_matrix(whole.place, width), sentences):
+                rule = Placed(
+                    place=whole.place, sources=sources, width=width, rows=rows, columns=columns
+                )
+                if _keeps_sentences_apart(rule, produced):
+                    rule.prove()
+                    return rule
+    raise ValueError("what arrived at the queries is no weighted sum of the values' tokens")
+
+
+def _hold_every_token(sources: tuple[Buffer, ...], columns: _Rows, heads: int) -> bool:
+    """Return whether values hold each token once, or once per head, and are no windows."""
+    for source in sources:
+        values = _values(source)
+        times, rest = divmod(math.prod(values.shape[:-1]), columns.sentences * columns.tokens)
+        if rest or heads % times:
+            return False
+    return True
+
+
+def _plausible(inputs: Sequence[tuple[int, ...]], rows: int, given: int) -> list[int]:
+    """Return how many sentences there may be, the most plausible number first."""
+    shapes = [shape for shape in inputs if len(shape) >= _MATRIX]
+    counts = [shape[axis] for shape in shapes for axis in (0, 1) if axis < len(shape) - 1]
+    fitting = [n for n in counts if n > 1 and rows % n == 0 and given % n == 0]
+    return [*dict.fromkeys(fitting), 1]
+
+
+def _layouts(values: Tensor, sentences: int) -> Iterator[_Rows]:
+    rows = values.numel() // values.shape[-1]
+    if values.dim() > _MATRIX and values.shape[0] % sentences == 0:
+        inner = values.shape[-2] if values.dim() > _STACKED or values.shape[0] != sentences else 0
+        yield _Rows(sentences, inner or rows // sentences, interleaved=False)
+        return
+    yield _Rows(sentences, rows // sentences, interleaved=False)
+    if sentences > 1:
+        yield _Rows(sentences, rows // sentences, interleaved=True)
+
+
+def _keeps_sentences_apart(rule: Placed, rows: int) -> bool:
+    """Return whether values of the first and of the last sentence reach their own rows only."""
+    count = rule.rows.sentences
+    without = _matrix(rule.place, rule.width, run_again(rule.place, {}))
+    for sentence in {0, count - 1}:
+        ones = {}
+        for source in rule.sources:
+            shape = _values(source).shape
+            own = rule.columns.sentence(math.prod(shape[:-1])) == sentence
+            ones[source] = own[:, None].expand(-1, shape[-1]).to(source.dtype).reshape(shape)
+        reached = run_again(rule.place, ones)
+        touched = (_matrix(rule.place, rule.width, reached) != without).any(-1).cpu()
+        if bool(touched[rule.rows.sentence(rows) != sentence].any()):
+            return False
+        if count > 1 and not bool(touched.any()):
+            return False
+    return True
+
+
+def _error(sources: list[Buffer], whole: Whole) -> tuple[float | None, bool]:
+    """Return how far the way run again on the true values is from what the model made."""
+    values = {source: source.source for source in sources if source.source is not None}
+    return agreement(run_again(whole.place, values), whole.output)
+
+
+def _matrix(place: Place, width: int, values: Tensor | None = None) -> Tensor:
+    """Return an output as ``[row, head * d]``; without values only its shape counts."""
+    output = torch.empty(place.shape, device="meta") if values is None else values
+    if output.dim() == _HEADS and output.shape[-1] == width:
+        output = output.transpose(1, 2).flatten(2)
+    return output.reshape(-1, output.shape[-1])
+
+
+def _record(
+    records: list[Record], rule: Placed, *, error: float | None, agrees: bool, alone: bool
+) -> Record:
+    first = records[0]
+    sentences, heads, queries, keys = rule.shape
+    values = _values(rule.sources[0])
+    unknown = torch.full((), torch.nan, device=values.device)
+    value = unknown.expand(sentences, heads, keys, rule.width)
+    if len(rule.sources) == 1:
+        shared = values.numel() // (sentences * keys * rule.width)
+        if values.shape[-1] == shared * rule.width and heads % shared == 0:
+            flat = rule.columns.apart(values.reshape(-1, values.shape[-1]))
+            value = flat.reshape(sentences, keys, shared, rule.width).transpose(1, 2)
+        elif values.shape[-1] == rule.width and heads % shared == 0:
+            value = values.reshape(sentences, shared, keys, rule.width)
+    kinds: set[PartKind] = {record.kind for record in records}
+    kind = first.kind if len(kinds) == 1 else ("self" if queries == keys else "cross")
+    width = first.query.shape[-1]
+    return replace(
+        first,
+        kind=kind if alone or queries == keys else "cross",
+        heads=heads,
+        windows=1,
+        query=unknown.expand(sentences, heads, queries, width),
+        key=unknown.expand(sentences, heads, keys, width),
+        value=value,
+        rule=rule,
+        evidence="verified" if agrees else "unverified",
+        error=error,
+        query_projected=None,
+        key_projected=None,
+    )
