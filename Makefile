@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs bench pictures release clean
+.PHONY: help demo test quick lint docs models bench pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ release: $(VENV)/.testable ## VERSION=0.2.0: changelog, build, try it in empty e
 lint: $(VENV)/.testable ## ruff, mypy and Biome only
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	cd tb_plugin/frontend && npm run check
+
+models: $(VENV)/.testable ## 2,400 generated models: is every map under its own words? (20 minutes)
+	OMP_NUM_THREADS=1 GENERATED_MODELS=2400 $(BIN)/python -m pytest tests/unit/monitor/test_generated_models.py --timeout 0
 
 bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider

@@ -16,13 +16,18 @@ from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
+from attn_monitor.capture.sources import Follower
 from attn_monitor.capture.tracer import Sink, Tracer
 from attn_monitor.core.nouns import Part
 
 
 @contextmanager
 def capture(
-    model: nn.Module, *, sink: Sink | None = None, verify: bool = True
+    model: nn.Module,
+    *,
+    sink: Sink | None = None,
+    verify: bool = True,
+    follower: Follower | None = None,
 ) -> Iterator[AttentionCapture]:
     """Read every attention call of ``model`` inside the ``with`` block, without changing it.
 
@@ -34,6 +39,9 @@ def capture(
         sink: Called with each record as soon as it is complete. The record must not be kept: that
             is what bounds memory. Without a sink, records are collected.
         verify: Check on sampled rows that recomputed weights reproduce the layer's output.
+        follower: Follows the entries of a batch to the attention that they take part in, so that
+            each record knows whose tokens it is about; by default what enters the model is
+            followed while ``verify`` is on.
 
     Yields:
         The capture; read it during or after the block.
@@ -45,7 +53,8 @@ def capture(
         >>> attention["encoder"].weights(1).shape
         torch.Size([1, 2, 5, 5])
     """
-    attention = AttentionCapture(model, sink=sink, verify=verify)
+    followed = Follower() if follower is None and verify else follower
+    attention = AttentionCapture(model, sink=sink, verify=verify, follower=followed)
     tracer = attention.tracer
     with tracer.running(), _eagerly(), watching(tracer), CaptureMode(tracer):
         yield attention
@@ -75,10 +84,17 @@ class AttentionCapture:
         records: Every attention call in execution order; empty where a sink took them.
     """
 
-    def __init__(self, model: nn.Module, *, sink: Sink | None, verify: bool) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        sink: Sink | None,
+        verify: bool,
+        follower: Follower | None = None,
+    ) -> None:
         self.model = model
         self.records: list[Record] = []
-        self.tracer = Tracer(model, sink or self.records.append, verify=verify)
+        self.tracer = Tracer(model, sink or self.records.append, verify=verify, follower=follower)
 
     @property
     def errors(self) -> list[str]:

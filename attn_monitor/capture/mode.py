@@ -11,8 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from attn_monitor.capture.families import observer_of
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.tracer import Observer, Tracer
+from attn_monitor.capture.travel import follow
 
 Operator = Callable[..., object]
+
+
+def _follow(call: OperatorCall, _tracer: Tracer) -> None:
+    follow(call)
 
 
 class CaptureMode(TorchDispatchMode):
@@ -59,6 +64,8 @@ class CaptureMode(TorchDispatchMode):
         if func not in self._observers:
             self._observers[func] = observer_of(func)
         observer = self._observers[func]
+        if self._tracer.follower is not None:
+            self._tracer.guarded(_follow, OperatorCall(func, args, kwargs, result))
         if observer is not None:
             self._tracer.guarded(observer, OperatorCall(func, args, kwargs, result))
         return result

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+
+from attn_monitor.capture.sources import Follower
 
 _WRAPPERS: Final = (
     "_orig_mod.",
@@ -31,6 +34,7 @@ _HEAD_COUNTS: Final = (
     "num_attention_head",
     "h",
 )
+_MATRIX: Final = 2
 _INNER_KEPT: Final = 3  # a training module around a model around an encoder
 _CROSS_WORDS: Final = (
     "cross",
@@ -62,8 +66,9 @@ class ModuleStack:
     :class:`torch.nn.TransformerEncoderLayer` away from its fused path.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, follower: Follower | None = None) -> None:
         self._model = model
+        self._follower = follower
         self._names = module_names(model)
         self._running: list[nn.Module] = []
         self._entered: list[tuple[int, tuple[int, ...]]] = []
@@ -93,9 +98,18 @@ class ModuleStack:
         if not self._input_shape and inputs and isinstance(inputs[0], Tensor):
             tensor = inputs[0]
             self._input_shape = () if tensor.is_nested else tuple(tensor.shape)
+        if self._follower is not None:
+            self._follow(self._follower, module, inputs)
         self._running.append(module)
         self._entries += 1
         self._entered.append((self._entries, _shape(inputs)))
+
+    def _follow(self, follower: Follower, module: nn.Module, inputs: tuple[object, ...]) -> None:
+        """Follow what enters the model, and ids that were made inside of it."""
+        outermost = not self._running
+        for at, tensor in enumerate(inputs):
+            if isinstance(tensor, Tensor) and (outermost or is_sentences(tensor)):
+                follower.add(f"{self._names.get(module, '')}[{at}]", tensor)
 
     def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
         if threading.get_ident() == self._thread and self._running:
@@ -122,6 +136,10 @@ class ModuleStack:
     def shapes(self) -> list[tuple[int, ...]]:
         """Return the shapes of what the running modules were given, innermost first."""
         return [shape for _, shape in reversed(self._entered) if shape]
+
+    def scope(self) -> tuple[int, ...]:
+        """Return a number for each running module call, outermost first."""
+        return tuple(number for number, _ in self._entered)
 
     def note_attention(self) -> None:
         """Remember that attention ran inside the modules that are running now."""
@@ -172,6 +190,14 @@ def _shape(inputs: tuple[object, ...]) -> tuple[int, ...]:
     """Return the shape of a module's first tensor, if it comes first and is not nested."""
     first = inputs[0] if inputs else None
     return tuple(first.shape) if isinstance(first, Tensor) and not first.is_nested else ()
+
+
+def is_sentences(tensor: Tensor) -> bool:
+    """Return whether a tensor may hold ids; rows that only count are positions."""
+    if tensor.is_floating_point() or tensor.dtype == torch.bool or tensor.dim() != _MATRIX:
+        return False
+    steps = tensor.diff(dim=1)
+    return tensor.numel() > 0 and not bool(((steps == 1) | (steps == 0)).all())
 
 
 class ForwardResults:

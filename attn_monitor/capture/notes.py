@@ -16,6 +16,7 @@ from torch import Tensor
 
 TAG: Final = "_attn_monitor_tag"
 WIDTH: Final = "_attn_monitor_width"
+ORIGIN: Final = "_attn_monitor_origin"
 _MANY: Final = 4096
 
 
@@ -56,7 +57,7 @@ def write_note(tensor: Tensor, name: str, content: object) -> None:
 def _wipe() -> None:
     for ref in _noted.tensors:
         tensor = ref()
-        for name in (TAG, WIDTH):
+        for name in (TAG, WIDTH, ORIGIN):
             if tensor is not None and name in tensor.__dict__:
                 delattr(tensor, name)
     _noted.tensors.clear()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attn_monitor.capture.record import Record
+from attn_monitor.capture.sources import Sources
 from attn_monitor.core.nouns import Evidence, Layer, Part, PartKind
 
 
@@ -26,6 +27,9 @@ class Call:
         windows: Windows per sentence, 1 for none.
         evidence: How its weights were obtained.
         error: Largest difference found when they were checked.
+        sentences: Sentences (times windows) in the batch.
+        tells: Whether its weights say anything about ``causal``.
+        sources: Whose tokens it is about; ``None`` where that is not known.
     """
 
     module: str
@@ -38,6 +42,9 @@ class Call:
     windows: int = 1
     evidence: Evidence = "unverified"
     error: float | None = None
+    sentences: int = 1
+    tells: bool = True
+    sources: Sources | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, record: Record) -> Call:
@@ -53,6 +60,9 @@ class Call:
             windows=record.windows,
             evidence=record.evidence,
             error=record.error,
+            sentences=record.shape[0],
+            tells=record.order is not None,
+            sources=record.sources,
         )
 
     @property
@@ -84,7 +94,7 @@ def arrange(calls: Sequence[Call]) -> tuple[Places, tuple[Part, ...]]:
             Part(
                 name=name,
                 kind=members[0].kind,
-                causal=all(call.causal for call in members),
+                causal=_all_causal(members),
                 layers=tuple(_layer(call, repeated) for call in members),
             )
         )
@@ -106,10 +116,16 @@ def _streams(calls: Sequence[Call]) -> dict[str, list[Call]]:
         _add(streams, "encoder", [call for call in whole if call not in decoder])
         _add(streams, "decoder", decoder)
     else:
-        _add(streams, "decoder" if all(call.causal for call in whole) else "encoder", whole)
+        _add(streams, "decoder" if _all_causal(whole) else "encoder", whole)
     _add(streams, "cross", cross)
     _add(streams, None, [call for call in calls if call.windows > 1])
     return streams
+
+
+def _all_causal(calls: Sequence[Call]) -> bool:
+    """Return whether every call that tells is causal; one must tell."""
+    told = [call.causal for call in calls if call.tells]
+    return bool(told) and all(told)
 
 
 def _add(streams: dict[str, list[Call]], name: str | None, calls: Iterable[Call]) -> None:

@@ -15,10 +15,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from attn_monitor.capture.origins import origin_of, reduced
 from attn_monitor.capture.paths import Buffer, Place, place_of, run_again
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import WeightRule
 from attn_monitor.capture.selection import Selection
+from attn_monitor.capture.sources import Sources
 from attn_monitor.capture.verify import agreement
 from attn_monitor.core.nouns import PartKind
 
@@ -332,4 +334,25 @@ def _record(
         error=error,
         query_projected=None,
         key_projected=None,
+    )
+
+
+def sources_in_place(record: Record, whole: Whole, pieces: Sequence[Record]) -> Sources | None:
+    """Return whose tokens a record is about that pieces were put together to."""
+    origin = origin_of(whole.output)
+    known = [piece.sources for piece in pieces if piece.sources is not None]
+    rule = record.rule
+    if origin is None or origin.code is None or not known or not isinstance(rule, Placed):
+        return None
+    sentences, heads, queries, keys = record.shape
+    if origin.code.shape != whole.output.shape or queries != keys or record.kind != "self":
+        return None  # what the keys are is known of self-attention only
+    rows = reduced(_matrix(whole.place, rule.width, origin.code), [-1], lenient=True)
+    code = rule.rows.apart(rows)[..., 0].cpu()[:, None].expand(sentences, heads, queries)
+    return replace(
+        known[0],
+        number=max(sources.number for sources in known),
+        query=code,
+        key=code,
+        digests=torch.arange(sentences * heads).reshape(sentences, heads).double(),
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from attn_monitor.capture.causality import looks_causal
 from attn_monitor.capture.rules import BLOCK_ELEMENTS, WeightRule
 from attn_monitor.capture.selection import EVERYTHING, Pick, Selection
+from attn_monitor.capture.sources import Sources
 from attn_monitor.core.nouns import Evidence, PartKind
 
 
@@ -38,6 +39,7 @@ class Record:
         query_projected: Queries as the projection made them, before rotary positions; ``None``
             where nothing happened to them or it is not known.
         key_projected: Likewise for keys.
+        sources: Whose tokens stand along both axes; ``None`` where nobody followed the batch.
     """
 
     module: str
@@ -56,16 +58,22 @@ class Record:
     output_projection: Tensor | None = None
     query_projected: Tensor | None = None
     key_projected: Tensor | None = None
+    sources: Sources | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Sentences (times windows), heads, queries, keys: the shape of its weights."""
         return self.rule.shape
 
-    @cached_property
+    @property
     def causal(self) -> bool:
         """No query puts any weight on a key after itself (read off a few sampled rows)."""
-        return self.kind == "self" and looks_causal(self.rule, self.shape)
+        return self.kind == "self" and self.order is True
+
+    @cached_property
+    def order(self) -> bool | None:
+        """Like :attr:`causal` for any kind; ``None`` where no sampled row tells."""
+        return looks_causal(self.rule, self.shape)
 
     def weights(
         self, sentences: Pick = EVERYTHING, heads: Pick = EVERYTHING, rows: Pick = EVERYTHING

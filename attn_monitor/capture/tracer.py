@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from attn_monitor.capture.modules import ModuleStack
 from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.origins import origin_of, set_origin
 from attn_monitor.capture.paths import Buffer, beginning, multiplied
-from attn_monitor.capture.placing import Whole, in_place
+from attn_monitor.capture.placing import Whole, in_place, sources_in_place
 from attn_monitor.capture.provenance import (
     Attended,
     Lineage,
@@ -27,6 +28,7 @@ from attn_monitor.capture.provenance import (
 )
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
+from attn_monitor.capture.sources import Follower
 from attn_monitor.capture.verify import Check
 from attn_monitor.core.nouns import PartKind
 
@@ -80,8 +82,11 @@ class Tracer:
         paused: Operators are not looked at: they run inside a kernel that reports itself.
     """
 
-    def __init__(self, model: nn.Module, sink: Sink, *, verify: bool) -> None:
-        self.modules = ModuleStack(model)
+    def __init__(
+        self, model: nn.Module, sink: Sink, *, verify: bool, follower: Follower | None = None
+    ) -> None:
+        self.modules = ModuleStack(model, follower)
+        self.follower = follower
         self.errors: list[str] = []
         self._sink = sink
         self._verify = verify
@@ -129,6 +134,8 @@ class Tracer:
             query_projected=before_positions(origins[0]),
             key_projected=before_positions(origins[1], repeats=self._key_repeats(heads)),
         )
+        if self.follower is not None:
+            self._name_sources(record, seen, origins, self.follower)
         if self._verify and seen.check is not None:
             with exact_arithmetic(seen.query.device.type), self.pausing():
                 record.error, agrees = seen.check(record)
@@ -142,15 +149,32 @@ class Tracer:
         else:
             self.flush()
 
+    def _name_sources(
+        self,
+        record: Record,
+        seen: Observation,
+        origins: tuple[Tensor, Tensor],
+        follower: Follower,
+    ) -> None:
+        try:
+            with torch.no_grad():
+                record.sources = follower.attended(
+                    seen.query, seen.key, origins, seen.output, scope=self.modules.scope()
+                )
+        except Exception as error:  # noqa: BLE001  # whose words they are is then not known
+            self.problem(error, where=f"following the batch to {record.module}")
+        if record.sources is not None:
+            record.kind = record.sources.kind or record.kind
+
     def attended(self, path: Buffer, output: Tensor) -> None:
         """Note that attention outputs were put together."""
         if len(path.calls) > 1 and path.calls <= self._waiting.keys():
-            self._merged = Whole(path, output.detach())
+            self._merged = _whole(path, output)
 
     def changed(self, tag: Attended, output: Tensor) -> None:
         """Note that something not linear is done with an attention output."""
         if tag.path is not None and tag.calls <= self._waiting.keys():
-            self._ends[tag.calls] = Whole(tag.path, output.detach())
+            self._ends[tag.calls] = _whole(tag.path, output)
 
     def projected(self, tag: Attended, output: Tensor, weight: Tensor) -> None:
         """Note that an attention output met its projection: that completes its records."""
@@ -159,7 +183,7 @@ class Tracer:
             return
         whole = self._ends.get(tag.calls)
         if tag.path is not None:
-            whole = Whole(tag.path, output.detach())
+            whole = _whole(tag.path, output)
         records = self._completed(calls, whole)
         for record in records:
             if weight.shape[-2] == record.heads * record.value.shape[-1]:
@@ -183,7 +207,11 @@ class Tracer:
         if whole is None or whole.calls != calls:
             return records
         try:
-            return in_place(records, whole, self.modules.shapes())
+            placed = in_place(records, whole, self.modules.shapes())
+            for record in placed:
+                if self.follower is not None and all(record is not piece for piece in records):
+                    record.sources = sources_in_place(record, whole, records)
+            return placed
         except Exception as error:  # noqa: BLE001  # a monitor must not break the forward pass
             self.problem(error, where=f"placing the attention of {records[0].module}")
             return records
@@ -251,3 +279,12 @@ class Tracer:
     def _key_repeats(self, heads: int) -> int:
         declared = getattr(self.modules.innermost()[1], "num_key_value_groups", 1)
         return declared if isinstance(declared, int) and heads % declared == 0 else 1
+
+
+def _whole(path: Buffer, output: Tensor) -> Whole:
+    """Return a common output, with what is known of whose tokens are in it."""
+    kept = output.detach()
+    origin = origin_of(output)
+    if origin is not None and kept is not output:
+        set_origin(kept, origin)
+    return Whole(path, kept)

@@ -14,6 +14,7 @@ Split = Literal["val", "train", "lens", "val_output", "train_output"]
 MEASURED: Final[tuple[Split, ...]] = ("val", "train")  # whose attention is measured and shown
 PartKind = Literal["self", "cross"]
 Evidence = Literal["model", "verified", "unverified"]
+Proof = Literal["seen", "described", "position"]
 
 
 class HeadId(NamedTuple):
@@ -58,12 +59,19 @@ class Part:
         kind: ``"self"`` when queries and keys are the same tokens, else ``"cross"``.
         causal: No query sees a key after itself.
         layers: The layers in execution order.
+        rows: How it is known which map is which sentence's: ``"seen"`` was followed from the
+            batch to the attention; ``"position"`` is a guess by the order in the batch; ``None``
+            where nobody noted it, as in earlier recordings.
+        words: How it is known which token stands where: ``"seen"`` likewise; ``"described"`` is
+            what the user said; ``"position"`` are numbers, because nobody knows.
     """
 
     name: str
     kind: PartKind
     causal: bool
     layers: tuple[Layer, ...]
+    rows: Proof | None = None
+    words: Proof | None = None
 
     @property
     def heads(self) -> int:
@@ -109,6 +117,21 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartAxes:
+    """The tokens along the two axes of one part's maps, where they are of their own.
+
+    Attributes:
+        part: The part's name.
+        query: One token per query.
+        key: One token per key.
+    """
+
+    part: str
+    query: Tokens
+    key: Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """One sentence replayed at every recorded step.
 
@@ -119,12 +142,15 @@ class Probe:
             ``"val_output"`` and ``"train_output"``, of which only the model's output is recorded.
         source: The tokens an encoder (or a model with a single stream) reads.
         target: The tokens a decoder reads beside an encoder, else ``None``.
+        own_axes: The tokens of parts that read neither of these two as they are: a second text,
+            some of the tokens, tokens that the model added.
     """
 
     index: int
     split: Split
     source: Tokens
     target: Tokens | None = None
+    own_axes: tuple[PartAxes, ...] = ()
 
     @property
     def measured(self) -> bool:
@@ -143,6 +169,9 @@ class Probe:
 
     def axes(self, part: Part) -> tuple[Tokens, Tokens]:
         """Return the (query, key) tokens along the two axes of this part's maps."""
+        for own in self.own_axes:
+            if own.part == part.name:
+                return own.query, own.key
         if part.kind == "cross":
             return (self.target or self.source), self.source
         if part.name == "decoder" and self.target is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Final
 
 import torch
@@ -40,12 +40,16 @@ class Stream:
         starts: Column of each sentence's first token (not 0 with left padding).
         width: Columns of the padded batch.
         named: Somebody knows the tokens; else there is one entry per sentence, of no meaning.
+        tensor: The ids as the batch holds them; ``None`` for strings.
+        said: The user described them.
     """
 
     ids: tuple[Ids, ...]
     starts: tuple[int, ...]
     width: int
     named: bool = True
+    tensor: Tensor | None = field(default=None, compare=False, repr=False)
+    said: bool = field(default=False, compare=False)
 
     @property
     def longest(self) -> int:
@@ -123,33 +127,89 @@ def describe(
     raise _not_understood(batch)
 
 
+def transposed(tokens: BatchTokens) -> BatchTokens:
+    """Return the tokens of a batch whose ids are ``[token, sentence]``."""
+    source, target = (
+        None if stream is None or stream.tensor is None else _unpad(stream.tensor.mT, None)
+        for stream in (tokens.source, tokens.target)
+    )
+    return BatchTokens(source=source or tokens.source, target=target)
+
+
 def describe_any(
     batch: object, *, pad_id: int | None = None, describe_batch: DescribeBatch | None = None
 ) -> BatchTokens:
     """Return what :func:`describe` does, or as many nameless sentences as the batch seems to hold.
 
     Raises:
-        BatchNotUnderstoodError: ``describe_batch`` returned something else than tokens.
+        BatchNotUnderstoodError: ``describe_batch`` returned something else than tokens, or there
+            are neither tensors nor texts in the batch.
     """
     try:
         return describe(batch, pad_id=pad_id, describe_batch=describe_batch)
     except BatchNotUnderstoodError:
         if describe_batch is not None:
             raise
-    sizes = [x.shape[0] for x in tensors_of(batch) if x.dim()]
-    count = max(set(sizes), key=sizes.count, default=1)
+    sizes = [x.shape[0] for x in tensors_of(batch) if x.dim()] or list(_texts_in(batch))
+    if not sizes:
+        raise _not_understood(batch)
+    count = max(set(sizes), key=sizes.count)
     nameless = Stream(ids=(("?",),) * count, starts=(0,) * count, width=1, named=False)
     return BatchTokens(source=nameless)
 
 
+def _texts_in(batch: object) -> Iterator[int]:
+    """Yield the lengths of the lists of texts in a batch: some models cut texts themselves."""
+    batch = _named(batch)
+    if isinstance(batch, Mapping | list | tuple):
+        items = list(batch.values() if isinstance(batch, Mapping) else batch)
+        if items and not isinstance(batch, Mapping) and all(isinstance(x, str) for x in items):
+            yield len(items)
+        for item in items:
+            yield from _texts_in(item)
+
+
 def tensors_of(batch: object) -> Iterator[Tensor]:
     """Yield the tensors of a batch at any depth, in their order."""
+    for _, tensor in named_tensors(batch):
+        yield tensor
+
+
+def named_tensors(batch: object, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a batch at any depth, each with where it lies: ``anchor.input_ids``."""
     batch = _named(batch)
     if isinstance(batch, Tensor):
-        yield batch
+        yield path, batch
     elif isinstance(batch, Mapping | list | tuple):
-        for item in batch.values() if isinstance(batch, Mapping) else batch:
-            yield from tensors_of(item)
+        items = batch.items() if isinstance(batch, Mapping) else enumerate(batch)
+        for name, item in items:
+            yield from named_tensors(item, f"{path}.{name}" if path else str(name))
+
+
+def stream_of(batch: object, name: str, ids: Tensor, *, pad_id: int | None) -> Stream:
+    """Return the sentences of any ids of a batch, cut by the mask that lies nearest to them."""
+    found = list(named_tensors(batch))
+    place = next((at for at, (other, _) in enumerate(found) if other == name), 0)
+    near = sorted(
+        range(len(found)),
+        key=lambda at: (-_alike(name, found[at][0]), at < place, abs(at - place)),
+    )
+    for other, mask in (found[at] for at in near):
+        last = other.rpartition(".")[2]
+        called = last.isdigit() or any(names_a_mask(last, target=t) for t in (False, True))
+        if mask is not ids and called:
+            kept = kept_by(mask, ids, name="" if last.isdigit() else last)
+            if kept is not None:
+                return _unpad(ids, pad_id, kept)
+    return _unpad(ids, pad_id)
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two names begin with in common; numbers are no names."""
+    if one.isdigit() and other.isdigit():
+        return 0
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _mapping(batch: Mapping[object, object], pad_id: int | None) -> BatchTokens:
@@ -212,7 +272,7 @@ def _unnamed_mask(candidates: Sequence[Tensor], ids: Tensor) -> Tensor | None:
 def _named(batch: object) -> object:
     """Return the fields of a dataclass or named tuple by name; anything else as it is."""
     if is_dataclass(batch) and not isinstance(batch, type | Mapping):
-        return {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return {part.name: getattr(batch, part.name) for part in fields(batch)}
     names = getattr(batch, "_fields", None)
     if isinstance(batch, tuple) and isinstance(names, tuple):
         by_name = dict(zip(names, batch, strict=True))
@@ -223,8 +283,9 @@ def _named(batch: object) -> object:
 def _described(answer: object, pad_id: int | None) -> BatchTokens:
     if isinstance(answer, tuple) and len(answer) == 2:  # noqa: PLR2004  # (source, target)
         source, target = answer
-        return BatchTokens(source=_sentences(source, pad_id), target=_sentences(target, pad_id))
-    return BatchTokens(source=_sentences(answer, pad_id))
+        first, second = _sentences(source, pad_id), _sentences(target, pad_id)
+        return BatchTokens(source=replace(first, said=True), target=replace(second, said=True))
+    return BatchTokens(source=replace(_sentences(answer, pad_id), said=True))
 
 
 def _sentences(answer: object, pad_id: int | None) -> Stream:
@@ -265,7 +326,7 @@ def _unpad(ids: Tensor, pad_id: int | None, mask: Tensor | None = None) -> Strea
         first, end = (int(where[0]), int(where[-1]) + 1) if len(where) else (0, 0)
         rows.append(tuple(row[first:end].tolist()))
         starts.append(first)
-    return Stream(ids=tuple(rows), starts=tuple(starts), width=int(ids.shape[1]))
+    return Stream(ids=tuple(rows), starts=tuple(starts), width=int(ids.shape[1]), tensor=ids)
 
 
 def _shape(x: object) -> str:

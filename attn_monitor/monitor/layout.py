@@ -6,23 +6,34 @@ reduced the moment it is seen, and nothing larger than one layer is ever held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from torch import nn
+from torch import Tensor, nn
 
-from attn_monitor.capture import Call, Record, arrange, capture, describe_missing
-from attn_monitor.core.errors import NothingCapturedError, TokenLengthError
-from attn_monitor.core.nouns import Part, Probe, Tokens
-from attn_monitor.monitor.batches import BatchTokens, Stream
+from attn_monitor.capture import (
+    Call,
+    Follower,
+    Record,
+    capture,
+    describe_missing,
+)
+from attn_monitor.core.errors import NothingCapturedError
+from attn_monitor.core.nouns import Part, Probe, Proof
+from attn_monitor.monitor.axes import Axes, Piece, name_axes
+from attn_monitor.monitor.batches import transposed
+from attn_monitor.monitor.entries import entries_of
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.passes import without_generation
 from attn_monitor.monitor.probes import ProbeBatch
-from attn_monitor.monitor.tokens import TokenSource, positions, spell
+from attn_monitor.monitor.texts import Key, Text, texts_of
+from attn_monitor.monitor.tokens import TokenSource
+from attn_monitor.monitor.words import ranked
 
 Replay = Callable[[object], object]
-Place = tuple[str, int]  # part name, layer index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +42,9 @@ class Layout:
 
     Attributes:
         parts: The streams of attention, each with its layers.
-        places: (module, n-th call) of an attention call -> (part, layer).
+        pieces: For each probe batch, (module, n-th call) of an attention call -> what it shows.
+        known: Every attention call that was there when this was found, those that are not recorded
+            among them.
         batches: The probe batches; their tokens fit the attention's axes.
         probes: The sentences in replay order.
         widths: Entries of a query, key or value vector in each part; a part whose layers differ in
@@ -39,7 +52,8 @@ class Layout:
     """
 
     parts: tuple[Part, ...]
-    places: dict[tuple[str, int], Place]
+    pieces: tuple[Mapping[Key, tuple[Piece, ...]], ...]
+    known: frozenset[Key]
     batches: tuple[ProbeBatch, ...]
     probes: tuple[Probe, ...]
     widths: dict[str, int]
@@ -63,146 +77,129 @@ def find_layout(
     Raises:
         NothingCapturedError: No attention was seen; the message names what looks like it.
     """
-    sizes: dict[tuple[str, int], tuple[int, int]] = {}
-    seen = [_calls(model, batch, replay, sizes) for batch in batches]
-    if not seen or not seen[0]:
+    seen = [_run(model, batch, replay) for batch in batches]
+    if not seen or not seen[0].calls:
         raise NothingCapturedError(describe_missing(model))
-    whole = [call for call in seen[0] if call.windows == 1]
+    whole = [call for call in seen[0].calls if call.windows == 1]
     kept = without_generation(whole, batches[0].tokens, failures)
     if not kept:
-        modules = ", ".join(sorted({call.module for call in seen[0]})[:4])
+        modules = ", ".join(sorted({call.module for call in seen[0].calls})[:4])
         raise NothingCapturedError(
             f"attention was seen in {modules}, but only inside windows, never over a whole "
             "sentence; windowed attention cannot be shown as sentences"
         )
-    places, parts = arrange(kept)
-    fitted = tuple(
-        replace(
-            batch, tokens=_fit(batch.tokens, calls, places=places, parts=parts, failures=failures)
-        )
-        for batch, calls in zip(batches, seen, strict=True)
-    )
+    texts = texts_of([_causal_everywhere(call, seen) for call in kept], seen[0].names)
+    turned = [_upright(batch, run) for batch, run in zip(batches, seen, strict=True)]
+    named = [
+        name_axes(texts, batch, run.calls, run.seeds, tokens=tokens, failures=failures)
+        for batch, run in zip(turned, seen, strict=True)
+    ]
     return Layout(
-        parts=parts,
-        places=places,
-        batches=fitted,
-        probes=_probes(fitted, tokens, images, failures),
-        widths=_widths(places, sizes),
+        parts=tuple(
+            replace(
+                text.part,
+                rows=_weakest([axes.rows[text.part.name] for axes in named]),
+                words=_weakest([axes.words[text.part.name] for axes in named]),
+            )
+            for text in texts
+        ),
+        pieces=tuple(axes.pieces for axes in named),
+        known=frozenset(call.key for run in seen for call in run.calls),
+        batches=tuple(axes.batch for axes in named),
+        probes=_probes(named, images, failures),
+        widths=_widths(texts, seen),
     )
 
 
-def _calls(
-    model: nn.Module,
-    batch: ProbeBatch,
-    replay: Replay,
-    sizes: dict[tuple[str, int], tuple[int, int]],
-) -> list[Call]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One replay of a batch.
+
+    Attributes:
+        calls: Its attention calls.
+        seeds: The tensors of the batch, with what they are called.
+        sizes: Entries of a query and of a value vector of each call.
+    """
+
+    calls: tuple[Call, ...]
+    seeds: tuple[tuple[str, Tensor], ...]
+    sizes: Mapping[Key, tuple[int, int]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the batch's tensors are called."""
+        return tuple(name for name, _ in self.seeds)
+
+
+def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
     calls: list[Call] = []
+    sizes: dict[Key, tuple[int, int]] = {}
+    follower = Follower()
 
     def note(record: Record) -> None:
         calls.append(Call.of(record))
         sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
 
-    with capture(model, sink=note, verify=True) as seen:
+    with capture(model, sink=note, verify=True, follower=follower) as seen:
+        for name, tensor in ranked(batch):
+            follower.add(name, tensor)
         replay(batch.batch)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
-    return calls
+    return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes)
 
 
-def _widths(
-    places: dict[tuple[str, int], Place], sizes: dict[tuple[str, int], tuple[int, int]]
-) -> dict[str, int]:
-    found: dict[str, set[tuple[int, int]]] = {}
-    for call, (part, _) in places.items():
-        found.setdefault(part, set()).add(sizes[call])
+def _causal_everywhere(call: Call, runs: Sequence[_Run]) -> Call:
+    """Return a call as causal only if it was on every batch that tells."""
+    others = [c for run in runs for c in run.calls if c.key == call.key and c.tells]
+    causal = bool(others) and all(other.causal for other in others)
+    return replace(call, causal=causal, tells=bool(others))
+
+
+def _upright(batch: ProbeBatch, run: _Run) -> ProbeBatch:
+    """Return the batch with a sentence per row, where the model reads its columns as sentences."""
+    source = batch.tokens.source
+    first = next((entries_of(call) for call in run.calls), ())
+    turns = Counter(entry.turned for entry in first if entry.row is not None)
+    if not turns[True] > turns[False] or source.tensor is None or source.said:
+        return batch
+    tokens = transposed(batch.tokens)
+    return replace(batch, tokens=tokens, rows=tuple(range(len(tokens)))[: len(batch.rows)])
+
+
+def _weakest(proofs: Sequence[Proof]) -> Proof:
+    return max(proofs, key=get_args(Proof).index)
+
+
+def _widths(texts: Sequence[Text], runs: Sequence[_Run]) -> dict[str, int]:
+    found = {
+        text.part.name: {runs[0].sizes[key] for layer in text.layers for key in layer}
+        for text in texts
+    }
     return {part: max(widths.pop()) for part, widths in found.items() if len(widths) == 1}
 
 
-def _fit(
-    tokens: BatchTokens,
-    calls: Sequence[Call],
-    *,
-    places: dict[tuple[str, int], Place],
-    parts: Sequence[Part],
-    failures: Failures,
-) -> BatchTokens:
-    """Cut the tokens to the attention's axes, or number them where they cannot fit."""
-    named = {part.name: part for part in parts}
-    two_streams = "cross" in named and tokens.target is not None
-    axes: dict[str, set[int]] = {"source": set(), "target": set()}
-    for call in calls:
-        place = places.get((call.module, call.call))
-        if place is None:
-            continue
-        part = named[place[0]]
-        reads_target = two_streams and (part.kind == "cross" or part.name == "decoder")
-        axes["target" if reads_target else "source"].add(call.queries)
-        axes["source" if part.kind == "cross" or not reads_target else "target"].add(call.keys)
-    source = _fit_stream(tokens.source, axes["source"], "source", failures)
-    if not two_streams or tokens.target is None:
-        # Labels per token look like a second stream until no cross-attention turns up.
-        return BatchTokens(source=source)
-    return BatchTokens(
-        source=source, target=_fit_stream(tokens.target, axes["target"], "target", failures)
-    )
-
-
-def _fit_stream(stream: Stream, lengths: set[int], name: str, failures: Failures) -> Stream:
-    if not lengths:
-        return stream
-    length = max(lengths)
-    if not stream.named:
-        return _numbered(stream, length)
-    if stream.longest <= length <= stream.width:
-        return stream
-    if length == stream.width - 1:  # inputs shifted by one against labels: ids[:, :-1]
-        return stream.clipped(length)
-    error = TokenLengthError(
-        f"the {name} tokens are {stream.longest} long, the attention over them {length}. Positions "
-        "are shown instead of words. If the model adds tokens (a class token, say) or cuts them, "
-        "return exactly the tokens it attends over from AttentionMonitor(describe_batch=...)"
-    )
-    failures.report(str(error), doing="matching tokens with attention")
-    return _numbered(stream, length)
-
-
-def _numbered(stream: Stream, length: int) -> Stream:
-    sentences = len(stream.ids)
-    numbers = positions(length).text
-    return Stream(ids=(numbers,) * sentences, starts=(0,) * sentences, width=length)
-
-
 def _probes(
-    batches: Sequence[ProbeBatch],
-    tokens: TokenSource,
-    images: ImagesOf | None,
-    failures: Failures,
+    named: Sequence[Axes], images: ImagesOf | None, failures: Failures
 ) -> tuple[Probe, ...]:
     probes: list[Probe] = []
-    for batch in batches:
-        everyone = range(len(batch.tokens))
-        spelled = [_spell(batch.tokens.source, row, tokens, failures) for row in everyone]
-        sources = with_images(spelled, images, batch.batch, failures)
-        for row in batch.rows:
-            target = batch.tokens.target
+    for axes in named:
+        sources = axes.sources
+        if images is not None:
+            batch = axes.batch
+            everyone = [axes.filler] * len(batch.tokens)
+            for row, tokens in zip(batch.rows, sources, strict=True):
+                everyone[row] = tokens
+            pictured = with_images(everyone, images, batch.batch, failures)
+            sources = tuple(pictured[row] for row in batch.rows)
+        for source, target, own in zip(sources, axes.targets, axes.own, strict=True):
             probes.append(
                 Probe(
                     index=len(probes),
-                    split=batch.split,
-                    source=sources[row],
-                    target=None if target is None else _spell(target, row, tokens, failures),
+                    split=axes.batch.split,
+                    source=source,
+                    target=target,
+                    own_axes=own,
                 )
             )
     return tuple(probes)
-
-
-def _spell(stream: Stream, row: int, tokens: TokenSource, failures: Failures) -> Tokens:
-    ids = stream.ids[row]
-    try:
-        return spell(ids, tokens)
-    except Exception as error:  # noqa: BLE001  # a user's callable may raise anything
-        failures.report(
-            f"{type(error).__name__}: {error}", doing="turning ids into tokens", once=True
-        )
-        return positions(len(ids))

@@ -60,29 +60,37 @@ class Observation:
         arrays += [side for side in sides if side is not None]
         return self.deferred.nbytes + sum(array.nbytes for array in arrays)
 
-    def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
-        """Keep of a layer's maps what the budget lets a probe have; floats, coded when written."""
+    def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int, head: int = 0) -> None:
+        """Keep of a layer's maps what the budget lets a probe have; floats, coded when written.
+
+        Args:
+            maps: Maps of some or all heads of the layer.
+            kept: What the probe may have.
+            part: The part.
+            layer: The layer.
+            head: Which head of the layer the first map is of.
+        """
         if kept.form == "whole":
             found = self.attention[part.name]
             if kept.probe not in found:
-                found[kept.probe] = _zeros(part, maps.queries, maps.keys)
+                found[kept.probe] = _unseen(part, maps.queries, maps.keys)
             for first, block in maps.blocks():
                 end = first + block.shape[1]
-                found[kept.probe][layer, : maps.heads, first:end] = block
+                found[kept.probe][layer, head : head + maps.heads, first:end] = block
         if kept.window:
-            self._keep_window(maps, kept, part=part, layer=layer)
+            self._keep_window(maps, kept, part=part, layer=layer, head=head)
         if kept.cells:
-            self._keep_thumbnail(maps, kept, part=part, layer=layer)
+            self._keep_thumbnail(maps, kept, part=part, layer=layer, head=head)
 
-    def _keep_window(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
+    def _keep_window(self, maps: Maps, kept: Kept, *, part: Part, layer: int, head: int) -> None:
         windows = self.windows[part.name]
         queries, keys = min(maps.queries, kept.window), min(maps.keys, kept.window)
         if kept.probe not in windows:
-            windows[kept.probe] = MapWindow(attn=_zeros(part, queries, keys))
+            windows[kept.probe] = MapWindow(attn=_unseen(part, queries, keys))
         corner = maps.rows(0, queries)[:, :, :keys]
-        windows[kept.probe].attn[layer, : maps.heads] = corner
+        windows[kept.probe].attn[layer, head : head + maps.heads] = corner
 
-    def _keep_thumbnail(self, maps: Maps, kept: Kept, *, part: Part, layer: int) -> None:
+    def _keep_thumbnail(self, maps: Maps, kept: Kept, *, part: Part, layer: int, head: int) -> None:
         layers = evenly_spread(len(part.layers), kept.layers)
         heads = evenly_spread(part.heads, kept.heads)
         if layer not in layers:
@@ -99,9 +107,10 @@ class Observation:
                 query_edges=edges[0],
                 key_edges=edges[1],
             )
-        real = [head for head in heads if head < maps.heads]
         coarse = coarse_maps(maps, cells=kept.cells)
-        thumbnails[kept.probe].cells[layers.index(layer), : len(real)] = coarse[real]
+        for at, wanted in enumerate(heads):
+            if head <= wanted < head + maps.heads:
+                thumbnails[kept.probe].cells[layers.index(layer), at] = coarse[wanted - head]
 
     def keep_vectors(
         self,
@@ -112,8 +121,9 @@ class Observation:
         *,
         part: Part,
         layer: int,
+        head: int = 0,
     ) -> None:
-        """Keep the queries, keys and values of a layer."""
+        """Keep the queries, keys and values of a layer's heads, from ``head`` on."""
         found = self.vectors[part.name]
         if kept.probe not in found:
             shape = (len(part.layers), part.heads)
@@ -123,10 +133,10 @@ class Observation:
                 value=np.zeros((*shape, *value.shape[1:]), dtype=np.float32),
             )
         vectors = found[kept.probe]
-        vectors.query[layer, : len(query)] = query
-        vectors.key[layer, : len(key)] = key
+        vectors.query[layer, head : head + len(query)] = query
+        vectors.key[layer, head : head + len(key)] = key
         if vectors.value is not None:
-            vectors.value[layer, : len(value)] = value
+            vectors.value[layer, head : head + len(value)] = value
 
 
 def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Observation:
@@ -148,5 +158,9 @@ def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Obse
     )
 
 
-def _zeros(part: Part, queries: int, keys: int) -> Float[np.ndarray, "layer head query key"]:
-    return np.zeros((len(part.layers), part.heads, queries, keys), dtype=np.float32)
+def _unseen(part: Part, queries: int, keys: int) -> Float[np.ndarray, "layer head query key"]:
+    """Return maps of which nothing was seen yet: NaN, and 0 in heads that a layer does not have."""
+    maps = np.zeros((len(part.layers), part.heads, queries, keys), dtype=np.float32)
+    for at, layer in enumerate(part.layers):
+        maps[at, : layer.heads] = np.nan
+    return maps

@@ -17,6 +17,7 @@ from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MEASURED, Part, Probe
 from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
+from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
@@ -64,12 +65,13 @@ class Recorder:
         """Replay every probe batch; return its maps and vectors, and metrics to be finished."""
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first = 0
-        for batch in self.layout.batches:
-            sink = _Sink(self.layout, self.plan, seen, batch, first, self.failures)
+        for number, batch in enumerate(self.layout.batches):
+            sink = _Sink(self.layout, self.plan, seen, number, first, self.failures)
             with capture(self.model, sink=sink, verify=False) as attention:
                 replay(batch.batch)
             for error in attention.errors:
                 self.failures.report(error, doing="capturing attention")
+            sink.say_what_is_missing()
             with self.failures.contained("reading the model's output"):
                 answers = output_statistics(attention.outputs, batch.tokens)
                 seen.outputs[first : first + len(batch.rows)] = answers[list(batch.rows)]
@@ -106,30 +108,62 @@ class _Sink:
     layout: Layout
     plan: Plan
     seen: Observation
-    batch: ProbeBatch
+    number: int
     first: int
     failures: Failures
+    called: set[tuple[str, int]] = field(default_factory=set)
+
+    def say_what_is_missing(self) -> None:
+        """Name the layers that did not attend this time; their maps are NaN."""
+        for module, _ in sorted(self.layout.pieces[self.number].keys() - self.called):
+            self.failures.report(
+                f"{module} does not attend any more; its maps are NaN from here on",
+                doing="recording attention",
+            )
 
     def __call__(self, record: Record) -> None:
-        place = self.layout.places.get((record.module, record.call))
-        if place is None:
+        key = record.module, record.call
+        self.called.add(key)
+        pieces = self.layout.pieces[self.number].get(key, ())
+        if key not in self.layout.known:
+            self.failures.report(
+                f"{record.module} attends now and did not when the recording began; it is not in "
+                "its layers. A training started anew, or another log directory, records it",
+                doing="recording attention",
+            )
+        if not pieces:
             return
-        part, layer = self.layout.part(place[0]), place[1]
-        logits = record.logit_max() if self.batch.split in MEASURED else None
+        measured = self.layout.batches[self.number].split in MEASURED
+        logits = record.logit_max() if measured else None
         largest = None if logits is None else to_numpy(logits)
-        for offset, row in enumerate(self.batch.rows):
-            probe = self.layout.probes[self.first + offset]
-            view = View(record, part, probe, self.batch, row, largest)
-            if view.fits:
-                self._reduce(view, layer)
-            else:
-                self.failures.report(
-                    f"{record.module} read fewer tokens than the sentence has. {REMEDY}",
-                    doing="recording attention",
-                )
+        for piece in pieces:
+            part, probe = self.layout.part(piece.part), self.layout.probes[self.first + piece.probe]
+            now = self._as_it_is(piece, record)
+            if now is not None:
+                self._reduce(View(record, part, probe, now, largest))
 
-    def _reduce(self, view: View, layer: int) -> None:
-        probe, part = view.probe, view.part
+    def _as_it_is(self, piece: Piece, record: Record) -> Piece | None:
+        """Return what a record shows of a probe now, also where its layer lost heads."""
+        before, now = piece.shape, record.shape
+        if before == now:
+            return piece
+        same = (before[0], *before[2:]) == (now[0], *now[2:])
+        changed = piece.with_heads(now[1]) if same else None
+        what = (
+            f"{record.module} had {before[1]} heads and has {now[1]}"
+            if same
+            else f"{record.module} attended over {before[2]} by {before[3]} tokens of "
+            f"{before[0]} sentences, now over {now[2]} by {now[3]} of {now[0]}. {REMEDY}"
+        )
+        kept = "those that are left are recorded, the others are NaN from here on"
+        self.failures.report(
+            f"{what}; {kept if changed is not None else 'its maps are NaN from here on'}",
+            doing="recording attention",
+        )
+        return changed
+
+    def _reduce(self, view: View) -> None:
+        probe, part, layer, head = view.probe, view.part, view.piece.layer, view.piece.first_head
         kept = self.plan.kept[probe.index]
         if probe.measured or kept.form != "metrics":
             maps = view.maps()
@@ -140,11 +174,12 @@ class _Sink:
                     once=True,
                 )
             if probe.measured:
-                table = self.seen.metrics[part.name][probe.index, layer, : maps.heads]
+                heads = slice(head, head + maps.heads)
+                table = self.seen.metrics[part.name][probe.index, layer, heads]
                 self.seen.deferred.add(maps, table)
-            self.seen.keep_maps(maps, kept, part=part, layer=layer)
+            self.seen.keep_maps(maps, kept, part=part, layer=layer, head=head)
         if kept.vectors:
-            self.seen.keep_vectors(*view.vectors(), kept, part=part, layer=layer)
+            self.seen.keep_vectors(*view.vectors(), kept, part=part, layer=layer, head=head)
 
 
 def _blank(part: Part, probe: Probe) -> Maps:
@@ -152,7 +187,7 @@ def _blank(part: Part, probe: Probe) -> Maps:
     return Maps(
         attn=np.zeros((1, len(query), len(key))),
         causal=part.causal,
-        cross=part.kind == "cross",
+        cross=part.kind == "cross" or query != key,
         special=key.special,
         key_tokens=key.text,
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
 from attn_monitor.capture import Record
 from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, Probe
-from attn_monitor.monitor.probes import ProbeBatch
+from attn_monitor.monitor.axes import Piece
 
 LARGEST_LAYER: Final = 1 << 22  # weights of one layer and sentence that may exist at once: 16 MB
 
@@ -25,43 +28,47 @@ class View:
         record: What the attention call did with a padded batch.
         part: The stream it belongs to.
         probe: The sentence.
-        batch: The batch that was replayed.
-        row: The sentence's position in it.
+        piece: Which maps of the record are of this sentence, and where its tokens are.
         logit_max: The largest scores of the record, where they are defined.
     """
 
     record: Record
     part: Part
     probe: Probe
-    batch: ProbeBatch
-    row: int
+    piece: Piece
     logit_max: Float[np.ndarray, "sentence head"] | None
-
-    @property
-    def fits(self) -> bool:
-        """Whether the attention call read the whole sentence."""
-        queries, keys = self._spans()
-        _, _, read, answered = self.record.shape
-        return bool(queries.stop <= read and keys.stop <= answered)
 
     def maps(self) -> Maps:
         """Return the maps; those of a large layer are made a few rows at a time, now and here."""
-        queries, keys = self._spans()
-        shape = self.record.heads, queries.stop - queries.start, keys.stop - keys.start
-        sentence = slice(self.row, self.row + 1)
+        piece = self.piece
+        shape = len(piece.matrices), len(piece.queries), len(piece.keys)
+        queries, keys = _pick(piece.queries), _pick(piece.keys)
 
         def rows(first: int, end: int) -> Float[np.ndarray, "head rows key"]:
-            chosen = slice(queries.start + first, queries.start + end)
-            return to_numpy(self.record.weights(sentence, rows=chosen)[0])[:, :, keys]
+            chosen = (
+                slice(queries.start + first, queries.start + end)
+                if isinstance(queries, slice)
+                else queries[first:end]
+            )
+            blocks = [
+                to_numpy(self.record.weights(slice(at, at + 1), _pick(heads), chosen)[0])
+                for at, heads in self._places()
+            ]
+            joined = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+            found: np.ndarray = joined[:, :, keys]
+            return found
 
+        asking, asked = self.probe.axes(self.part)
         large = MapsByRows(
             shape=shape,
             rows=rows,
             causal=self.part.causal,
-            cross=self.part.kind == "cross",
-            special=self.probe.axes(self.part)[1].special,
-            key_tokens=self.probe.axes(self.part)[1].text,
-            logit_max=None if self.logit_max is None else self.logit_max[self.row],
+            cross=self.part.kind == "cross" or asking != asked,
+            special=asked.special,
+            key_tokens=asked.text,
+            logit_max=None
+            if self.logit_max is None
+            else self.logit_max.reshape(-1)[list(piece.matrices)],
         )
         return large if np.prod(shape) > LARGEST_LAYER else large.held()
 
@@ -73,23 +80,31 @@ class View:
         Float[np.ndarray, "head key d_value"],
     ]:
         """Return queries, keys and values; what a group of heads shares is repeated for each."""
-        queries, keys = self._spans()
-        query = to_numpy(self.record.query[self.row])[:, queries]
-        key, value = (
-            to_numpy(shared[self.row])[:, keys] for shared in (self.record.key, self.record.value)
+        record, piece = self.record, self.piece
+        queries, keys = _pick(piece.queries), _pick(piece.keys)
+        return (
+            self._stacked(record.query, queries),
+            self._stacked(record.key, keys),
+            self._stacked(record.value, keys),
         )
-        return query, self._each_head(key), self._each_head(value)
 
-    def _each_head(
-        self, shared: Float[np.ndarray, "key_head key d"]
-    ) -> Float[np.ndarray, "head key d"]:
-        return np.repeat(shared, self.record.heads // len(shared), axis=0)
+    def _stacked(self, shared: Tensor, tokens: slice | list[int]) -> Float[np.ndarray, "head t d"]:
+        group = self.record.heads // shared.shape[1]
+        blocks = [
+            to_numpy(shared[at])[[head // group for head in heads]][:, tokens]
+            for at, heads in self._places()
+        ]
+        return np.concatenate(blocks)
 
-    def _spans(self) -> tuple[slice, slice]:
-        """Return the columns of the valid query and key tokens in the padded batch."""
-        query, key = self.probe.axes(self.part)
-        source, target = self.batch.tokens.source, self.batch.tokens.target
-        asking = target if target is not None and query is not self.probe.source else source
-        answering = source if self.part.kind == "cross" else asking
-        start, key_start = asking.starts[self.row], answering.starts[self.row]
-        return slice(start, start + len(query)), slice(key_start, key_start + len(key))
+    def _places(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield a sentence of the record, and the heads in it, for each run of maps."""
+        heads = self.record.heads
+        places = ((m // heads, m % heads) for m in self.piece.matrices)
+        for sentence, run in groupby(places, key=lambda place: place[0]):
+            yield sentence, tuple(head for _, head in run)
+
+
+def _pick(places: tuple[int, ...]) -> slice | list[int]:
+    """Return places as a slice, which copies nothing, where they are in a row."""
+    first, end = places[0], places[-1] + 1
+    return slice(first, end) if places == tuple(range(first, end)) else list(places)

@@ -9,7 +9,7 @@ from attn_monitor.store.records import (
     Vectors,
 )
 from attn_monitor.store.run import Run, open_run
-from attn_monitor.store.token_json import dump_tokens
+from attn_monitor.store.token_json import dump_own_axes, dump_tokens
 from attn_monitor.store.verify import Verified, verify_run
 from attn_monitor.store.writer import RunWriter
 
@@ -23,6 +23,7 @@ __all__ = [
     "Thumbnail",
     "Vectors",
     "Verified",
+    "dump_own_axes",
     "dump_tokens",
     "open_run",
     "verify_run",

@@ -18,8 +18,10 @@ from attn_monitor.core.nouns import (
     Layer,
     MetricSpec,
     Part,
+    PartAxes,
     PartKind,
     Probe,
+    Proof,
     Split,
 )
 from attn_monitor.store.checksum import check_seal, sealed
@@ -37,7 +39,7 @@ from attn_monitor.store.fields import (
     strict,
 )
 from attn_monitor.store.records import Option, RunInfo
-from attn_monitor.store.token_json import dump_tokens, load_tokens
+from attn_monitor.store.token_json import dump_own_axes, dump_tokens, load_tokens
 
 SCHEMA = 1
 LARGEST_RUN_FILE = 64 * 2**20
@@ -179,7 +181,13 @@ def _part(value: object, where: str) -> Part:
         kind=as_choice(part.get("kind"), get_args(PartKind), f"{where}.kind"),
         causal=as_bool(part.get("causal"), f"{where}.causal"),
         layers=tuple(_layer(layer, f"{where}.layers[{at}]") for at, layer in enumerate(layers)),
+        rows=_proof(part.get("rows"), f"{where}.rows"),
+        words=_proof(part.get("words"), f"{where}.words"),
     )
+
+
+def _proof(value: object, where: str) -> Proof | None:
+    return None if value is None else as_choice(value, get_args(Proof), where)
 
 
 def _layer(value: object, where: str) -> Layer:
@@ -200,6 +208,21 @@ def _probe(value: object, where: str) -> Probe:
         split=as_choice(probe.get("split"), get_args(Split), f"{where}.split"),
         source=load_tokens(probe.get("source"), f"{where}.source"),
         target=None if target is None else load_tokens(target, f"{where}.target"),
+        own_axes=tuple(
+            _part_axes(axes, f"{where}.own_axes[{at}]")
+            for at, axes in enumerate(
+                as_list(probe.get("own_axes", []), f"{where}.own_axes", longest=1024)
+            )
+        ),
+    )
+
+
+def _part_axes(value: object, where: str) -> PartAxes:
+    axes = as_object(value, where)
+    return PartAxes(
+        part=as_str(axes.get("part"), f"{where}.part"),
+        query=load_tokens(axes.get("query"), f"{where}.query"),
+        key=load_tokens(axes.get("key"), f"{where}.key"),
     )
 
 
@@ -209,6 +232,7 @@ def _dump_probe(probe: Probe) -> Mapping[str, object]:
         "split": probe.split,
         "source": dump_tokens(probe.source),
         "target": None if probe.target is None else dump_tokens(probe.target),
+        **dump_own_axes(probe),
     }
 
 

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 
 from attn_monitor.core.errors import CorruptRecordingError
-from attn_monitor.core.nouns import PatchImage, Tokens
+from attn_monitor.core.nouns import PatchImage, Probe, Tokens
 from attn_monitor.store.fields import as_int, as_list, as_object, as_str
 
 LARGEST_SIDE = 16  # pixels of a patch: as large as a label gets on screen
@@ -19,6 +19,18 @@ def dump_tokens(tokens: Tokens) -> Mapping[str, object]:
     """Return the tokens as JSON holds them; words have no ``image``."""
     image = {} if tokens.image is None else {"image": _dump_image(tokens.image)}
     return {"text": list(tokens.text), "special": list(tokens.special), **image}
+
+
+def dump_own_axes(probe: Probe) -> Mapping[str, object]:
+    """Return the axes of parts with tokens of their own, as JSON holds them; most have none."""
+    if not probe.own_axes:
+        return {}
+    return {
+        "own_axes": [
+            {"part": axes.part, "query": dump_tokens(axes.query), "key": dump_tokens(axes.key)}
+            for axes in probe.own_axes
+        ]
+    }
 
 
 def load_tokens(value: object, where: str) -> Tokens:

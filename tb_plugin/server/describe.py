@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.signals.losses import best_step
-from attn_monitor.store import Run, dump_tokens
+from attn_monitor.store import Run, dump_own_axes, dump_tokens
 from tb_plugin.server.excerpt import Excerpt, everything
 
 Json = Mapping[str, object]
@@ -75,6 +75,8 @@ def _part(run: Run, part: Part) -> Json:
         "kind": part.kind,
         "causal": part.causal,
         "layers": [asdict(layer) for layer in part.layers],
+        "rows": part.rows,
+        "words": part.words,
         "uniform": run.uniform(part.name).tolist(),
     }
 
@@ -97,6 +99,7 @@ def _probe(run: Run, probe: Probe) -> Json:
         "split": probe.split,
         "source": dump_tokens(probe.source),
         "target": None if probe.target is None else dump_tokens(probe.target),
+        **dump_own_axes(probe),
         "kept": None if kept is None else asdict(kept),
     }
 

@@ -213,7 +213,7 @@ class OddBatches(Tiny):
         return batch if isinstance(batch, tuple) else (batch["what"], batch["mood"])
 
 
-def test_a_batch_that_is_not_understood_says_how_to_describe_it_and_trains_on(tmp_path):
+def test_the_words_of_a_batch_in_unknown_fields_are_followed_to_the_attention(tmp_path):
     def odd(samples):
         from tests.tiny_lightning import collate
 
@@ -224,9 +224,11 @@ def test_a_batch_that_is_not_understood_says_how_to_describe_it_and_trains_on(tm
     for loader in (train, val):
         loader.collate_fn = odd
     model, run = OddBatches(), trainer(tmp_path, monitor())
-    with the_monitor_says("describe_batch=tokens_of"):
-        run.fit(model, train, val)
+    run.fit(model, train, val)
     assert len(model.losses) == 8
+    followed = open_run(run_dir(run))
+    assert (followed.part("encoder").rows, followed.part("encoder").words) == ("seen", "seen")
+    assert followed.probes[0].source.text[0] == "[CLS]"
     described = monitor(describe_batch=lambda batch: batch["what"])
     run = trainer(tmp_path, described)
     run.fit(OddBatches(), train, val)
@@ -246,12 +248,15 @@ class AddsAToken(Tiny):
         return self.classify(self.norm(self.encoder(states)[:, 0]))
 
 
-def test_a_model_that_adds_tokens_is_shown_by_positions_and_told_the_remedy(tmp_path):
-    with the_monitor_says("return exactly the tokens it attends over"):
-        _, run = fit(tmp_path, monitor(), model=AddsAToken(), fails=True)
+def test_tokens_that_a_model_adds_stand_among_the_words_by_their_position(tmp_path):
+    _, run = fit(tmp_path, monitor(), model=AddsAToken())
     recording = open_run(run_dir(run))
-    length = len(recording.probes[0].source)
-    assert recording.probes[0].source.text == tuple(f"#{i}" for i in range(length))
+    words = recording.probes[0].source
+    length = len(words)
+    added = [i for i, word in enumerate(words.text) if word == f"#{i}"]
+    assert len(added) == 1
+    assert added[0] in words.special
+    assert "[CLS]" in words.text
     assert recording.attention(step=0, probe=0, part="encoder", layer=0).shape[-1] == length
 
 

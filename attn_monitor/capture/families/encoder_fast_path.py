@@ -7,7 +7,7 @@ same input with the same weights, and the check runs the rest of the layer on sa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.origins import origin_of, reduced, set_origin
 from attn_monitor.capture.padding import Padded, mark_width, padded
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import MaskedSoftmax
@@ -62,6 +63,12 @@ def _report(
     check: _LayerCheck | _ProjectionCheck,
 ) -> None:
     query, key, value = projected
+    known = origin_of(call.tensor("src" if call.argument("src") is not None else "query"))
+    if known is not None and known.code is not None:
+        code = reduced(known.code, [-1], lenient=True)[:, None]
+        for made in (query, key):
+            followed = code.expand(made.shape) if code.shape[2] == made.shape[2] else None
+            set_origin(made, replace(known, code=followed))
     mask = tokens.mask() if tokens.lengths is not None else _mask(call, query)
     tracer.attention(
         Observation(

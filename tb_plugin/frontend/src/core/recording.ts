@@ -24,11 +24,18 @@ export interface Layer {
   readonly error: number | null;
 }
 
+/** How it is known which sentence a map is about, and which word stands where. */
+export type Proof = "seen" | "described" | "position";
+
 export interface Part {
   readonly name: string;
   readonly kind: "self" | "cross";
   readonly causal: boolean;
   readonly layers: readonly Layer[];
+  /** Which map is which sentence's; null or absent where nobody noted it. */
+  readonly rows?: Proof | null;
+  /** Which word stands where, likewise; "position" where numbers are shown instead. */
+  readonly words?: Proof | null;
   /** The metrics of uniform attention, [layer][metric]; null where a metric is undefined. */
   readonly uniform: readonly (readonly (number | null)[])[];
 }
@@ -76,6 +83,8 @@ export interface Probe {
   readonly split: "val" | "train";
   readonly source: Tokens;
   readonly target: Tokens | null;
+  /** The tokens of parts that read neither source nor target as they are. */
+  readonly own_axes?: readonly { part: string; query: Tokens; key: Tokens }[];
   /** Null or absent where the recording does not say. */
   readonly kept?: Kept | null;
 }
@@ -160,6 +169,10 @@ export interface HeadId {
 
 /** The (query, key) tokens along the two axes of a part's maps. */
 export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens } {
+  const own = probe.own_axes?.find((axes) => axes.part === part.name);
+  if (own) {
+    return own;
+  }
   const target = probe.target ?? probe.source;
   if (part.kind === "cross") {
     return { query: target, key: probe.source };

@@ -1,5 +1,5 @@
 // How numbers and names are written, in one place.
-import type { Evidence, HeadId, StepEntry } from "../core/recording";
+import type { Evidence, HeadId, Proof, StepEntry } from "../core/recording";
 import type { Fate, LinkCut } from "../core/selection";
 
 const MINUS = "\u2212";
@@ -81,7 +81,20 @@ const PART_TITLES: Readonly<Record<string, string>> = {
 };
 
 /** The name of a part on screen; other streams keep their module path. */
-export const partTitle = (name: string): string => PART_TITLES[name] ?? name;
+export function partTitle(name: string): string {
+  const [, stream = name, text = ""] = /^(encoder|decoder|cross)( \(.*\))$/.exec(name) ?? [];
+  return `${PART_TITLES[stream] ?? stream}${text}`;
+}
+
+const PROOFS: Readonly<Record<Proof, string>> = {
+  seen: "followed from the batch",
+  described: "as described",
+  position: "not known, positions shown",
+};
+
+/** How the words along the axes are known, in one phrase. */
+export const proofLabel = (proof: Proof | null | undefined): string =>
+  proof ? PROOFS[proof] : "not recorded";
 
 /** How far a layer's weights can be trusted, in one phrase. */
 export function evidenceLabel(evidence: Evidence, error: number | null): string {

@@ -1,7 +1,7 @@
 import { computed } from "@preact/signals";
 import { type Contrast, EVEN_LIMIT } from "../core/contrast";
 import type { Layer } from "../core/recording";
-import { evidenceLabel } from "../scale/format";
+import { evidenceLabel, proofLabel } from "../scale/format";
 import { UNDEFINED } from "../scale/ramps";
 import { offline } from "../state/connection";
 import { evenMaps } from "../state/derived/even";
@@ -113,6 +113,14 @@ export function StatusBar() {
       {evidence && !offline.value && (
         <span class={evidence.weak ? "evidence weak" : "evidence"} title={evidence.detail}>
           Weights: {evidence.text}
+        </span>
+      )}
+      {part.value && !offline.value && (
+        <span
+          class={part.value.words === "position" ? "evidence weak" : "evidence"}
+          title={`Which map is which sentence's: ${part.value.rows === "position" ? "by position, not proved" : proofLabel(part.value.rows)}`}
+        >
+          Words: {proofLabel(part.value.words)}
         </span>
       )}
     </footer>

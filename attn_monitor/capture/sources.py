@@ -1,0 +1,159 @@
+"""Whose queries and keys an attention call compares, as far as the codes of the batch tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from attn_monitor.capture.origins import (
+    NOTHING,
+    Origin,
+    coordinate,
+    origin_of,
+    reduced,
+    seed,
+    set_origin,
+)
+from attn_monitor.core.nouns import PartKind
+
+_SENTENCE_AXES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The entries of the batch along both axes of an attention call.
+
+    Attributes:
+        number: Counts the attention calls of one capture.
+        query: Codes ``[sentence, head, query]``; see :mod:`.origins`.
+        key: Codes ``[sentence, key_head, key]``.
+        query_passed: Numbers of the attention calls in which these queries' tokens asked before.
+        key_passed: Likewise for keys.
+        scope: Numbers of the module calls that ran, outermost first.
+        learned: Both came out of the model; else they are the batch's own, and of any kind.
+        digests: A number made of the queries of each map, ``[sentence, head]``; equal for equal
+            ones.
+    """
+
+    number: int
+    query: Tensor
+    key: Tensor
+    query_passed: frozenset[int] = frozenset()
+    key_passed: frozenset[int] = frozenset()
+    scope: tuple[int, ...] = ()
+    digests: Tensor
+    learned: bool = True
+
+    @property
+    def kind(self) -> PartKind | None:
+        """Whether queries and keys are the same tokens; ``None`` where the codes do not tell."""
+        query, key = _known(self.query), _known(self.key)
+        if not (self.learned and len(query) and len(key)):
+            return None
+        same = torch.isin(query, key).any() or torch.isin(key, query).any()
+        if not bool(same):
+            return "cross"
+        if self.query_passed == self.key_passed:
+            return "self"
+        nested = self.query_passed <= self.key_passed or self.key_passed <= self.query_passed
+        return "self" if nested and torch.equal(query, key) else "cross"
+
+
+def _known(code: Tensor) -> Tensor:
+    """Return the different codes that name an entry of the batch, sorted."""
+    named = (coordinate(code, 3) >= 0) & (coordinate(code, 0) >= 0)
+    found: Tensor = torch.unique(code[named & (code != NOTHING)])
+    return found
+
+
+class Follower:
+    """Keeps the names of the batch's tensors and tells whose attention is whose.
+
+    Attributes:
+        seeds: The tensors that codes name, by their number minus one, with what they are called.
+    """
+
+    def __init__(self) -> None:
+        self.seeds: list[tuple[str, Tensor]] = []
+        self._number = 0
+
+    def add(self, name: str, tensor: Tensor) -> None:
+        """Follow a tensor's entries from here on, unless it is followed already."""
+        origin = origin_of(tensor)
+        known = origin is not None and (origin.code is not None or origin.learned)
+        if tensor.dim() and not tensor.is_nested and not known:
+            self.seeds.append((name, tensor.detach()))
+            seed(tensor, len(self.seeds))
+
+    def attended(
+        self,
+        query: Tensor,
+        key: Tensor,
+        origins: tuple[Tensor, Tensor],
+        output: Tensor,
+        *,
+        scope: tuple[int, ...] = (),
+    ) -> Sources | None:
+        """Return whose queries and keys these are, and pass the queries' codes to the output.
+
+        Args:
+            query: ``[sentence, head, query, d_head]``.
+            key: ``[sentence, key_head, key, d_head]``.
+            origins: The tensors that carry what is known of these two, in any layout.
+            output: What the attention returned, in whatever layout.
+            scope: Numbers of the module calls that run, outermost first.
+        """
+        number, self._number = self._number, self._number + 1
+        asking, asked = (origin_of(tensor) or Origin() for tensor in origins)
+        codes = _per_token(query, origins[0], asking)
+        laid_out = None if codes is None else _laid_out(codes, query, output)
+        passed = asking.passed | {number}
+        set_origin(output, Origin(code=laid_out, learned=True, passed=passed))
+        keys = _per_token(key, origins[1], asked)
+        if codes is None or keys is None:
+            return None
+        return Sources(
+            number=number,
+            query=codes[..., 0].cpu(),
+            key=keys[..., 0].cpu(),
+            query_passed=asking.passed,
+            key_passed=asked.passed,
+            scope=scope,
+            learned=asking.learned and asked.learned,
+            digests=query.double().sum(dim=(2, 3)).cpu(),
+        )
+
+
+def _per_token(tensor: Tensor, source: Tensor, origin: Origin) -> Tensor | None:
+    """Return codes ``[sentence, head, token, 1]``; ``None`` where it was made otherwise."""
+    if origin.code is None:
+        return torch.zeros((*tensor.shape[:3], 1), dtype=torch.int64, device=tensor.device)
+    if tensor is source:
+        return reduced(origin.code, [-1], lenient=True)
+    for turned in (False, True):
+        made = source.mT if turned and source.dim() > 1 else source
+        same = made.numel() == tensor.numel() and made.shape[-1] == tensor.shape[-1]
+        if same and torch.equal(made.reshape(tensor.shape), tensor):
+            code = origin.code.mT if turned else origin.code
+            small = reduced(code, [-1], lenient=True)
+            return small.reshape(*tensor.shape[:3], 1)
+    return None
+
+
+def _laid_out(codes: Tensor, query: Tensor, output: Tensor) -> Tensor | None:
+    """Return the queries' codes in the layout of the attention's output."""
+    sentences, _, tokens, _ = query.shape
+    if output.is_nested:
+        return codes[:, 0]
+    shape = output.shape
+    if output.dim() >= _SENTENCE_AXES and shape[-2] == tokens:
+        if codes.numel() == shape[:-1].numel():
+            return codes.reshape(*shape[:-1], 1).expand(shape)
+        if shape[:-1] == (sentences, tokens):  # a fused layer: all heads of a token at once
+            return codes[:, 0].expand(shape)
+    if shape[-1] == tokens and codes.numel() == shape[:-2].numel() * tokens:
+        return codes.reshape(*shape[:-2], 1, tokens).expand(shape)
+    return None

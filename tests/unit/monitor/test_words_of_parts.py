@@ -1,0 +1,175 @@
+"""Parts, rows and words of models that read more than one plain text."""
+
+import pytest
+import torch
+from torch import nn
+
+from attn_monitor.monitor.batches import describe_any
+from attn_monitor.monitor.failures import AttentionMonitorWarning, Failures
+from attn_monitor.monitor.layout import find_layout
+from attn_monitor.monitor.probes import ProbeBatch
+
+IDS = torch.arange(1, 25).reshape(4, 6)
+OTHER = torch.arange(30, 66).reshape(4, 9)
+
+
+def layout_of(model, batch, replay, **described):
+    tokens = describe_any(batch, **described)
+    probes = ProbeBatch(split="val", batch=batch, tokens=tokens, rows=tuple(range(len(tokens))))
+    with torch.no_grad():
+        return find_layout(model.eval(), [probes], replay, tokens=None, failures=Failures())
+
+
+def words(layout, part, probe=0):
+    query, key = layout.probes[probe].axes(layout.part(part))
+    return query.text, key.text
+
+
+def spoken(row):
+    return tuple(map(str, row.tolist()))
+
+
+def encoder(layers=2):
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    return nn.TransformerEncoder(layer, layers)
+
+
+class Towers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.encoder = nn.Embedding(80, 16), encoder()
+
+    def forward(self, *texts):
+        return [self.encoder(self.embed(ids)).mean(1) for ids in texts]
+
+
+@pytest.mark.parametrize("other", [IDS + 30, OTHER], ids=["as long", "longer"])
+def test_a_module_called_on_two_texts_is_two_parts_each_with_its_words(other):
+    batch = {"anchor": {"input_ids": IDS}, "positive": {"input_ids": other}}
+    model = Towers()
+    layout = layout_of(model, batch, lambda b: model(*(t["input_ids"] for t in b.values())))
+    assert [part.name for part in layout.parts] == ["encoder (anchor)", "encoder (positive)"]
+    assert {len(part.layers) for part in layout.parts} == {2}
+    assert {(part.rows, part.words) for part in layout.parts} == {("seen", "seen")}
+    for probe in range(4):
+        assert words(layout, "encoder (anchor)", probe) == (spoken(IDS[probe]),) * 2
+        assert words(layout, "encoder (positive)", probe) == (spoken(other[probe]),) * 2
+
+
+class SharedLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.layer = nn.Embedding(80, 16), encoder(1)
+
+    def forward(self, ids):
+        return self.layer(self.layer(self.embed(ids)))
+
+
+def test_a_layer_used_twice_on_one_text_stays_two_layers():
+    model = SharedLayer()
+    layout = layout_of(model, IDS, model)
+    assert [(part.name, len(part.layers)) for part in layout.parts] == [("encoder", 2)]
+
+
+class OneHead(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(16, 8) for _ in range(3))
+
+    def forward(self, x):
+        return (self.q(x) @ self.k(x).mT).softmax(-1) @ self.v(x)
+
+
+class ListOfHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleList(OneHead() for _ in range(2))
+
+    def forward(self, x):
+        return x + torch.cat([head(x) for head in self.heads], -1)
+
+
+class Lesson(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(80, 16)
+        self.blocks = nn.Sequential(ListOfHeads(), ListOfHeads(), ListOfHeads())
+
+    def forward(self, ids):
+        return self.blocks(self.embed(ids))
+
+
+def test_heads_that_are_modules_of_their_own_are_heads_of_one_layer():
+    model = Lesson()
+    (part,) = layout_of(model, IDS, model).parts
+    assert [layer.heads for layer in part.layers] == [2, 2, 2]
+    assert part.layers[1].name == "blocks.1.heads"
+
+
+class Windows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.encoder = nn.Linear(1, 16), encoder(1)
+
+    def forward(self, batch):
+        windows = torch.cat([row.unfold(0, 4, 2)[:3] for row in batch["series"]])
+        return self.encoder(self.enter(windows[..., None]))
+
+
+class Channels(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.encoder = nn.Linear(10, 16), encoder(1)
+
+    def forward(self, batch):
+        return self.encoder(self.enter(batch["series"][None]))
+
+
+def test_a_batch_without_ids_has_rows_of_its_own_and_positions_for_words():
+    batch, model = {"series": torch.randn(4, 10)}, Windows()
+    layout = layout_of(model, batch, model)
+    (part,) = layout.parts
+    assert (part.rows, part.words) == ("seen", "position")
+    (pieces,) = layout.pieces[0].values()
+    assert [piece.matrices[0] // 2 for piece in pieces] == [0, 3, 6, 9]
+    assert words(layout, "encoder")[0] == ("#0", "#1", "#2", "#3")
+
+
+def test_series_that_are_tokens_of_one_sentence_are_one_probe():
+    batch, model = {"series": torch.randn(4, 10)}, Channels()
+    layout = layout_of(model, batch, model)
+    assert len(layout.probes) == 1
+    assert layout.parts[0].rows == "position"
+
+
+def test_labels_that_do_not_fit_are_refused_and_not_cut():
+    batch, model = {"series": torch.randn(4, 10)}, Windows()
+    with pytest.warns(AttentionMonitorWarning, match="tokens long, the attention reads 4 by 4"):
+        layout = layout_of(model, batch, model, describe_batch=lambda _: [list("abcde")] * 4)
+    assert words(layout, "encoder")[0] == ("#0", "#1", "#2", "#3")
+
+
+class AsksFromTheFirst(nn.Module):
+    """Keys carry a learned prefix, and the last block asks from the first token alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(80, 16)
+        self.prefix = nn.Parameter(torch.randn(2, 16))
+        self.inner = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.last = nn.MultiheadAttention(16, 2, batch_first=True)
+
+    def forward(self, ids):
+        x = self.embed(ids)
+        keys = torch.cat([self.prefix.expand(len(ids), -1, -1), x], 1)
+        x = x + self.inner(x, keys, keys)[0]
+        return self.last(x[:, :1], x, x)[0]
+
+
+def test_queries_and_keys_may_differ_in_number_and_keep_their_words():
+    model = AsksFromTheFirst()
+    layout = layout_of(model, IDS, model)
+    assert {part.kind for part in layout.parts} == {"self"}
+    by_shape = {tuple(map(len, words(layout, part.name))): part.name for part in layout.parts}
+    assert words(layout, by_shape[6, 8], 1) == (spoken(IDS[1]), ("#0", "#1", *spoken(IDS[1])))
+    assert words(layout, by_shape[1, 6], 1) == (spoken(IDS[1, :1]), spoken(IDS[1]))
