@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from attn_monitor.core.kept import Kept
@@ -113,3 +118,11 @@ def record(info, step, *, epoch=0, seed=None, vectors=False, scalars=None):
         scalars={"val_loss": 1.0 / (step + 1)} if scalars is None else scalars,
         vectors=found,
     )
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON document of one line, as an earlier version would have: without a checksum."""
+    document = json.loads(path.read_text())
+    document.pop("crc", None)
+    change(document)
+    path.write_text(json.dumps(document) + "\n")

@@ -1,5 +1,6 @@
 """What becomes of recorded steps when the disk is slow, broken or gone, and training goes on."""
 
+import itertools
 import shutil
 import sys
 import threading
@@ -35,7 +36,7 @@ class Reported(Report):
     def __init__(self):
         self.steps = []
 
-    def __call__(self, seen, *, step, epoch, session):  # noqa: ARG002
+    def __call__(self, seen, *, step, epoch, session, signals):  # noqa: ARG002
         self.steps.append(step)
 
     def close(self):
@@ -44,10 +45,11 @@ class Reported(Report):
 
 class Alarm(Alerts):
     def __init__(self, act):
-        self.act = act
+        self.act, self.steps = act, itertools.count()
 
-    def __call__(self, step):
-        self.act(step)
+    def __call__(self):
+        self.act(next(self.steps))
+        return {}
 
 
 class Kept:

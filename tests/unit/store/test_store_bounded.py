@@ -1,12 +1,11 @@
 """Windows and thumbnails: kept of maps that are too large, and never mistaken for them."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
-from recordings import encoder_info, record, softmax_rows, translation_info
+from recordings import encoder_info, record, rewrite, softmax_rows, translation_info
 from zarr.storage import ZipStore
 
 from attn_monitor.core.arrays import evenly_spread
@@ -220,10 +219,7 @@ def test_stretches_are_as_long_as_the_longer_axis_needs():
 
 
 def edit_run_json(run_dir, change):
-    path = run_dir / rank_folder(0) / "run.json"
-    description = json.loads(path.read_text())
-    change(description)
-    path.write_text(json.dumps(description))
+    rewrite(run_dir / rank_folder(0) / "run.json", change)
 
 
 def test_a_translation_model_keeps_a_window_per_part(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numcodecs.zstd import Zstd
-from recordings import encoder_info, record
+from recordings import encoder_info, record, rewrite
 
 from attn_monitor.core.errors import AttnMonitorError, CorruptRecordingError
 from attn_monitor.store import RunWriter, open_run
@@ -37,11 +37,7 @@ def step_file(run_dir):
 
 
 def edit_json(run_dir, name, change):
-    path = run_dir / rank_folder(0) / name
-    document = json.loads(path.read_text())
-    document.pop("crc")  # without a checksum, as earlier versions wrote it
-    change(document)
-    path.write_text(json.dumps(document) + "\n")
+    rewrite(run_dir / rank_folder(0) / name, change)
 
 
 def replace_file(run_dir, data):

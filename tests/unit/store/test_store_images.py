@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from recordings import encoder_info, record
+from recordings import encoder_info, record, rewrite
 
 from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.nouns import PatchImage
@@ -72,8 +72,9 @@ def test_the_tab_is_sent_the_same_image(run_dir, image):
     ],
 )
 def test_an_image_that_does_not_add_up_is_refused(run_dir, change, message):
-    document = json.loads(description(run_dir).read_text())
-    document["probes"][1]["source"]["image"].update(change)
-    description(run_dir).write_text(json.dumps(document))
+    rewrite(
+        description(run_dir),
+        lambda document: document["probes"][1]["source"]["image"].update(change),
+    )
     with pytest.raises(CorruptRecordingError, match=message):
         open_run(run_dir)

@@ -1,11 +1,10 @@
 """Numbers about the model's output: written with the metrics, read per step and probe."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from recordings import METRICS, encoder_info, record
+from recordings import METRICS, encoder_info, record, rewrite
 
 from attn_monitor.core.errors import ConfigurationError, NotRecordedError
 from attn_monitor.store import RunWriter, open_run
@@ -59,10 +58,7 @@ def test_a_recording_of_an_earlier_version_has_no_outputs_and_opens(tmp_path):
     write(tmp_path, info(), (0,))
     folder = tmp_path / "plugins" / "attn_monitor" / "rank_0000"
     for name in ("run.json", "commits.jsonl"):
-        lines = (folder / name).read_text()
-        document = json.loads(lines)
-        del document["outputs"]
-        (folder / name).write_text(json.dumps(document) + "\n")
+        rewrite(folder / name, lambda document: document.pop("outputs"))
     run = open_run(tmp_path)
     assert run.output_specs == ()
     assert run.problems == ()
@@ -86,11 +82,13 @@ def test_outputs_of_another_shape_are_refused(tmp_path):
         writer.write(replace(record(info(), 0), outputs=answers(0, probes=2)))
 
 
-@pytest.mark.parametrize("wrong", [{"offset": 2**63, "shape": [3, 2]}, {"offset": 0, "shape": [9]}])
+@pytest.mark.parametrize(
+    "wrong", [{"offset": 10**12, "shape": [3, 2]}, {"offset": 0, "shape": [9]}]
+)
 def test_a_made_up_place_of_outputs_is_read_as_nothing(tmp_path, wrong):
     write(tmp_path, info(), (0,))
     log = tmp_path / "plugins" / "attn_monitor" / "rank_0000" / "commits.jsonl"
-    line = json.loads(log.read_text())
-    line["outputs"] = wrong
-    log.write_text(json.dumps(line) + "\n")
-    assert np.isnan(open_run(tmp_path).outputs("row_entropy")).all()
+    rewrite(log, lambda line: line.update(outputs=wrong))
+    run = open_run(tmp_path)
+    assert run.steps == (0,)
+    assert np.isnan(run.outputs("row_entropy")).all()
