@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
-from attn_monitor import AttentionCallback, open_run
+from attn_monitor import AttentionCallback, open_run, record_checkpoints
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.failures import AttentionMonitorWarning
 from tests.tiny_trainer import FEW, WORDS, Sentences, bert, trainer
@@ -170,3 +171,25 @@ def test_wrong_options_are_refused_when_they_are_set():
         AttentionCallback(probes=0)
     with pytest.raises(ConfigurationError, match="every_n_epochs"):
         AttentionCallback(every_n_epochs=0)
+
+
+def test_its_checkpoints_give_what_was_recorded_live(tmp_path):
+    callback = AttentionCallback(**FEW)
+    watched = trainer(tmp_path / "out", callback, save_strategy="epoch")
+    watched.train()
+    plain = {"collate_fn": watched.data_collator, "batch_size": 4}
+    record_checkpoints(
+        bert(),
+        DataLoader(watched.eval_dataset, **plain),
+        str(tmp_path / "out" / "checkpoint-*"),
+        log_dir=tmp_path / "late",
+        train_batches=DataLoader(watched.train_dataset, **plain),
+        tokens=watched.processing_class,
+        **FEW,
+    )
+    live, late = open_run(callback.run_dir), open_run(tmp_path / "late")
+    assert list(late.steps) == [4, 8]
+    assert late.epochs == live.epochs[1:]
+    assert late.scalars(8)["eval_loss"] == live.scalars(8)["eval_loss"]
+    entropy = [run.metric("row_entropy", part="encoder")[-2:] for run in (live, late)]
+    np.testing.assert_allclose(*entropy, rtol=1e-4)
