@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs models bench pictures release clean
+.PHONY: help demo test quick lint docs models bench kill damage fuzz soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,20 @@ models: $(VENV)/.testable ## 2,400 generated models: is every map under its own 
 
 bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider
+
+RELIABLE := PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability
+
+kill: $(VENV)/.testable ## kill a recording process 1,000 times: nothing acknowledged is lost
+	$(RELIABLE)/kill.py --kills 1000
+
+damage: $(VENV)/.testable ## read and serve 5,000 damaged recordings: answers or typed errors
+	$(RELIABLE)/damage.py --recordings 5000 --requests 20
+
+fuzz: $(VENV)/.testable ## send 100,000 odd requests: answers or a reason, never 500
+	$(RELIABLE)/fuzz.py --requests 100000
+
+soak: $(VENV)/.testable ## half an hour of a growing run with thinning and eight clients
+	$(RELIABLE)/soak.py --minutes 30
 
 pictures: $(VENV)/.testable ## the screenshots of the README and the docs, made anew
 	$(BIN)/python scripts/ensure_chromium.py

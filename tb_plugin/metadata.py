@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 PLUGIN_NAME: Final = "attn_monitor"
-DEFAULT_CACHE_MB: Final = 256
+DEFAULT_CACHE_MB: Final = 96

@@ -249,7 +249,7 @@ class CommitLog:
         if op not in ("commit", "rollback", "thin"):
             return
         attempt = as_int(line.get("attempt"), "attempt")
-        if attempt < self._oldest_writer:
+        if attempt < self._oldest_writer and not (op == "thin" and self._wrote(line, attempt)):
             return  # a writer that a newer one has replaced is still running
         self.next_attempt = max(self.next_attempt, attempt + 1)
         if op == "commit":
@@ -263,6 +263,11 @@ class CommitLog:
             step = as_int(line.get("step"), "step")
             if step in self._commits:
                 self._commits[step] = replace(self._commits[step], thinned=True)
+
+    def _wrote(self, line: Mapping[str, object], attempt: int) -> bool:
+        """Return whether a line is about the step's own file: whoever thins it, it is gone."""
+        commit = self._commits.get(as_int(line.get("step"), "step"))
+        return commit is not None and commit.attempt == attempt
 
     def _add(self, commit: Commit) -> None:
         # Most steps have the same probes: they share what says so.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from attn_monitor.core.arrays import mean_of_sums, sum_of_defined
+from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import Part, Split
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.union import RunView
 
+MOST_VALUES = 24_000_000  # of one answer: about 300 MB while it is made and sent
+_SMALL = 2**18
 _STEPS_AT_ONCE = 64  # a large model's metrics are a megabyte per step
-_SUMS = ByteLru[tuple[str, ...], np.ndarray](64 * 2**20)
+_SUMS = ByteLru[tuple[str, ...], np.ndarray](32 * 2**20)
 
 
 def probe_series(
@@ -39,15 +43,19 @@ def split_series(
 
     NaN where a metric is undefined for all of them.
     """
-    total = np.zeros((len(steps), *_heads_and_metrics(view, part)))
-    defined = np.zeros(total.shape, dtype=np.int64)
-    for rank in view.ranks:
-        sums = _sums(view, rank, part, split, steps)
-        for at, step in enumerate(steps):
-            if step in sums:
-                total[at] += sums[step][0]
-                defined[at] += sums[step][1].astype(np.int64)
-    return mean_of_sums(total, defined).astype(np.float32)
+    series = _empty(view, part, steps)
+    for first in range(0, len(steps), _STEPS_AT_ONCE):
+        some = steps[first : first + _STEPS_AT_ONCE]
+        total = np.zeros((len(some), *_heads_and_metrics(view, part)))
+        defined = np.zeros(total.shape, dtype=np.int64)
+        for rank in view.ranks:
+            sums = _sums(view, rank, part, split, some)
+            for at, step in enumerate(some):
+                if step in sums:
+                    total[at] += sums[step][0]
+                    defined[at] += sums[step][1].astype(np.int64)
+        series[first : first + len(some)] = mean_of_sums(total, defined)
+    return series
 
 
 def probes_series(
@@ -64,6 +72,7 @@ def probes_series(
     """
     wanted = [probe.index for probe in view.info.probes if probe.split == split]
     shape = (len(steps), len(wanted), len(part.layers), part.heads, len(metrics))
+    _check_room(view, shape)
     series = np.full(shape, np.nan, dtype=np.float32)
     for rank in view.ranks:
         owned = _owned(view, rank, split)
@@ -135,7 +144,23 @@ def _sums(
 def _empty(
     view: RunView, part: Part, steps: Sequence[int]
 ) -> Float32[np.ndarray, "step layer head metric"]:
-    return np.full((len(steps), *_heads_and_metrics(view, part)), np.nan, dtype=np.float32)
+    shape = (len(steps), *_heads_and_metrics(view, part))
+    _check_room(view, shape)
+    return np.full(shape, np.nan, dtype=np.float32)
+
+
+def _check_room(view: RunView, shape: tuple[int, ...]) -> None:
+    """Refuse an answer that is too large, or larger than what was written of it.
+
+    A description may promise any number of layers and steps; nothing is set aside for promises.
+    """
+    wanted, written = math.prod(shape), sum(rank.written for rank in view.ranks) // 4
+    most = min(MOST_VALUES, _SMALL + 4 * written)
+    if wanted > most:
+        raise NotRecordedError(
+            f"{wanted} metrics ({' x '.join(map(str, shape))}) are more than one answer may hold, "
+            f"{most} for this recording; ask for fewer steps or metrics"
+        )
 
 
 def _heads_and_metrics(view: RunView, part: Part) -> tuple[int, int, int]:

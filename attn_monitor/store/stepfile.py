@@ -24,8 +24,10 @@ from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.zarrzip import DATA_TYPES, METADATA
 from attn_monitor.store.zipindex import ZipIndex
 
-LARGEST_CHUNK = 2**30
-LARGEST_ARRAY = 2**33
+LARGEST_CHUNK = 2**28
+LARGEST_ARRAY = 2**28
+_MOST_RATIO = 1000  # of what a chunk unpacks to and what it takes, above a few megabytes
+_SMALL_CHUNK = 2**22
 _LARGEST_METADATA = 2**20
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -173,6 +175,8 @@ class StepFile:
         if expected > LARGEST_CHUNK:
             raise self._zip.corrupt(f"announces a chunk of {expected} bytes")
         packed = self._zip.read(name, at_most=expected + expected // 128 + 1024)
+        if expected > _SMALL_CHUNK and expected > _MOST_RATIO * len(packed):
+            raise self._zip.corrupt(f"{name} would unpack {len(packed)} bytes to {expected}")
         announced = _announced_size(packed)
         if announced != expected:
             raise self._zip.corrupt(f"{name} unpacks to {announced} bytes, expected {expected}")

@@ -19,7 +19,7 @@ from tb_plugin.server.queries import MapQuery
 from tb_plugin.server.windowed import keeps_window, window_codes
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
-LARGEST_FRAME = 2**28
+LARGEST_FRAME = 2**26  # weights: as many bytes, three times while it is made
 
 _Layer = tuple[np.ndarray, np.ndarray]
 LayerCache = ByteLru[tuple[object, ...], _Layer]
@@ -149,8 +149,11 @@ def cut(
         raise NotRecordedError(f"keys={start}:{stop} lies outside 0:{codes.shape[3]}")
     if not rows_sum_to_one:
         return codes[..., start:stop], row_max
-    wide = codes.astype(np.float32)
-    total = np.einsum("lhqk,lhqk->lhq", wide, wide) / np.float32(LEVELS**2)
+    total = np.empty(row_max.shape, dtype=np.float32)
+    for layer, some in enumerate(codes):
+        for head, one in enumerate(some):  # as floats, maps take four times their bytes
+            wide = one.astype(np.float32)
+            total[layer, head] = np.einsum("qk,qk->q", wide, wide) / np.float32(LEVELS**2)
     scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
     scale[np.isnan(row_max)] = np.nan
     return codes[..., start:stop], scale

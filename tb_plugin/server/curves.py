@@ -15,6 +15,8 @@ from attn_monitor.store import Run
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import CurvesQuery
 
+VALUES_AT_ONCE = 2**21  # of heads, of which one mean is made
+
 
 def describe_curves(run: Run, query: CurvesQuery) -> Mapping[str, object]:
     """Return each metric's curve with its band, per split; see ``http_api.md``, ``/curves``.
@@ -42,8 +44,27 @@ def _curves(
 ) -> list[object] | None:
     if not any(probe.split == split for probe in run.probes):
         return None
-    values = run.probe_metrics(names, part=query.part, split=split)
-    chosen = mean_of_defined(_heads(values, query), axes=(2, 3))
+    part = run.part(query.part)
+    each = sum(probe.split == split for probe in run.probes) * len(part.layers) * part.heads
+    at_once = max(1, VALUES_AT_ONCE // (each * len(names)))
+    means = [
+        mean_of_defined(
+            _heads(
+                run.probe_metrics(
+                    names,
+                    part=query.part,
+                    split=split,
+                    steps=run.steps[first : first + at_once],
+                ),
+                query,
+            ),
+            axes=(2, 3),
+        )
+        for first in range(0, len(run.steps), at_once)
+    ]
+    if not means:
+        return [plain(spread(np.empty((0, 1)))) for _ in names]
+    chosen = np.concatenate(means)
     return [plain(spread(chosen[..., at])) for at in range(len(names))]
 
 

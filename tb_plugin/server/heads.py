@@ -6,36 +6,29 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.nouns import Probe, Split
 from attn_monitor.store import Run
-from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.names import map_shape
 
 MOST_WEIGHTS = 2**27
 
 
-def layers_of(run: Run, *, step: int, part: str, probe: Probe) -> tuple[Maps, ...]:
-    """Return the maps of every layer of a part on one sentence.
+def layer_of(run: Run, *, step: int, part: str, probe: Probe, layer: int) -> Maps:
+    """Return the maps of one layer of a part on one sentence.
 
     Raises:
         NotRecordedError: They are not in the recording.
         CorruptRecordingError: The step's file is damaged.
     """
     which = run.part(part)
-    codes, row_max = run.codes(step=step, probe=probe.index, part=part)
-    whole = run.rows_sum_to_one(step=step, part=part, probe=probe.index)
-    attn = decode_attention(codes, row_max, rows_sum_to_one=whole)
-    return tuple(
-        Maps(
-            attn=attn[at, : layer.heads],
-            causal=which.causal,
-            cross=which.kind == "cross",
-            special=probe.axes(which)[1].special,
-        )
-        for at, layer in enumerate(which.layers)
+    return Maps(
+        attn=run.attention(step=step, probe=probe.index, part=part, layer=layer),
+        causal=which.causal,
+        cross=which.kind == "cross",
+        special=probe.axes(which)[1].special,
     )
 
 
-def sentences_of(run: Run, *, step: int, part: str, split: Split) -> list[tuple[Maps, ...]]:
-    """Return the maps of a split's sentences that were recorded at a step, [sentence][layer].
+def sentences_of(run: Run, *, step: int, part: str, split: Split) -> list[Probe]:
+    """Return the sentences of a split whose maps were recorded at a step.
 
     Long texts are many: it stops after :data:`MOST_WEIGHTS` weights, with one sentence at least.
 
@@ -43,7 +36,7 @@ def sentences_of(run: Run, *, step: int, part: str, split: Split) -> list[tuple[
         NotRecordedError: No sentence of the split has maps at this step.
         CorruptRecordingError: The step's file is damaged.
     """
-    found: list[tuple[Maps, ...]] = []
+    found: list[Probe] = []
     weights = 0
     for probe in run.probes:
         if probe.split != split:
@@ -53,9 +46,10 @@ def sentences_of(run: Run, *, step: int, part: str, split: Split) -> list[tuple[
         if found and weights > MOST_WEIGHTS:
             break
         try:
-            found.append(layers_of(run, step=step, part=part, probe=probe))
+            run.rows_sum_to_one(step=step, part=part, probe=probe.index)
         except NotRecordedError:
             continue
+        found.append(probe)
     if not found:
         raise NotRecordedError(f"no {split} sentence has maps of part {part!r} at step {step}")
     return found

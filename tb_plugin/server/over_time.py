@@ -10,13 +10,16 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.piles.over_time import Sentences, StepPile, step_changes, step_piles
+from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
+from attn_monitor.store.names import map_shape
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import OverTimeQuery
 
 MOST_SENTENCES = 8
+MOST_BYTES = 2**26  # of a head's maps; beyond it fewer sentences, then fewer steps are compared
 LARGEST_PICTURE = 96
 THOUSANDTHS = 1000
 
@@ -78,9 +81,16 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
             f"no head {query.head} in this layer; it has {heads[query.layer].heads}, from 0"
         )
     steps = tuple(step for step in run.steps if run.has_maps(step))
+    most = max(2, MOST_BYTES // (2 * _bytes(run, query, query.probe)))
+    if len(steps) > most:
+        steps = tuple(steps[at] for at in evenly_spread(len(steps), most))
     compared: list[list[np.ndarray]] = []
+    held = 0
     for probe in run.probes:
         if probe.split == query.split and len(compared) < MOST_SENTENCES:
+            held += len(steps) * _bytes(run, query, probe.index)
+            if compared and held > MOST_BYTES:
+                break
             maps = _maps(run, query, probe.index, steps)
             if maps is not None:
                 compared.append(maps)
@@ -96,13 +106,21 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
     )
 
 
+def _bytes(run: Run, query: OverTimeQuery, probe: int) -> int:
+    """Return the size of one head's map on a sentence, as floats."""
+    _, _, queries, keys = map_shape(run.part(query.part), run.probe(probe))
+    return 4 * queries * keys
+
+
 def _maps(
     run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]
 ) -> list[np.ndarray] | None:
     """Return the head's map of one sentence at every step, ``None`` where one is missing."""
     try:
         return [
-            run.attention(step=step, probe=probe, part=query.part, layer=query.layer)[query.head]
+            run.attention(step=step, probe=probe, part=query.part, layer=query.layer)[
+                query.head
+            ].copy()  # or one head would keep all of its layer in memory
             for step in steps
         ]
     except NotRecordedError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attn_monitor.analysis.piles import pile_distances, pile_tree
 from attn_monitor.store import Run
-from tb_plugin.server.heads import sentences_of
+from tb_plugin.server.heads import layer_of, sentences_of
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import PilesQuery
 
@@ -18,11 +18,12 @@ def describe_piles(run: Run, query: PilesQuery) -> Mapping[str, object]:
         NotRecordedError: No sentence of the split has maps at this step.
         CorruptRecordingError: The step's file is damaged.
     """
-    sentences = sentences_of(run, step=query.step, part=query.part, split=query.split)
-    trees = [
-        pile_tree(pile_distances(layer, scale=query.scale), linkage=query.linkage)
-        for layer in zip(*sentences, strict=True)
-    ]
+    step, part = query.step, query.part
+    sentences = sentences_of(run, step=step, part=part, split=query.split)
+    trees = []
+    for layer in range(len(run.part(part).layers)):  # one after another: maps are large
+        maps = [layer_of(run, step=step, part=part, probe=p, layer=layer) for p in sentences]
+        trees.append(pile_tree(pile_distances(maps, scale=query.scale), linkage=query.linkage))
     return {
         "step": query.step,
         "part": query.part,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attn_monitor.analysis.methods.redundancy import idle_heads, redundant_pairs
 from attn_monitor.store import Run
-from tb_plugin.server.heads import sentences_of
+from tb_plugin.server.heads import layer_of, sentences_of
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import RedundancyQuery
 
@@ -20,8 +20,13 @@ def describe_redundancy(run: Run, query: RedundancyQuery) -> Mapping[str, object
         NotRecordedError: No sentence of the split has maps at this step.
         CorruptRecordingError: The step's file is damaged.
     """
-    sentences = sentences_of(run, step=query.step, part=query.part, split=query.split)
-    chosen = sentences[:MOST_SENTENCES]
+    step, part = query.step, query.part
+    sentences = sentences_of(run, step=step, part=part, split=query.split)[:MOST_SENTENCES]
+    layers = range(len(run.part(part).layers))
+    chosen = [
+        tuple(layer_of(run, step=step, part=part, probe=probe, layer=layer) for layer in layers)
+        for probe in sentences
+    ]
     return {
         "step": query.step,
         "part": query.part,

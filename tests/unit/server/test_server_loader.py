@@ -63,5 +63,5 @@ def test_flags_keep_what_the_user_asked_for(before, after):
 def test_the_cache_has_a_flag():
     parser = argparse.ArgumentParser()
     Loader().define_flags(parser)
-    assert parser.parse_args([]).attn_monitor_cache_mb == 256
+    assert parser.parse_args([]).attn_monitor_cache_mb == 96
     assert parser.parse_args(["--attn_monitor_cache_mb", "9"]).attn_monitor_cache_mb == 9

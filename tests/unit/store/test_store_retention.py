@@ -72,3 +72,17 @@ def test_a_budget_thins_maps_and_never_metrics(tmp_path):
         run.attention(step=thinned, probe=0, part="encoder", layer=0)
     with pytest.raises(NotRecordedError, match="has no query and key vectors"):
         run.vectors(step=thinned, part="encoder", layer=0, head=0)
+
+
+def test_steps_recorded_before_a_resume_are_thinned_and_not_called_unreadable(tmp_path):
+    info = encoder_info()
+    with RunWriter(tmp_path, info, budget_mb=0.02) as writer:
+        for step in range(4):
+            writer.write(record(info, step))
+    with RunWriter(tmp_path, info, resume_step=3, budget_mb=0.02) as writer:
+        for step in range(4, 14):
+            writer.write(record(info, step))
+    run = open_run(tmp_path)
+    assert len(run.steps) == 14
+    assert run.problems == ()
+    assert sum(run.has_maps(step) for step in run.steps) < 8

@@ -1,0 +1,125 @@
+"""A growing run with thinning, watched by eight clients on all routes, resumed in the middle.
+
+    make soak    (PYTHONPATH=.:tests python tests/reliability/soak.py --minutes 30)
+
+A second rank joins late. The server is TensorBoard's WSGI application in this process; the training
+is another one. Answers other than 200 and 404 are errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from wsgi_tab import served
+
+ROOT = Path(__file__).parents[2]
+RECORDER = f"""
+import sys, time
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from recordings import encoder_info, record
+from attn_monitor.store import RunWriter
+run_dir, seconds, steps = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+info, other = encoder_info(lengths=(12, 9, 10)), encoder_info(lengths=(8, 7), first_index=3)
+pause, step, late = seconds / steps, 0, None
+for resume in (None, steps // 2 - 5):
+    start = 0 if resume is None else resume + 1
+    with RunWriter(run_dir, info, resume_step=resume, budget_mb=2) as writer:
+        for step in range(start, steps // 2 if resume is None else steps):
+            writer.write(record(info, step, vectors=True))
+            if step >= steps // 3:
+                late = late or RunWriter(run_dir, other, rank=1, budget_mb=1)
+                late.write(record(other, step, vectors=True))
+            time.sleep(pause)
+"""
+ROUTES = ("index", "run", "attention", "metrics", "piles", "lens", "joint", "over_time", "curves",
+          "signals", "elbow")  # fmt: skip
+
+
+def memory():
+    """Resident memory of this process, in megabytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def ask(client, rng, newest):
+    route = rng.choice(ROUTES)
+    step = rng.randrange(newest + 1) if rng.random() < 0.3 else newest
+    asked = {"run": "a", "step": step, "part": "encoder", "probe": rng.randrange(5), "layer": 0,
+             "head": rng.randrange(3), "metrics": "prev", "k": 3}  # fmt: skip
+    if route == "metrics":
+        asked.pop("probe")
+    return route, client.get(f"/data/plugin/attn_monitor/{route}", query_string=asked)
+
+
+def soak(folder, *, seconds, steps, clients=8, say=print):
+    """Run it; return (answers by status, times by route, faults, memory over time)."""
+    recorder = subprocess.Popen(
+        [sys.executable, "-c", RECORDER, str(folder / "a"), str(seconds), str(steps)]
+    )
+    client = served(folder, ["a"])
+    statuses, times, faults = Counter(), defaultdict(list), Counter()
+    newest, lock = [0], threading.Lock()
+
+    def watch(seed):
+        rng = random.Random(seed)
+        while recorder.poll() is None:
+            start = time.perf_counter()
+            try:
+                route, reply = ask(client, rng, newest[0])
+            except Exception as error:  # noqa: BLE001 - a server would answer 500
+                with lock:
+                    faults[repr(error)[:200]] += 1
+                continue
+            with lock:
+                statuses[reply.status_code] += 1
+                times[route].append(time.perf_counter() - start)
+                if reply.status_code not in {200, 404}:
+                    faults[f"{reply.status_code} of /{route}"] += 1
+                if route == "run" and reply.status_code == 200:
+                    newest[0] = max([0, *(one["step"] for one in reply.json["steps"])])
+
+    threads = [threading.Thread(target=watch, args=(at,), daemon=True) for at in range(clients)]
+    for thread in threads:
+        thread.start()
+    held = []
+    while recorder.poll() is None:
+        held.append(memory())
+        say(f"{statuses.total()} answers, step {newest[0]}, {held[-1]:.0f} MB, {dict(faults)}")
+        time.sleep(max(1.0, seconds / 60))
+    for thread in threads:
+        thread.join(60)
+    assert recorder.returncode == 0
+    return statuses, times, faults, held
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--steps", type=int, default=3000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        statuses, times, faults, held = soak(
+            Path(folder), seconds=60 * options.minutes, steps=options.steps
+        )
+    half = held[len(held) // 2 :]
+    print(f"answers {dict(statuses)}; faults {dict(faults)}")
+    print(
+        f"memory {held[0]:.0f} MB at first, {min(half):.0f} to {max(half):.0f} in the second half"
+    )
+    for route, found in sorted(times.items()):
+        ordered = sorted(found)
+        p50, p99 = ordered[len(ordered) // 2], ordered[int(0.99 * len(ordered))]
+        print(f"/{route:10} {len(found):6}  p50 {1000 * p50:.0f} ms  p99 {1000 * p99:.0f} ms")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
