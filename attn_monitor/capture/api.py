@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attn_monitor.capture.kernels import watching
+from attn_monitor.capture.missing import Gap, find_gaps
 from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
@@ -100,6 +101,12 @@ class AttentionCapture:
     def errors(self) -> list[str]:
         """Problems inside the capture, each once; they never reach the model."""
         return list(self.tracer.errors)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Modules that ran, look like attention, and of which nothing was captured."""
+        modules = self.tracer.modules
+        return find_gaps(self.model, modules.ran, modules.attended, self.tracer.seen)
 
     @property
     def outputs(self) -> Outputs:

@@ -1,15 +1,83 @@
-"""What to say when a forward pass ran and no attention was seen."""
+"""What ran, looks like attention, and was not captured: named with the likely reason."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from torch import nn
 
 from attn_monitor.capture.modules import module_names
 
-_WORDS: Final = ("attention", "attn", "transformer", "mixer")
+_WORDS: Final = re.compile(
+    r"attention|attn|mixer|deltanet|mamba|ssm|retention|rwkv|recurrent|transformer", re.IGNORECASE
+)
+# Parts of an attention module, and modules around several of them.
+_OTHER: Final = re.compile(
+    r"output|norm|embed|dropout|position|bias|rotary|mlp|feedforward|model$|encoder$|decoder$",
+    re.IGNORECASE,
+)
+_UNWEIGHTED: Final = re.compile(
+    r"linear|lightning|mixer|deltanet|mamba|ssm|retention|rwkv|recurrent", re.IGNORECASE
+)
+_FEWEST_PROJECTIONS: Final = 2
 _SHOWN: Final = 8
+_NO_WEIGHTS: Final = (
+    "no softmax over keys: linear attention and state spaces have no weights to show"
+)
+_SAMPLED: Final = "deformable attention samples points and weighs no keys"
+_UNSEEN: Final = (
+    "no product of queries and keys was seen that weighs values: additive scores, or an extension "
+    "kernel that is not registered (attn_monitor.capture.kernels.register_kernel)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A module that ran, looks like attention, and of which nothing was captured.
+
+    Attributes:
+        module: Its path.
+        module_type: Its class name.
+        reason: Why there is nothing, as far as its name tells.
+    """
+
+    module: str
+    module_type: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return one line for messages and recordings."""
+        return f"{self.place}: {self.reason}"
+
+    @property
+    def place(self) -> str:
+        """Its path and class."""
+        return f"{self.module or '(the model itself)'} ({self.module_type})"
+
+
+def find_gaps(
+    model: nn.Module, ran: Iterable[nn.Module], attended: Iterable[nn.Module], seen: Iterable[str]
+) -> tuple[Gap, ...]:
+    """Return the modules that ran and whose attention was not seen, in the model's order.
+
+    Args:
+        model: The model that ran.
+        ran: Its modules that were called.
+        attended: Those that were running while attention was captured.
+        seen: Paths of the modules that captured attention belongs to: their parts are no gaps.
+    """
+    names = module_names(model)
+    owners = {f"{path}." for path in seen if path}
+    called, around = set(ran), set(attended)
+    found: list[tuple[str, nn.Module]] = []
+    for module, name in names.items():
+        suspicious = module in called and module not in around and _looks_like_attention(module)
+        if suspicious and not any(name.startswith(owner) for owner in owners):
+            found.append((name, module))
+    return tuple(_innermost(found))
 
 
 def describe_missing(model: nn.Module) -> str:
@@ -18,21 +86,57 @@ def describe_missing(model: nn.Module) -> str:
     Args:
         model: The model whose forward pass ran without any attention being seen.
     """
-    suspects = [
-        f"{name or '(the model itself)'} ({type(module).__name__})"
-        for module, name in module_names(model).items()
-        if any(word in type(module).__name__.lower() for word in _WORDS)
-    ]
+    named = ((name, m) for m, name in module_names(model).items())
+    suspects = _innermost([(n, m) for n, m in named if _WORDS.search(type(m).__name__)])
     if not suspects:
         return (
             f"no attention was seen in {type(model).__name__}, and none of its modules looks like "
             "attention; remedy: check that the forward pass runs the Transformer part of the model"
         )
-    listed = ", ".join(suspects[:_SHOWN])
-    more = f" and {len(suspects) - _SHOWN} more" if len(suspects) > _SHOWN else ""
-    return (
-        f"no attention was seen in {type(model).__name__}; modules that look like it: {listed}"
-        f"{more}; remedy: if they use a compiled extension kernel, register it with "
-        "attn_monitor.capture.kernels.register_kernel; if they have no softmax over keys (linear "
-        "attention, state spaces), there are no weights to show"
+    listed = _listed(
+        [f"{gap.module or '(the model itself)'} ({gap.module_type})" for gap in suspects]
     )
+    reasons = "; ".join(dict.fromkeys(gap.reason for gap in suspects))
+    return (
+        f"no attention was seen in {type(model).__name__}; modules that look like it: {listed}; "
+        f"likely: {reasons}"
+    )
+
+
+def describe_gaps(gaps: Iterable[Gap]) -> str:
+    """Return one message that names gaps by their reason."""
+    reasons: dict[str, list[str]] = {}
+    for gap in gaps:
+        reasons.setdefault(gap.reason, []).append(gap.place)
+    return "; ".join(f"not captured: {_listed(names)}: {why}" for why, names in reasons.items())
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _innermost(found: list[tuple[str, nn.Module]]) -> list[Gap]:
+    """Return those that have none of the others inside."""
+    names = [name for name, _ in found]
+    inside = {n for n in names for other in names if other != n and other.startswith(_below(n))}
+    return [Gap(n, type(m).__name__, _reason(m)) for n, m in found if n not in inside]
+
+
+def _below(name: str) -> str:
+    return f"{name}." if name else ""
+
+
+def _looks_like_attention(module: nn.Module) -> bool:
+    """Return whether a module is called like attention and holds projections of its own."""
+    name = type(module).__name__
+    if not _WORDS.search(name) or _OTHER.search(name):
+        return False
+    return sum(1 for _ in module.parameters()) >= _FEWEST_PROJECTIONS
+
+
+def _reason(module: nn.Module) -> str:
+    name = type(module).__name__
+    if "deform" in name.lower():
+        return _SAMPLED
+    return _NO_WEIGHTS if _UNWEIGHTED.search(name) else _UNSEEN

@@ -73,6 +73,8 @@ class ModuleStack:
         self._running: list[nn.Module] = []
         self._entered: list[tuple[int, tuple[int, ...]]] = []
         self._entries = 0
+        self.ran: set[nn.Module] = set()
+        self.attended: set[nn.Module] = set()
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self.results = ForwardResults()
@@ -101,6 +103,7 @@ class ModuleStack:
         if self._follower is not None:
             self._follow(self._follower, module, inputs)
         self._running.append(module)
+        self.ran.add(module)
         self._entries += 1
         self._entered.append((self._entries, _shape(inputs)))
 
@@ -144,6 +147,7 @@ class ModuleStack:
     def note_attention(self) -> None:
         """Remember that attention ran inside the modules that are running now."""
         self.results.attending(self._running)
+        self.attended.update(self._running)
 
     def heads_of(self, products: int) -> int:
         """Return how many heads a stack of ``products`` attention matrices is made of.

@@ -98,6 +98,11 @@ class Tracer:
         self._invocation = 0
         self.paused = False
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """Paths of the modules whose attention was captured."""
+        return frozenset(self._calls)
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Follow the model's modules; hand over the last record at the end."""

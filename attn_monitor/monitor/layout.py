@@ -20,6 +20,7 @@ from attn_monitor.capture import (
     capture,
     describe_missing,
 )
+from attn_monitor.capture.missing import Gap, describe_gaps
 from attn_monitor.core.errors import NothingCapturedError
 from attn_monitor.core.nouns import Part, Probe, Proof
 from attn_monitor.monitor.axes import Axes, Piece, name_axes
@@ -49,6 +50,7 @@ class Layout:
         probes: The sentences in replay order.
         widths: Entries of a query, key or value vector in each part; a part whose layers differ in
             it is missing, its vectors cannot be kept in one array.
+        gaps: What ran, looks like attention, and was not captured.
     """
 
     parts: tuple[Part, ...]
@@ -57,6 +59,7 @@ class Layout:
     batches: tuple[ProbeBatch, ...]
     probes: tuple[Probe, ...]
     widths: dict[str, int]
+    gaps: tuple[Gap, ...] = ()
 
     def part(self, name: str) -> Part:
         """Return the part of that name."""
@@ -80,6 +83,9 @@ def find_layout(
     seen = [_run(model, batch, replay) for batch in batches]
     if not seen or not seen[0].calls:
         raise NothingCapturedError(describe_missing(model))
+    gaps = tuple(dict.fromkeys(gap for run in seen for gap in run.gaps))
+    if gaps:
+        failures.report(describe_gaps(gaps), doing="looking for attention")
     whole = [call for call in seen[0].calls if call.windows == 1]
     kept = without_generation(whole, batches[0].tokens, failures)
     if not kept:
@@ -108,6 +114,7 @@ def find_layout(
         batches=tuple(axes.batch for axes in named),
         probes=_probes(named, images, failures),
         widths=_widths(texts, seen),
+        gaps=gaps,
     )
 
 
@@ -119,11 +126,13 @@ class _Run:
         calls: Its attention calls.
         seeds: The tensors of the batch, with what they are called.
         sizes: Entries of a query and of a value vector of each call.
+        gaps: What ran, looks like attention, and was not captured.
     """
 
     calls: tuple[Call, ...]
     seeds: tuple[tuple[str, Tensor], ...]
     sizes: Mapping[Key, tuple[int, int]]
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,7 +155,7 @@ def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
         replay(batch.batch)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
-    return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes)
+    return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes, gaps=seen.gaps)
 
 
 def _causal_everywhere(call: Call, runs: Sequence[_Run]) -> Call:

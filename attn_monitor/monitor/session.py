@@ -96,6 +96,7 @@ class Session:
                 **options.summary(),
                 **feed_forward_widths(model, self.layout.parts[0].layers[0].name),
                 "phase": phase,
+                "not_captured": "\n".join(str(gap) for gap in self.layout.gaps),
                 "maps_kept": self._recorder.plan.whole,
                 "vectors_kept": self._recorder.plan.vectors,
             },

@@ -1,0 +1,66 @@
+"""What ran and was not captured is named, also where other layers were."""
+
+import torch
+from capture_oracles import captured
+from test_capture_pieces import QueryBlocks
+from torch import nn
+
+from attn_monitor.capture.missing import describe_gaps, describe_missing
+
+WIDTH = 16
+
+
+class LinearAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+
+    def forward(self, x):
+        q, k = self.q(x).exp(), self.k(x).exp()
+        return q @ (k.mT @ self.v(x)) / (q * k.sum(1, keepdim=True)).sum(-1, keepdim=True)
+
+
+class AdditiveAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.score = nn.Linear(WIDTH, 8), nn.Linear(WIDTH, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        scores = self.score(torch.tanh(self.q(x)[:, :, None] + self.k(x)[:, None])).squeeze(-1)
+        return (scores.softmax(-1)[..., None] * x[:, None]).sum(2)
+
+
+class Hybrid(nn.Module):
+    def __init__(self, *kinds):
+        super().__init__()
+        self.layers = nn.ModuleList(kind() for kind in kinds)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = x + layer(x)
+        return x
+
+
+def test_layers_without_maps_are_named_beside_those_that_have_some():
+    model = Hybrid(LinearAttention, QueryBlocks, AdditiveAttention, LinearAttention)
+    attention = captured(model, torch.randn(2, 6, WIDTH))
+    assert [record.module for record in attention.records] == ["layers.1"]
+    linear, additive, last = attention.gaps
+    assert (linear.module, linear.module_type) == ("layers.0", "LinearAttention")
+    assert "no softmax over keys" in linear.reason
+    assert last.module == "layers.3"
+    assert additive.module == "layers.2"
+    assert "additive scores" in additive.reason
+    message = describe_gaps(attention.gaps)
+    assert "layers.0 (LinearAttention), layers.3 (LinearAttention): no softmax over keys" in message
+
+
+def test_a_model_that_was_seen_whole_has_no_gaps():
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, batch_first=True)
+    for model in (Hybrid(QueryBlocks, QueryBlocks), nn.TransformerEncoder(layer, 2)):
+        assert captured(model, torch.randn(2, 6, WIDTH)).gaps == ()
+
+
+def test_additive_attention_alone_is_named_for_what_it_is():
+    assert "layers.0 (AdditiveAttention)" in describe_missing(Hybrid(AdditiveAttention))
+    assert "additive scores" in describe_missing(Hybrid(AdditiveAttention))
