@@ -172,12 +172,20 @@ def test_mlflow_gets_numbers_and_pictures_in_its_file_store(tmp_path, monkeypatc
 def test_comet_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     logger = loggers.CometLogger(online=False, project="attention")
-    taken = []
-    take = logger.experiment.log_image
-    monkeypatch.setattr(logger.experiment, "log_image", lambda *a, **k: taken.append(take(*a, **k)))
+    taken = {}
+    for name in ("log_image", "__internal_api__log_metrics__"):
+        call = getattr(logger.experiment, name)
+        told = taken.setdefault(name, [])
+
+        def heard(*given, call=call, told=told, **options):
+            told.append(given)
+            return call(*given, **options)
+
+        monkeypatch.setattr(logger.experiment, name, heard)
     fit(tmp_path, logger)
-    assert len(taken) >= 2
-    assert logger.experiment.get_metric("attention/row_entropy/encoder") is not None
+    assert len(taken["log_image"]) >= 2
+    numbers = [given[0] for given in taken["__internal_api__log_metrics__"]]
+    assert len([n for n in numbers if "attention/row_entropy/encoder" in n]) == 3
     logger.experiment.end()
 
 
