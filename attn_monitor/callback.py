@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import sys
+from typing import Any, Literal
 
 from torch import nn
 
@@ -13,36 +14,37 @@ from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
-from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.schedule import Schedule
-from attn_monitor.monitor.session import Session
-from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
     Trainer,
     check_writable,
-    numbers,
+    is_last_validation_batch,
     phase_of,
-    replay_through,
     run_directory,
 )
+from attn_monitor.monitor.training import TrainerRecording
 
-try:
-    import lightning.pytorch as pl
-    from lightning.pytorch.loggers.logger import DummyLogger
-except ImportError:  # the same library under its older name
-    import pytorch_lightning as pl  # type: ignore[no-redef]
-    from pytorch_lightning.loggers.logger import DummyLogger  # type: ignore[assignment]
+_PACKAGES = ("lightning.pytorch", "pytorch_lightning")  # one library under two names
+
+if not any(name in sys.modules for name in _PACKAGES):
+    try:
+        import lightning.pytorch as pl
+    except ImportError:
+        import pytorch_lightning as pl  # type: ignore[no-redef]
+else:
+    pl = next(sys.modules[name] for name in _PACKAGES if name in sys.modules)
 
 
 class AttentionMonitor(pl.Callback):
     """Record what every attention head does on a few fixed sentences, at every validation.
 
     ``Trainer(callbacks=[AttentionMonitor(tokens=tokenizer)])`` is the whole integration. Sentences
-    are drawn once, with a seed, from the validation and the training loader, and replayed through
-    ``validation_step`` in evaluation mode. Same seed, with and without the monitor: bit-identical
-    losses and weights. ``trainer.test`` and ``trainer.validate`` are recorded as runs of their
-    own, ``<run>/test`` and ``<run>/validate``.
+    are chosen once, with a seed, from the batches that the trainer delivers anyway, validation and
+    training; of no loader anything is read for them. They are replayed in evaluation mode through
+    the modules that ``validation_step`` calls, or through the step itself. Same seed, with and
+    without the monitor: bit-identical losses and weights. ``trainer.test`` and
+    ``trainer.validate`` are recorded as runs of their own, ``<run>/test`` and ``<run>/validate``.
 
     Args:
         every_n_epochs: Record at the validations of every n-th epoch; of every epoch if neither
@@ -86,8 +88,8 @@ class AttentionMonitor(pl.Callback):
         seed: Draws the probes; 0 by default.
 
     Raises:
-        ConfigurationError: An option that cannot work; or, in ``setup``, a trainer without
-            validation or a log directory that cannot be written.
+        ConfigurationError: An option that cannot work; or, in ``setup``, a log directory that
+            cannot be written.
     """
 
     @spelled_out()
@@ -112,6 +114,7 @@ class AttentionMonitor(pl.Callback):
         on_signal: OnSignal | None = None,
         seed: int = 0,
     ) -> None:
+        _belong_to_every_lightning()
         super().__init__()
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
         self.options = MonitorOptions(
@@ -133,17 +136,17 @@ class AttentionMonitor(pl.Callback):
         )
         self.failures = Failures()
         self._run_dir: str | None = None
-        self._session: Session | None = None
-        self._own_writer: SummaryWriter | None = None
+        self._recording: TrainerRecording | None = None
+        self._state: dict[str, Any] = {}
+        self._goes_on = False
 
-    def setup(self, trainer: Trainer, pl_module: nn.Module, stage: str) -> None:
+    def setup(self, trainer: Trainer, pl_module: nn.Module, stage: str) -> None:  # noqa: ARG002
         """Refuse what cannot work, before anything is trained."""
+        self._run_dir = None
+        if stage not in {"fit", "validate", "test"}:
+            return
         if stage == "fit" and not trainer.enable_validation:
-            raise ConfigurationError(
-                "AttentionMonitor draws its probe sentences from the validation loader, and "
-                f"{type(pl_module).__name__} is trained without validation. Pass val_dataloaders "
-                "to Trainer.fit, define validation_step, and leave limit_val_batches above 0"
-            )
+            self._without_validation()
         others = getattr(trainer, "callbacks", ())  # set by a part of the trainer that is not typed
         if sum(isinstance(callback, AttentionMonitor) for callback in others) > 1:
             raise ConfigurationError(
@@ -157,48 +160,123 @@ class AttentionMonitor(pl.Callback):
                 self._run_dir, remedy="Trainer(default_root_dir=...) or the logger's save_dir"
             )
 
-    def on_train_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
-        """Draw the probes and record the model as it stands before its first step."""
-        self._begin(trainer, pl_module, "fit")
-        self._record(trainer, trainer.current_epoch)
+    def _without_validation(self) -> None:
+        if not self.options.train_probes:
+            raise ConfigurationError(
+                "there is nothing to record: the model is trained without validation and "
+                "train_probes is 0. Pass val_dataloaders to Trainer.fit, or leave train_probes out"
+            )
+        self.failures.report(
+            "the model is trained without validation, so that sentences come from the training "
+            "batches alone. To compare with others, pass val_dataloaders to Trainer.fit, define "
+            "validation_step, and leave limit_val_batches above 0. Without validations to record "
+            "at, every_n_epochs counts the epochs of training",
+            doing="looking for a validation",
+        )
 
-    def on_validation_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
-        """Record after a validation, when its metrics are known."""
-        if trainer.sanity_checking or phase_of(trainer) == "test":
-            return
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sentences that are recorded, so that a resumed training has the same."""
+        if self._recording is not None and self._recording.phase == "fit":
+            with self.failures.contained("adding the probes to a checkpoint"):
+                self._state = self._recording.state()
+        return self._state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the sentences of the training that is resumed."""
+        self._state, self._goes_on = state_dict, True
+
+    def on_fit_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
+        """Prepare to record a training."""
+        self._prepare(trainer, pl_module, "fit")
+
+    def on_validation_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
+        """Prepare a recording of its own when validation is all that runs."""
         if phase_of(trainer) == "validate":
-            self._record(trainer, trainer.current_epoch)
-            return
-        epochs = trainer.current_epoch + int(trainer.is_last_batch)
-        if self.schedule.at_validation(epochs, of=trainer.max_epochs):
-            self._record(trainer, epochs)
+            self._prepare(trainer, pl_module, "validate")
+        if self._recording is not None:
+            self._recording.validation_begins()
 
-    def on_train_batch_end(
+    def on_test_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
+        """Prepare a recording of its own for testing time."""
+        self._prepare(trainer, pl_module, "test")
+
+    def on_validation_batch_start(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: nn.Module,  # noqa: ARG002
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep a batch of the first loader, while sentences are still wanted."""
+        if self._recording is not None and dataloader_idx == 0:
+            self._recording.batch_begins("val", batch, batch_idx)
+
+    def on_validation_batch_end(  # noqa: PLR0917  # Lightning's signature
         self,
         trainer: Trainer,
         pl_module: nn.Module,  # noqa: ARG002
         outputs: object,  # noqa: ARG002
         batch: object,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Replay at the end of a validation, while the weights are those that were validated."""
+        if self._recording is not None:
+            self._recording.delivery.ended()
+            if is_last_validation_batch(trainer, phase_of(trainer)):
+                self._recording.validated()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
+        """Write after a validation, when its metrics are known."""
+        if self._recording is not None:
+            self._recording.validation_ended()
+
+    on_test_batch_start = on_validation_batch_start
+    on_test_batch_end = on_validation_batch_end
+    on_test_end = on_validation_end
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: nn.Module, batch: object, batch_idx: int
+    ) -> None:
+        """Keep a batch, while sentences are still wanted."""
+        if self._recording is None:
+            return
+        self._recording.batch_begins("train", batch, batch_idx)
+        if not getattr(pl_module, "automatic_optimization", True) and trainer.global_step == 0:
+            self._recording.first_step()  # its optimizers may never be seen
+
+    def on_before_optimizer_step(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: nn.Module,  # noqa: ARG002
+        optimizer: object,  # noqa: ARG002
+    ) -> None:
+        """Record the model as it stands before its first step, whoever initialised it when."""
+        if self._recording is not None:
+            self._recording.first_step()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: nn.Module,  # noqa: ARG002
+        outputs: object,  # noqa: ARG002
+        batch: object,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Record every n optimizer steps, if that is the schedule."""
-        if self._session is not None:
-            self._session.deliver()
-        if self.schedule.at_step(trainer.global_step):
-            self._record(trainer, trainer.current_epoch)
+        if self._recording is not None:
+            self._recording.batch_trained()
 
-    def on_validation_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
-        """Begin a recording of its own when validation is all that runs."""
-        if phase_of(trainer) == "validate":
-            self._begin(trainer, pl_module, "validate")
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
+        """Record after an epoch, where there are no validations."""
+        if self._recording is not None:
+            self._recording.epoch_trained()
 
-    def on_test_start(self, trainer: Trainer, pl_module: nn.Module) -> None:
-        """Begin a recording of its own for testing time."""
-        self._begin(trainer, pl_module, "test")
-
-    def on_test_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
-        """Record the tested model."""
-        self._record(trainer, trainer.current_epoch)
+    def on_train_end(self, trainer: Trainer, pl_module: nn.Module) -> None:  # noqa: ARG002
+        """Record the last validation, if it was not due."""
+        if self._recording is not None:
+            self._recording.training_ended()
 
     def teardown(self, trainer: Trainer, pl_module: nn.Module, stage: str) -> None:  # noqa: ARG002
         """Wait for everything to be written."""
@@ -213,58 +291,47 @@ class AttentionMonitor(pl.Callback):
         """Keep what was recorded when training fails or is interrupted."""
         self._end()
 
-    def _begin(self, trainer: Trainer, pl_module: nn.Module, phase: str) -> None:
+    def _prepare(self, trainer: Trainer, pl_module: nn.Module, phase: str) -> None:
+        goes_on = phase == "fit" and (self._goes_on or trainer.global_step > 0)
         self._end()
-        with self.failures.contained("preparing the probes"):
-            testing = phase == "test"
-            batches = draw_all(
-                self.options,
-                validation=trainer.test_dataloaders if testing else trainer.val_dataloaders,
-                training=trainer.train_dataloader if phase == "fit" else None,
-            )
-            run_dir = self._run_dir
-            self._session = Session(
-                model=pl_module,
-                batches=batches,
-                replay=replay_through(trainer, pl_module, phase, self.options.replay, DummyLogger),
-                run_dir=run_dir,
-                writer=None if run_dir is None else self._writer(trainer, run_dir, phase),
-                loggers=[x for x in trainer.loggers if _board(x) is None],
-                options=self.options,
-                failures=self.failures,
+        with self.failures.contained("preparing to record"):
+            self._recording = TrainerRecording(
+                trainer=trainer,
+                module=pl_module,
                 phase=phase,
-                resume_step=trainer.global_step if phase == "fit" else None,
+                options=self.options,
+                schedule=self.schedule,
+                failures=self.failures,
+                run_dir=self._run_dir,
+                say=_say,
+                silent_logger=_silent_logger,
+                monitor=self,
+                resumed=self._state if goes_on else {},
             )
-
-    def _record(self, trainer: Trainer, epoch: int) -> None:
-        session = self._session
-        if session is not None and session.last_step != trainer.global_step:
-            session.record(
-                step=trainer.global_step, epoch=epoch, scalars=numbers(trainer.callback_metrics)
-            )
-
-    def _writer(self, trainer: Trainer, run_dir: str, phase: str) -> SummaryWriter:
-        if phase == "fit":
-            for logger in trainer.loggers:
-                if (board := _board(logger)) is not None:
-                    # Never a second writer in one directory: TensorBoard would stop reading one.
-                    return board
-        from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter  # noqa: PLC0415
-
-        self._own_writer = TorchSummaryWriter(run_dir)
-        return self._own_writer
 
     def _end(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-        if self._own_writer is not None:
-            with self.failures.contained("closing the event file"):
-                self._own_writer.flush()
-            self._own_writer = None
+        if self._recording is not None:
+            self.state_dict()
+            self._recording.close()
+            self._recording, self._goes_on = None, False
 
 
-def _board(logger: object) -> SummaryWriter | None:
-    """Return what a logger of TensorBoard writes with."""
-    experiment = getattr(logger, "experiment", None)
-    return experiment if isinstance(experiment, SummaryWriter) else None
+def _belong_to_every_lightning() -> None:
+    """Be a callback of each Lightning that is loaded: each asks for its own base class."""
+    for name in _PACKAGES:
+        base = getattr(sys.modules.get(name), "Callback", None)
+        if isinstance(base, type) and not issubclass(AttentionMonitor, base):
+            AttentionMonitor.__bases__ += (base,)
+
+
+def _say(text: str) -> None:
+    for name in _PACKAGES:
+        tell = getattr(sys.modules.get(f"{name}.utilities"), "rank_zero_info", None)
+        if callable(tell):
+            tell(text)
+            return
+
+
+def _silent_logger() -> object:
+    found = (sys.modules.get(f"{name}.loggers.logger") for name in _PACKAGES)
+    return next(module for module in found if module is not None).DummyLogger()

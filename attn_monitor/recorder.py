@@ -13,7 +13,7 @@ from torch import nn
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.moving import copied
+from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
@@ -82,7 +82,7 @@ class AttentionRecorder:
         self._session: Session | None = Session(
             model=model,
             batches=draw_all(chosen, validation=batches, training=train_batches),
-            replay=lambda batch: read(model, copied(batch, _device(model))),
+            replay=lambda batch: read(model, on_device_of(model, batch)),
             run_dir=directory,
             writer=writer if writer is not None else self._own_writer,
             loggers=loggers,
@@ -159,10 +159,6 @@ def read_batch(model: nn.Module, batch: object) -> object:
             f"{type(model).__name__} could not be called with a batch: {error}. Say how: "
             "AttentionRecorder(replay=lambda model, batch: model(batch['ids']), ...)"
         ) from error
-
-
-def _device(model: nn.Module) -> str:
-    return str(next((p.device for p in model.parameters()), "cpu"))
 
 
 def _open_writer(directory: str) -> SummaryWriter:

@@ -3,37 +3,106 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-# What nn.Module keeps for itself. Parameters cannot change under no_grad; hooks are not ours.
-MACHINERY = frozenset(vars(nn.Module())) | {"_trainer", "_fabric", "_jit_module"}
+from attn_monitor.monitor.silence import nothing_written
+from attn_monitor.monitor.snapshot import Snapshot
+
+COPIED_ALWAYS: Final = 1 << 30  # bytes of parameters that are copied before every replay
+
+
+@dataclass(slots=True)
+class Guard:
+    """Lets a model be run in evaluation mode and puts everything back.
+
+    Restored are the random state of Python, numpy, torch and the CUDA devices that the model is
+    on, the training flag of every module, gradients, parameters, buffers, and whatever Python
+    object can be reached from the model: attributes, containers of every kind, arrays, helper
+    objects, metrics, generators, files, and what its functions close over. What a pass would
+    write to files and to trackers is not written.
+
+    Attributes:
+        model: The model.
+        others: Further objects that a step may change, with their names.
+        skip: Objects that are left alone: the trainer and the monitor itself.
+        moved: What moved in a replay so far and was put back, by name.
+    """
+
+    model: nn.Module
+    others: tuple[tuple[str, object], ...] = ()
+    skip: tuple[object, ...] = ()
+    moved: set[str] = field(default_factory=set)
+    _fragile: set[int] | None = None  # parameters that a pass writes to; unknown before the first
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Run a forward pass in evaluation mode, then put everything back.
+
+        Raises:
+            CannotPutBackError: Something moved that cannot be put back.
+        """
+        model = self.model
+        with ExitStack() as stack:
+            # Inference tensors hide composite operators from the capture: they come undecomposed.
+            stack.enter_context(torch.inference_mode(mode=False))
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(random_state_kept(model))
+            snapshot = Snapshot(
+                [("model", model), *self.others], skip=self.skip, copies=self._copies(model)
+            )
+            flags = [(module, module.training) for module in model.modules()]
+            slopes = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+            try:
+                for parameter, _, _ in slopes:
+                    parameter.grad = None  # a step with gradients of its own must not add to these
+                model.eval()
+                with nothing_written(snapshot.writers):
+                    yield
+            finally:
+                _put_flags_back(flags)
+                for parameter, grad, requires in slopes:
+                    if parameter.requires_grad != requires:
+                        parameter.requires_grad_(requires)
+                    parameter.grad = grad
+                self.moved.update(snapshot.restore())
+                if self._fragile is None:
+                    self._fragile = snapshot.touched | _renormed(model)
+
+    def _copies(self, model: nn.Module) -> Callable[[Tensor], bool]:
+        """Return which parameters to copy: all, unless that is a lot of memory each time."""
+        size = sum(p.numel() * p.element_size() for p in model.parameters() if not p.is_meta)
+        fragile = self._fragile
+        if fragile is None or size <= COPIED_ALWAYS:
+            return lambda _: True
+        return lambda parameter: id(parameter) in fragile
 
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Run a forward pass in evaluation mode, then put everything back.
+    """Run one forward pass in evaluation mode, then put everything back."""
+    with random_state_kept(model), Guard(model).untouched():
+        yield
 
-    Restored are the random state of Python, numpy, torch and the CUDA devices that the model is
-    on, and the training flag of every module. Buffers and plain attributes (numbers, lists,
-    dicts, sets, tensors) are lent to the pass as copies and the originals put back afterwards: a
-    ``validation_step`` that counts batches, fills a list or updates a torchmetrics object does not
-    know that it was replayed.
-    """
-    # Inference tensors hide composite operators from the capture: they arrive undecomposed.
-    with random_state_kept(model), torch.inference_mode(mode=False), torch.no_grad():
-        lent: dict[int, object] = {}
-        loans = [_Loan(module, lent) for module in model.modules()]
-        try:
-            model.eval()
-            yield
-        finally:
-            for loan in loans:
-                loan.end()
+
+def _renormed(model: nn.Module) -> set[int]:
+    """Return the parameters that a lookup may shrink, whether or not the first one did."""
+    kinds = (nn.Embedding, nn.EmbeddingBag)
+    return {
+        id(m.weight) for m in model.modules() if isinstance(m, kinds) and m.max_norm is not None
+    }
+
+
+def _put_flags_back(flags: list[tuple[nn.Module, bool]]) -> None:
+    for module, training in flags:
+        if module.training != training:
+            module.training = training
 
 
 @contextmanager
@@ -48,57 +117,3 @@ def random_state_kept(model: nn.Module | None = None) -> Iterator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)  # noqa: NPY002
-
-
-class _Loan:
-    """The originals of one module, while the module works with copies."""
-
-    def __init__(self, module: nn.Module, lent: dict[int, object]) -> None:
-        self.module = module
-        self.training = module.training
-        self.buffers: dict[str, Tensor | None] = {}
-        self.attributes: dict[str, object] = {}
-        if isinstance(module, torch.jit.ScriptModule):
-            return  # its state lives in C++ and a scripted forward cannot reach Python attributes
-        self.buffers = dict(module._buffers)
-        for name, buffer in self.buffers.items():
-            if buffer is not None:
-                copy = _copy(buffer, lent)
-                module._buffers[name] = copy if isinstance(copy, Tensor) else buffer
-        self.attributes = {k: v for k, v in vars(module).items() if k not in MACHINERY}
-        for name, value in self.attributes.items():
-            vars(module)[name] = _copy(value, lent)
-
-    def end(self) -> None:
-        self.module.training = self.training
-        if isinstance(self.module, torch.jit.ScriptModule):
-            return
-        self.module._buffers.update(self.buffers)
-        attributes = vars(self.module)
-        for name in attributes.keys() - MACHINERY - self.attributes.keys():
-            del attributes[name]
-        attributes.update(self.attributes)
-
-
-def _copy(value: object, lent: dict[int, object]) -> object:
-    """Copy containers and tensors, each once, so that what was shared stays shared."""
-    if id(value) in lent:
-        return lent[id(value)]
-    copy: object
-    if isinstance(value, nn.Parameter):
-        return value
-    if isinstance(value, Tensor):
-        copy = lent[id(value)] = value.detach().clone()
-    elif type(value) is list:
-        items: list[object] = []
-        copy = lent[id(value)] = items
-        items.extend(_copy(item, lent) for item in value)
-    elif type(value) is dict:
-        pairs: dict[object, object] = {}
-        copy = lent[id(value)] = pairs
-        pairs.update({key: _copy(item, lent) for key, item in value.items()})
-    elif type(value) is set:
-        copy = lent[id(value)] = set(value)
-    else:
-        return value
-    return copy

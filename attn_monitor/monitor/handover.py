@@ -60,6 +60,11 @@ class Handover:
         self._worker = Worker(failures)
         self._worker.submit("starting the recording", lambda: self._notice(self._opened()))
 
+    @property
+    def session(self) -> str:
+        """Identifier of the recording; empty until it is open."""
+        return "" if self._store is None else self._store.session
+
     def give(self, observation: Observation, record: StepRecord) -> None:
         """Have a step written, unless the disk is too slow; takes ``PATIENCE`` seconds at most."""
         self._given += 1

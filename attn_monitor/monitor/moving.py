@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from dataclasses import fields, is_dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def copied(batch: object, device: torch.device | str = "cpu") -> object:
@@ -35,6 +35,11 @@ def copied(batch: object, device: torch.device | str = "cpu") -> object:
         return _copied_fields(batch, device)
     move = getattr(copy.deepcopy(batch), "to", None) if hasattr(batch, "to") else None
     return move(device) if callable(move) else batch
+
+
+def on_device_of(model: nn.Module, batch: object) -> object:
+    """Return a copy of a batch on the device of the model's parameters."""
+    return copied(batch, next((p.device for p in model.parameters()), torch.device("cpu")))
 
 
 def _copied_fields(batch: object, device: torch.device | str) -> object:

@@ -1,24 +1,34 @@
-"""Draw the probe sentences once, so that every recorded step shows the same ones."""
+"""The probe sentences: which are wanted, and the batches that they are replayed in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
-
-import numpy as np
-from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from typing import Final, Literal
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Split
-from attn_monitor.monitor.batches import BatchTokens, DescribeBatch, describe_any
-from attn_monitor.monitor.guard import random_state_kept
-from attn_monitor.monitor.moving import copied
+from attn_monitor.monitor.batches import BatchTokens, describe_any
+from attn_monitor.monitor.calls import ModuleCall, ModuleCalls
 from attn_monitor.monitor.options import MonitorOptions
-from attn_monitor.monitor.tokens import TokenSource, padding_id
+from attn_monitor.monitor.reading import (
+    batches_by_index,
+    first_batches,
+    numbers_of_a_draw,
+    one_loader,
+)
+from attn_monitor.monitor.rows import CannotSplitError, take_rows
+from attn_monitor.monitor.tokens import padding_id
 
-REPLAY_SENTENCES = 16  # per forward pass: small enough for any model that trains on batches
+REPLAY_SENTENCES: Final = 16  # per forward pass: small enough for any model that trains on batches
+Side = Literal["val", "train"]
+SIDES: Final[dict[Split, Side]] = {
+    "val": "val",
+    "train": "train",
+    "lens": "val",
+    "val_output": "val",
+    "train_output": "train",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +36,121 @@ class ProbeBatch:
     """A batch to replay, on the CPU, and the sentences in it.
 
     Attributes:
-        split: The loader it was drawn from.
-        batch: Exactly what the loader's ``collate_fn`` made of the drawn sentences.
+        split: What its sentences are for, and which loader delivered them.
+        batch: The batch as the model's step gets it, or some of its sentences.
         tokens: The token ids per sentence.
         rows: Which rows of the batch are probes.
+        calls: The module calls that stand for the step; empty to run the step itself.
     """
 
     split: Split
     batch: object
     tokens: BatchTokens
     rows: tuple[int, ...]
+    calls: tuple[ModuleCall, ...] = ()
+
+    @property
+    def input(self) -> object:
+        """What a replay is given: the batch, or the module calls that stand for the step."""
+        return ModuleCalls(self.calls) if self.calls else self.batch
+
+
+def wanted(options: MonitorOptions, *, training: bool) -> dict[Split, int]:
+    """Return how many sentences of each kind the options ask for, in the order of a recording.
+
+    Args:
+        options: What the user set.
+        training: Whether there are training sentences to compare with.
+    """
+    counts: dict[Split, int] = {"val": options.probes}
+    if training and options.train_probes:
+        counts["train"] = options.train_probes
+    counts["lens"] = options.lens_sentences
+    if training and options.train_probes:
+        seen = options.probes + options.lens_sentences
+        counts["val_output"] = max(options.signal_sentences - seen, 0)
+        counts["train_output"] = max(options.signal_sentences - options.train_probes, 0)
+    return counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A batch that was kept, copied to the CPU.
+
+    Attributes:
+        batch: The batch.
+        tokens: What is in it.
+        calls: What the model's step called with it.
+    """
+
+    batch: object
+    tokens: BatchTokens
+    calls: tuple[ModuleCall, ...] = ()
+
+    @property
+    def filled(self) -> tuple[int, ...]:
+        """The rows with a sentence that has tokens."""
+        return tuple(row for row, ids in enumerate(self.tokens.source.ids) if ids)
+
+
+def read(batch: object, options: MonitorOptions) -> BatchTokens:
+    """Return what is in a batch, read as the options say.
+
+    Raises:
+        BatchNotUnderstoodError: Its tokens could not be found.
+    """
+    pad_id = padding_id(options.tokens)
+    return describe_any(batch, pad_id=pad_id, describe_batch=options.describe_batch)
+
+
+def probe_batches(
+    kept: Kept, split: Split, rows: Sequence[int], options: MonitorOptions
+) -> list[ProbeBatch]:
+    """Return batches to replay that hold these sentences of a kept batch.
+
+    Each has few sentences; a batch that cannot be taken apart is replayed whole.
+    """
+    batches = []
+    for first in range(0, len(rows), REPLAY_SENTENCES):
+        some = tuple(rows[first : first + REPLAY_SENTENCES])
+        part = _part(kept, split, some, options)
+        if part is None:
+            whole = ProbeBatch(
+                split=split,
+                batch=kept.batch,
+                tokens=kept.tokens,
+                rows=tuple(rows),
+                calls=kept.calls,
+            )
+            return [whole]
+        batches.append(part)
+    return batches
+
+
+def _part(
+    kept: Kept, split: Split, rows: tuple[int, ...], options: MonitorOptions
+) -> ProbeBatch | None:
+    total = len(kept.tokens)
+    try:
+        batch = take_rows(kept.batch, rows, total)
+        calls = tuple(call.of_rows(rows, total) for call in kept.calls)
+        tokens = read(batch, options)
+    except CannotSplitError:
+        return None
+    except Exception:  # noqa: BLE001  # a user's describe_batch may want the batch whole
+        return None
+    same = tokens.source.ids == tuple(kept.tokens.source.ids[row] for row in rows)
+    if not same:
+        return None
+    return ProbeBatch(
+        split=split, batch=batch, tokens=tokens, rows=tuple(range(len(rows))), calls=calls
+    )
 
 
 def draw_all(
     options: MonitorOptions, *, validation: object, training: object = None
 ) -> tuple[ProbeBatch, ...]:
-    """Draw every sentence that the options ask for.
+    """Draw every sentence that the options ask for from loaders that were handed over for it.
 
     Args:
         options: How many of each kind, the seed, and how to read a batch.
@@ -50,53 +159,29 @@ def draw_all(
 
     Raises:
         BatchNotUnderstoodError: The tokens of a batch could not be found.
-        ConfigurationError: There is no batch to draw from.
+        ConfigurationError: There is no batch to draw from, or it cannot be read undisturbed.
     """
-    wanted: list[tuple[object, Split, int, int]] = [
-        (validation, "val", options.probes, 0),
-        # The same seed and a longer draw: what follows the probes, never a probe again.
-        (validation, "lens", options.lens_sentences, options.probes),
-    ]
-    if training is not None and options.train_probes:
-        wanted.insert(1, (training, "train", options.train_probes, 0))
-        val, train = options.probes + options.lens_sentences, options.train_probes
-        wanted += [
-            (validation, "val_output", max(options.signal_sentences - val, 0), val),
-            (training, "train_output", max(options.signal_sentences - train, 0), train),
-        ]
-    drawn = tuple(
-        batch
-        for loader, split, count, skip in wanted
-        if count
-        for batch in draw(
-            loader,
-            split=split,
-            count=count,
-            skip=skip,
-            seed=options.seed,
-            tokens=options.tokens,
-            describe_batch=options.describe_batch,
-        )
-    )
+    drawn: list[ProbeBatch] = []
+    skip = {"val": 0, "train": 0}
+    for split, count in wanted(options, training=training is not None).items():
+        side = SIDES[split]
+        if count:
+            loader = validation if side == "val" else training
+            # The same seed and a longer draw: what follows the sentences drawn before.
+            drawn += draw(loader, split=split, count=count, skip=skip[side], options=options)
+            skip[side] += count
     if not any(batch.split == "val" for batch in drawn):
         raise ConfigurationError(
             f"no sentence could be drawn from {type(validation).__name__}: it gave no batch. Give "
             "a DataLoader or a list of batches; a generator that was used before is empty"
         )
-    return drawn
+    return tuple(drawn)
 
 
 def draw(
-    loader: object,
-    *,
-    split: Split,
-    count: int,
-    seed: int,
-    skip: int = 0,
-    tokens: TokenSource = None,
-    describe_batch: DescribeBatch | None = None,
+    loader: object, *, split: Split, count: int, options: MonitorOptions, skip: int = 0
 ) -> tuple[ProbeBatch, ...]:
-    """Draw ``count`` sentences with a seed and without touching anybody's random state.
+    """Draw ``count`` sentences with a seed, in a process of its own: the loader stays as it is.
 
     A map-style dataset is sampled by index and collated by the loader's own ``collate_fn``, so
     that shuffling, workers and batch size do not matter. From any other iterable, and from a
@@ -106,84 +191,25 @@ def draw(
 
     Raises:
         BatchNotUnderstoodError: The tokens of a batch could not be found.
+        ConfigurationError: The loader cannot be read without being disturbed.
     """
-
-    def read(batch: object) -> BatchTokens:
-        return describe_any(batch, pad_id=padding_id(tokens), describe_batch=describe_batch)
-
-    loader = _one_loader(loader)
-    with random_state_kept():
-        if _has_sentences_by_number(loader):
-            return _by_index(loader, split, range(skip, skip + count), seed, read)
-        return _first(loader, split, range(skip, skip + count), read)
-
-
-def _has_sentences_by_number(loader: object) -> TypeGuard[DataLoader[object]]:
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        return False
-    if loader.batch_sampler is None:  # of whole batches
-        return False
-    try:
-        loader.dataset[0]
-    except (LookupError, TypeError):  # its sampler knows what to ask it for
-        return False
-    return True
-
-
-def _by_index(
-    loader: DataLoader[object],
-    split: Split,
-    turn: range,
-    seed: int,
-    read: Callable[[object], BatchTokens],
-) -> tuple[ProbeBatch, ...]:
-    dataset = loader.dataset
-    size = len(dataset)  # type: ignore[arg-type]  # map-style: it has a length
-    chosen = np.random.default_rng(seed).permutation(size)[turn.start : turn.stop]
-    drawn: list[ProbeBatch] = []
-    for start in range(0, len(chosen), REPLAY_SENTENCES):
-        samples = [dataset[int(i)] for i in chosen[start : start + REPLAY_SENTENCES]]
-        batch = copied(loader.collate_fn(samples))
-        described = read(batch)
-        rows = _filled(described)
-        if rows:
-            drawn.append(ProbeBatch(split=split, batch=batch, tokens=described, rows=rows))
-    return tuple(drawn)
-
-
-def _first(
-    batches: Iterable[object], split: Split, turn: range, read: Callable[[object], BatchTokens]
-) -> tuple[ProbeBatch, ...]:
+    loader = one_loader(loader)
+    turn = range(skip, skip + count)
+    chosen = batches_by_index(loader, numbers_of_a_draw(options.seed, turn, REPLAY_SENTENCES))
+    if chosen is not None:
+        kept = [Kept(batch=batch, tokens=read(batch, options)) for batch in chosen]
+        return tuple(
+            ProbeBatch(split=split, batch=each.batch, tokens=each.tokens, rows=each.filled)
+            for each in kept
+            if each.filled
+        )
     drawn: list[ProbeBatch] = []
     seen = 0
-    for batch in batches:
+    for batch in first_batches(loader):
         if seen >= turn.stop:
             break
-        kept = copied(batch)
-        described = read(kept)
-        rows = tuple(row for row in _filled(described) if seen + row in turn)
-        seen += len(described)
-        if rows:
-            drawn.append(ProbeBatch(split=split, batch=kept, tokens=described, rows=rows))
+        found = Kept(batch=batch, tokens=read(batch, options))
+        rows = tuple(row for row in found.filled if seen + row in turn)
+        seen += len(found.tokens)
+        drawn += probe_batches(found, split, rows, options) if rows else []
     return tuple(drawn)
-
-
-def _filled(tokens: BatchTokens) -> tuple[int, ...]:
-    return tuple(row for row, ids in enumerate(tokens.source.ids) if ids)
-
-
-def _one_loader(loader: object) -> Iterable[object]:
-    """Of several loaders, in a list, a dict or a CombinedLoader, the first speaks for all."""
-    nested = getattr(loader, "flattened", None)
-    if isinstance(nested, list) and nested:
-        return _one_loader(nested[0])
-    if isinstance(loader, Mapping):
-        return _one_loader(next(iter(loader.values()), ()))
-    if isinstance(loader, list | tuple) and loader and not _is_batch(loader[0]):
-        return _one_loader(loader[0])
-    return loader if isinstance(loader, Iterable) else ()
-
-
-def _is_batch(item: object) -> bool:
-    """Tell a list of batches from a list of loaders."""
-    return isinstance(item, Tensor | Mapping | list | tuple) or not isinstance(item, Iterable)

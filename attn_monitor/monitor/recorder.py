@@ -53,7 +53,8 @@ class Recorder:
     def uniform(self) -> dict[str, Float[np.ndarray, "layer metric"]]:
         """Return the metrics of evenly spread attention: the baseline of each part and layer."""
         rows: dict[str, Float[np.ndarray, "layer metric"]] = {}
-        probes = [p for p in self.layout.probes if p.split == "val"]
+        measured = [p for p in self.layout.probes if p.measured]
+        probes = [p for p in measured if p.split == "val"] or measured
         for part in self.layout.parts:
             values = np.stack([self.metrics.uniform(_blank(part, probe)) for probe in probes])
             rows[part.name] = np.repeat(
@@ -68,7 +69,7 @@ class Recorder:
         for number, batch in enumerate(self.layout.batches):
             sink = _Sink(self.layout, self.plan, seen, number, first, self.failures)
             with capture(self.model, sink=sink, verify=False) as attention:
-                replay(batch.batch)
+                replay(batch.input)
             for error in attention.errors:
                 self.failures.report(error, doing="capturing attention")
             sink.say_what_is_missing()
@@ -85,7 +86,7 @@ class Recorder:
         batch = self.layout.batches[0]
         with self.failures.contained("looking for the model's classes"):
             with capture(self.model, sink=forget, verify=False) as attention:
-                replay(batch.batch)
+                replay(batch.input)
             self.classes = find_classes(self.model, attention.outputs, batch.tokens)
         return None if self.classes is None else self.classes.layer
 
@@ -94,7 +95,7 @@ class Recorder:
     ) -> None:
         if self.classes is None or batch.split not in MEASURED:
             return
-        answers = self.classes.answers(outputs, batch.tokens, lambda: replay(batch.batch))
+        answers = self.classes.answers(outputs, batch.tokens, lambda: replay(batch.input))
         for offset, row in enumerate(batch.rows):
             probe = self.layout.probes[first + offset]
             if row in answers:

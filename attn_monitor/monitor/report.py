@@ -130,6 +130,10 @@ class Report:
 def mean_over_probes(
     values: Float[np.ndarray, "probe layer head metric"], probes: Sequence[Probe]
 ) -> Float[np.ndarray, "layer head metric"]:
-    """Return the mean over validation probes, NaN where no probe has a value."""
-    chosen = values[[p.index for p in probes if p.split == "val"]]
+    """Return the mean over validation probes, NaN where no probe has a value.
+
+    Without any, as in a training without validation, over the training probes.
+    """
+    of_validation = [p.index for p in probes if p.split == "val"]
+    chosen = values[of_validation or [p.index for p in probes if p.split == "train"]]
     return np.asarray(mean_of_defined(chosen, axes=(0,)), dtype=np.float32)

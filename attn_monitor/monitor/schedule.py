@@ -34,15 +34,17 @@ class Schedule:
         if self.every_n_steps is not None:
             at_least("every_n_steps", self.every_n_steps, 1)
 
-    def at_validation(self, epochs: int, *, of: int | None) -> bool:
+    def at_validation(self, epochs: int, *, of: int | None, ending: bool = False) -> bool:
         """Return whether to record at a validation.
 
         Args:
             epochs: Epochs that have ended.
             of: How many there will be, ``None`` if that is not known.
+            ending: Whether the training ends after it for another reason.
         """
         every = self.every_n_epochs or 1
-        return self.every_n_steps is None and (epochs == of or epochs % every == 0)
+        last = ending or epochs == of
+        return self.every_n_steps is None and (last or epochs % every == 0)
 
     def at_step(self, step: int) -> bool:
         """Return whether to record after that many optimizer steps."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -14,16 +15,21 @@ from attn_monitor.monitor.alerts import Alerts
 from attn_monitor.monitor.answers import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
-from attn_monitor.monitor.guard import untouched
+from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
+from attn_monitor.monitor.guard import Guard, random_state_kept
 from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.layout import Replay, find_layout
 from attn_monitor.monitor.loggers import Loggers
+from attn_monitor.monitor.observation import Observation
 from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.monitor.place import Earlier
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
 from attn_monitor.monitor.report import Report
+from attn_monitor.monitor.stand_in import settled
+from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.summaries import SummaryWriter
-from attn_monitor.store import RunInfo, RunWriter, StepRecord
+from attn_monitor.store import RunInfo, RunWriter, StepRecord, Untouched
 
 
 class Session:
@@ -41,6 +47,9 @@ class Session:
         failures: Where problems are reported.
         phase: ``"fit"``, ``"validate"`` or ``"test"``; shown in the tab.
         resume_step: Drop steps after this one from an existing recording (a resumed training).
+        guard: Puts everything back after a replay.
+        reads: Returns the fingerprint of the training, to compare before and after a replay.
+        beside: Where to record if an earlier recording in ``run_dir`` is to be kept.
 
     Raises:
         NothingCapturedError: The model ran and no attention was seen.
@@ -53,21 +62,26 @@ class Session:
         batches: Sequence[ProbeBatch],
         replay: Replay,
         run_dir: str | None,
-        writer: SummaryWriter | None,
+        writer: SummaryWriter | Callable[[str], SummaryWriter] | None,
         loggers: Sequence[object] = (),
         options: MonitorOptions,
         failures: Failures,
         phase: str = "fit",
         resume_step: int | None = None,
+        guard: Guard | None = None,
+        reads: Callable[[], Fingerprint] | None = None,
+        beside: Earlier | None = None,
     ) -> None:
         self.options = options
         self.failures = failures
+        self._guard = Guard(model) if guard is None else guard
+        self._reads = reads or (lambda: fingerprint(model))
         metrics = registered_metrics()
         if options.topology:
             metrics += TOPOLOGY_METRICS
         self._replay = replay
-        self._model = model
-        with _quiet_forward(model):
+        with _quiet_forward(self._guard):
+            batches = settled(model, batches, replay, failures)
             self.layout = find_layout(
                 model,
                 batches,
@@ -76,14 +90,13 @@ class Session:
                 images=options.images,
                 failures=failures,
             )
-        self._recorder = Recorder(
-            model=model,
-            layout=self.layout,
-            metrics=metrics,
-            budget_bytes=int(options.budget_mb * 1e6),
-            failures=failures,
-        )
-        with _quiet_forward(model):
+            self._recorder = Recorder(
+                model=model,
+                layout=self.layout,
+                metrics=metrics,
+                budget_bytes=int(options.budget_mb * 1e6),
+                failures=failures,
+            )
             classes = self._recorder.find_classes(replay)
         info = RunInfo(
             parts=self.layout.parts,
@@ -107,8 +120,15 @@ class Session:
         )
         self.last_step: int | None = None
         self._handover: Handover | None = None
+        self._pending: _Seen | None = None
+        self._stopped = False
+        self.run_dir = run_dir
         if run_dir is None:
             return
+        if beside is not None:
+            self.run_dir = run_dir = beside.directory(run_dir, info)
+        if callable(writer):
+            writer = writer(run_dir)
         self._handover = Handover(
             lambda: RunWriter(
                 run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
@@ -130,27 +150,80 @@ class Session:
             failures=failures,
         )
 
+    @property
+    def batches(self) -> tuple[ProbeBatch, ...]:
+        """The probe batches that are replayed."""
+        return self.layout.batches
+
     def record(self, *, step: int, epoch: int, scalars: Mapping[str, float]) -> None:
         """Replay the probes now; write and report in the background."""
+        self.observe(step=step, epoch=epoch)
+        self.write(scalars)
+
+    def observe(self, *, step: int, epoch: int) -> None:
+        """Replay the probes now, and keep what they show until :meth:`write`."""
+        self._pending = None
+        if self._stopped:
+            return
         with self.failures.contained(f"replaying the probes at step {step}"):
-            with _quiet_forward(self._model):
-                observation = self._recorder.observe(self._replay)
-            self.last_step = step
-            if self._handover is None:
+            try:
+                with random_state_kept(self._guard.model):
+                    before = self._reads()
+                    with _quiet_forward(self._guard):
+                        observation = self._recorder.observe(self._replay)
+                moved = tuple(
+                    # Other threads draw from the global generators, which are put back.
+                    name
+                    for name in before.differs_from(self._reads())
+                    if name != "random"
+                )
+            except CannotPutBackError as error:
+                moved = (str(error),)
+            if moved:
+                self._stopped = True
+                self.failures.report(
+                    f"a replay changed {', '.join(moved)}, which cannot be put back. Nothing more "
+                    "is recorded, so that training is not disturbed again. Say what to run "
+                    "instead of the model's step: AttentionMonitor(replay=...)",
+                    doing=f"replaying the probes at step {step}",
+                )
                 return
-            record = StepRecord(
-                step=step,
-                epoch=epoch,
-                attention=observation.attention,
-                metrics=observation.metrics,
-                vectors=observation.vectors,
-                outputs=observation.outputs,
-                windows=observation.windows,
-                thumbnails=observation.thumbnails,
-                classes=observation.classes,
-                scalars=dict(scalars),
-            )
-            self._handover.give(observation, record)
+            self.last_step = step
+            proof = Untouched(checked=before.digest, put_back=tuple(sorted(self._guard.moved)[:64]))
+            weights = sums(self._guard.model.parameters())
+            self._pending = _Seen(observation, step, epoch, proof, weights)
+
+    def write(self, scalars: Mapping[str, float], *, weights: Sequence[int] = ()) -> None:
+        """Write and report what was observed, in the background; nothing if nothing was.
+
+        Args:
+            scalars: Numbers of the whole step, such as ``val_loss``.
+            weights: The sums of the parameters now: if they are not what they were in the replay,
+                the validation had other weights than the training.
+        """
+        seen, self._pending = self._pending, None
+        if seen is None or self._handover is None:
+            return
+        observation = seen.observation
+        record = StepRecord(
+            step=seen.step,
+            epoch=seen.epoch,
+            attention=observation.attention,
+            metrics=observation.metrics,
+            vectors=observation.vectors,
+            outputs=observation.outputs,
+            windows=observation.windows,
+            thumbnails=observation.thumbnails,
+            classes=observation.classes,
+            scalars=dict(scalars),
+            untouched=replace(seen.proof, lent=bool(weights) and list(weights) != seen.weights),
+        )
+        self._handover.give(observation, record)
+
+    @property
+    def identifier(self) -> str:
+        """Which recording this is; empty as long as nothing is on disk."""
+        return "" if self._handover is None else self._handover.session
 
     def deliver(self) -> None:
         """Hand the numbers of finished steps to the loggers, in the caller's thread."""
@@ -163,9 +236,20 @@ class Session:
         self.deliver()
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a replay showed, until it is written."""
+
+    observation: Observation
+    step: int
+    epoch: int
+    proof: Untouched
+    weights: list[int]
+
+
 @contextmanager
-def _quiet_forward(model: nn.Module) -> Iterator[None]:
+def _quiet_forward(guard: Guard) -> Iterator[None]:
     """Replay without a trace: nothing changed in the model, nothing said about nested tensors."""
-    with untouched(model), warnings.catch_warnings():
+    with guard.untouched(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*nested tensors is in prototype.*")
         yield

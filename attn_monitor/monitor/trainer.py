@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.monitor.calls import ModuleCalls
 from attn_monitor.monitor.layout import Replay
-from attn_monitor.monitor.moving import copied
+from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import ReplayBatch
 
 
@@ -88,18 +88,18 @@ class Trainer(Protocol):
         ...
 
     @property
+    def should_stop(self) -> bool:
+        """Whether somebody has asked it to end."""
+        ...
+
+    @property
+    def max_steps(self) -> int:
+        """Optimizer steps to take, -1 for no limit."""
+        ...
+
+    @property
     def train_dataloader(self) -> Any:  # noqa: ANN401  # as the user passed it
         """Training batches."""
-        ...
-
-    @property
-    def val_dataloaders(self) -> Any:  # noqa: ANN401  # as the user passed it
-        """Validation batches."""
-        ...
-
-    @property
-    def test_dataloaders(self) -> Any:  # noqa: ANN401  # as the user passed it
-        """Test batches."""
         ...
 
 
@@ -121,6 +121,25 @@ def run_directory(trainer: Trainer, phase: str) -> str:
         # Lightning gives runs without a logger no directory of their own.
         directory = _next_version(Path(trainer.default_root_dir) / "attention_logs")
     return str(directory) if phase == "fit" else str(Path(directory) / phase)
+
+
+def is_last_validation_batch(trainer: Trainer, phase: str) -> bool:
+    """Return whether a validation or a test ends with this batch, as far as the trainer knows."""
+    path = {"fit": "fit_loop.epoch_loop.val_loop", "validate": "validate_loop", "test": "test_loop"}
+    found: object = trainer
+    for name in [*path.get(phase, "none").split("."), "batch_progress", "is_last_batch"]:
+        found = getattr(found, name, False)
+    return found is True
+
+
+def batches_seen(trainer: Trainer) -> str:
+    """Return how far the trainer is in its data."""
+    loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
+    ready = getattr(getattr(getattr(loop, "batch_progress", None), "total", None), "ready", None)
+    fetched = getattr(
+        getattr(getattr(trainer, "fit_loop", None), "_data_fetcher", None), "fetched", None
+    )
+    return f"{ready}/{fetched}"
 
 
 def is_tensorboard(logger: object) -> bool:
@@ -170,17 +189,20 @@ def replay_through(
     """Return a function that runs one probe batch through the module, unheard.
 
     By default that is the module's own ``validation_step`` (``test_step`` when testing), through
-    the strategy, so that precision plugins and wrappers apply.
+    the strategy, so that precision plugins and wrappers apply; of a batch whose module calls can
+    stand for the step, these calls alone.
     """
     step_name = "test_step" if phase == "test" else "validation_step"
     step = getattr(module, step_name)
     rest = _numbers_of_a_batch(step)
 
-    def replay(batch: object) -> object:
-        device = next((p.device for p in module.parameters()), None)
-        # A copy each time: a step that changes its batch in place must find it as it was drawn.
-        moved = _on_device(trainer, module, copied(batch), device)
+    def replay(given: object) -> object:
         with _unheard(trainer, module, silent_logger):
+            if isinstance(given, ModuleCalls):
+                with trainer.strategy.precision_plugin.val_step_context():
+                    return given.run(module)
+            # A copy each time: a step that changes its batch must find it as it was delivered.
+            moved = on_device_of(module, given)
             if custom is not None:
                 return custom(module, moved)
             run: Callable[..., object] = getattr(trainer.strategy, step_name)
@@ -198,17 +220,6 @@ def _numbers_of_a_batch(step: Callable[..., object]) -> tuple[int, ...]:
         p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters.values()
     )
     return () if alone else (0,)
-
-
-def _on_device(
-    trainer: Trainer, module: nn.Module, batch: object, device: torch.device | None
-) -> object:
-    """Take a batch the way Lightning's loops take theirs: precision, the user's hook, device."""
-    batch = trainer.strategy.precision_plugin.convert_input(batch)
-    for owner in (getattr(trainer, "datamodule", None), module):
-        hook = getattr(owner, "on_before_batch_transfer", None)
-        batch = batch if hook is None else hook(batch, 0)
-    return trainer.strategy.batch_to_device(batch, device, dataloader_idx=0)
 
 
 @contextmanager

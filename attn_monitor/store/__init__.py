@@ -6,9 +6,11 @@ from attn_monitor.store.records import (
     RunInfo,
     StepRecord,
     Thumbnail,
+    Untouched,
     Vectors,
 )
 from attn_monitor.store.run import Run, open_run
+from attn_monitor.store.schema import follows
 from attn_monitor.store.token_json import dump_own_axes, dump_tokens
 from attn_monitor.store.verify import Verified, verify_run
 from attn_monitor.store.writer import RunWriter
@@ -21,10 +23,12 @@ __all__ = [
     "RunWriter",
     "StepRecord",
     "Thumbnail",
+    "Untouched",
     "Vectors",
     "Verified",
     "dump_own_axes",
     "dump_tokens",
+    "follows",
     "open_run",
     "verify_run",
 ]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from bisect import insort
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.store.checksum import check_seal, sealed
 from attn_monitor.store.fields import (
+    as_bool,
     as_float,
     as_int,
     as_list,
@@ -26,6 +27,7 @@ from attn_monitor.store.fields import (
     strict,
 )
 from attn_monitor.store.names import COMMITS_FILE, step_file_name
+from attn_monitor.store.records import Untouched
 
 LARGEST_STEP = 2**53  # steps may count tokens; a page is exact up to here
 NOTHING = -1  # "rollback to before the first step"
@@ -71,6 +73,7 @@ class Commit:
         directory_crc: The checksum of the zip file's directory, which has those of its members.
             Empty, like the two before and the next, in a step of an earlier version.
         file_crc: The checksum of all of the zip file.
+        untouched: That the training was left as it was; ``None`` where nobody checked.
     """
 
     step: int
@@ -92,6 +95,7 @@ class Commit:
     outputs_crc: str = ""
     directory_crc: str = ""
     file_crc: str = ""
+    untouched: Untouched | None = None
 
     @property
     def file_name(self) -> str:
@@ -126,6 +130,7 @@ def commit_line(commit: Commit) -> bytes:
             "vectors": commit.vectors,
             **({"windows": commit.windows} if any(commit.windows.values()) else {}),
             **({"thumbnails": commit.thumbnails} if any(commit.thumbnails.values()) else {}),
+            **({} if commit.untouched is None else {"untouched": asdict(commit.untouched)}),
         }
     )
 
@@ -338,6 +343,19 @@ def _commit(line: Mapping[str, object], attempt: int) -> Commit:
         outputs_crc=as_str(outputs.get("rows", ""), "outputs.rows"),
         directory_crc=as_str(line.get("directory", ""), "directory"),
         file_crc=as_str(line.get("file", ""), "file"),
+        untouched=_untouched(line.get("untouched")),
+    )
+
+
+def _untouched(value: object) -> Untouched | None:
+    if value is None:
+        return None
+    found = as_object(value, "untouched")
+    names = as_list(found.get("put_back", []), "untouched.put_back", longest=1024)
+    return Untouched(
+        checked=as_str(found.get("checked"), "untouched.checked"),
+        put_back=tuple(as_str(name, "untouched.put_back") for name in names),
+        lent=as_bool(found.get("lent", False), "untouched.lent"),
     )
 
 

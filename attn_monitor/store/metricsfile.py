@@ -46,8 +46,19 @@ def read_metrics(
         data = b"" if pair is None else next(pieces)
         whole = pair is not None and len(data) == pair[1] - pair[0]
         whole = whole and _rows_hold(commit.metrics_crc.get(part.name, ""), data, shape, position)
-        found.append(np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None)
+        values = np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None
+        rows = 1 if position is not None else metric_rows(info.probes)
+        found.append(None if values is None else _padded(values, rows))
     return found
+
+
+def _padded(values: np.ndarray, rows: int) -> np.ndarray:
+    """Return the numbers with NaN for probes that joined the recording later."""
+    if len(values) >= rows:
+        return values
+    padded = np.full((rows, *values.shape[1:]), np.nan, dtype=np.float32)
+    padded[: len(values)] = values
+    return padded
 
 
 def read_outputs(
@@ -61,17 +72,15 @@ def read_outputs(
         info: The rank's description.
         commits: The steps wanted.
     """
-    shape = (len(info.probes), len(info.outputs))
-    size = _ITEM * shape[0] * shape[1]
-    starts = [c.outputs_start if _has_outputs(info, c) else None for c in commits]
-    ranges = [(start, start + size) for start in starts if start is not None]
-    pieces = iter(folder.read_log_pieces(name, ranges))
+    spans = [_outputs_range(info, commit) for commit in commits]
+    pieces = iter(folder.read_log_pieces(name, [span for span in spans if span is not None]))
     found: list[Outputs | None] = []
-    for commit, start in zip(commits, starts, strict=True):
-        data = b"" if start is None else next(pieces)
-        whole = start is not None and len(data) == size
+    for commit, span in zip(commits, spans, strict=True):
+        data = b"" if span is None else next(pieces)
+        whole = span is not None and len(data) == span[1] - span[0]
         whole = whole and commit.outputs_crc in {"", crc_text(data)}
-        found.append(np.frombuffer(data, dtype="<f4").reshape(shape) if whole else None)
+        values = np.frombuffer(data, dtype="<f4").reshape(-1, len(info.outputs)) if whole else None
+        found.append(None if values is None else _padded(values, len(info.probes)))
     return found
 
 
@@ -86,10 +95,16 @@ def _rows_hold(checksums: str, data: bytes, shape: tuple[int, ...], position: in
     return row_checksums(rows) == checksums
 
 
-def _has_outputs(info: RunInfo, commit: Commit) -> bool:
-    wanted = (len(info.probes), len(info.outputs))
+def _outputs_range(info: RunInfo, commit: Commit) -> tuple[int, int] | None:
+    """Return the first byte and the end of a step's outputs, ``None`` if their shape is wrong."""
+    probes, statistics = (*commit.outputs_shape, 0, 0)[:2]
+    fits = len(commit.outputs_shape) == 2 and statistics == len(info.outputs)  # noqa: PLR2004
     # No file is that large: an offset beyond it was made up.
-    return commit.outputs_shape == wanted and 0 not in wanted and commit.outputs_start < _FARTHEST
+    if not fits or not 0 < probes <= len(info.probes) or commit.outputs_start >= _FARTHEST:
+        return None
+    if statistics == 0:
+        return None
+    return commit.outputs_start, commit.outputs_start + _ITEM * probes * statistics
 
 
 def metrics_problem(info: RunInfo, commit: Commit, size: int) -> str | None:
@@ -113,7 +128,7 @@ def _range(
     """Return the first byte and the end of a part's metrics, ``None`` if their shape is wrong."""
     expected = (len(part.layers), part.heads, len(info.metrics))
     probes, *rest = commit.metrics_shapes.get(part.name) or (0,)
-    if tuple(rest) != expected or not metric_rows(info.probes) <= probes <= len(info.probes):
+    if tuple(rest) != expected or not 0 < probes <= len(info.probes):
         return None
     if position is not None and position >= probes:
         return None  # a probe whose attention is not measured

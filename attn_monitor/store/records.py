@@ -96,6 +96,23 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Untouched:
+    """That recording a step left the training as it was.
+
+    Attributes:
+        checked: Fingerprint of the parameters, the optimizer, the random state and the batches
+            seen, the same before and after.
+        put_back: What the model changes when it is run, by name; it was put back.
+        lent: Whether the step shows weights that were in place for the validation only, such as
+            averaged ones, and not those that are trained.
+    """
+
+    checked: str
+    put_back: tuple[str, ...] = ()
+    lent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
     """Everything recorded at one step.
 
@@ -113,6 +130,7 @@ class StepRecord:
         classes: Probe index, then class scores and what every token of its source adds to them.
         windows: Part, then probe index, then the window that is kept of maps too large to keep.
         thumbnails: Part, then probe index, then coarse maps.
+        untouched: What was compared before and after the replay; ``None`` if nothing was.
     """
 
     step: int
@@ -125,6 +143,7 @@ class StepRecord:
     classes: Mapping[int, ClassAnswer] = field(default_factory=dict)
     windows: Mapping[str, Mapping[int, MapWindow]] = field(default_factory=dict)
     thumbnails: Mapping[str, Mapping[int, Thumbnail]] = field(default_factory=dict)
+    untouched: Untouched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.reading import ReadOnlyFolder
-from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail
+from attn_monitor.store.records import HeadVectors, MapWindow, Option, RunInfo, Thumbnail, Untouched
 from attn_monitor.store.series import output_series, probe_series, probes_series, split_series
 
 Absence = Literal["thinned", "damaged", "unwritten"]
@@ -121,6 +121,11 @@ class Run:
         return self._view.info.metrics
 
     @property
+    def info(self) -> RunInfo:
+        """What stays the same at every step."""
+        return self._view.info
+
+    @property
     def options(self) -> Mapping[str, Option]:
         """The callback's options."""
         return self._view.info.options
@@ -136,6 +141,10 @@ class Run:
     def scalars(self, step: int) -> Mapping[str, float]:
         """Return the numbers recorded for the whole step, such as ``val_loss``."""
         return self._view.commit(step).scalars
+
+    def untouched(self, step: int) -> Untouched | None:
+        """Return that recording a step left the training as it was, ``None`` if nobody checked."""
+        return self._view.commit(step).untouched
 
     def attempt(self, step: int) -> int:
         """Return which writing of the step this is; it changes when the step is recorded anew."""

@@ -157,9 +157,13 @@ def load_session(data: bytes, where: str, *, most_bytes: int = LARGEST_PARSED) -
     return Session(id=as_str(document.get("session"), f"{where}: session"), info=info)
 
 
-def comparable(first: RunInfo, second: RunInfo) -> bool:
-    """Return whether steps recorded under both descriptions may stand on one slider."""
-    return _identity(first) == _identity(second)
+def follows(first: RunInfo, second: RunInfo) -> bool:
+    """Return whether steps recorded under ``second`` may stand behind those under ``first``.
+
+    The second may have further probes, behind those of the first.
+    """
+    same = _identity(first) == _identity(second)
+    return same and first.probes == second.probes[: len(first.probes)]
 
 
 def _identity(info: RunInfo) -> tuple[object, ...]:
@@ -168,7 +172,7 @@ def _identity(info: RunInfo) -> tuple[object, ...]:
         (part.name, part.kind, part.causal, tuple((la.name, la.heads) for la in part.layers))
         for part in info.parts
     )
-    return parts, info.probes, tuple(metric.name for metric in info.metrics)
+    return parts, tuple(metric.name for metric in info.metrics)
 
 
 def _part(value: object, where: str) -> Part:

@@ -41,8 +41,11 @@ def split_series(
 ) -> Float32[np.ndarray, "step layer head metric"]:
     """Return the mean over a split's probes at some steps, undefined values left out.
 
-    NaN where a metric is undefined for all of them.
+    NaN where a metric is undefined for all of them. A training without validation has training
+    sentences alone: there ``"val"`` means these.
     """
+    if split == "val" and not any(probe.split == "val" for probe in view.info.probes):
+        split = "train"
     series = _empty(view, part, steps)
     for first in range(0, len(steps), _STEPS_AT_ONCE):
         some = steps[first : first + _STEPS_AT_ONCE]

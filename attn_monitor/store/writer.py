@@ -40,7 +40,7 @@ from attn_monitor.store.names import (
 )
 from attn_monitor.store.records import RunInfo, StepRecord
 from attn_monitor.store.retention import steps_to_thin
-from attn_monitor.store.schema import Session, comparable, dump_session, load_session
+from attn_monitor.store.schema import Session, dump_session, follows, load_session
 from attn_monitor.store.zipindex import directory_checksum
 
 
@@ -133,6 +133,7 @@ class RunWriter:
             outputs_crc=crc_text(answers) if answers else "",
             directory_crc=directory_checksum(contents),
             file_crc=crc_text(contents),
+            untouched=record.untouched,
         )
         self._folder.write(commit.file_name, contents)
         self._append(commit_line(commit))
@@ -166,7 +167,7 @@ class RunWriter:
     def _begin(self, keep_to: int) -> str:
         """Decide what of an earlier recording stays; return the session's identifier."""
         earlier = self._earlier_session()
-        continues = earlier is not None and comparable(earlier.info, self._info) and keep_to >= 0
+        continues = earlier is not None and follows(earlier.info, self._info) and keep_to >= 0
         if not continues:
             if keep_to >= 0 and self._log.commits:
                 self.notice = (

@@ -48,7 +48,7 @@ else:
     with tempfile.TemporaryDirectory() as folder:
         session = Session(
             model=model,
-            batches=draw(loader, split="val", count=1, seed=0),
+            batches=draw(loader, split="val", count=1, options=MonitorOptions()),
             replay=torch.no_grad()(model),
             run_dir=folder,
             writer=None,

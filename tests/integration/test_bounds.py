@@ -47,7 +47,7 @@ def sentences(*sizes):
     generator = torch.Generator().manual_seed(1)
     rows = [(torch.randint(2, len(WORDS), (size,), generator=generator), 0) for size in sizes]
     loader = DataLoader(rows, batch_size=len(rows), collate_fn=collate)
-    return draw(loader, split="val", count=len(rows), seed=0, tokens=words)
+    return draw(loader, split="val", count=len(rows), options=MonitorOptions(tokens=words))
 
 
 @pytest.fixture

@@ -209,8 +209,11 @@ def test_a_model_without_attention_is_told_what_looks_like_it_and_trains_on(tmp_
 
 
 class OddBatches(Tiny):
-    def on_before_batch_transfer(self, batch, dataloader_idx):  # noqa: ARG002
-        return batch if isinstance(batch, tuple) else (batch["what"], batch["mood"])
+    def training_step(self, batch, index):
+        return super().training_step((batch["what"], batch["mood"]), index)
+
+    def validation_step(self, batch, index):
+        super().validation_step((batch["what"], batch["mood"]), index)
 
 
 def test_the_words_of_a_batch_in_unknown_fields_are_followed_to_the_attention(tmp_path):
@@ -260,11 +263,6 @@ def test_tokens_that_a_model_adds_stand_among_the_words_by_their_position(tmp_pa
     assert recording.attention(step=0, probe=0, part="encoder", layer=0).shape[-1] == length
 
 
-def test_no_validation_loader_is_refused_in_setup(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"Tiny is trained without validation.*fit"):
-        trainer(tmp_path, monitor()).fit(Tiny(), loaders()[0])
-
-
 def test_two_monitors_in_one_trainer_are_refused_since_they_would_share_a_recording(tmp_path):
     with pytest.raises(ConfigurationError, match=r"more than one AttentionMonitor.*Keep one"):
         fit(tmp_path, monitor(), monitor())
@@ -295,10 +293,10 @@ def test_an_impossible_option_is_refused_at_once(options, message):
 
 
 class FailsOnProbes(Tiny):
-    def validation_step(self, batch, index):
-        if len(batch[0]) < 16:
+    def forward(self, ids):
+        if len(ids) < 16:
             raise RuntimeError("only whole batches")
-        super().validation_step(batch, index)
+        return super().forward(ids)
 
 
 def test_an_error_in_the_replay_is_said_once_and_training_goes_on(tmp_path):
@@ -309,7 +307,7 @@ def test_an_error_in_the_replay_is_said_once_and_training_goes_on(tmp_path):
 
 def test_an_error_while_writing_is_counted_and_training_goes_on(tmp_path):
     class FillsTheDisk(L.Callback):
-        def on_train_epoch_start(self, trainer, pl_module):  # noqa: ARG002
+        def on_train_epoch_end(self, trainer, pl_module):  # noqa: ARG002
             steps = Path(trainer.log_dir) / "plugins" / "attn_monitor" / "rank_0000" / "steps"
             for file in steps.glob("*"):
                 file.unlink()

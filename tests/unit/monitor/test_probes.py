@@ -4,7 +4,14 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from attn_monitor.monitor.options import MonitorOptions
-from attn_monitor.monitor.probes import draw, draw_all
+from attn_monitor.monitor.probes import draw as draw_with
+from attn_monitor.monitor.probes import draw_all
+
+
+def draw(loader, *, split, count, seed, tokens=None):
+    return draw_with(
+        loader, split=split, count=count, options=MonitorOptions(seed=seed, tokens=tokens)
+    )
 
 
 class Numbered(torch.utils.data.Dataset):

@@ -1,0 +1,145 @@
+"""A fingerprint of everything that a replay could disturb in a training."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+_WORD: Final = 8  # bytes of the integers that are summed
+_SAMPLED: Final = 1 << 14  # integers summed of a tensor of which all need not be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What a training stands at; two are equal where nothing moved in between.
+
+    Attributes:
+        parameters: Every number of every parameter, summed as integers.
+        buffers: Likewise of the buffers.
+        optimizer: Sampled numbers of the optimizers' state, with the counters of their changes.
+        random: The random state of Python, numpy, torch and the devices.
+        batches: How many batches the trainer was given.
+    """
+
+    parameters: str
+    buffers: str
+    optimizer: str
+    random: str
+    batches: str
+
+    @property
+    def digest(self) -> str:
+        """All of it in a few characters."""
+        return _digest([self.parameters, self.buffers, self.optimizer, self.random, self.batches])
+
+    def differs_from(self, other: Fingerprint) -> tuple[str, ...]:
+        """Return the names of what is not the same."""
+        names = ("parameters", "buffers", "optimizer", "random", "batches")
+        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
+
+
+def fingerprint(
+    model: nn.Module, *, optimizers: Sequence[object] = (), batches: object = ""
+) -> Fingerprint:
+    """Return the fingerprint of a training as it stands.
+
+    Args:
+        model: The model that is trained.
+        optimizers: Its optimizers.
+        batches: Whatever counts the batches that came so far.
+    """
+    state = _random_state(model)  # first: what follows could draw from it
+    return Fingerprint(
+        parameters=_digest(sums(model.parameters())),
+        buffers=_digest(sums(model.buffers())),
+        optimizer=_digest(_optimizer_state(optimizers)),
+        random=_digest(state),
+        batches=str(batches),
+    )
+
+
+def sums(tensors: Iterable[Tensor], *, sampled: bool = False) -> list[int]:
+    """Return, per tensor, the sum of its bytes read as integers, wrapping around.
+
+    Args:
+        tensors: Any tensors; of sparse, nested and absent ones the sum is 0.
+        sampled: Read some numbers of a large tensor only.
+    """
+    by_device: dict[torch.device, list[tuple[int, Tensor]]] = {}
+    total: list[int] = []
+    with torch.inference_mode(mode=False), torch.no_grad():
+        for at, tensor in enumerate(tensors):
+            total.append(0)
+            found = None if is_lazy(tensor) else _sum(tensor.detach(), sampled=sampled)
+            if found is not None:
+                by_device.setdefault(found.device, []).append((at, found))
+        for pairs in by_device.values():
+            # One transfer per device, not one per tensor.
+            values = torch.stack([value for _, value in pairs]).tolist()
+            for (at, _), value in zip(pairs, values, strict=True):
+                total[at] = int(value)
+    return total
+
+
+def _sum(tensor: Tensor, *, sampled: bool) -> Tensor | None:
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        return None
+    if tensor.numel() == 0:
+        return None
+    flat = (tensor if tensor.is_contiguous() else tensor.contiguous()).reshape(-1)
+    data = (torch.view_as_real(flat).reshape(-1) if flat.is_complex() else flat).view(torch.uint8)
+    whole = len(data) // _WORD * _WORD
+    aligned = data.data_ptr() % _WORD == 0 and data.storage_offset() % _WORD == 0
+    if not (whole and aligned):
+        return data.sum(dtype=torch.int64)
+    words = data[:whole].view(torch.int64)
+    if sampled and len(words) > _SAMPLED:
+        words = words[:: len(words) // _SAMPLED]
+    return words.sum() + data[whole:].sum(dtype=torch.int64)
+
+
+def _optimizer_state(optimizers: Sequence[object]) -> list[object]:
+    found: list[object] = []
+    tensors: list[Tensor] = []
+    for optimizer in optimizers:
+        state = getattr(optimizer, "state", {})
+        for entry in state.values() if isinstance(state, Mapping) else ():
+            for value in entry.values() if isinstance(entry, Mapping) else ():
+                if isinstance(value, Tensor):
+                    tensors.append(value)
+                elif isinstance(value, int | float):
+                    found.append(value)
+        for group in getattr(optimizer, "param_groups", ()):
+            found += [v for v in group.values() if isinstance(v, int | float | bool)]
+    found += [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+    return [*found, *sums(tensors, sampled=True)]
+
+
+def _random_state(model: nn.Module) -> list[object]:
+    devices = {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
+    states: list[object] = [
+        random.getstate(),
+        _numpy_state(),
+        torch.get_rng_state().numpy().tobytes(),
+    ]
+    return states + [torch.cuda.get_rng_state(i).numpy().tobytes() for i in sorted(devices)]
+
+
+def _numpy_state() -> bytes:
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the one that others draw from
+    return repr((name, rest)).encode() + np.asarray(keys).tobytes()
+
+
+def _digest(values: Sequence[object]) -> str:
+    joined = hashlib.blake2b(digest_size=8)
+    for value in values:
+        joined.update(value if isinstance(value, bytes) else repr(value).encode())
+    return joined.hexdigest()

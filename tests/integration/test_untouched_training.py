@@ -1,0 +1,385 @@
+"""Trainings that a monitor could disturb, each run with and without one: the same to the bit."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import itertools
+import json
+import random
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from attn_monitor import AttentionMonitor, open_run
+from attn_monitor.cli import describe
+from tests.tiny_lightning import WORDS, Sentences, Tiny, collate, loaders, trainer, words
+
+
+def monitor(**options):
+    few = {"probes": 4, "train_probes": 3, "lens_sentences": 2, "signal_sentences": 6}
+    return AttentionMonitor(**{"tokens": words, **few, **options})
+
+
+def train(root, *callbacks, model=Tiny, data=loaders, **options):
+    """Return the trainer, the model, and what the training ended with."""
+    L.seed_everything(5, verbose=False)
+    trained, run = model(), trainer(root, *callbacks, **options)
+    run.fit(trained, *data())
+    state = b"".join(value.numpy().tobytes() for value in trained.state_dict().values())
+    drawn = random.random(), float(np.random.rand()), float(torch.rand(1))
+    return run, trained, (hashlib.sha256(state).hexdigest(), trained.losses, drawn)
+
+
+def watched(tmp_path, *, extra=tuple, watching=None, fails=False, **options):
+    """Train without and with the monitor, compare, and return the recording."""
+    watching = watching or monitor()
+    *_, plain = train(tmp_path / "plain", *extra(), **options)
+    run, model, seen = train(tmp_path / "watched", *extra(), watching, **options)
+    assert plain == seen
+    assert (watching.failures.count > 0) == fails
+    return open_run(run.logger.log_dir), model
+
+
+class Stream(IterableDataset):
+    """Goes on where it was left, whoever asks."""
+
+    def __init__(self):
+        self.rows = itertools.cycle(Sentences(200, seed=3).rows)
+
+    def __iter__(self):
+        return itertools.islice(self.rows, 64)
+
+
+class Drawing(Dataset):
+    """Draws each sentence from a generator of its own when asked for one."""
+
+    def __init__(self):
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        return torch.randint(1, len(WORDS), (5,), generator=self.generator), index % 2
+
+
+class Opening(Dataset):
+    """Opens its file when it is first read, as do many."""
+
+    def __init__(self, path):
+        self.path, self.file = path, None
+
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        if self.file is None:
+            self.file = self.path.open("rb", buffering=0)
+        self.file.seek(8 * index)
+        return torch.tensor([1, *self.file.read(8)]), index % 2
+
+
+def loader(dataset, **options):
+    return DataLoader(dataset, 16, collate_fn=collate, **options)
+
+
+def test_a_stream_loses_no_batch(tmp_path):
+    recording, _ = watched(tmp_path, data=lambda: (loader(Stream()), loader(Stream())))
+    first = Sentences(200, seed=3).rows[:16]
+    delivered = {tuple(words(ids.tolist())) for ids, _ in first}
+    shown = [p.source.text for p in recording.probes if p.split == "train"]
+    assert len(shown) == 3
+    assert set(shown) <= delivered
+
+
+def test_a_dataset_that_draws_from_a_generator_of_its_own_draws_the_same(tmp_path):
+    watched(tmp_path, data=lambda: (loader(Drawing()), loader(Drawing())))
+
+
+def test_no_dataset_is_read_but_by_the_trainer(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(bytes(np.random.default_rng(0).integers(2, len(WORDS), 64 * 8).tolist()))
+    sets = []
+
+    def data():
+        sets.append((Opening(path), Opening(path)))
+        return tuple(loader(each, num_workers=1) for each in sets[-1])
+
+    watched(tmp_path, data=data, epochs=1)
+    assert [each.file for pair in sets for each in pair] == [None] * 4
+
+
+class Shrinking(Tiny):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(len(WORDS), 16, padding_idx=0, max_norm=0.5)
+
+
+def test_an_embedding_that_renorms_its_rows_in_the_forward_pass_trains_the_same(tmp_path):
+    watched(tmp_path, model=Shrinking)
+
+
+class Meter:
+    total = 0.0
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, value):
+        self.seen.append(value)
+        Meter.total += value
+
+
+class Remembering(Tiny):
+    """Spells its model out in the step, so that it is the step that has to be replayed."""
+
+    def __init__(self):
+        super().__init__()
+        self.by_name = collections.defaultdict(list)
+        self.last = collections.deque(maxlen=3)
+        self.counts = collections.Counter()
+        self.sums = np.zeros(2)
+        self.meter = Meter()
+        self.own = {"generator": np.random.default_rng(1), "coin": random.Random(2)}
+        self.turn = itertools.count()
+        self.history = []
+
+    def validation_step(self, batch, index):
+        states = self.encoder(self.embed(batch[0]), src_key_padding_mask=batch[0] == 0)
+        loss = float(F.cross_entropy(self.classify(self.norm(states[:, 0])), batch[1]))
+        self.by_name[f"batch {index}"].append(loss)
+        self.last.append(loss)
+        self.counts["batches"] += 1
+        self.sums += loss
+        self.meter.update(loss)
+        self.own["generator"].random()
+        self.own["coin"].random()
+        next(self.turn)
+        self.log("val_loss", loss)
+        with (Path(self.trainer.default_root_dir) / "predictions.txt").open("a") as file:
+            file.write(f"{loss}\n")
+
+    def on_validation_end(self):
+        drawn = self.own["generator"].bit_generator.state["state"], self.own["coin"].getstate()
+        state = [dict(self.by_name), list(self.last), dict(self.counts), self.sums.tolist()]
+        lines = (Path(self.trainer.default_root_dir) / "predictions.txt").read_text()
+        self.history.append(
+            json.dumps([state, self.meter.seen, Meter.total, str(drawn), repr(self.turn), lines])
+        )
+
+
+def test_what_a_validation_step_remembers_draws_and_writes_is_as_without_the_monitor(tmp_path):
+    histories = []
+    for folder, callbacks in (("plain", ()), ("watched", (monitor(),))):
+        Meter.total = 0.0
+        run, model, _ = train(tmp_path / folder, *callbacks, model=Remembering)
+        histories.append(model.history)
+    assert histories[0] == histories[1]
+    recording = open_run(run.logger.log_dir)
+    assert "model.by_name" in str(recording.untouched(8).put_back)
+    assert "training untouched: checked at 3 steps" in describe(recording)
+
+
+class Stored(Tiny):
+    """Keeps its outputs in what exists during a validation only."""
+
+    def on_validation_epoch_start(self):
+        self.outputs = []
+
+    def on_validation_epoch_end(self):
+        del self.outputs
+
+    def validation_step(self, batch, index):  # noqa: ARG002
+        states = self.encoder(self.embed(batch[0]), src_key_padding_mask=batch[0] == 0)
+        self.outputs.append(F.cross_entropy(self.classify(self.norm(states[:, 0])), batch[1]))
+        self.log("val_loss", self.outputs[-1])
+
+
+def test_a_replay_that_fails_before_training_is_tried_again_in_the_validation(tmp_path):
+    recording, _ = watched(tmp_path, model=Stored)
+    assert list(recording.steps) == [4, 8]
+
+
+class Weighted(Tiny):
+    def training_step(self, batch, _):
+        ids, labels, weight = batch
+        rows = self.norm(self.encoder(self.embed(ids), src_key_padding_mask=ids == 0)[:, 0])
+        loss = (F.cross_entropy(self.classify(rows), labels, reduction="none") * weight).mean()
+        self.losses.append(loss.item())
+        return loss
+
+
+def weighted():
+    def join(samples):
+        return (*collate(samples), torch.ones(len(samples)))
+
+    train_loader, val = loaders()
+    return DataLoader(train_loader.dataset, 16, collate_fn=join), val
+
+
+def test_training_batches_that_validation_cannot_read_are_left_out_by_name(tmp_path):
+    with pytest.warns(UserWarning, match=r"training sentences are left out.*train_probes=0"):
+        recording, _ = watched(tmp_path, model=Weighted, data=weighted, fails=True)
+    assert list(recording.steps) == [0, 4, 8]
+    assert {probe.split for probe in recording.probes} == {"val", "lens"}
+
+
+class WeightedCall(Weighted):
+    def training_step(self, batch, index):
+        return Tiny.training_step(self, batch[:2], index)
+
+
+def test_training_batches_are_read_as_the_training_step_reads_them(tmp_path):
+    recording, _ = watched(tmp_path, model=WeightedCall, data=weighted)
+    assert {probe.split for probe in recording.probes} == {"val", "lens", "train", "train_output"}
+
+
+@pytest.mark.parametrize("options", [{"check_val_every_n_epoch": 2, "epochs": 4}, {}])
+def test_without_a_sanity_check_recording_begins_with_training_sentences(options, tmp_path):
+    recording, _ = watched(tmp_path, num_sanity_val_steps=0, **options)
+    steps = {2: [0, 8, 16], None: [0, 4, 8]}[options.get("check_val_every_n_epoch")]
+    assert list(recording.steps) == steps
+    assert [p.split for p in recording.probes if p.measured] == ["train"] * 3 + ["val"] * 4
+    values = recording.probe_metrics(part="encoder", split="val")
+    assert np.isnan(values[0]).all()
+    assert np.isfinite(values[1:, ..., 0]).all()
+
+
+def test_without_any_validation_training_sentences_are_recorded_and_it_is_said_once(tmp_path):
+    with pytest.warns(UserWarning, match="trained without validation") as said:
+        recording, _ = watched(tmp_path, data=lambda: loaders()[:1], fails=True)
+    assert len([each for each in said if "without validation" in str(each.message)]) == 1
+    assert list(recording.steps) == [0, 4, 8]
+    assert {probe.split for probe in recording.probes} == {"train", "train_output"}
+
+
+class Swapping(L.Callback):
+    """Doubles the weights for each validation, by hooks of its own."""
+
+    def scale(self, module, factor):
+        for parameter in module.parameters():
+            parameter.data *= factor
+
+    def on_validation_start(self, trainer, pl_module):
+        if not trainer.sanity_checking:
+            self.scale(pl_module, 2.0)
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        if not trainer.sanity_checking:
+            self.scale(pl_module, 0.5)
+
+
+def embedded(recording, weights, step):
+    """Return the queries of a lens sentence, and what some weights make of it."""
+    seen = recording.vectors(step=step, part="encoder", layer=0, head=0)
+    probe = next(p for p in recording.probes if p.split == "lens")
+    ids = torch.tensor([WORDS.index(text) for text in probe.source.text])
+    own = F.linear(weights["embed.weight"][ids], *(weights[f"{LAYER}.in_proj_{k}"] for k in KINDS))
+    return seen.query[seen.query_probe == probe.index], own[:, :8].numpy()
+
+
+LAYER, KINDS = "encoder.layers.0.self_attn", ("weight", "bias")
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("make", [Swapping, lambda: EMAWeightAveraging(decay=0.9)])
+def test_weights_that_are_lent_for_a_validation_are_those_that_are_recorded(make, first, tmp_path):
+    validated = {}
+
+    class Noting(L.Callback):
+        def on_validation_batch_end(self, trainer, pl_module, *_):
+            state = {name: value.clone() for name, value in pl_module.state_dict().items()}
+            validated[trainer.global_step] = state
+
+    watching, swapping = monitor(), make()
+    order = [watching, swapping] if first else [swapping, watching]
+    run, *_ = train(tmp_path, *order, Noting())
+    recording = open_run(run.logger.log_dir)
+    assert [recording.untouched(step).lent for step in recording.steps] == [False, True, True]
+    np.testing.assert_allclose(*embedded(recording, validated[4], 4), atol=2e-3)
+    assert "weights that were in place for the validation only" in describe(recording)
+
+
+class Late(Tiny):
+    def on_train_start(self):
+        for parameter in self.parameters():
+            nn.init.normal_(parameter)
+        self.begun = {name: value.clone() for name, value in self.state_dict().items()}
+
+
+def test_step_0_is_the_weights_that_the_first_optimizer_step_starts_from(tmp_path):
+    recording, model = watched(tmp_path, model=Late)
+    np.testing.assert_allclose(*embedded(recording, model.begun, 0), atol=4e-3)
+
+
+class Stopping(L.Callback):
+    def on_validation_end(self, trainer, pl_module):  # noqa: ARG002
+        trainer.should_stop = trainer.current_epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "options", "steps"),
+    [
+        (tuple, {"max_steps": 16, "epochs": -1}, [0, 12, 16]),
+        (lambda: [Stopping()], {"epochs": 9}, [0, 8]),
+    ],
+)
+def test_the_last_validation_is_recorded_whatever_ended_the_training(
+    extra, options, steps, tmp_path
+):
+    watching = monitor(every_n_epochs=3)
+    recording, _ = watched(tmp_path, extra=extra, watching=watching, **options)
+    assert list(recording.steps) == steps
+
+
+def test_a_second_training_or_validation_in_one_directory_leaves_the_first_recording(tmp_path):
+    logs = tmp_path / "lightning_logs" / "version_0"
+    for seed in (1, 2):
+        run = trainer(
+            tmp_path,
+            monitor(seed=seed),
+            logger=L.pytorch.loggers.TensorBoardLogger(tmp_path, version=0),
+        )
+        run.fit(Tiny(), *loaders())
+    for _ in range(2):
+        run.validate(Tiny(), loaders()[1], verbose=False)
+    kept = [
+        open_run(path) for path in (logs, logs / "fit_2", logs / "validate", logs / "validate_2")
+    ]
+    assert [list(recording.steps) for recording in kept] == [[0, 4, 8]] * 2 + [[8]] * 2
+    assert [recording.options["seed"] for recording in kept] == [1, 2, 2, 2]
+
+
+def test_a_resumed_training_has_the_same_sentences_wherever_it_records(tmp_path):
+    run, *_ = train(tmp_path / "first", monitor(), epochs=1)
+    run.save_checkpoint(tmp_path / "one.ckpt")
+    again = trainer(tmp_path / "second", monitor(), epochs=2)
+    again.fit(Tiny(), *loaders(), ckpt_path=tmp_path / "one.ckpt", weights_only=True)
+    first, second = (open_run(each.logger.log_dir) for each in (run, again))
+    assert first.probes == second.probes
+    assert list(second.steps) == [4, 8]
+
+
+def test_success_is_said_in_one_line_and_predicting_leaves_nothing(tmp_path, capsys, caplog):
+    with caplog.at_level("INFO"):
+        train(tmp_path / "fit", monitor(), epochs=1)
+    [line] = [record.message for record in caplog.records if "AttentionMonitor" in record.message]
+    assert "6 validation and 6 training sentences" in line
+    assert "encoder of 2 layers x 2 heads" in line
+    assert f"tensorboard --logdir {tmp_path / 'fit' / 'lightning_logs' / 'version_0'}" in line
+
+    class Predicting(Tiny):
+        def predict_step(self, batch, _):
+            return self(batch[0])
+
+    trainer(tmp_path / "predict", monitor(), logger=False).predict(Predicting(), loaders()[1])
+    assert not (tmp_path / "predict").exists()
+    capsys.readouterr()
