@@ -46,7 +46,7 @@ class Earlier:
             for place, run in found
             if self.phase == "fit"
             and self.step > 0
-            and follows(run.info, info)
+            and follows(run._view.info, info)
             and run.steps[0] <= self.step
         ]
         own = [place for place, run in going_on if run.session == self.session]

@@ -22,7 +22,7 @@ from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.reading import ReadOnlyFolder
-from attn_monitor.store.records import HeadVectors, MapWindow, Option, RunInfo, Thumbnail, Untouched
+from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail, Untouched
 from attn_monitor.store.series import output_series, probe_series, probes_series, split_series
 
 Absence = Literal["thinned", "damaged", "unwritten"]
@@ -119,11 +119,6 @@ class Run:
     def metrics(self) -> tuple[MetricSpec, ...]:
         """What the numbers on the metric axis mean, in order."""
         return self._view.info.metrics
-
-    @property
-    def info(self) -> RunInfo:
-        """What stays the same at every step."""
-        return self._view.info
 
     @property
     def options(self) -> Mapping[str, Option]:
