@@ -53,6 +53,22 @@ class ModuleCall:
             raise TypeError("arguments changed their kind")
         return replace(self, args=args, kwargs=kwargs)
 
+    def sharing(self, batch: object) -> ModuleCall:
+        """Return the call with the batch's own tensors where an argument equals one of them."""
+        own = list(tensors_of(batch))
+
+        def shared(value: Any) -> Any:  # noqa: ANN401  # an argument
+            if isinstance(value, Tensor):
+                same = (x for x in own if x.shape == value.shape and x.dtype == value.dtype)
+                return next((x for x in same if torch.equal(x, value)), value)
+            if type(value) in {list, tuple}:
+                return type(value)(map(shared, value))
+            if type(value) is dict:
+                return {key: shared(inner) for key, inner in value.items()}
+            return value
+
+        return replace(self, args=shared(self.args), kwargs=shared(dict(self.kwargs)))
+
 
 @dataclass(frozen=True, slots=True)
 class ModuleCalls:

@@ -149,15 +149,10 @@ def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
         calls.append(Call.of(record))
         sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
 
-<<<<<<< HEAD
     with capture(model, sink=note, verify=True, follower=follower) as seen:
         for name, tensor in ranked(batch):
             follower.add(name, tensor)
-        replay(batch.batch)
-=======
-    with capture(model, sink=note, verify=True) as seen:
         replay(batch.input)
->>>>>>> dfbde25 (Leave training untouched: draw from what passes by, put everything back)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
     return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes, gaps=seen.gaps)

@@ -52,7 +52,9 @@ class ProbeBatch:
     @property
     def input(self) -> object:
         """What a replay is given: the batch, or the module calls that stand for the step."""
-        return ModuleCalls(self.calls) if self.calls else self.batch
+        if not self.calls:
+            return self.batch
+        return ModuleCalls(tuple(call.sharing(self.batch) for call in self.calls))
 
 
 def wanted(options: MonitorOptions, *, training: bool) -> dict[Split, int]:
