@@ -120,11 +120,23 @@ def _innermost(found: list[tuple[str, nn.Module]]) -> list[Gap]:
     """Return those that have none of the others inside."""
     names = [name for name, _ in found]
     inside = {n for n in names for other in names if other != n and other.startswith(_below(n))}
-    return [Gap(n, type(m).__name__, _reason(m)) for n, m in found if n not in inside]
+    return [
+        Gap(
+            name, type(module).__name__, _reason(module, [m for n, m in found if n in _above(name)])
+        )
+        for name, module in found
+        if name not in inside
+    ]
 
 
 def _below(name: str) -> str:
     return f"{name}." if name else ""
+
+
+def _above(name: str) -> set[str]:
+    """Return the paths of the modules around one."""
+    parts = name.split(".") if name else []
+    return {".".join(parts[:count]) for count in range(len(parts))}
 
 
 def _looks_like_attention(module: nn.Module) -> bool:
@@ -135,8 +147,10 @@ def _looks_like_attention(module: nn.Module) -> bool:
     return sum(1 for _ in module.parameters()) >= _FEWEST_PROJECTIONS
 
 
-def _reason(module: nn.Module) -> str:
+def _reason(module: nn.Module, around: Iterable[nn.Module]) -> str:
+    """Return the likely reason, by its class name or, where that says nothing, by those around."""
     name = type(module).__name__
     if "deform" in name.lower():
         return _SAMPLED
-    return _NO_WEIGHTS if _UNWEIGHTED.search(name) else _UNSEEN
+    told = any(_UNWEIGHTED.search(type(m).__name__) for m in (module, *around))
+    return _NO_WEIGHTS if told else _UNSEEN

@@ -66,7 +66,10 @@ def seed(tensor: Tensor, number: int) -> None:
         shape = [1] * tensor.dim()
         shape[at] = tensor.shape[at]
         code = code | (torch.arange(tensor.shape[at]).reshape(shape) << shift)
-    set_origin(tensor, Origin(code=code.to(tensor.device).expand(tensor.shape)))
+    code = code.to(tensor.device)
+    if code.shape != tensor.shape:
+        code = code.expand(tensor.shape)
+    set_origin(tensor, Origin(code=code))
 
 
 def coordinate(code: Tensor, which: int) -> Tensor:

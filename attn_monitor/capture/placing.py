@@ -211,6 +211,8 @@ def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> 
     given = inputs[0] if inputs else ()
     if len(given) != _STACKED or channels % width or queries >= max(given[:2]):
         return False
+    if (sentences, width) in {given[:2], given[1::-1]} and heads * queries == given[2]:
+        return False  # attention between channels: what it adds up is as wide as there are tokens
     if channels not in {width, heads * width}:
         return True
     rows = whole.output.numel() // (heads * width)

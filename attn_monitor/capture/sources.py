@@ -85,7 +85,8 @@ class Follower:
         origin = origin_of(tensor)
         known = origin is not None and (origin.code is not None or origin.learned)
         if tensor.dim() and not tensor.is_nested and not known:
-            self.seeds.append((name, tensor.detach()))
+            # A view of its own would be one more tensor that outlives the forward pass.
+            self.seeds.append((name, tensor.detach() if tensor.requires_grad else tensor))
             seed(tensor, len(self.seeds))
 
     def attended(
@@ -133,6 +134,8 @@ def _per_token(tensor: Tensor, source: Tensor, origin: Origin) -> Tensor | None:
         return torch.zeros((*tensor.shape[:3], 1), dtype=torch.int64, device=tensor.device)
     if tensor is source:
         return reduced(origin.code, [-1], lenient=True)
+    if source.is_nested:
+        return None  # its sentences have no common shape to find the tokens in
     for turned in (False, True):
         made = source.mT if turned and source.dim() > 1 else source
         same = made.numel() == tensor.numel() and made.shape[-1] == tensor.shape[-1]

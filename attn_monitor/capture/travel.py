@@ -99,7 +99,7 @@ _RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "mkldnn_rnn_layer", "_
 _NORMS: Final = frozenset({"native_layer_norm", "_fused_rms_norm", "rms_norm", "layer_norm"})
 _CHANNEL_NORMS: Final = frozenset({"native_group_norm", "instance_norm"})
 _LARGEST_BLANK: Final = 1 << 22
-_MATRIX: Final = 2
+_MATRIX, _STACKED = 2, 3
 
 
 def follow(call: OperatorCall) -> None:
@@ -291,11 +291,16 @@ def _follow_nested(
     dense = [(t, o.code) for t, o in known if t.is_nested or t.is_floating_point()]
     code = next((code for _, code in dense if code is not None), None)
     for result in results:
-        fitting = code
-        if code is not None and not result.is_nested and result.shape != code.shape:
-            fitting = (
-                code[:, : result.shape[1], :1].expand(result.shape)
-                if result.dim() == code.dim() and result.shape[0] == code.shape[0]
-                else all_mixed(result.shape)
-            )
+        fitting = None if code is None else _of_sentences(code, result)
         set_origin(result, Origin(code=fitting, learned=learned, passed=passed))
+
+
+def _of_sentences(code: Tensor, result: Tensor) -> Tensor:
+    """Return ``[sentence, token, channel]`` codes where a result still has those axes."""
+    if result.is_nested:
+        return code if code.dim() == result.dim() else all_mixed((1,) * result.dim())
+    if result.shape == code.shape:
+        return code
+    if code.dim() == result.dim() == _STACKED and result.shape[0] == code.shape[0]:
+        return code[:, : result.shape[1], :1].expand(result.shape)
+    return all_mixed(result.shape)

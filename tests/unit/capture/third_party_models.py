@@ -184,6 +184,23 @@ def local_attention():
     return model, (words(16),)
 
 
+def local_attention_own(model, inputs):
+    """What arrives where every token's value is a vector of its own: the weights themselves."""
+    found = []
+
+    def own(module, given, _output):
+        query, key, value = given
+        if value.shape[-1] != value.shape[-2]:
+            ones = torch.eye(value.shape[-2]).expand(*value.shape[:2], -1, -1)
+            found.append(module(query, key, ones))
+
+    hooks = [b[0].branch.attn_fn.register_forward_hook(own) for b in model.layers]
+    model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
 def linear_attention():
     from linear_attention_transformer import LinearAttentionTransformerLM
 
@@ -306,9 +323,9 @@ THIRD_PARTY = (
         requires=("local_attention",),
         name="LocalTransformer",
         build=local_attention,
-        parts={"layers": 2},
-        windows=4,
-        note="labelled as windowed; its axes are [sentence and head, window]",
+        parts={"decoder": 2},
+        own=local_attention_own,
+        note="computed in windows, shown as one map over all tokens",
     ),
     Entry(
         package="linear-attention-transformer",
