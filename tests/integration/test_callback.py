@@ -264,8 +264,12 @@ def test_tokens_that_a_model_adds_stand_among_the_words_by_their_position(tmp_pa
 
 
 def test_two_monitors_in_one_trainer_are_refused_since_they_would_share_a_recording(tmp_path):
+    with pytest.raises(RuntimeError, match=r"more than one stateful callback.*AttentionMonitor"):
+        trainer(tmp_path, monitor(), monitor())  # Lightning sees that their states would collide
+    run = trainer(tmp_path, monitor())
+    run.callbacks.append(monitor())
     with pytest.raises(ConfigurationError, match=r"more than one AttentionMonitor.*Keep one"):
-        fit(tmp_path, monitor(), monitor())
+        run.fit(Tiny(), *loaders())
     assert not list(tmp_path.rglob("run.json"))
 
 
