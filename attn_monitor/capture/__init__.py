@@ -5,19 +5,15 @@ from types import ModuleType
 
 from attn_monitor.capture.api import AttentionCapture, capture
 from attn_monitor.capture.missing import describe_missing
-from attn_monitor.capture.origins import coordinate
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
-from attn_monitor.capture.sources import Follower
 
 __all__ = [
     "AttentionCapture",
     "Call",
-    "Follower",
     "Record",
     "arrange",
     "capture",
-    "coordinate",
     "describe_missing",
 ]
 

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from attn_monitor.capture import Call, coordinate
+from attn_monitor.capture import Call
+from attn_monitor.capture.origins import coordinate
 from attn_monitor.core.nouns import PartAxes, Proof, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.entries import Entry

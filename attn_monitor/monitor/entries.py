@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attn_monitor.capture import Call, coordinate
+from attn_monitor.capture import Call
+from attn_monitor.capture.origins import coordinate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from attn_monitor.capture import (
     Call,
-    Follower,
     Record,
     capture,
     describe_missing,
 )
 from attn_monitor.capture.missing import Gap, describe_gaps
+from attn_monitor.capture.sources import Follower
 from attn_monitor.core.errors import NothingCapturedError
 from attn_monitor.core.nouns import Part, Probe, Proof
 from attn_monitor.monitor.axes import Axes, Piece, name_axes

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from attn_monitor.capture import coordinate
+from attn_monitor.capture.origins import coordinate
 from attn_monitor.core.nouns import Proof, Tokens
 from attn_monitor.monitor.batches import Ids, Stream, named_tensors, stream_of
 from attn_monitor.monitor.masks import is_binary

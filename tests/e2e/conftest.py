@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -166,13 +167,19 @@ class Tab:
         self.page.close()
 
 
+@pytest.fixture(scope="session")
+def new_tab(chromium):
+    """A tab that whoever opens it looks after."""
+    return partial(Tab, chromium)
+
+
 @pytest.fixture
-def open_tab(chromium):
+def open_tab(new_tab):
     """Open the tab at an address; at the end nothing may have been complained of."""
     tabs = []
 
     def open_(url, **options):
-        tabs.append(Tab(chromium, url, **options))
+        tabs.append(new_tab(url, **options))
         return tabs[-1]
 
     yield open_

@@ -42,10 +42,8 @@ def links(tab):
 
 
 @pytest.fixture(scope="module")
-def page(views_tab, chromium):
-    from conftest import Tab
-
-    tab = Tab(chromium, views_tab).wait_until_drawn()
+def page(views_tab, new_tab):
+    tab = new_tab(views_tab).wait_until_drawn()
     yield tab
     assert tab.complaints == []
     tab.page.close()
