@@ -85,7 +85,7 @@ def test_the_recording_says_for_each_layer_how_its_weights_were_obtained(logdir)
 
 
 def evidence_in(tab):
-    line = tab.wait_until_drawn().frame.locator(".evidence")
+    line = tab.wait_until_drawn().frame.locator(".evidence", has_text="Weights")
     return line.inner_text(), line.get_attribute("title"), line.get_attribute("class")
 
 
@@ -97,6 +97,7 @@ def test_the_tab_shows_a_fused_model_as_recomputed_and_verified_with_its_error(a
     )
     assert "Layer 2, layers.1: recomputed and verified" in detail
     assert "weak" not in look
+    assert tab.frame.get_by_text("Words: followed from the batch").is_visible()
 
 
 def test_the_tab_warns_of_the_weakest_layer_and_names_every_one(address, open_tab):

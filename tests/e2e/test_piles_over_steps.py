@@ -52,11 +52,11 @@ def test_piles_keep_their_letters_and_the_title_prints_the_agreement(server, ope
         members = sorted(np.flatnonzero(groups == g).tolist() for g in np.unique(groups))
         until_equal(tab, lambda members=members: (sorted(drawn(tab).values()), members))
         agreement = match_groups(before, groups).agreement
-        title = layer_controls(tab, LAYER).get_by_text(re.compile("agrees with B"))
+        title = layer_controls(tab, LAYER).get_by_text(re.compile("like B"))
         until_equal(
             tab,
             lambda title=title, agreement=agreement: (
-                number(title.text_content().partition("ARI")[2]),
+                number(title.text_content().partition("like B")[2]),
                 pytest.approx(agreement, abs=0.006),
             ),
         )
