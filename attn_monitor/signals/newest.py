@@ -91,8 +91,11 @@ def _references(run: Recording) -> tuple[int, ...]:
     Those from which changes are measured, and those that show which probes ever have a value.
     """
     found: set[int] = set()
-    for values in (side for one in STATISTICS for side in compared_outputs(run, one)):
-        if values.size:
-            first = np.isfinite(values).argmax(axis=0)
-            found |= {run.steps[at] for at in (*first, changes_since(values))}
+    for val, train in (compared_outputs(run, one) for one in STATISTICS):
+        first = [
+            at for side in (val, train) if side.size for at in np.isfinite(side).argmax(axis=0)
+        ]
+        if val.size and train.size:
+            first.append(changes_since(val, train))
+        found |= {run.steps[at] for at in first}
     return tuple(sorted(found))

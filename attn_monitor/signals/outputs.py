@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from attn_monitor.signals import trust
 from attn_monitor.signals.findings import Band, Curve, Kind, Signal
-from attn_monitor.signals.gap import Gap, first_met, measure_gap
+from attn_monitor.signals.gap import SMALLEST_SET, Gap, first_met, measure_gap
 
 ALPHA: Final = 0.001  # chosen on the development half: docs/overfitting.md
 TIMES: Final = 2  # recorded steps in a row
@@ -74,7 +74,9 @@ def output_signal(
     """Return the signal of one output statistic.
 
     The curves are the means of both sets; what is tested is the change of each sentence since the
-    first recorded step, which takes out what made the sentences differ before training.
+    first recorded step, which takes out what made the sentences differ before training. Both are
+    of the sentences that were there at that step: of those that joined later nobody knows what
+    the model did with them before training.
 
     Args:
         statistic: Which number this is.
@@ -84,8 +86,12 @@ def output_signal(
         train: The same of the training probes.
         suppressed: Why the comparison cannot be trusted in this run, empty if it can.
     """
+    since = changes_since(val, train)
+    val, train = _there_at(since, val), _there_at(since, train)
     shown = measure_gap(val, train)
-    tested = measure_gap(statistic.sign * _change(val), statistic.sign * _change(train))
+    tested = measure_gap(
+        statistic.sign * (val - val[since]), statistic.sign * (train - train[since])
+    )
     at = rule_met(tested.p)
     return Signal(
         name=statistic.name,
@@ -116,16 +122,26 @@ def rule_met(p: Float[np.ndarray, " step"]) -> int | None:
     return first_met(p <= ALPHA, times=TIMES)
 
 
-def changes_since(values: Float[np.ndarray, "step probe"]) -> int:
+def changes_since(
+    val: Float[np.ndarray, "step val_probe"], train: Float[np.ndarray, "step train_probe"]
+) -> int:
     """Return the index of the step whose values are subtracted from those of every other.
 
-    That is the first one; a resumed recording may begin with steps that have no values.
+    That is the first one with enough sentences of both sets to compare, be it that more join
+    later; a resumed recording may begin with steps that have no values.
     """
-    return int(np.argmax(np.isfinite(values).all(axis=1)))
+    there = [np.isfinite(values) for values in (val, train)]
+    enough = np.all([found.sum(axis=1) >= SMALLEST_SET for found in there], axis=0)
+    if not enough.any():
+        enough = np.all([found.all(axis=1) for found in there], axis=0)
+    return int(np.argmax(enough))
 
 
-def _change(values: Float[np.ndarray, "step probe"]) -> Float[np.ndarray, "step probe"]:
-    return np.asarray(values - values[changes_since(values)])
+def _there_at(
+    step: int, values: Float[np.ndarray, "step probe"]
+) -> Float[np.ndarray, "step some_probe"]:
+    there = np.isfinite(values[step])
+    return np.asarray(values[:, there]) if there.any() else values
 
 
 def _curves(shown: Gap, change: Float[np.ndarray, " step"]) -> tuple[Curve, ...]:

@@ -1,5 +1,7 @@
 """A training that is over, recorded from its checkpoints: what would have been recorded live."""
 
+from itertools import product
+
 import lightning as L
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from attn_monitor import AttentionMonitor, open_run, record_checkpoints
 from attn_monitor.cli import main
 from attn_monitor.core.errors import ConfigurationError
-from tests.tiny_lightning import Tiny, loaders, words
+from tests.tiny_lightning import WORDS, Tiny, collate, loaders, words
 
 FEW = {
     "tokens": words,
@@ -40,13 +42,24 @@ def trained(tmp_path_factory):
     return open_run(live.parents[2]), root / "kept"
 
 
+def recorded(live):
+    """Return, as batches to draw from, the sentences that the live recording chose."""
+
+    def of(split):
+        texts = [probe.source.text for probe in live.probes if probe.split == split]
+        return [collate([(torch.tensor([WORDS.index(w) for w in text]), 0) for text in texts])]
+
+    return of("train"), of("val")
+
+
 def assert_equal(live, late, steps):
     assert list(late.steps) == list(steps)
     assert [p.source.text for p in late.probes] == [p.source.text for p in live.probes]
+    assert [p.split for p in late.probes] == ["val"] * 3 + ["train"] * 2
     for step in steps:
-        for layer in range(2):
+        for probe, layer in product(range(5), range(2)):
             maps = [
-                run.attention(step=step, probe=0, part="encoder", layer=layer)
+                run.attention(step=step, probe=probe, part="encoder", layer=layer)
                 for run in (live, late)
             ]
             np.testing.assert_allclose(*maps, atol=1 / 255)
@@ -59,7 +72,7 @@ def assert_equal(live, late, steps):
 
 def test_lightnings_checkpoints_give_what_was_recorded_live(trained, tmp_path):
     live, kept = trained
-    train, val = loaders()
+    train, val = recorded(live)
     model, told = Tiny(), []
     before = {name: value.clone() for name, value in model.state_dict().items()}
     steps = record_checkpoints(
@@ -88,7 +101,7 @@ def test_lightnings_checkpoints_give_what_was_recorded_live(trained, tmp_path):
 
 def test_plain_state_dicts_are_taken_in_order_of_their_numbers_and_go_on(trained, tmp_path):
     live, kept = trained
-    train, val = loaders()
+    train, val = recorded(live)
     for path in kept.glob("*.ckpt"):
         content = torch.load(path, weights_only=True)
         inner = {f"model.{name}": value for name, value in content["state_dict"].items()}

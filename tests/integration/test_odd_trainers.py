@@ -125,14 +125,19 @@ class Stream(IterableDataset):
         return iter(Sentences(32, seed=1).rows)
 
 
-def test_a_stream_of_sentences_gives_its_first(tmp_path):
+def test_a_stream_of_sentences_gives_those_it_delivered(tmp_path):
     stream = DataLoader(Stream(), 8, collate_fn=collate)
     limits = {"limit_train_batches": 3, "limit_val_batches": 2}
     run = fit(tmp_path, data=(stream, stream), **limits)
     recording = open_run(run.logger.log_dir)
     assert list(recording.steps) == [0, 3, 6]
-    first = Sentences(32, seed=1)[0][0].tolist()
-    assert recording.probes[0].source.text == tuple(words(first))
+    every = [tuple(words(ids.tolist())) for ids, _ in Sentences(32, seed=1).rows]
+    for split, delivered in (("val", 16), ("train", 24)):
+        texts = [probe.source.text for probe in recording.probes if probe.split == split]
+        assert texts
+        assert set(texts) <= set(every[:delivered])
+        assert len(set(texts)) == len(texts)
+    assert recording.probes[0].source.text in every[:8]
 
 
 def test_a_trial_run_leaves_nothing_behind(tmp_path, monkeypatch):
