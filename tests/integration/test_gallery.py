@@ -31,7 +31,9 @@ def gallery():
 @pytest.fixture
 def twins(gallery, tmp_path):
     """Train both twins; return their recordings and the numbers that tell them apart."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    quiet = logging.getLogger("lightning.pytorch")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
 
     def train(name, **options):
         runs, numbers = {}, {}
@@ -43,7 +45,8 @@ def twins(gallery, tmp_path):
             numbers[twin] = gallery.giveaway(name, run_dir)
         return runs, numbers
 
-    return train
+    yield train
+    quiet.setLevel(level)
 
 
 def levels(runs, name, part):

@@ -6,6 +6,8 @@ import collections
 import hashlib
 import itertools
 import json
+import logging.handlers
+import queue
 import random
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning_utilities.core import rank_zero
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, IterableDataset
@@ -373,9 +376,16 @@ def test_a_resumed_training_has_the_same_sentences_wherever_it_records(tmp_path)
 
 
 def test_success_is_said_in_one_line_and_predicting_leaves_nothing(tmp_path, capsys, caplog):
-    with caplog.at_level("INFO"):
-        train(tmp_path / "fit", monitor(), epochs=1)
-    [line] = [record.message for record in caplog.records if "AttentionMonitor" in record.message]
+    # Lightning speaks through the logger of whichever of its two packages was imported last.
+    said = logging.handlers.QueueHandler(queue.SimpleQueue())
+    rank_zero.log.addHandler(said)
+    try:
+        with caplog.at_level("INFO", logger=rank_zero.log.name):
+            train(tmp_path / "fit", monitor(), epochs=1)
+    finally:
+        rank_zero.log.removeHandler(said)
+    records = [said.queue.get() for _ in range(said.queue.qsize())]
+    [line] = [record.message for record in records if "AttentionMonitor" in record.message]
     assert "6 validation and 6 training sentences" in line
     assert "encoder of 2 layers x 2 heads" in line
     assert f"tensorboard --logdir {tmp_path / 'fit' / 'lightning_logs' / 'version_0'}" in line
