@@ -146,8 +146,8 @@ class _Sink:
     def _as_it_is(self, piece: Piece, record: Record) -> Piece | None:
         """Return what a record shows of a probe now, also where its layer lost heads."""
         before, now = piece.shape, record.shape
-        if before == now:
-            return piece
+        if before[0] * before[1] == now[0] * now[1] and before[2:] == now[2:]:
+            return piece  # the same maps, also where sentences and heads were told apart before
         same = (before[0], *before[2:]) == (now[0], *now[2:])
         changed = piece.with_heads(now[1]) if same else None
         what = (

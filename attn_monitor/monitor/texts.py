@@ -7,9 +7,11 @@ and so does one call over rows of both. Each text is a part with its own words.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+
+import torch
 
 from attn_monitor.capture import Call, arrange
 from attn_monitor.core.nouns import Evidence, Layer, Part
@@ -62,7 +64,7 @@ def texts_of(calls: Sequence[Call], names: Names) -> list[Text]:
     layers = layers_of(calls)
     for chain, layer in zip(chains(layers), layers, strict=True):
         passes.setdefault(chain, []).extend(layer)
-    found = [_parts_of(stack) for stack in passes.values()]
+    found = [_parts_of(stack) for stack in _different(passes.values())]
     keys = [[_keys(stack, names) for _, stack in parts] for parts in found]
     labels = _labels([key for several in keys for key in max(several, key=len)])
     texts: list[Text] = []
@@ -81,6 +83,28 @@ def texts_of(calls: Sequence[Call], names: Names) -> list[Text]:
                     )
                 )
     return texts
+
+
+def _different(passes: Iterable[list[Call]]) -> list[list[Call]]:
+    """Return the passes without those that ask the same of the same text once more."""
+    kept: list[list[Call]] = []
+    for calls in passes:
+        if not any(_repeats(earlier, calls) for earlier in kept):
+            kept.append(calls)
+    return kept
+
+
+def _repeats(earlier: Sequence[Call], later: Sequence[Call]) -> bool:
+    if len(earlier) != len(later):
+        return False
+    return all(
+        one.module == other.module
+        and one.sources is not None
+        and other.sources is not None
+        and torch.equal(one.sources.query, other.sources.query)
+        and torch.equal(one.sources.digests, other.sources.digests)
+        for one, other in zip(earlier, later, strict=True)
+    )
 
 
 _Stack = list[tuple[Call, ...]]

@@ -169,7 +169,7 @@ def _attention(
     values = value
     weights, value = (weights.mT, value.mT) if second else (weights, value)
     weights, value = map(padded_heads, (weights, value))
-    heads = head_count(weights, scores.shape, tracer.modules)
+    heads = head_count(weights, scores.shape, tracer.modules, scores.left)
     weights, value = with_heads(weights.detach(), heads), with_heads(value, heads)
     pair = _asking(scores, weights, value, heads, second=second)
     largest = scores.largest

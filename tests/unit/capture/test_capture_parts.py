@@ -150,3 +150,114 @@ def test_nothing_captured_names_the_modules_and_the_remedy():
     assert "1 (FlashSelfAttention)" in message
     assert "register_kernel" in message
     assert "none of its modules looks like attention" in describe_missing(nn.Linear(2, 2))
+
+
+class Interpretable(nn.Module):
+    """As in TFT: the heads are calls of one module inside one that declares their number."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_head = HEADS
+        self.ask, self.answer = (
+            nn.ModuleList(nn.Linear(WIDTH, 4) for _ in range(HEADS)) for _ in range(2)
+        )
+        self.value, self.attention = nn.Linear(WIDTH, 4), Product()
+
+    def forward(self, x):
+        pairs = zip(self.ask, self.answer, strict=True)
+        heads = [self.attention(q(x), k(x), self.value(x)) for q, k in pairs]
+        return torch.stack(heads).mean(0)
+
+
+class Product(nn.Module):
+    def forward(self, q, k, v):
+        return torch.bmm(torch.softmax(torch.bmm(q, k.mT) / 2, -1), v)
+
+
+@pytest.mark.parametrize("sentences", [8, 4, 2, 1])
+@pytest.mark.parametrize("tokens", [2, 5])
+def test_a_stack_of_single_heads_holds_sentences_whatever_number_of_heads_is_declared(
+    sentences, tokens
+):
+    torch.manual_seed(0)
+    model, x = Interpretable(), torch.randn(sentences, tokens, WIDTH)
+    attention = captured(model, x)
+    assert [record.shape for record in attention.records] == [(sentences, 1, tokens, tokens)] * 4
+    for record, q, k in zip(attention.records, model.ask, model.answer, strict=True):
+        true = (q(x) @ k(x).mT / 2).softmax(-1)
+        assert torch.allclose(record.weights()[:, 0], true, atol=1e-6)
+
+
+class Sasrec(nn.Module):
+    """Only the queries are normalised (Kang and McAuley 2018)."""
+
+    def __init__(self):
+        super().__init__()
+        self.items = nn.Embedding(20, WIDTH)
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(2))
+        self.layers = nn.ModuleList(
+            nn.MultiheadAttention(WIDTH, 2, batch_first=True) for _ in range(2)
+        )
+
+    def forward(self, ids):
+        x, hidden = self.items(ids), torch.ones(6, 6, dtype=torch.bool).triu(1)
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            asking = norm(x)
+            x = asking + layer(asking, x, x, attn_mask=hidden, need_weights=False)[0]
+        return x
+
+
+class Forecaster(nn.Module):
+    """The decoder starts from the last values of the history, cut off in one of four ways."""
+
+    def __init__(self, cut):
+        super().__init__()
+        first = cut not in {"time first", "one value"}
+        self.cut, self.enter = cut, nn.Linear(1, WIDTH)
+        self.net = nn.Transformer(WIDTH, 2, 1, 1, 32, batch_first=first)
+
+    def forward(self, past):
+        if self.cut == "embedded":
+            source = self.enter(past)
+            return self.net(source, source[:, -3:])
+        if self.net.batch_first:
+            return self.net(self.enter(past), self.enter(past[:, -3:]))
+        turned = past.permute(1, 0, 2)
+        last = turned[-1:] if self.cut == "one value" else turned[-3:]
+        return self.net(self.enter(turned), self.enter(last))
+
+
+def test_queries_that_alone_are_normalised_are_still_the_same_tokens():
+    attention = captured(Sasrec(), torch.randint(0, 20, (4, 6)))
+    assert [(part.kind, len(part.layers)) for part in attention.arrangement] == [("self", 2)]
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize("cut", ["values", "embedded", "time first", "one value"])
+def test_a_decoder_that_starts_from_the_end_of_the_source_asks_across(cut):
+    attention = captured(Forecaster(cut), torch.randn(4, 12, 1))
+    assert attention.parts == ("encoder", "decoder", "cross")
+    assert attention["cross"].part.kind == "cross"
+    queries = 1 if cut == "one value" else 3
+    assert attention["cross"].weights(0).shape == (4, 2, queries, 12)
+
+
+class Sink(nn.Module):
+    """Every query puts all of its weight on the first token."""
+
+    def __init__(self):
+        super().__init__()
+        self.ask = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        q = self.ask(x)
+        k = torch.zeros_like(q)
+        k[:, 0] = 500.0
+        return torch.softmax(q.abs() @ k.mT, -1) @ q
+
+
+def test_an_encoder_that_is_saturated_on_one_token_is_not_causal():
+    attention = captured(Sink(), torch.randn(4, 8, WIDTH))
+    assert attention.parts == ("encoder",)
+    assert attention.records[0].weights()[..., 0].min() > 0.999
+    assert not attention["encoder"].part.causal

@@ -56,6 +56,12 @@ def test_a_module_called_on_two_texts_is_two_parts_each_with_its_words(other):
         assert words(layout, "encoder (positive)", probe) == (spoken(other[probe]),) * 2
 
 
+def test_a_text_that_a_step_reads_twice_is_one_part():
+    model = Towers()
+    layout = layout_of(model, IDS, lambda ids: model(ids, ids))
+    assert [(part.name, len(part.layers)) for part in layout.parts] == [("encoder", 2)]
+
+
 class SharedLayer(nn.Module):
     def __init__(self):
         super().__init__()
