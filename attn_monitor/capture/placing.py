@@ -336,6 +336,7 @@ def _record(
         error=error,
         query_projected=None,
         key_projected=None,
+        mixed=None,
     )
 
 

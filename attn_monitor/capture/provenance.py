@@ -68,6 +68,7 @@ class Scores:
         shape: The last shape with four or more axes, which tells sentences from heads.
         state: ``"weights"`` once a softmax (or another squashing function) was applied;
             ``"shaped"`` after another function that is not linear; ``"logarithms"`` of weights.
+        before: What the softmax was given.
         largest: ``[..., ]`` largest entry before the softmax, over the last two axes.
         normalised: A softmax made the weights, or a division by their sum.
         joined: The other products that share this softmax, side by side with this one.
@@ -81,6 +82,7 @@ class Scores:
     shape: tuple[int, ...] | None = None
     state: Literal["scores", "shaped", "exponentials", "logarithms", "weights"] = "scores"
     largest: Tensor | None = None
+    before: Tensor | None = None
     normalised: bool = False
     joined: tuple[Scores, ...] = ()
     composed: bool = False

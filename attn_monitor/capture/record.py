@@ -16,6 +16,24 @@ from attn_monitor.capture.sources import Sources
 from attn_monitor.core.nouns import Evidence, PartKind
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A tensor of the model as it was at one moment; it may be written to later."""
+
+    tensor: Tensor
+    version: int
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Kept:
+        """Keep a tensor."""
+        return cls(tensor.detach(), _version(tensor))
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing was written to it since."""
+        return _version(self.tensor) == self.version
+
+
 @dataclass(kw_only=True, eq=False)
 class Record:
     """What one attention call did. Lazy: no weights exist before :meth:`weights` is called.
@@ -36,6 +54,9 @@ class Record:
         evidence: See :class:`attn_monitor.core.nouns.Layer`.
         error: Largest difference between weights times values and the layer's own output.
         output_projection: W_O, ``[head * d_value, d_model]``, where it is known.
+        mixed: ``[sentence, head, query, d_value]``, weights times values as the model made them;
+            ``None`` where they are inside of an operator.
+        projected: ``[..., head * d_value]``, what W_O was given; ``None`` likewise.
         query_projected: Queries as the projection made them, before rotary positions; ``None``
             where nothing happened to them or it is not known.
         key_projected: Likewise for keys.
@@ -56,6 +77,8 @@ class Record:
     evidence: Evidence = "unverified"
     error: float | None = None
     output_projection: Tensor | None = None
+    mixed: Kept | None = None
+    projected: Kept | None = None
     query_projected: Tensor | None = None
     key_projected: Tensor | None = None
     sources: Sources | None = None
@@ -106,3 +129,7 @@ class Record:
     def logit_max(self) -> Float[Tensor, "sentence head"] | None:
         """Return the largest score before softmax per head; ``None`` where it is not defined."""
         return self.rule.logit_max()
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version

@@ -19,6 +19,7 @@ from attn_monitor.capture.selection import Selection
 
 BLOCK_ELEMENTS = 1 << 22
 CACHED_ELEMENTS = 1 << 18  # a megabyte: reduced where it was made, in the processor's cache
+_NO_WEIGHT = 104.0  # this far below the largest score a float32 softmax is exactly 0
 
 
 @contextmanager
@@ -26,6 +27,21 @@ def exact_arithmetic(device_type: str) -> Iterator[None]:
     """Compute without gradients and without autocast's silent rounding to half precision."""
     with torch.no_grad(), torch.autocast(device_type, enabled=False):
         yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowScores:
+    """The scores before softmax, one number per row.
+
+    Attributes:
+        largest: ``[sentence, head, query]``: the largest visible one.
+        mean: ``[sentence, head, query]``: mean of those with a weight above 0.
+        mixed: ``[sentence, head, query, d_value]``: weights times values, if asked for.
+    """
+
+    largest: Tensor
+    mean: Tensor
+    mixed: Tensor | None = None
 
 
 class WeightRule(ABC):
@@ -44,6 +60,10 @@ class WeightRule(ABC):
     def logit_max(self) -> Tensor | None:
         """Return the largest score before softmax, ``[sentence, head]``, where it is defined."""
 
+    def row_scores(self) -> RowScores | None:
+        """Return the scores before softmax, row by row, where they are known."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelWeights(WeightRule):
@@ -52,10 +72,12 @@ class ModelWeights(WeightRule):
     Attributes:
         tensor: ``[sentence, head, query, key]``.
         largest_score: ``[sentence, head]`` taken when the softmax ran.
+        scores: ``[sentence, head, query, key]``, what the softmax was given.
     """
 
     tensor: Tensor
     largest_score: Tensor | None = None
+    scores: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -70,6 +92,18 @@ class ModelWeights(WeightRule):
     def logit_max(self) -> Tensor | None:
         """Return what was seen entering the softmax."""
         return None if self.largest_score is None else self.largest_score.float()
+
+    def row_scores(self) -> RowScores | None:
+        """Return the scores of every row, if these are the ones that the weights were made of."""
+        scores = self.scores
+        if scores is None or scores.shape != self.tensor.shape or not scores.numel():
+            return None
+        last = scores[-1:, -1:, -1:].float().softmax(-1)
+        if not torch.allclose(last, self.tensor[-1:, -1:, -1:].float(), atol=1e-2, equal_nan=True):
+            return None
+        pieces = [_row_scores(part.float()) for part in scores]
+        largest, mean = (torch.stack(of_all) for of_all in zip(*pieces, strict=True))
+        return RowScores(largest=largest, mean=mean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,17 +148,44 @@ class Recomputed(WeightRule):
         """Return the largest visible score per head; ``-inf`` where a head sees nothing."""
         sentences, heads, rows = self.query.shape[:3]
         result = self.query.new_full((sentences, heads), -math.inf, dtype=torch.float32)
+        with exact_arithmetic(self.query.device.type):
+            for chosen, part in self._blocks(sentences, heads, rows):
+                top = self.scores(Selection(sentences=chosen, rows=part)).amax(dim=(-2, -1))
+                result[chosen] = torch.maximum(result[chosen], top.float())
+        return result
+
+    def row_scores(self, value: Tensor | None = None) -> RowScores:
+        """Return the scores of every row, and what it makes of values, in one pass.
+
+        Args:
+            value: ``[sentence, key_head, key, d_value]``; ``None`` to leave weights unmade.
+        """
+        sentences, heads, rows = self.query.shape[:3]
+        largest = self.query.new_empty((sentences, heads, rows), dtype=torch.float32)
+        mean = torch.empty_like(largest)
+        mixed = None if value is None else largest.new_empty((*largest.shape, value.shape[-1]))
+        with exact_arithmetic(self.query.device.type):
+            for chosen, part in self._blocks(sentences, heads, rows):
+                block = Selection(sentences=chosen, rows=part)
+                scores = self.scores(block)
+                top, middle = _row_scores(scores)
+                largest[chosen, :, part], mean[chosen, :, part] = top, middle
+                if mixed is not None and value is not None:
+                    weights = scores.softmax(-1)
+                    hidden = top[..., None] == -math.inf
+                    weights = weights.masked_fill_(hidden, 0.0) if self.hides_rows else weights
+                    values = block.of_keys(value, heads=heads).to(weights.dtype)
+                    mixed[chosen, :, part] = (weights @ values).float()
+        return RowScores(largest=largest, mean=mean, mixed=mixed)
+
+    def _blocks(self, sentences: int, heads: int, rows: int) -> Iterator[tuple[slice, slice]]:
+        """Yield sentences and rows whose scores stay in the processor's cache."""
         per_row = heads * max(1, self.key.shape[2])
         step = max(1, min(rows, CACHED_ELEMENTS // per_row))
         many = max(1, CACHED_ELEMENTS // (per_row * step)) if step == rows else 1
-        with exact_arithmetic(self.query.device.type):
-            for first in range(0, sentences, many):
-                chosen = slice(first, first + many)
-                for row in range(0, rows, step):
-                    block = Selection(sentences=chosen, rows=slice(row, row + step))
-                    top = self.scores(block).amax(dim=(-2, -1)).float()
-                    result[chosen] = torch.maximum(result[chosen], top)
-        return result
+        for first in range(0, sentences, many):
+            for row in range(0, rows, step):
+                yield slice(first, first + many), slice(row, row + step)
 
     def scores(self, selection: Selection) -> Tensor:
         """Return the selected scores before softmax, ``-inf`` where a key is hidden."""
@@ -192,3 +253,14 @@ class MaskedSoftmax(Recomputed):
         if left >= 0:
             hidden |= keys < own - left
         return hidden
+
+
+def _row_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest score of every row and the mean of those with a weight above 0.
+
+    Masks write all kinds of large negative numbers; what they hide has a weight of exactly 0.
+    """
+    largest = scores.amax(-1)
+    seen = scores > (largest - _NO_WEIGHT)[..., None]
+    total = scores.masked_fill(~seen, 0.0).sum(-1)
+    return largest.float(), (total / seen.sum(-1)).float()

@@ -26,7 +26,7 @@ from attn_monitor.capture.provenance import (
     set_tag,
     tag_of,
 )
-from attn_monitor.capture.record import Record
+from attn_monitor.capture.record import Kept, Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
 from attn_monitor.capture.sources import Follower
 from attn_monitor.capture.verify import Check
@@ -52,6 +52,7 @@ class Observation:
         output_projection: W_O where the operator contains it.
         call: The operator, where its output is linear in ``values`` and can be computed again.
         values: The operand that holds the values, as it entered the operator.
+        mixed: ``[sentence, head, query, d_value]``: weights times values, a view of ``output``.
         origins: The tensors whose tags tell where queries and keys came from, where ``query`` and
             ``key`` are copies made by the family.
     """
@@ -68,6 +69,7 @@ class Observation:
     origins: tuple[Tensor, Tensor] | None = None
     call: OperatorCall | None = None
     values: Tensor | None = None
+    mixed: Tensor | None = None
 
 
 class Tracer:
@@ -136,6 +138,7 @@ class Tracer:
             evidence="model" if isinstance(seen.rule, ModelWeights) else "unverified",
             error=0.0 if isinstance(seen.rule, ModelWeights) else None,
             output_projection=seen.output_projection,
+            mixed=None if seen.mixed is None else Kept.of(seen.mixed),
             query_projected=before_positions(origins[0]),
             key_projected=before_positions(origins[1], repeats=self._key_repeats(heads)),
         )
@@ -181,19 +184,20 @@ class Tracer:
         if tag.path is not None and tag.calls <= self._waiting.keys():
             self._ends[tag.calls] = _whole(tag.path, output)
 
-    def projected(self, tag: Attended, output: Tensor, weight: Tensor) -> None:
+    def projected(self, tag: Attended, source: Tensor, weight: Tensor) -> None:
         """Note that an attention output met its projection: that completes its records."""
         calls = tag.calls.intersection(self._waiting)
         if not calls:
             return
         whole = self._ends.get(tag.calls)
         if tag.path is not None:
-            whole = _whole(tag.path, output)
+            whole = _whole(tag.path, source)
         records = self._completed(calls, whole)
         for record in records:
             if weight.shape[-2] == record.heads * record.value.shape[-1]:
                 projection = weight.detach().reshape(-1, *weight.shape[-2:])[0]
                 record.output_projection = projection
+                record.projected = Kept.of(source)
         self._hand_over(records)
 
     def flush(self) -> None:

@@ -13,6 +13,29 @@ BLOCK_WEIGHTS: Final = 1 << 18  # a megabyte: stays in a processor's cache while
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSizes:
+    """How large what each head handles is, means over the valid tokens; NaN where unknown.
+
+    Attributes:
+        reads: Norm of weights times values.
+        writes: Norm of that after the head's slice of the output projection, before mixing.
+        writes_share: Share of ``writes`` in the sum over all heads of the layer.
+        query: Norm of the queries.
+        key: Norm of the keys.
+        value: Norm of the values.
+        logit_mean: Score before softmax of the pairs that have a weight.
+    """
+
+    reads: Float[np.ndarray, " head"]
+    writes: Float[np.ndarray, " head"]
+    writes_share: Float[np.ndarray, " head"]
+    query: Float[np.ndarray, " head"]
+    key: Float[np.ndarray, " head"]
+    value: Float[np.ndarray, " head"]
+    logit_mean: Float[np.ndarray, " head"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Maps:
     """The attention maps of one layer on one sentence, cropped to its valid tokens.
 
@@ -25,6 +48,8 @@ class Maps:
         cross: Queries and keys are different tokens (encoder-decoder attention).
         special: Key positions of tokens that are not words.
         logit_max: Largest score before softmax per head, ``None`` where the kernel hides it.
+        sizes: How large queries, keys, values and what the heads write are; ``None`` where nobody
+            looked.
         key_tokens: What stands at each key, for metrics that ask whether a token occurs again;
             ``None`` where nobody knows.
     """
@@ -34,6 +59,7 @@ class Maps:
     cross: bool = False
     special: tuple[int, ...] = ()
     logit_max: Float[np.ndarray, " head"] | None = None
+    sizes: HeadSizes | None = None
     key_tokens: tuple[str, ...] | None = None
 
     @property
@@ -115,6 +141,7 @@ class MapsByRows(Maps):
         cross: bool = False,
         special: tuple[int, ...] = (),
         logit_max: Float[np.ndarray, " head"] | None = None,
+        sizes: HeadSizes | None = None,
         key_tokens: tuple[str, ...] | None = None,
     ) -> None:
         """Describe maps without making any.
@@ -126,6 +153,7 @@ class MapsByRows(Maps):
             cross: Queries and keys are different tokens.
             special: Key positions of tokens that are not words.
             logit_max: Largest score before softmax per head.
+            sizes: How large what the heads handle is.
             key_tokens: What stands at each key.
         """
         facts = {
@@ -133,6 +161,7 @@ class MapsByRows(Maps):
             "cross": cross,
             "special": special,
             "logit_max": logit_max,
+            "sizes": sizes,
             "key_tokens": key_tokens,
             "_shape": shape,
             "_rows": rows,
@@ -165,5 +194,6 @@ class MapsByRows(Maps):
             cross=self.cross,
             special=self.special,
             logit_max=self.logit_max,
+            sizes=self.sizes,
             key_tokens=self.key_tokens,
         )

@@ -11,7 +11,6 @@ from torch import nn
 from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import Record, capture
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.maps import Maps, MapsByRows
@@ -21,6 +20,7 @@ from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.head_sizes import SizeReader, SizeTable
 from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
@@ -65,9 +65,9 @@ class Recorder:
     def observe(self, replay: Replay) -> Observation:
         """Replay every probe batch; return its maps and vectors, and metrics to be finished."""
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
-        first = 0
+        first, sizes = 0, SizeReader()
         for number, batch in enumerate(self.layout.batches):
-            sink = _Sink(self.layout, self.plan, seen, number, first, self.failures)
+            sink = _Sink(self.layout, self.plan, seen, number, first, self.failures, sizes)
             with capture(self.model, sink=sink, verify=False) as attention:
                 replay(batch.input)
             for error in attention.errors:
@@ -112,6 +112,7 @@ class _Sink:
     number: int
     first: int
     failures: Failures
+    sizes: SizeReader
     called: set[tuple[str, int]] = field(default_factory=set)
 
     def say_what_is_missing(self) -> None:
@@ -135,13 +136,15 @@ class _Sink:
         if not pieces:
             return
         measured = self.layout.batches[self.number].split in MEASURED
-        logits = record.logit_max() if measured else None
-        largest = None if logits is None else to_numpy(logits)
+        table: SizeTable | None = None
+        if measured:
+            with self.failures.contained("measuring what heads write"):
+                table = self.sizes.read(record)
         for piece in pieces:
             part, probe = self.layout.part(piece.part), self.layout.probes[self.first + piece.probe]
             now = self._as_it_is(piece, record)
             if now is not None:
-                self._reduce(View(record, part, probe, now, largest))
+                self._reduce(View(record, part, probe, now, table))
 
     def _as_it_is(self, piece: Piece, record: Record) -> Piece | None:
         """Return what a record shows of a probe now, also where its layer lost heads."""

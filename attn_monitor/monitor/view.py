@@ -16,6 +16,7 @@ from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.monitor.axes import Piece
+from attn_monitor.monitor.head_sizes import SizeTable
 
 LARGEST_LAYER: Final = 1 << 22  # weights of one layer and sentence that may exist at once: 16 MB
 
@@ -29,14 +30,14 @@ class View:
         part: The stream it belongs to.
         probe: The sentence.
         piece: Which maps of the record are of this sentence, and where its tokens are.
-        logit_max: The largest scores of the record, where they are defined.
+        sizes: How large what the record's heads handle is; ``None`` where nobody looked.
     """
 
     record: Record
     part: Part
     probe: Probe
     piece: Piece
-    logit_max: Float[np.ndarray, "sentence head"] | None
+    sizes: SizeTable | None
 
     def maps(self) -> Maps:
         """Return the maps; those of a large layer are made a few rows at a time, now and here."""
@@ -66,9 +67,10 @@ class View:
             cross=self.part.kind == "cross" or asking != asked,
             special=asked.special,
             key_tokens=asked.text,
-            logit_max=None
-            if self.logit_max is None
-            else self.logit_max.reshape(-1)[list(piece.matrices)],
+            logit_max=None if self.sizes is None else self.sizes.logit_max(piece),
+            sizes=None
+            if self.sizes is None
+            else self.sizes.of(piece, self.part.layers[piece.layer].heads),
         )
         return large if np.prod(shape) > LARGEST_LAYER else large.held()
 

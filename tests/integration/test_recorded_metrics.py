@@ -35,6 +35,37 @@ def test_of_further_sentences_the_models_own_output_is_recorded_and_nothing_else
     for probe in recording.probes:
         measured = np.isfinite(recording.metric_values(part="encoder", probe=probe.index)).any()
         assert measured == (probe.split in {"val", "train"})
+    for at, probe in enumerate(p for p in recording.probes if p.split == "val"):
+        sizes = sizes_by_hand(model, [WORDS.index(text) for text in probe.source.text])
+        for name, wanted in sizes.items():
+            written = recording.metric_values(part="encoder", probe=probe.index)[-1, 0]
+            column = [spec.name for spec in recording.metrics].index(name)
+            np.testing.assert_allclose(
+                written[:, column], wanted, rtol=1e-4, err_msg=f"{at} {name}"
+            )
+
+
+def sizes_by_hand(model, ids):
+    """Return what the heads of the first layer handle of one sentence, without padding."""
+    attention = model.encoder.layers[0].self_attn
+    with torch.no_grad():
+        rows = model.embed.weight[ids].double() @ attention.in_proj_weight.double().T
+        rows = rows + attention.in_proj_bias.double()
+        query, key, value = (x.reshape(-1, 2, 8).transpose(0, 1) for x in rows.chunk(3, dim=-1))
+        scores = query @ key.transpose(1, 2) / np.sqrt(8)
+        mixed = scores.softmax(-1) @ value
+        slices = attention.out_proj.weight.double().T.reshape(2, 8, 16)
+        writes = (mixed @ slices).norm(dim=-1).mean(-1)
+    return {
+        "writes": writes,
+        "writes_share": writes / writes.sum(),
+        "reads": mixed.norm(dim=-1).mean(-1),
+        "query_norm": query.norm(dim=-1).mean(-1),
+        "key_norm": key.norm(dim=-1).mean(-1),
+        "value_norm": value.norm(dim=-1).mean(-1),
+        "logit_mean": scores.mean(dim=(1, 2)),
+        "logit_max": scores.amax(dim=(1, 2)),
+    }
 
 
 @pytest.fixture

@@ -10,4 +10,5 @@ from attn_monitor.analysis.metrics import (  # noqa: F401
     sharpness,
     diversity,
     logits,
+    writes,
 )

@@ -166,10 +166,12 @@ def _attention(
         tracer: Takes the report.
         second: The weights are the second factor.
     """
-    values = value
-    weights, value = (weights.mT, value.mT) if second else (weights, value)
-    weights, value = map(padded_heads, (weights, value))
+    values, mixed = value, call.output
+    weights, value, mixed = (weights.mT, value.mT, mixed.mT) if second else (weights, value, mixed)
+    weights, value, mixed = map(padded_heads, (weights, value, mixed))
     heads = head_count(weights, scores.shape, tracer.modules, scores.left)
+    before = _before(scores, weights, second=second)
+    same_layout = mixed.shape[:-1] == weights.shape[:-1]
     weights, value = with_heads(weights.detach(), heads), with_heads(value, heads)
     pair = _asking(scores, weights, value, heads, second=second)
     largest = scores.largest
@@ -184,14 +186,27 @@ def _attention(
             rule=ModelWeights(
                 tensor=weights,
                 largest_score=None if largest is None else largest.reshape(-1, heads),
+                scores=None if before is None else with_heads(before, heads),
             ),
             output=call.output,
+            mixed=with_heads(mixed, heads) if same_layout else None,
             kind=pair.kind,
             origins=pair.origins,
             call=call,
             values=values,
         )
     )
+
+
+def _before(scores: Scores, weights: Tensor, *, second: bool) -> Tensor | None:
+    """Return what the softmax was given, laid out like the weights that it made."""
+    before = scores.before
+    if before is None or before.is_nested:
+        return None
+    before = before.mT if second else before
+    if before.shape[-2:] != weights.shape[-2:] or before.numel() != weights.numel():
+        return None
+    return before.reshape(weights.shape)
 
 
 class _Pair(NamedTuple):

@@ -147,6 +147,7 @@ def _report(
                 slopes=call.optional_tensor("alibi_slopes"),
             ),
             output=call.output,
+            mixed=restore(call.output) if mask is None else None,
             check=_LaterCheck(output=call.output, restore=restore),
             origins=(projected[0], projected[1]),
         )

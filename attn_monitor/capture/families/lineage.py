@@ -193,7 +193,15 @@ def _scores_after(
     if call.name in _SOFTMAX and tag.state != "weights":
         largest = source.detach().amax(dim=tag.axes or (-2, -1))
         state = "logarithms" if call.name == "_log_softmax" else "weights"
-        return replace(tag, shape=shape, axes=axes, state=state, largest=largest, normalised=True)
+        return replace(
+            tag,
+            shape=shape,
+            axes=axes,
+            state=state,
+            largest=largest,
+            before=source.detach(),
+            normalised=True,
+        )
     state, normalised = tag.state, tag.normalised
     if call.name in _SQUASHING:
         state = "weights"

@@ -42,6 +42,7 @@ def math_of_nested(call: OperatorCall, tracer: Tracer) -> None:
                     value=value,
                     rule=ModelWeights(tensor=padded_heads(weights).detach()),
                     output=output,
+                    mixed=padded_heads(output),
                     origins=(call.tensor("query"), call.tensor("key")),
                 )
             )
@@ -67,6 +68,7 @@ def kernel(call: OperatorCall, tracer: Tracer) -> None:
                 causal=call.flag("is_causal"),
             ),
             output=call.output,
+            mixed=call.output,
             check=ValueCheck(output=call.output),
             call=call,
             values=value,

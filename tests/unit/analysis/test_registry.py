@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from attn_monitor.analysis import (
 )
 from attn_monitor.analysis.metrics import registry, shared
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.maps import Maps
+from attn_monitor.core.maps import HeadSizes, Maps
 
 DEFAULT = [
     "row_entropy",
@@ -37,7 +38,15 @@ DEFAULT = [
     "support",
     "head_diversity",
     "logit_max",
+    "writes",
+    "writes_share",
+    "reads",
+    "query_norm",
+    "key_norm",
+    "value_norm",
+    "logit_mean",
 ]
+SIZES = frozenset(DEFAULT[DEFAULT.index("writes") :])
 UNDEFINED_FOR_CROSS = {"left", "self", "right", "lean", "prev", "next", "induction"}
 
 
@@ -128,8 +137,14 @@ def test_heads_in_chunks_give_what_they_give_together(maps):
 
 def test_cross_attention_leaves_exactly_the_position_shares_undefined():
     maps = Maps(attn=random_attention(0, 2, 3, 5), cross=True, logit_max=np.array([1.0, 2.0]))
+    maps = replace(maps, sizes=HeadSizes(**{f.name: np.ones(2) for f in fields(HeadSizes)}))
     empty = np.isnan(compute_metrics(maps)).all(axis=0)
     assert {name for name, nan in zip(DEFAULT, empty, strict=True) if nan} == UNDEFINED_FOR_CROSS
+
+
+def test_what_nobody_measured_of_a_head_is_unknown():
+    empty = np.isnan(compute_metrics(Maps(attn=random_attention(0, 2, 3, 3)))).all(axis=0)
+    assert {name for name, nan in zip(DEFAULT, empty, strict=True) if nan} >= SIZES
 
 
 def test_a_head_of_nan_does_not_reach_its_neighbours():
