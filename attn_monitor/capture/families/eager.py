@@ -40,6 +40,8 @@ _FACTORS: Final = {
     "baddbmm": ("batch1", "batch2"),
     "matmul": ("self", "other"),  # whole only for nested tensors, else split into the above
 }
+# States in which scores may be anything: products are shaped and multiplied in many ways.
+_ANYTHING: Final = frozenset({"shaped", "exponentials"})
 
 
 @observes(*_FACTORS)
@@ -72,10 +74,17 @@ def _multiplies(tag: Tag | None, other: Tag | None) -> TypeGuard[Scores]:
     """Return whether a factor holds weights, which a softmax made or something in its place."""
     if not isinstance(tag, Scores):
         return False
-    if tag.state in {"shaped", "exponentials"}:
+    if tag.state in _ANYTHING:
         # Anything can be multiplied and shaped; only projected values make attention of it.
         return tag.kind is not None and isinstance(other, Lineage) and other.projected
     return tag.state == "weights"
+
+
+def _over_channels(value: Tensor, tag: Tag | None, *, second: bool) -> bool:
+    """Return whether a product adds up the channels of a projection, not its tokens."""
+    axis = -1 if second else -2
+    projected = isinstance(tag, Lineage) and tag.path is not None and not value.is_nested
+    return projected and value.shape[axis] > 1 and value.stride(axis) == 1
 
 
 def _weighted(
@@ -98,6 +107,8 @@ def _weighted(
         return
     if not (scores.normalised or value.is_nested) and value.shape[-2 if second else -1] == 1:
         return  # a scorer: one number per head, summed over heads
+    if scores.state in _ANYTHING and _over_channels(value, tag, second=second):
+        return  # a gate that mixes channels
     _attention(scores, weights, value, call, tracer, second=second)
 
 
