@@ -29,6 +29,7 @@ class Call:
         error: Largest difference found when they were checked.
         sentences: Sentences (times windows) in the batch.
         tells: Whether its weights say anything about ``causal``.
+        beside: See :class:`attn_monitor.capture.record.Record`.
         sources: Whose tokens it is about; ``None`` where that is not known.
     """
 
@@ -44,6 +45,7 @@ class Call:
     error: float | None = None
     sentences: int = 1
     tells: bool = True
+    beside: int = 0
     sources: Sources | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -62,6 +64,7 @@ class Call:
             error=record.error,
             sentences=record.shape[0],
             tells=record.order is not None,
+            beside=record.beside,
             sources=record.sources,
         )
 
@@ -132,11 +135,12 @@ def _add(streams: dict[str, list[Call]], name: str | None, calls: Iterable[Call]
     """Add a stream, if its calls are one stack of layers with maps of one size.
 
     Else every stack and every size becomes a stream of its own, named by its module path; so do
-    windows (``name=None``), which are no sentences whatever their size.
+    attentions that run side by side in each module call, and windows (``name=None``), which are no
+    sentences whatever their size.
     """
     groups: dict[tuple[object, ...], list[Call]] = {}
     for call in calls:
-        size = (call.queries, call.keys, call.windows, call.kind)
+        size = (call.queries, call.keys, call.windows, call.kind, call.beside)
         groups.setdefault((_stem(call.module), *size), []).append(call)
     for members in groups.values():
         chosen = name if name and len(groups) == 1 else _path(members)

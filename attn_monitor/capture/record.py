@@ -42,6 +42,8 @@ class Record:
         module: Path of the module that called it, for example ``encoder.layers.0.self_attn``.
         module_type: That module's class name.
         call: How many attention calls this module made before, during this capture.
+        beside: How many attentions the same module call has made that are not projected yet:
+            those run beside this one, not before it.
         source: The operator that was seen.
         kind: ``"self"`` when queries and keys come from the same tokens, else ``"cross"``.
         heads: Number of query heads.
@@ -74,6 +76,7 @@ class Record:
     value: Float[Tensor, "sentence key_head key d_value"]
     rule: WeightRule = field(repr=False)
     windows: int = 1
+    beside: int = 0
     evidence: Evidence = "unverified"
     error: float | None = None
     output_projection: Tensor | None = None

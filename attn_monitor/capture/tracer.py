@@ -127,6 +127,7 @@ class Tracer:
             module=name,
             module_type=type(module).__name__,
             call=0,
+            beside=len(self._waiting),
             source=seen.source,
             kind=self._kind(name, module, seen),
             heads=heads,

@@ -261,3 +261,34 @@ def test_an_encoder_that_is_saturated_on_one_token_is_not_causal():
     assert attention.parts == ("encoder",)
     assert attention.records[0].weights()[..., 0].min() > 0.999
     assert not attention["encoder"].part.causal
+
+
+class SideBySide(nn.Module):
+    """Two attentions of each layer, text and layout, before either is projected."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(_Both() for _ in range(2))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = x + layer(x)
+        return x
+
+
+class _Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(16, 16) for _ in range(8))
+
+    def forward(self, x):
+        q, k, v, _, q2, k2, v2, _ = (layer(x) for layer in self.maps)
+        first, second = (q @ k.mT).softmax(-1) @ v, (q2 @ k2.mT).softmax(-1) @ v2
+        return self.maps[3](first) + self.maps[7](second)
+
+
+def test_attentions_side_by_side_in_every_layer_are_two_stacks_of_layers():
+    attention = captured(SideBySide(), torch.randn(2, 5, 16))
+    assert [len(part.layers) for part in attention.arrangement] == [2, 2]
+    for part, at in zip(attention.parts, (0, 1), strict=True):
+        assert [record.call for record in attention[part].records] == [at, at]
