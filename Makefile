@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs models bench kill damage fuzz soak pictures release clean
+.PHONY: help demo test quick lint docs models zoo bench kill damage fuzz soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,10 @@ lint: $(VENV)/.testable ## ruff, mypy and Biome only
 
 models: $(VENV)/.testable ## 2,400 generated models: is every map under its own words? (20 minutes)
 	OMP_NUM_THREADS=1 GENERATED_MODELS=2400 $(BIN)/python -m pytest tests/unit/monitor/test_generated_models.py --timeout 0
+
+zoo: $(VENV)/.testable ## every model type of transformers through capture, and docs/zoo.md (resumes; 40 minutes)
+	$(BIN)/python scripts/zoo/sweep.py build/zoo.jsonl
+	$(BIN)/python scripts/zoo/page.py build/zoo.jsonl
 
 bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider

@@ -1,4 +1,4 @@
-"""What mixes tokens without asking queries for keys is no layer: no map is better than a wrong one."""
+"""What mixes tokens without asking queries for keys is no layer: better no map than a wrong one."""
 
 import pytest
 import torch

@@ -1,0 +1,164 @@
+"""Make ``docs/zoo.md`` of the rows of a sweep: ``python scripts/zoo/page.py ROWS [ROWS…]``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
+WAYS = ("eager", "eager left", "sdpa", "sdpa left", "flex", "generation", "train", "bfloat16")
+Row = dict[str, Any]
+
+INTRODUCTION = """\
+# Every model type of transformers through `capture`
+
+Made by `make zoo` ({versions}): every type of `CONFIG_MAPPING`, built small by rule with random
+weights, fed with words, images, sound or series as its signature asks, and run three times: as it
+is, captured, and under an oracle that shares no code with the capture. The oracle watches the
+model's own softmax, `scaled_dot_product_attention` and `flex_attention` calls where Python makes
+them, and computes their weights in float64; `output_attentions` is not used, since in some thirty
+types it holds something else.
+
+- **exact**: every attention the oracle saw was captured, within 2e-5 of it (bfloat16: 0.04), and
+  the model's output is bit-identical; in **train**, the gradients of all parameters are, too.
+- **pieces**: the oracle saw windows, chunks or images of one layer, which the capture shows as one
+  map in true positions; every row of the oracle is a row of that map.
+- **none**: nothing in the model weighs keys, and the capture says so.
+- **named**: the model weighs keys in a way that the capture does not show; it names the module and
+  says why.
+
+Columns: padding on the right unless *left*; *generation* is a prefill and steps of one token with a
+cache; a dash means that the type has no such implementation or takes no such input.
+"""
+
+
+def main(files: Iterable[str]) -> None:
+    """Write the page."""
+    rows: dict[str, Row] = {}
+    for file in files:
+        for line in Path(file).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            known = rows.setdefault(row["name"], row)
+            if known is not row and row.get("variants"):
+                merged = {**known.get("variants", {}), **row["variants"]}
+                rows[row["name"]] = {**row, "variants": merged}
+    PAGE.write_text(page(rows), encoding="utf-8")
+
+
+def page(rows: dict[str, Row]) -> str:
+    """Return the page."""
+    import torch
+    import transformers
+
+    versions = f"transformers {transformers.__version__}, PyTorch {torch.__version__}, CPU"
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, row in sorted(rows.items()):
+        groups[verdict(row)].append(name)
+    counts = Counter({kind: len(names) for kind, names in groups.items()})
+    ran = sum(count for kind, count in counts.items() if kind != "not built")
+    lines = [INTRODUCTION.format(versions=versions), "## In short\n"]
+    lines += [f"{len(rows)} types; {ran} could be built and fed. Worst verdict of each:\n"]
+    lines += [
+        "| verdict | types | of those that ran |",
+        "| --- | --- | --- |",
+        *(
+            f"| {kind} | {counts[kind]} | {counts[kind] / ran:.1%} |"
+            for kind in (*ORDER, *sorted(set(counts) - {*ORDER, "not built"}))
+            if counts[kind]
+        ),
+        f"| not built | {counts['not built']} | |",
+        "",
+    ]
+    per_way = Counter(
+        (way, shown(result))
+        for row in rows.values()
+        for way, result in row.get("variants", {}).items()
+        if result["verdict"] not in {"does not run", "not built"}
+    )
+    kinds = [k for k in (*ORDER, *FAULTS) if any(per_way[way, k] for way in WAYS)]
+    lines += ["| way | " + " | ".join(kinds) + " |", "| --- |" + " --- |" * len(kinds)]
+    lines += [
+        f"| {way} | " + " | ".join(str(per_way[way, kind] or "") for kind in kinds) + " |"
+        for way in WAYS
+        if any(per_way[way, kind] for kind in kinds)
+    ]
+    lines += ["", "## What is not exact\n", "| type | way | what |", "| --- | --- | --- |"]
+    lines += list(_faults(rows))
+    lines += [
+        "",
+        "## Types\n",
+        f"| type | class | parts | {' | '.join(WAYS)} |",
+        "| --- | --- | --- |" + " --- |" * len(WAYS),
+    ]
+    for name, row in sorted(rows.items()):
+        if row.get("variants"):
+            cells = [shown(row["variants"][way]) if way in row["variants"] else "-" for way in WAYS]
+            lines.append(f"| {name} | {row['class']} | {_parts(row)} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## Not built\n",
+        "Made small by rule, these did not run; the rules are in "
+        "`scripts/zoo/shrink.py` and `feed.py`.\n",
+        "| type | what it said |",
+        "| --- | --- |",
+    ]
+    for name in groups["not built"]:
+        why = rows[name].get("why", "")
+        said = why[0] if isinstance(why, list) and why else str(why)
+        lines.append(f"| {name} | {_cell(said, 160)} |")
+    return "\n".join(lines) + "\n"
+
+
+ORDER = ("exact", "pieces", "none", "named")
+FAULTS = ("half", "split", "extra", "silent", "unproven", "wrong", "changed", "error")
+
+
+def shown(result: Row) -> str:
+    """Return one word for one way of a type."""
+    kind = str(result["verdict"])
+    if kind in {"does not run", "not built"}:
+        return "-"
+    if kind == "exact" and result.get("unlike"):
+        return "pieces"
+    return {"missing": "named", "chance": "exact"}.get(kind, kind)
+
+
+def verdict(row: Row) -> str:
+    """Return the worst of a type's ways."""
+    kinds = [shown(result) for result in row.get("variants", {}).values()]
+    for kind in (*reversed(FAULTS), *reversed(ORDER)):
+        if kind in kinds:
+            return kind
+    return "not built"
+
+
+def _faults(rows: dict[str, Row]) -> Iterable[str]:
+    for name, row in sorted(rows.items()):
+        said: dict[str, list[str]] = defaultdict(list)
+        for way, result in row.get("variants", {}).items():
+            if shown(result) in {"exact", "pieces", "none", "-"}:
+                continue
+            faults = result.get("faults", [])
+            said[_cell("; ".join(faults[:2]), 220)].append(way)
+        for what, ways in said.items():
+            yield f"| {name} | {', '.join(ways)} | {what} |"
+
+
+def _parts(row: Row) -> str:
+    for result in row["variants"].values():
+        if result.get("parts"):
+            return ", ".join(f"{name} ({count})" for name, count in result["parts"].items())
+    return "none"
+
+
+def _cell(text: str, most: int) -> str:
+    line = " ".join(text.split()).replace("|", "/")
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
