@@ -13,6 +13,7 @@ from attn_monitor.monitor.alerts import OnSignal
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
+from attn_monitor.monitor.labels import Features, TitlesOf, ValuesOf
 from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.tokens import TokenSource
@@ -65,6 +66,12 @@ class AttentionMonitor(pl.Callback):
         describe_batch: Returns the token ids ``[sentence, token]`` of a batch that is neither a
             mapping with ``input_ids`` nor a tuple that starts with token ids; or a (source,
             target) pair of these.
+        features: Names of what attention compares, where that is no text: ``["age", "income"]`` for
+            the columns of a table, for time steps, for series; or by part and side,
+            ``{"encoder": [...], "cross.query": [...], "cross.key": [...]}``.
+        titles: ``(batch) -> [string]``: what to call each sentence: a series and a date, a user.
+        values: ``(batch) -> [sentence, name]``: what stands at each name; by default what the
+            batch itself holds there, where it is a single number.
         images: Returns what a vision model reads of a batch, ``[sentence, (channel,) height,
             width]``: each token that is not special is shown as its square patch of it.
         replay: ``(module, batch) -> anything``; what to run instead of ``validation_step``, where
@@ -104,6 +111,9 @@ class AttentionMonitor(pl.Callback):
         signal_sentences: int = 64,
         tokens: TokenSource = None,
         describe_batch: DescribeBatch | None = None,
+        features: Features = None,
+        titles: TitlesOf | None = None,
+        values: ValuesOf | None = None,
         images: ImagesOf | None = None,
         replay: ReplayBatch | None = None,
         budget_mb: float = 64.0,
@@ -124,6 +134,9 @@ class AttentionMonitor(pl.Callback):
             signal_sentences=signal_sentences,
             tokens=tokens,
             describe_batch=describe_batch,
+            features=features,
+            titles=titles,
+            values=values,
             images=images,
             replay=replay,
             budget_mb=budget_mb,

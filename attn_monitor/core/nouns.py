@@ -106,11 +106,13 @@ class Tokens:
         text: One string per token, as the tokenizer spells it.
         special: Positions of tokens that are not words (``[CLS]``, ``<s>``, ...).
         image: What the tokens are patches of, ``None`` for words.
+        values: What stands at each, beside its name: the number of a feature; empty for words.
     """
 
     text: tuple[str, ...]
     special: tuple[int, ...] = ()
     image: PatchImage | None = None
+    values: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.text)
@@ -144,6 +146,7 @@ class Probe:
         target: The tokens a decoder reads beside an encoder, else ``None``.
         own_axes: The tokens of parts that read neither of these two as they are: a second text,
             some of the tokens, tokens that the model added.
+        title: What the user calls it: a series and a date, a row; ``None`` without a title.
     """
 
     index: int
@@ -151,6 +154,7 @@ class Probe:
     source: Tokens
     target: Tokens | None = None
     own_axes: tuple[PartAxes, ...] = ()
+    title: str | None = None
 
     @property
     def measured(self) -> bool:

@@ -15,6 +15,8 @@ from attn_monitor.core.nouns import PartAxes, Proof, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.entries import Entry
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.labels import Labels
+from attn_monitor.monitor.naming import named_by
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key, Text
 from attn_monitor.monitor.tokens import TokenSource, padding_id, positions, spell
@@ -79,6 +81,7 @@ class Axes:
         rows: Part -> how it is known which map is which sentence's.
         words: Part -> how it is known which token stands where.
         filler: Tokens for sentences that are no probes.
+        titles: What the user calls each probe.
     """
 
     batch: ProbeBatch
@@ -89,6 +92,7 @@ class Axes:
     rows: Mapping[str, Proof]
     words: Mapping[str, Proof]
     filler: Tokens
+    titles: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ def name_axes(
     seeds: Sequence[tuple[str, Tensor]],
     *,
     tokens: TokenSource,
+    labels: Labels | None = None,
     failures: Failures,
 ) -> Axes:
     """Return which tokens lie along the axes of every part, for each probe of a batch.
@@ -117,9 +122,11 @@ def name_axes(
         calls: Its attention calls.
         seeds: The tensors that the calls' codes name.
         tokens: Turns ids into strings.
+        labels: What the user calls things.
         failures: Told what could not be named.
     """
-    return _Namer(texts, batch, calls, seeds, tokens=tokens, failures=failures).axes()
+    said = labels or Labels(failures=failures)
+    return _Namer(texts, batch, calls, seeds, tokens=tokens, labels=said, failures=failures).axes()
 
 
 class _Namer:
@@ -131,8 +138,10 @@ class _Namer:
         seeds: Sequence[tuple[str, Tensor]],
         *,
         tokens: TokenSource,
+        labels: Labels,
         failures: Failures,
     ) -> None:
+        self.labels, self.said = labels, named_by(labels, batch.batch, seeds)
         self.texts, self.tokens, self.failures = texts, tokens, failures
         self.reader = Reader(batch=batch, seeds=seeds, pad_id=padding_id(tokens))
         self.calls = {call.key: call for call in calls}
@@ -169,6 +178,7 @@ class _Namer:
                     own[at] = (*own[at], axes)
         words = {text.part.name: _words(named[text.part.name]) for text in self.texts}
         self._say(words)
+        self.said.say([text.part.name for text in self.texts])
         return Axes(
             batch=self._lying(named, source, target),
             pieces={key: tuple(found) for key, found in pieces.items()},
@@ -178,6 +188,7 @@ class _Namer:
             rows=self.rows,
             words=words,
             filler=sources[0] if sources else positions(1),
+            titles=self.labels.titled(self.batch.batch, self.batch.rows),
         )
 
     def _shown(self, rows: tuple[int, ...]) -> tuple[int, ...]:
@@ -213,7 +224,7 @@ class _Namer:
                     if entry is None or found.get(row) is None:
                         continue
                     if not _agree(found[row], entry):
-                        named[offset] = _numbered(entry)
+                        named[offset] = self._under_names(_numbered(entry), text, entry, row)
                     placed.append((key, layer, head, offset, entry))
                 head += max((len(entry.matrices) for entry in entries.values()), default=0)
         for key, layer, head, offset, entry in placed:
@@ -242,11 +253,23 @@ class _Namer:
         both = [s for s in (tokens.source, tokens.target) if s is not None]
         asking = both[::-1] if self._asks_target(text) else both
         asked_first = both if text.part.kind == "cross" else asking
-        return _Named(
+        named = _Named(
             self.reader.axis(entry.query, [(s, row) for s in asking], entry.row),
             self.reader.axis(entry.key, [(s, row) for s in asked_first], entry.row),
             entry,
         )
+        return self._under_names(named, text, entry, row)
+
+    def _under_names(self, named: _Named, text: Text, entry: Entry, row: int) -> _Named:
+        """Return both axes under the names that the user gave, where they fit."""
+        query, key = (
+            self.said.on(axis, code, text=(text.part.name, text.base), side=side, row=row)
+            for axis, code, side in (
+                (named.query, entry.query, "query"),
+                (named.key, entry.key, "key"),
+            )
+        )
+        return _Named(query, key, entry)
 
     def _spelled(self, named: Sequence[_Named], side: Side) -> tuple[Tokens, ...]:
         axes = [both.query if side == "query" else both.key for both in named]

@@ -28,6 +28,7 @@ from attn_monitor.monitor.batches import transposed
 from attn_monitor.monitor.entries import entries_of
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf, with_images
+from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.passes import without_generation
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key, Text, texts_of
@@ -73,6 +74,7 @@ def find_layout(
     *,
     tokens: TokenSource,
     images: ImagesOf | None = None,
+    labels: Labels | None = None,
     failures: Failures,
 ) -> Layout:
     """Run every probe batch once and return the layout of its attention.
@@ -97,7 +99,9 @@ def find_layout(
     texts = texts_of([_causal_everywhere(call, seen) for call in kept], seen[0].names)
     turned = [_upright(batch, run) for batch, run in zip(batches, seen, strict=True)]
     named = [
-        name_axes(texts, batch, run.calls, run.seeds, tokens=tokens, failures=failures)
+        name_axes(
+            texts, batch, run.calls, run.seeds, tokens=tokens, labels=labels, failures=failures
+        )
         for batch, run in zip(turned, seen, strict=True)
     ]
     return Layout(
@@ -201,7 +205,9 @@ def _probes(
                 everyone[row] = tokens
             pictured = with_images(everyone, images, batch.batch, failures)
             sources = tuple(pictured[row] for row in batch.rows)
-        for source, target, own in zip(sources, axes.targets, axes.own, strict=True):
+        for source, target, own, title in zip(
+            sources, axes.targets, axes.own, axes.titles, strict=True
+        ):
             probes.append(
                 Probe(
                     index=len(probes),
@@ -209,6 +215,7 @@ def _probes(
                     source=source,
                     target=target,
                     own_axes=own,
+                    title=title,
                 )
             )
     return tuple(probes)

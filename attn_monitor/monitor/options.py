@@ -9,7 +9,9 @@ from typing import Literal
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.alerts import OnSignal
 from attn_monitor.monitor.batches import DescribeBatch
+from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
+from attn_monitor.monitor.labels import Features, Labels, TitlesOf, ValuesOf, check_features
 from attn_monitor.monitor.tokens import TokenSource, check_token_source
 
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
@@ -31,6 +33,9 @@ class MonitorOptions:
     signal_sentences: int = 64
     tokens: TokenSource = None
     describe_batch: DescribeBatch | None = None
+    features: Features = None
+    titles: TitlesOf | None = None
+    values: ValuesOf | None = None
     images: ImagesOf | None = None
     replay: ReplayBatch | None = None
     budget_mb: float = 64.0
@@ -58,6 +63,8 @@ class MonitorOptions:
             )
         for name, function in (
             ("describe_batch", self.describe_batch),
+            ("titles", self.titles),
+            ("values", self.values),
             ("images", self.images),
             ("replay", self.replay),
             ("on_signal", self.on_signal),
@@ -65,6 +72,13 @@ class MonitorOptions:
             if function is not None and not callable(function):
                 raise ConfigurationError(f"{name} must be a callable or None, got {function!r}")
         check_token_source(self.tokens)
+        check_features(self.features)
+
+    def labels(self, failures: Failures) -> Labels:
+        """Return what the user calls things."""
+        return Labels(
+            features=self.features, titles=self.titles, values=self.values, failures=failures
+        )
 
     def summary(self) -> dict[str, str | int | float | bool]:
         """Return what is worth keeping in the recording."""

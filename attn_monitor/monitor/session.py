@@ -88,6 +88,7 @@ class Session:
                 replay,
                 tokens=options.tokens,
                 images=options.images,
+                labels=options.labels(failures),
                 failures=failures,
             )
             self._recorder = Recorder(

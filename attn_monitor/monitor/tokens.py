@@ -48,8 +48,18 @@ def check_token_source(tokens: object) -> None:
             "nor a callable from a list of ids to a list of strings, nor None"
         )
     if callable(tokens) and not isinstance(tokens, HuggingFaceTokenizer | RustTokenizer):
+        if hasattr(tokens, "lookup_tokens"):
+            raise ConfigurationError(
+                f"tokens={tokens!r} turns strings into ids; wanted the way back: "
+                "tokens=vocab.lookup_tokens"
+            )
         try:
             answer = tokens([0, 1])
+        except TypeError as error:
+            raise ConfigurationError(
+                f"tokens={tokens!r} takes no list of ids: {error}. Wanted: a tokenizer, or a "
+                "callable from a list of ids to a list with one string per id"
+            ) from error
         except Exception:  # noqa: BLE001  # these two ids may mean nothing to it
             return
         problem = _no_strings(answer)

@@ -26,12 +26,14 @@ class Axis:
         ids: What stands there: an id, a string, or ``None`` where nobody knows.
         proof: How that is known; ``"position"`` where it is not.
         added: Which of them the model added to those of the batch.
+        values: What the batch holds there, beside the user's names; empty without such.
     """
 
     places: tuple[int, ...]
     ids: tuple[int | str | None, ...]
     proof: Proof
     added: frozenset[int] = frozenset()
+    values: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -160,7 +162,7 @@ def spelled(axis: Axis, known: Tokens) -> Tokens:
     )
     at = [i for i, token in enumerate(axis.ids) if token is not None]
     special = {at[i] for i in known.special} | axis.added
-    return Tokens(text=text, special=tuple(sorted(special)))
+    return Tokens(text=text, special=tuple(sorted(special)), values=axis.values)
 
 
 def ids_of(axis: Axis) -> Ids:

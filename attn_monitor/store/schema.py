@@ -212,6 +212,7 @@ def _probe(value: object, where: str) -> Probe:
         split=as_choice(probe.get("split"), get_args(Split), f"{where}.split"),
         source=load_tokens(probe.get("source"), f"{where}.source"),
         target=None if target is None else load_tokens(target, f"{where}.target"),
+        title=None if probe.get("title") is None else as_str(probe["title"], f"{where}.title"),
         own_axes=tuple(
             _part_axes(axes, f"{where}.own_axes[{at}]")
             for at, axes in enumerate(
@@ -237,6 +238,7 @@ def _dump_probe(probe: Probe) -> Mapping[str, object]:
         "source": dump_tokens(probe.source),
         "target": None if probe.target is None else dump_tokens(probe.target),
         **dump_own_axes(probe),
+        **({} if probe.title is None else {"title": probe.title}),
     }
 
 

@@ -16,9 +16,10 @@ _GREY, _COLOUR = 1, 3
 
 
 def dump_tokens(tokens: Tokens) -> Mapping[str, object]:
-    """Return the tokens as JSON holds them; words have no ``image``."""
+    """Return the tokens as JSON holds them; words have neither ``image`` nor ``values``."""
     image = {} if tokens.image is None else {"image": _dump_image(tokens.image)}
-    return {"text": list(tokens.text), "special": list(tokens.special), **image}
+    values = {"values": list(tokens.values)} if tokens.values else {}
+    return {"text": list(tokens.text), "special": list(tokens.special), **values, **image}
 
 
 def dump_own_axes(probe: Probe) -> Mapping[str, object]:
@@ -45,11 +46,19 @@ def load_tokens(value: object, where: str) -> Tokens:
         as_int(position, f"{where}.special", high=len(text) - 1)
         for position in as_list(tokens.get("special", []), f"{where}.special")
     )
+    values = tuple(
+        as_str(value, f"{where}.values") for value in as_list(tokens.get("values", []), where)
+    )
+    if values and len(values) != len(text):
+        raise CorruptRecordingError(
+            f"{where} has {len(values)} values for {len(text)} tokens; expected one for each"
+        )
     image = tokens.get("image")
     patches = len(text) - len(special)
     return Tokens(
         text=text,
         special=special,
+        values=values,
         image=None if image is None else _load_image(image, patches, f"{where}.image"),
     )
 

@@ -100,6 +100,7 @@ def _probe(run: Run, probe: Probe) -> Json:
         "source": dump_tokens(probe.source),
         "target": None if probe.target is None else dump_tokens(probe.target),
         **dump_own_axes(probe),
+        **({} if probe.title is None else {"title": probe.title}),
         "kept": None if kept is None else asdict(kept),
     }
 

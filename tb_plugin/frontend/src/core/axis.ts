@@ -1,7 +1,7 @@
 // Which tokens an axis shows: all, without special tokens, or whole words instead of pieces.
 import type { Maps } from "./maps";
 import { thumbnails } from "./patches";
-import type { Tokens } from "./recording";
+import { labelOf, type Tokens } from "./recording";
 import type { Range } from "./window";
 
 /** One mark along an axis; `members` are positions in the recorded sentence. */
@@ -59,7 +59,7 @@ export function buildAxis(tokens: Tokens, options: AxisOptions): Axis {
       last.members.push(position);
     } else {
       const picture = pictures[position];
-      const mark = { text: piece, special: isSpecial, members: [position] };
+      const mark = { text: labelOf(tokens, position), special: isSpecial, members: [position] };
       axis.push(picture ? { ...mark, picture } : mark);
     }
   });

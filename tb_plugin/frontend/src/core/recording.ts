@@ -66,7 +66,15 @@ export interface PatchImage {
 export interface Tokens {
   readonly text: readonly string[];
   readonly special: readonly number[];
+  /** What stands at each name, such as the number of a feature; absent for words. */
+  readonly values?: readonly string[];
   readonly image?: PatchImage;
+}
+
+/** A token, and what stands there where it is a name: "age = 39". */
+export function labelOf(tokens: Tokens, at: number): string {
+  const value = tokens.values?.[at];
+  return value ? `${tokens.text[at] ?? ""} = ${value}` : (tokens.text[at] ?? "");
 }
 
 /** What the byte budget of the recording left of a sentence's maps. */
@@ -85,6 +93,8 @@ export interface Probe {
   readonly target: Tokens | null;
   /** The tokens of parts that read neither source nor target as they are. */
   readonly own_axes?: readonly { part: string; query: Tokens; key: Tokens }[];
+  /** What the user calls it; absent without a title. */
+  readonly title?: string;
   /** Null or absent where the recording does not say. */
   readonly kept?: Kept | null;
 }

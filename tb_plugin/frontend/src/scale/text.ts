@@ -1,5 +1,5 @@
 // Tokens as a reader sees them. Everything here returns plain text, never markup.
-import type { Tokens } from "../core/recording";
+import { labelOf, type Tokens } from "../core/recording";
 
 const LONGEST = 200;
 /** Control characters and bidirectional overrides: they would redraw the text around them. */
@@ -39,11 +39,12 @@ export function fitText(text: string, width: number, measure: (text: string) => 
 /** A sentence from its tokens: special tokens left out, word pieces joined. */
 export function sentenceText(tokens: Tokens): string {
   const special = new Set(tokens.special);
-  const words = tokens.text.filter((_, position) => !special.has(position));
+  const all = tokens.text.map((_, position) => labelOf(tokens, position));
+  const words = all.filter((_, position) => !special.has(position));
   const marked = words.some((word) => /^[▁Ġ]/u.test(word));
   const text = marked
     ? words.join("").replace(/[▁Ġ]/gu, " ")
-    : words.reduce((all, word) => (isPiece(word) ? all + word.slice(2) : `${all} ${word}`), "");
+    : words.reduce((line, word) => (isPiece(word) ? line + word.slice(2) : `${line} ${word}`), "");
   const short = text.length > 4 * LONGEST ? `${text.slice(0, 4 * LONGEST)}…` : text;
   return short.replace(STEERING, " ").trim();
 }

@@ -1,6 +1,6 @@
 import { wholeImage } from "../core/patches";
 import type { Probe } from "../core/recording";
-import { sentenceText } from "../scale/text";
+import { sentenceText, tokenText } from "../scale/text";
 import { probe, recording, select } from "../state/store";
 
 function ProbeItem({ item }: { readonly item: Probe }) {
@@ -16,6 +16,7 @@ function ProbeItem({ item }: { readonly item: Probe }) {
         {item.split}
       </span>
       <span class="grow">
+        {item.title && <bdi class="probe-title">{tokenText(item.title)}</bdi>}
         {item.source.image ? (
           <img
             class="thumbnail"

@@ -26,6 +26,15 @@ describe("buildAxis", () => {
     expect(texts(buildAxis(BERT, ALL))).toEqual(BERT.text);
   });
 
+  it("shows what stands at a name beside it", () => {
+    const tokens: Tokens = { text: ["#0", "age", "city"], special: [0], values: ["", "39", "##x"] };
+    expect(texts(buildAxis(tokens, { ...ALL, mergeWords: true }))).toEqual([
+      "#0",
+      "age = 39",
+      "city = ##x",
+    ]);
+  });
+
   it("hides special tokens but keeps the recorded positions of the others", () => {
     const axis = buildAxis(BERT, { ...ALL, hideSpecial: true });
     expect(axis.map(({ members }) => members)).toEqual([[1], [2], [3], [4]]);
