@@ -64,7 +64,12 @@ class OverTimeReader:
             "changes": plain(history.changes),
             "shape": list(pictures[0].shape),
             "piles": [
-                {"first": pile.first, "last": pile.last, "codes": _codes(picture)}
+                {
+                    "first": pile.first,
+                    "last": pile.last,
+                    "codes": _codes(picture),
+                    "nan_rows": np.flatnonzero(np.isnan(picture).any(axis=1)).tolist(),
+                }
                 for pile, picture in zip(piles, pictures, strict=True)
             ],
         }

@@ -7,6 +7,8 @@ export interface StepPile {
   readonly last: number;
   /** The mean map, one byte per weight in base64: a = (byte / 255)². */
   readonly codes: string;
+  /** Rows that are not numbers at one of its steps. */
+  readonly nan_rows?: readonly number[];
 }
 
 export interface OverTime extends HeadId {

@@ -92,6 +92,30 @@ export function difference(a: Matrix, b: Matrix): Matrix {
   };
 }
 
+/**
+ * A map of at most `rows` x `cols` cells. The strongest weight stands for its neighbours, as in
+ * the server's pictures of piles: a mean would make one word's column or a diagonal pale, and the
+ * word before would look like the word itself. NaN stays NaN.
+ */
+export function strongest(map: Matrix, rows: number, cols: number): Matrix {
+  const [high, wide] = [Math.min(map.rows, rows), Math.min(map.cols, cols)];
+  if (high === map.rows && wide === map.cols) {
+    return map;
+  }
+  const data = new Float32Array(high * wide);
+  for (let row = 0; row < map.rows; row++) {
+    const to = Math.floor((row * high) / map.rows) * wide;
+    for (let col = 0; col < map.cols; col++) {
+      const cell = to + Math.floor((col * wide) / map.cols);
+      const value = map.data[row * map.cols + col] ?? 0;
+      if (!(Math.abs(value) <= Math.abs(data[cell] ?? 0))) {
+        data[cell] = Number.isNaN(data[cell] ?? 0) ? Number.NaN : value;
+      }
+    }
+  }
+  return { data, rows: high, cols: wide };
+}
+
 /** One metric of one head at one recorded step; NaN where it is undefined or absent. */
 export function seriesValue(
   series: Series,

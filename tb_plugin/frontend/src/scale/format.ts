@@ -26,6 +26,12 @@ export function metricValue(value: number, digits = 2): string {
     : fixed(value, digits);
 }
 
+/** Three decimals, or two significant digits where those would say nothing: 0.145, 0.00036. */
+export function smallNumber(value: number): string {
+  const digits = value > 0 && value < 0.01 ? 1 - Math.floor(Math.log10(value)) : 3;
+  return fixed(value, Math.min(12, digits));
+}
+
 /** +0.17 or −0.17. */
 export function signed(value: number, digits = 2): string {
   const text = fixed(value, digits);

@@ -25,7 +25,7 @@ import { LazyGraph } from "./LazyGraph";
 import { LensDrawer } from "./LensDrawer";
 import { NetworkTools } from "./NetworkTools";
 import { NetworkView } from "./NetworkView";
-import { Empty, Failed, Skeleton, StepNotices } from "./Notices";
+import { ComparisonProblem, Empty, Failed, Skeleton, StepNotices } from "./Notices";
 import { Rail } from "./Rail";
 import { SignalsTools } from "./SignalsTools";
 import { SignalsView } from "./SignalsView";
@@ -143,6 +143,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
         </header>
         <TimeBar />
         <WindowBar />
+        <ComparisonProblem />
         <div
           class="content"
           data-step={stepOnScreen}

@@ -5,6 +5,7 @@ import { groupTitle } from "../layout/graph/layer_groups";
 import { CLIQUE_LIMIT } from "../layout/graph/topology";
 import { fixed } from "../scale/format";
 import { tokenText } from "../scale/text";
+import { nouns } from "../state/derived/nouns";
 import type { GraphNode } from "../views/graph/props";
 import { changeGraph as change } from "./actions";
 
@@ -63,7 +64,7 @@ export function Strongest({ plane, sentence, node }: NodeProps) {
         })}
       </ol>
       <p class="note">
-        Strong tone: the word looks there. Pale: it is looked at. Tick: even attention.
+        {`Strong tone: the ${nouns.value.token} looks there. Pale: it is looked at. Tick: even attention.`}
       </p>
     </>
   );

@@ -7,6 +7,7 @@ import { isSink, type Plane } from "../layout/graph/graph_planes";
 import { followable, PRUNE_RANGE, type Prune } from "../layout/graph/graph_prune";
 import { groupSize } from "../layout/graph/layer_groups";
 import { fixed, percent, thousands } from "../scale/format";
+import { nouns } from "../state/derived/nouns";
 import { sentence } from "../state/derived/planes";
 import { recording, shown, view } from "../state/store";
 import { changeGraph as change } from "./actions";
@@ -32,8 +33,8 @@ const PAIRS: readonly Option<PairRule>[] = [
   { value: "directed", text: "Directed" },
 ];
 
-const PRUNES: readonly Option<Prune>[] = [
-  { value: "auto", text: "Each word’s strongest" },
+const prunes = (token: string): readonly Option<Prune>[] => [
+  { value: "auto", text: `Each ${token}’s strongest` },
   { value: "level", text: "From a level on" },
   { value: "count", text: "Strongest per layer" },
   { value: "mass", text: "Share of weight" },
@@ -47,14 +48,16 @@ const COLOURS: readonly Option<EdgeColour>[] = [
 
 interface ChoiceProps<Value extends string> {
   readonly label: string;
+  readonly title?: string;
   readonly value: Value;
   readonly options: readonly Option<Value>[];
   readonly onChoose: (value: Value) => void;
 }
 
-function Choice<Value extends string>({ label, value, options, onChoose }: ChoiceProps<Value>) {
+function Choice<Value extends string>(props: ChoiceProps<Value>) {
+  const { label, title, value, options, onChoose } = props;
   return (
-    <label class="field">
+    <label class="field" title={title}>
       <span>{label}</span>
       <select
         class="select"
@@ -201,7 +204,8 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
         />
       )}
       <Choice
-        label="Normalise"
+        label="Strength"
+        title={`How strong an edge is: ${NORMS.find(({ value }) => value === graph.norm)?.unit}`}
         value={graph.norm}
         options={NORMS}
         onChoose={(norm) =>
@@ -211,11 +215,10 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
       <Choice
         label="Keep"
         value={graph.prune}
-        options={PRUNES}
+        options={prunes(nouns.value.token)}
         onChoose={(prune) => change({ prune, least: startOf(prune, graph.norm) })}
       />
       <Amount words={words} />
-      <p class="note">{NORMS.find(({ value }) => value === graph.norm)?.unit}</p>
       <Choice
         label="Colour"
         value={graph.colour}

@@ -1,7 +1,7 @@
 import { useRef } from "preact/hooks";
 import { isPending, problemOf } from "../core/resource";
 import { mostChange } from "../layout/heads/step_strip";
-import { fixed, headTitle } from "../scale/format";
+import { headTitle, smallNumber } from "../scale/format";
 import { chosenHead, overTime } from "../state/head_time";
 import { best, entry, select, shown, steps, view } from "../state/store";
 import type { HeadsState } from "../state/view_state";
@@ -73,7 +73,7 @@ export function HeadStrip() {
             ? "a new pile starts where the head changed"
             : HINTS[view.value.heads.panel]}
           {history &&
-            `; bars: change to the next step, tallest ${fixed(mostChange(history), 3)} bits`}
+            `; bars: change to the next step, tallest ${smallNumber(mostChange(history))} bits`}
         </span>
         <CutControl piles={history?.piles.length ?? null} />
       </header>

@@ -1,16 +1,13 @@
 import type { Reach } from "../layout/heads/life_lines";
 import { shownImage } from "../state/derived/image";
-import { otherHeads } from "../state/head_overlay";
+import { nouns } from "../state/derived/nouns";
+import { otherHeads, strangers } from "../state/head_overlay";
 import { overlaidNames } from "../state/overlay";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
 import { changeHeads } from "./actions";
+import { OverlaidNames } from "./OverlaidNames";
 import { Segments } from "./Segments";
-
-const SOURCES: readonly { readonly value: CurveSource; readonly text: string }[] = [
-  { value: "sentence", text: "This sentence" },
-  { value: "splits", text: "All probes" },
-];
 
 const REACHES: readonly { readonly value: Reach; readonly text: string }[] = [
   { value: "possible", text: "Full range" },
@@ -89,7 +86,10 @@ function SourceChoice() {
     <Segments<CurveSource>
       label="Curves of"
       variant="small"
-      options={SOURCES}
+      options={[
+        { value: "sentence", text: `This ${nouns.value.probe}` },
+        { value: "splits", text: "All probes", title: "Means over validation and training probes" },
+      ]}
       current={view.value.curves}
       onChoose={(curves) => select({ curves })}
     />
@@ -108,27 +108,26 @@ function MetricTools() {
   );
 }
 
-/** The other runs that are drawn; they share no probe with the shown one, only the mean. */
+/** The other runs that are drawn; those without this sentence can be drawn by their means. */
 function OtherRuns() {
   if (overlaidNames.value.length === 0) {
     return null;
   }
-  if (view.value.curves !== "splits") {
-    return (
-      <button type="button" class="button" onClick={() => select({ curves: "splits" })}>
-        {`Draw ${overlaidNames.value.length} more ${overlaidNames.value.length === 1 ? "run" : "runs"}`}
-      </button>
-    );
-  }
+  const without = strangers.value;
   return (
-    <span class="note overlaid">
-      {otherHeads.value.map(({ name, colour }) => (
-        <span key={name} style={{ "--run": colour }} title={`${name}, mean over validation probes`}>
-          <i />
-          <bdi>{name}</bdi>
-        </span>
-      ))}
-    </span>
+    <>
+      {otherHeads.value.length > 0 && <OverlaidNames runs={otherHeads.value} />}
+      {without > 0 && view.value.curves === "sentence" && (
+        <button
+          type="button"
+          class="button"
+          title="They have another sentence as this probe: compare the means over all probes"
+          onClick={() => select({ curves: "splits" })}
+        >
+          {`Draw ${without} more ${without === 1 ? "run" : "runs"}`}
+        </button>
+      )}
+    </>
   );
 }
 

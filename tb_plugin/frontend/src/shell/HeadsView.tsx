@@ -1,4 +1,5 @@
 import { useRef } from "preact/hooks";
+import { headMap, holdsLayer } from "../core/maps";
 import type { HeadId, MetricSpec } from "../core/recording";
 import { nextOrder } from "../layout/heads/head_list";
 import { metricDomain } from "../layout/heads/life_lines";
@@ -6,13 +7,13 @@ import { curves } from "../state/derived/curves";
 import { headList } from "../state/derived/heads";
 import { shownImage } from "../state/derived/image";
 import { marksAmong } from "../state/derived/marks";
-import { otherHeads } from "../state/head_overlay";
+import { otherHeads, otherReference } from "../state/head_overlay";
+import { stripShown } from "../state/head_time";
 import { referenceMaps } from "../state/reference";
-import { metric, shown, view } from "../state/store";
+import { maps, metric, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
 import { createHeadList } from "../views/heads/list";
 import { createHeadMaps } from "../views/heads/maps";
-import type { OtherHeads } from "../views/heads/props";
 import { changeHeads, selectHead } from "./actions";
 import { HeadPictures } from "./HeadPictures";
 import { HeadStrip } from "./HeadStrip";
@@ -24,10 +25,16 @@ import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
 
-const NONE: readonly OtherHeads[] = [];
-
 interface PanelProps {
   readonly spec: MetricSpec;
+}
+
+/** Whether a head's weights at A are not all numbers. */
+function hasNaN({ layer, head }: HeadId): boolean {
+  const now = maps.value;
+  return (
+    now !== null && holdsLayer(now, layer) && headMap(now, layer, head).data.some(Number.isNaN)
+  );
 }
 
 const held = (): HeadId | null => view.value.lock;
@@ -51,10 +58,12 @@ function Curves({ spec }: PanelProps) {
             metric: spec,
             metricIndex,
             curves: drawn,
-            others: view.value.curves === "splits" ? otherHeads.value : NONE,
+            others: otherHeads.value,
+            otherReference: otherReference.value,
             reach: view.value.reach,
             marks: marksAmong(drawn[0]?.series.steps ?? []),
             compared: view.value.compare === "diff" && referenceMaps.value !== null,
+            isNaN: hasNaN,
             selected: held(),
             onSelect: selectHead,
           }}
@@ -134,10 +143,10 @@ function Panel() {
 export function HeadsView() {
   return (
     <div class="heads-view">
-      <div class="heads-main">
+      <div class={stripShown.value ? "heads-main" : "heads-main whole"}>
         <HeadsTools />
         <Panel />
-        <HeadStrip />
+        {stripShown.value && <HeadStrip />}
       </div>
       <HeadsSide />
     </div>

@@ -72,6 +72,14 @@ export function Skeleton({ layers, what }: { readonly layers: number; readonly w
   );
 }
 
+/** Above the view, so that it covers nothing: why B, in another run, cannot be shown beside A. */
+export function ComparisonProblem() {
+  const problem = referenceProblem.value;
+  return otherRunName.value !== null && problem !== null && problem !== NOT_YET ? (
+    <p class="message banner" role="status">{`B cannot be compared with A. ${problem}.`}</p>
+  ) : null;
+}
+
 /** Shown over the view: the chosen step has no maps, or a newer one came in. */
 export function StepNotices() {
   const here = entry.value;
@@ -86,11 +94,6 @@ export function StepNotices() {
       {problemOf(piles.value) !== null && (
         <Problem text={`No piles at this step. ${problemOf(piles.value)}`} />
       )}
-      {otherRunName.value !== null &&
-        referenceProblem.value !== null &&
-        referenceProblem.value !== NOT_YET && (
-          <p class="message">{`B cannot be compared with A. ${referenceProblem.value}.`}</p>
-        )}
       {newer && (
         <p class="message">
           {`${stepLabel(newer)} arrived.`}{" "}

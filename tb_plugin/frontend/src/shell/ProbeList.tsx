@@ -1,6 +1,7 @@
 import { wholeImage } from "../core/patches";
 import type { Probe } from "../core/recording";
 import { sentenceText, tokenText } from "../scale/text";
+import { nouns } from "../state/derived/nouns";
 import { probe, recording, select } from "../state/store";
 
 function ProbeItem({ item }: { readonly item: Probe }) {
@@ -43,9 +44,9 @@ export function ProbeList() {
     return null;
   }
   return (
-    <section class="probes" aria-label="Probe sentences">
+    <section class="probes" aria-label={`Probe ${nouns.value.probes}`}>
       <h2>
-        Probe sentences <small>same at every step</small>
+        Probe {nouns.value.probes} <small>same at every step</small>
       </h2>
       <ul class="items">
         {probes.map((item) => (

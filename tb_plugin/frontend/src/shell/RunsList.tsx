@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { RunSummary } from "../core/recording";
 import { runColour } from "../scale/runs";
-import { overlaidNames } from "../state/overlay";
+import { drawsRuns, overlaidNames } from "../state/overlay";
 import { otherRunName } from "../state/reference";
 import {
   arrived,
@@ -139,7 +139,7 @@ export function RunsList() {
                   </span>
                 )}
               </button>
-              {view.value.tab === "signals" && run.name !== shownRun && run.state === "ok" && (
+              {drawsRuns.value && run.name !== shownRun && run.state === "ok" && (
                 <input
                   type="checkbox"
                   class="overlay-tick"

@@ -5,6 +5,7 @@ import { otherRuns } from "../state/derived/signal_charts";
 import { overlay } from "../state/overlay";
 import { watchedHead } from "../state/signals";
 import { part, select } from "../state/store";
+import { OverlaidNames } from "./OverlaidNames";
 import { Problem } from "./Problem";
 
 const key = ({ layer, head }: HeadId): string => `${layer}.${head}`;
@@ -41,16 +42,7 @@ export function SignalsTools() {
           ))}
         </select>
       </label>
-      {otherRuns.value.length > 0 && (
-        <span class="note overlaid">
-          {otherRuns.value.map(({ name, colour }) => (
-            <span key={name} style={{ "--run": colour }} title={name}>
-              <i />
-              <bdi>{name}</bdi>
-            </span>
-          ))}
-        </span>
-      )}
+      {otherRuns.value.length > 0 && <OverlaidNames runs={otherRuns.value} />}
       <Problem text={problemOf(overlay.value)} />
       <span class="note legend">
         <i class="legend-solid" /> validation

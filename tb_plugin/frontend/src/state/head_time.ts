@@ -29,9 +29,20 @@ const aboutHead = computed<(HeadQuery & { readonly version: string }) | null>(()
     : null,
 );
 
+/** With more layers than these the pictures of all heads need the room of the piled steps. */
+const LAYERS_BESIDE = 8;
+
+/** Whether the piled steps of a head are shown: of a held one always, else where there is room. */
+export const stripShown = computed(() => {
+  const { panel } = view.value.heads;
+  const roomy = (part.value?.layers.length ?? 0) <= LAYERS_BESIDE;
+  const small = panel === "curves" || panel === "maps";
+  return view.value.lock !== null || panel === "joint" || (small && roomy);
+});
+
 // One text per question: the version is in it because every new step changes both answers.
 const overTimeQuestion = computed(() =>
-  aboutHead.value && probe.value
+  aboutHead.value && probe.value && stripShown.value
     ? JSON.stringify({
         ...aboutHead.value,
         probe: probe.value.index,

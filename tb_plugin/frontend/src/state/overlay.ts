@@ -24,6 +24,13 @@ export const overlaidNames = computed<readonly string[]>(() => {
   return [...chosen].filter((name) => known.has(name) && name !== runName.value);
 });
 
+/** Whether what is on screen can hold curves of several runs. */
+export const drawsRuns = computed(
+  () =>
+    view.value.tab === "signals" ||
+    (view.value.tab === "heads" && view.value.heads.panel === "curves"),
+);
+
 interface OverlayQuery {
   /** Name and version of each. */
   readonly runs: readonly (readonly [name: string, version: string])[];

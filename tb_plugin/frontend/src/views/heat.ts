@@ -1,5 +1,5 @@
 // One attention map on a canvas.
-import type { Matrix } from "../core/maps";
+import { type Matrix, strongest } from "../core/maps";
 import type { PinnedToken } from "../core/selection";
 import type { Theme } from "../scale/heads";
 import { type Ramp, undefinedPixel } from "../scale/ramps";
@@ -62,10 +62,11 @@ export function drawHeat(canvas: HTMLCanvasElement, matrix: Matrix, options: Hea
   if (!context || matrix.rows === 0 || matrix.cols === 0) {
     return;
   }
-  const cells = paintCells(matrix, options.ramp, theme);
+  const pixels = Math.max(1, window.devicePixelRatio);
+  const visible = strongest(matrix, Math.floor(height * pixels), Math.floor(width * pixels));
+  const cells = paintCells(visible, options.ramp, theme);
   if (cells) {
-    // Cells keep hard edges while they are larger than a pixel; smaller ones are averaged.
-    context.imageSmoothingEnabled = matrix.cols > pixelWidth || matrix.rows > pixelHeight;
+    context.imageSmoothingEnabled = false;
     context.drawImage(cells, 0, 0, pixelWidth, pixelHeight);
   }
   if (options.diagonal) {

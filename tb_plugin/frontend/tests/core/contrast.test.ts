@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
 import { layerTop, onScale } from "../../src/core/contrast";
 import { BACKWARDS, EVERYWHERE, evenMap } from "../../src/core/even";
-import type { Maps, Matrix } from "../../src/core/maps";
+import { type Maps, type Matrix, strongest } from "../../src/core/maps";
 import { attentionPosition } from "../../src/scale/ramps";
 
 const axis = (size: number) =>
@@ -48,6 +48,33 @@ describe.each([64, 128])("at %i tokens", (size) => {
       };
       // A ramp's lightness falls by .6 from one end to the other: .25 of it is a step of .15.
       expect(position(true) - position(false)).toBeGreaterThan(0.25);
+    }
+  });
+});
+
+/** Lightness falls by .6 along a ramp: pixels this far apart on it differ by .15. */
+const VISIBLE = 0.25;
+
+describe.each([64, 128])("small pictures of %i tokens", (size) => {
+  const even = evenMap(EVERYWHERE, axis(size), axis(size), size);
+
+  // px of a map in the list, in the grid of all heads, and in the network.
+  it.each([38, 46, 58])("tell the five patterns apart at %i px on every scale", (px) => {
+    for (const contrast of ["fixed", "even", "layer"] as const) {
+      const pictures = PATTERNS.map(([, names]) => {
+        const map = head(size, names);
+        const maps: Maps = { ...map, layers: 1, heads: 1, queries: size, keys: size };
+        const scaled = onScale(map, { contrast, even, top: layerTop(maps, 0, 1) });
+        return strongest(scaled, px, px).data.map(attentionPosition);
+      });
+      for (const [at, one] of pictures.entries()) {
+        for (const other of pictures.slice(at + 1)) {
+          const differing = one.filter(
+            (position, pixel) => Math.abs(position - (other[pixel] ?? 0)) > VISIBLE,
+          );
+          expect(differing.length).toBeGreaterThan(0.8 * px);
+        }
+      }
     }
   });
 });

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { difference, headMap, keyShares, type Maps, meanOverHeads } from "../../src/core/maps";
+import {
+  difference,
+  headMap,
+  keyShares,
+  type Maps,
+  meanOverHeads,
+  strongest,
+} from "../../src/core/maps";
 
 const MAPS: Maps = {
   layers: 2,
@@ -12,6 +19,17 @@ const MAPS: Maps = {
 describe("maps", () => {
   it("finds a head's map at [layer][head]", () => {
     expect([...headMap(MAPS, 0, 1).data]).toEqual([0.5, 0.5, 0.25, 0.75]);
+  });
+
+  it("lets the strongest weight or change stand for its neighbours, and NaN for itself", () => {
+    const row = (...weights: number[]) => ({ rows: 1, cols: 4, data: Float32Array.from(weights) });
+    expect([...strongest(row(0.5, 0.25, -0.5, 0.25), 1, 2).data]).toEqual([0.5, -0.5]);
+    expect([...strongest(row(0.5, Number.NaN, Number.NaN, 1), 1, 2).data]).toEqual([
+      Number.NaN,
+      Number.NaN,
+    ]);
+    const small = row(1, 0, 0, 0);
+    expect(strongest(small, 5, 5)).toBe(small);
   });
 
   it("averages over the heads a layer has, not over its padding", () => {

@@ -133,6 +133,7 @@ describe("the list of heads", () => {
     a: 1,
     b: 0,
     ranking: [{ layer: 0, head: 1, change: 0.75 }],
+    reference: null,
   });
   const order = (key: ListKey, down: boolean): string[] =>
     sortedList(heads, { key, down }).map(({ layer, head }) => `${layer}.${head}`);
@@ -144,6 +145,21 @@ describe("the list of heads", () => {
       [Number.NaN, expect.closeTo(0.3), Number.NaN],
     ]);
     expect(heads[0]?.delta).toBeCloseTo(0.4);
+  });
+
+  it("compares with B in another run, and not where that run has no such head", () => {
+    const other = { ...series, layers: 1, data: Float32Array.from([0.9, 0.8, 0.6, 0.4]) };
+    const [first, , last] = listedHeads({
+      headsPerLayer: [2, 1],
+      series,
+      metric: 0,
+      a: 1,
+      b: -1,
+      ranking: [],
+      reference: { series: other, metric: 0, step: 1 },
+    });
+    expect(first?.delta).toBeCloseTo(0.5 - 0.6);
+    expect(last?.b).toBeNaN();
   });
 
   it("is sorted by any column, undefined values last either way", () => {

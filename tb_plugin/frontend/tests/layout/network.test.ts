@@ -45,7 +45,9 @@ describe("networkGeometry", () => {
   it("scrolls instead of squeezing rows below 32 px or panels below their minimum", () => {
     const long = networkGeometry({ ...SELF, layers: 24, queries: 100, keys: 100 }, WINDOW);
     expect(long.keyRow).toBe(32);
-    expect(long.panelWidth).toBe(104);
+    expect(long.panelWidth).toBe(140);
+    const short = networkGeometry({ ...SELF, layers: 24, queries: 40, keys: 40 }, WINDOW);
+    expect(short.panelWidth).toBe(104);
     expect(long.width).toBeGreaterThan(WINDOW.width);
   });
 
@@ -60,7 +62,7 @@ describe("networkGeometry", () => {
   });
 
   it("does not stretch a sentence of three words over the whole window", () => {
-    expect(networkGeometry({ ...SELF, queries: 3, keys: 3 }, WINDOW).keyRow).toBe(72);
+    expect(networkGeometry({ ...SELF, queries: 3, keys: 3 }, WINDOW).keyRow).toBe(120);
   });
 });
 

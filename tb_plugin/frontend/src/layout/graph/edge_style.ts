@@ -12,7 +12,7 @@ const CLASS_WEIGHTS = [0.1, 0.2, 0.36, 0.6, 0.95] as const;
 const BASELINE_WIDTH = 1.5;
 /** px between neighbouring tokens from which on edges have their full width. */
 const ROOMY = 34;
-const NARROWEST = 0.5;
+const NARROWEST = 0.35;
 
 /** The width of a class on a ring whose tokens stand `pitch` px apart. */
 export const classWidth = (level: number, pitch: number): number =>

@@ -139,7 +139,7 @@ export interface NormRange {
 
 /** Fixed for each normalisation: the domain follows the slider, never the data of a step. */
 export const NORM_RANGE: Readonly<Record<Norm, NormRange>> = {
-  uniform: { max: 8, start: 1.2, strongest: 2.4, spread: 1 },
+  uniform: { max: 8, start: 1.2, strongest: 3.2, spread: 1 },
   raw: { max: 1, start: 0.15, strongest: 0.5, spread: 0.2 },
   row: { max: 1, start: 0.5, strongest: 1, spread: 0.05 },
   layer: { max: 1, start: 0.2, strongest: 1, spread: 0.05 },

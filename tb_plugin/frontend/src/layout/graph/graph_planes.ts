@@ -68,6 +68,8 @@ export interface Plane {
   /** Share of it that lies on edges of special tokens. */
   readonly specialMass: number;
   readonly topology: Topology;
+  /** Some weights are not numbers, so that their edges are unknown. */
+  readonly undefinedWeights: boolean;
 }
 
 /** The maps of a layer joined into one, as the rule says. */
@@ -162,6 +164,7 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
     mass: sumOf(kept) / total,
     specialMass: sumOf(all.filter((edge) => isSpecial(edge, source))) / total,
     topology: topology(joints, size),
+    undefinedWeights: map.data.some(Number.isNaN),
   };
 }
 

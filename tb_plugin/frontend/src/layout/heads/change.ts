@@ -26,11 +26,14 @@ function divergence(a: Float32Array, b: Float32Array, start: number, size: numbe
   return bits / 2;
 }
 
+const rank = ({ change }: RankedHead): number =>
+  Number.isNaN(change) ? Number.POSITIVE_INFINITY : change;
+
 export interface RankedHead extends HeadId {
   readonly change: number;
 }
 
-/** All heads, the most changed first. */
+/** All heads, the most changed first; before them those whose change is not a number. */
 export function rankByChange(a: Maps, b: Maps, headsPerLayer: readonly number[]): RankedHead[] {
   return headsPerLayer
     .flatMap((heads, layer) =>
@@ -40,5 +43,5 @@ export function rankByChange(a: Maps, b: Maps, headsPerLayer: readonly number[])
         change: rowDistance(headMap(a, layer, head), headMap(b, layer, head)),
       })),
     )
-    .sort((one, other) => other.change - one.change);
+    .sort((one, other) => rank(other) - rank(one) || 0);
 }

@@ -29,6 +29,12 @@ export interface ListSource {
   readonly a: number;
   readonly b: number;
   readonly ranking: readonly RankedHead[];
+  /** B's own series where B lies in another run. */
+  readonly reference: {
+    readonly series: Series;
+    readonly metric: number;
+    readonly step: number;
+  } | null;
 }
 
 export function listedHeads(source: ListSource): ListedHead[] {
@@ -40,9 +46,17 @@ export function listedHeads(source: ListSource): ListedHead[] {
     series && step >= 0 && metric >= 0
       ? seriesValue(series, step, layer, head, metric)
       : Number.NaN;
+  const before = (layer: number, head: number): number => {
+    const other = source.reference;
+    if (!other) {
+      return value(source.b, layer, head);
+    }
+    const there = layer < other.series.layers && head < other.series.heads;
+    return there ? seriesValue(other.series, other.step, layer, head, other.metric) : Number.NaN;
+  };
   return source.headsPerLayer.flatMap((heads, layer) =>
     Array.from({ length: heads }, (_, head) => {
-      const [a, b] = [value(source.a, layer, head), value(source.b, layer, head)];
+      const [a, b] = [value(source.a, layer, head), before(layer, head)];
       const change = changes.get(`${layer}.${head}`) ?? Number.NaN;
       return { layer, head, a, b, delta: a - b, change };
     }),

@@ -10,7 +10,7 @@ export interface JointPlane {
   readonly y: (value: number) => number;
 }
 
-const MARGIN = { left: 40, top: 14, right: 200, bottom: 34 };
+const MARGIN = { left: 40, top: 38, right: 200, bottom: 34 };
 const SMALLEST = 160;
 
 /** The largest square that leaves room for the legend on its right. */

@@ -17,7 +17,7 @@ const RIGHT = 12;
 const TOP = 26;
 const BOTTOM = 10;
 const CELL_MINIMUM = { width: 52, height: 46 };
-const CELL_MAXIMUM = 130;
+const CELL_MAXIMUM = 200;
 export const CELL_GAP = 5;
 const INSET = { left: 5, right: 5, top: 5, bottom: 5 };
 

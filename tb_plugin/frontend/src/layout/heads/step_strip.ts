@@ -60,9 +60,15 @@ export function changeBars(history: OverTime, width: number): ChangeBar[] {
 export const mostChange = ({ changes }: OverTime): number =>
   Math.max(0, ...changes.map((change) => change ?? 0));
 
-/** The mean map of a pile. */
-export function pileMap({ codes }: StepPile, [rows, cols]: OverTime["shape"]): Matrix {
+/** The mean map of a pile; rows that are not numbers at one of its steps are NaN. */
+export function pileMap(
+  { codes, nan_rows: undefinedRows = [] }: StepPile,
+  [rows, cols]: OverTime["shape"],
+): Matrix {
   const bytes = atob(codes);
   const data = Float32Array.from(bytes, (letter) => (letter.charCodeAt(0) / 255) ** 2);
+  for (const row of undefinedRows) {
+    data.fill(Number.NaN, row * cols, (row + 1) * cols);
+  }
   return { data, rows, cols };
 }

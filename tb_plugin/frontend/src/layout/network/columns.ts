@@ -65,9 +65,12 @@ const ROW_MINIMUM = 32;
 const ROW_SMALLEST = 20;
 /** And as low as this where all of a sentence is asked for at once. */
 const ROW_FITTED = 8;
-/** Three words must not be drawn as three posters. */
-const ROW_MAXIMUM = 72;
+/** Three words must not be drawn as three posters, but five fill the window. */
+const ROW_MAXIMUM = 120;
 const PANEL_MINIMUM = { self: 104, cross: 70 };
+/** From so many words on, maps need more pixels to tell a word from the one before it. */
+const MANY_WORDS = 48;
+const PANEL_OF_MANY = 140;
 const PAIR_GAP = 8;
 const TOP_GAP = 8;
 const BOTTOM_GAP = 6;
@@ -97,7 +100,7 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
     ? 2 * PADDING + PAIR_GAP * (layers - 1) + 2 * layers * tokenWidth
     : 2 * PADDING + (layers + 1) * tokenWidth;
   const panelWidth = Math.max(
-    PANEL_MINIMUM[cross ? "cross" : "self"],
+    Math.max(queries, keys) >= MANY_WORDS ? PANEL_OF_MANY : PANEL_MINIMUM[cross ? "cross" : "self"],
     (viewport.width - fixed) / Math.max(1, layers),
   );
   const visibleHeight = Math.max(

@@ -2,6 +2,7 @@
 import { computed } from "@preact/signals";
 import { rankByChange } from "../../layout/heads/change";
 import { type ListedHead, listedHeads, sortedList } from "../../layout/heads/head_list";
+import { otherReference } from "../head_overlay";
 import { referenceMaps } from "../reference";
 import { maps, metric, shown, view } from "../store";
 import { curves } from "./curves";
@@ -29,6 +30,7 @@ export const headList = computed<readonly ListedHead[]>(() => {
     a,
     b,
     ranking: ranking.value,
+    reference: otherReference.value,
   });
   return sortedList(heads, order.value);
 });

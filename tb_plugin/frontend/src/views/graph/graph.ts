@@ -144,6 +144,7 @@ function coloursOf(canvas: HTMLCanvasElement): Colours {
     more: read("--more"),
     less: read("--less"),
     plane: read("--plane"),
+    nan: read("--nan"),
   };
 }
 

@@ -28,6 +28,8 @@ const LOST_DASHES = [6, 5];
 /** Among more tokens than these only the chosen one's stream is drawn: the others are a haze. */
 const RAILS_UP_TO = 24;
 const IMAGE_OPACITY = 0.45;
+/** px of room for an edge per px of half a ring's width. */
+const SIDEWAYS = 0.45;
 const DOT = { least: 1.2, most: 3.4, share: 0.22, aside: 0.08 };
 
 /** Where the five classes of strength of what is shown begin. */
@@ -56,8 +58,13 @@ export function paintGraph(
   if (props.classes.length > 0) {
     paintClasses(context, props, scene, colours, hits);
   }
+  const done = new Set<number>();
   for (const ring of order) {
-    paintRing(context, props, scene, colours, ring, hits);
+    const plane = planeOf(ring, props.sentence);
+    if (!done.has(plane)) {
+      done.add(plane);
+      paintPlane(context, props, scene, colours, plane, hits);
+    }
   }
   if (props.values) {
     paintValues(context, props, scene, colours);
@@ -92,7 +99,32 @@ function paintRails(
   context.globalAlpha = 1;
 }
 
-function paintRing(
+/** A plane is one ring, or the rings of two sentences: their grounds, then edges, then tokens. */
+function paintPlane(
+  context: CanvasRenderingContext2D,
+  props: GraphProps,
+  scene: Projection,
+  colours: Colours,
+  plane: number,
+  hits: Hit[],
+): void {
+  const { sentence } = props;
+  const rings = [...new Set(edgeRings(plane, sentence))];
+  for (const ring of rings) {
+    paintGround(context, props, scene, colours, ring, hits);
+  }
+  const front = (edge: PlaneEdge): number => (standsBack(edge) ? 0 : 1);
+  const classes = strengths(props);
+  const kept = props.planes[plane]?.kept ?? [];
+  for (const edge of [...kept].sort((a, b) => front(a) - front(b) || a.level - b.level)) {
+    paintEdge(context, props, scene, colours, { plane, edge, classes }, hits);
+  }
+  for (const ring of rings) {
+    paintTokens(context, props, scene, colours, ring, hits);
+  }
+}
+
+function paintGround(
   context: CanvasRenderingContext2D,
   props: GraphProps,
   scene: Projection,
@@ -100,11 +132,7 @@ function paintRing(
   ring: number,
   hits: Hit[],
 ): void {
-  const { node, rule, sentence } = props;
-  const axis = ringAxis(ring, sentence);
-  const chosen = ring === node.layer;
-  const kin = sideOf(ring, sentence) === sideOf(node.layer, sentence);
-  const plane = planeOf(ring, sentence);
+  const chosen = ring === props.node.layer;
   const rim = scene.rim(ring);
   hits.push({ kind: "plane", layer: ring, rim });
   context.beginPath();
@@ -121,13 +149,20 @@ function paintRing(
   if (props.image) {
     paintImage(context, props.image, scene, ring);
   }
-  // Edges between two rings are painted with the source's ring, before both rings' tokens.
-  const kept = edgeRings(plane, sentence)[1] === ring ? (props.planes[plane]?.kept ?? []) : [];
-  const front = (edge: PlaneEdge): number => (standsBack(edge) ? 0 : 1);
-  const classes = strengths(props);
-  for (const edge of [...kept].sort((a, b) => front(a) - front(b) || a.level - b.level)) {
-    paintEdge(context, props, scene, colours, { plane, edge, classes }, hits);
-  }
+}
+
+function paintTokens(
+  context: CanvasRenderingContext2D,
+  props: GraphProps,
+  scene: Projection,
+  colours: Colours,
+  ring: number,
+  hits: Hit[],
+): void {
+  const { node, rule, sentence } = props;
+  const axis = ringAxis(ring, sentence);
+  const chosen = ring === node.layer;
+  const kin = sideOf(ring, sentence) === sideOf(node.layer, sentence);
   const fits = Math.min(DOT.share * scene.pitch(ring), DOT.aside * scene.half(ring));
   const dot = Math.max(DOT.least, Math.min(DOT.most, fits));
   for (let token = 0; token < axis.length; token++) {
@@ -182,6 +217,10 @@ function paintImage(
   context.globalAlpha = 1;
 }
 
+/** Edges are thinner among many tokens, and on a ring that is seen from the side. */
+const roomOf = (scene: Projection, ring: number): number =>
+  Math.min(scene.pitch(ring), SIDEWAYS * scene.half(ring));
+
 interface EdgeOfPlane {
   readonly plane: number;
   readonly edge: PlaneEdge;
@@ -198,7 +237,7 @@ function paintEdge(
 ): void {
   const { rule, node, sentence } = props;
   const [fromRing, toRing] = edgeRings(layer, sentence);
-  const stroke = edgeStroke(props.colour, edge, classes, scene.pitch(toRing));
+  const stroke = edgeStroke(props.colour, edge, classes, roomOf(scene, toRing));
   const from = scene.token(fromRing, edge.from);
   const to = scene.token(toRing, edge.to);
   const bend = sentence.cross ? middleOf(from, to) : scene.bend(layer, edge.from, edge.to);

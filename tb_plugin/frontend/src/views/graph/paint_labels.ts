@@ -1,7 +1,14 @@
 // Names of planes, tokens and classes, none on top of another.
 
 import { isSink } from "../../layout/graph/graph_planes";
-import { planeOf, planeRings, ringAxis, ringCount, sideOf } from "../../layout/graph/graph_rings";
+import {
+  edgeRings,
+  planeOf,
+  planeRings,
+  ringAxis,
+  ringCount,
+  sideOf,
+} from "../../layout/graph/graph_rings";
 import { groupTitle } from "../../layout/graph/layer_groups";
 import { type Named, type PlacedName, placeNames } from "../../layout/graph/names";
 import type { Projection } from "../../layout/graph/projection";
@@ -49,12 +56,36 @@ export function paintLabels(
   for (const ring of near) {
     taken.push(...paintNames(context, props, scene, colours, ring));
   }
+  paintUndefined(context, props, scene, colours);
   const rings = ringCount(props.planes.length, props.sentence);
   for (let ring = 0; ring < rings; ring++) {
     if (!near.includes(ring)) {
       paintKin(context, props, scene, colours, ring, taken);
     }
   }
+}
+
+/** A plane without edges because weights are not numbers says so. */
+function paintUndefined(
+  context: CanvasRenderingContext2D,
+  { planes, sentence }: GraphProps,
+  scene: Projection,
+  colours: Colours,
+): void {
+  planes.forEach(({ undefinedWeights }, plane) => {
+    if (!undefinedWeights) {
+      return;
+    }
+    const [ring] = edgeRings(plane, sentence);
+    const { x, y } = scene.middle(ring);
+    context.font = "500 12px Roboto, system-ui, sans-serif";
+    context.textAlign = "center";
+    context.lineWidth = 5;
+    context.strokeStyle = colours.plane;
+    context.strokeText("NaN", x, y);
+    context.fillStyle = colours.nan;
+    context.fillText("NaN", x, y);
+  });
 }
 
 /** Short where the long ones would touch. */

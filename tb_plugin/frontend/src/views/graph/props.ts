@@ -69,4 +69,5 @@ export interface Colours {
   readonly more: string;
   readonly less: string;
   readonly plane: string;
+  readonly nan: string;
 }

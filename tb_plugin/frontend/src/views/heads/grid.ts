@@ -228,6 +228,17 @@ function valueAt(props: HeadsProps, { layer, head }: HeadId, step: number): numb
     : Number.NaN;
 }
 
+/** The value at B, in this run or in another one. */
+function referenceValue(props: HeadsProps, cell: HeadId): number {
+  const { otherReference: other } = props;
+  if (other) {
+    const { layer, head } = cell;
+    const there = layer < other.series.layers && head < other.series.heads;
+    return there ? seriesValue(other.series, other.step, layer, head, other.metric) : Number.NaN;
+  }
+  return valueAt(props, cell, props.marks.b);
+}
+
 /** What follows the slider: two dots and a number. */
 function mark(props: HeadsProps, { grid, domain }: Scene, cell: CellNodes): void {
   const count = props.curves[0]?.series.steps.length ?? 0;
@@ -235,10 +246,14 @@ function mark(props: HeadsProps, { grid, domain }: Scene, cell: CellNodes): void
   const valueA = valueAt(props, cell, a);
   place(cell.a, a, valueA);
   place(cell.b, b, valueAt(props, cell, b));
+  const before = referenceValue(props, cell);
   const low = lineY(valueA, domain, grid) > grid.cellHeight / 2;
   cell.value.setAttribute("y", String(low ? 15 : grid.cellHeight - CELL_GAP - 6));
-  const change = valueA - valueAt(props, cell, b);
-  setText(cell.value, props.compared ? signed(change) : metricValue(valueA));
+  const change = valueA - before;
+  const undefinedMap = !Number.isFinite(valueA) && props.isNaN(cell);
+  cell.root.classList.toggle("nan", undefinedMap);
+  const shown = props.compared ? signed(change) : metricValue(valueA);
+  setText(cell.value, undefinedMap ? "NaN" : shown);
   const { selected } = props;
   cell.root.classList.toggle(
     "selected",
@@ -271,7 +286,7 @@ function describe(
   return [
     { text: headTitle(cell), tone: "strong" },
     {
-      text: `${metric.title}: A ${metricValue(valueAt(props, cell, marks.a), 4)} · B ${metricValue(valueAt(props, cell, marks.b), 4)}`,
+      text: `${metric.title}: A ${metricValue(valueAt(props, cell, marks.a), 4)} · B ${metricValue(referenceValue(props, cell), 4)}`,
     },
     ...others,
     ...props.others.map(({ name, series, metric: at }) => {

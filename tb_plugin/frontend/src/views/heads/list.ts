@@ -44,6 +44,7 @@ export function createHeadList(host: HTMLElement): View<ListProps> {
     sight.clear();
     rows = next.heads.map((listed, at) => {
       const canvas = thumbCanvas(listed);
+      canvas.style.width = canvas.style.height = `${THUMB}px`; // before it is painted, too
       const node = row(next, listed, at, canvas);
       sight.watch(node, () => {
         if (props) {
@@ -130,7 +131,7 @@ function row(
     "tr",
     { "data-layer": layer, "data-head": head, "data-value": a, "data-change": change },
     html("td", { class: "rank-place" }, String(at + 1)),
-    html("td", {}, canvas),
+    html("td", { class: "list-map" }, canvas),
     html("td", {}, name),
     html("td", { class: "list-curve" }, curveOf(props, listed)),
     html("td", {}, bar(share, head), html("output", {}, metricValue(a, 3))),
@@ -143,10 +144,10 @@ function row(
 const CURVE: LineGrid = {
   top: 0,
   left: 0,
-  cellWidth: 220,
+  cellWidth: 190,
   cellHeight: 48,
   height: 48,
-  width: 220,
+  width: 190,
 };
 const path = line<Point>()
   .defined((point) => point !== null)

@@ -37,7 +37,7 @@ export interface PicturesProps {
 }
 
 const CHOOSER = 132;
-const CELL = { least: 64, most: 168, aside: 230 };
+const CELL = { least: 44, most: 168, aside: 230 };
 /** The picture behind the heat is darkened, so that bright heat is told from bright patches. */
 const GROUND = 0.62;
 const HEAT = 0.9;
@@ -182,7 +182,7 @@ function paintAll(props: PicturesProps, cells: HTMLElement): void {
     canvas.setAttribute("aria-label", `Attention over the image, ${name}, ${props.label}`);
     setText(
       node.querySelector(".picture-apart") as Element,
-      heat.apart > 0.005 ? `${percent(heat.apart)} apart` : "",
+      heat.apart > 0.005 ? percent(heat.apart) : "",
     );
     const pressed = selected?.layer === layer && String(selected.head) === of;
     node.setAttribute("aria-pressed", String(pressed));
@@ -301,6 +301,6 @@ function drawChooser(props: PicturesProps, { whole, chips, note }: ChooserNodes)
   );
   setText(
     note,
-    `${name ?? where}. Click a patch to ask from there. "Apart": what [CLS] and registers get.`,
+    `${name ?? where}. Click a patch to ask from there. Below each picture: what tokens that are no patches, such as [CLS] and registers, receive.`,
   );
 }

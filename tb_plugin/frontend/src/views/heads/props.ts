@@ -18,11 +18,15 @@ export interface HeadsProps {
   readonly curves: readonly Curves[];
   /** The same head of other runs, in their colours. */
   readonly others: readonly OtherHeads[];
+  /** B's metrics where B lies in another run. */
+  readonly otherReference: OtherReference | null;
   /** What the y axes span: all that is possible, or what was seen over all steps. */
   readonly reach: Reach;
   readonly marks: Marks;
   /** Print the change from B instead of the value at A. */
   readonly compared: boolean;
+  /** Whether a head has weights at A that are not numbers. */
+  readonly isNaN: (head: HeadId) => boolean;
   readonly selected: HeadId | null;
   readonly onSelect: (head: HeadId | null) => void;
 }
@@ -33,6 +37,13 @@ export interface OtherHeads {
   readonly colour: string;
   readonly series: Series;
   readonly metric: number;
+}
+
+/** A metric of the heads of another run at one of its steps. */
+export interface OtherReference {
+  readonly series: Series;
+  readonly metric: number;
+  readonly step: number;
 }
 
 export interface RankingProps {

@@ -22,6 +22,9 @@ export function createRanking(host: HTMLElement): View<RankingProps> {
   };
 }
 
+/** Heads are ranked only where both maps are here: what has no change has NaN in one of them. */
+const shownChange = (change: number): string => (Number.isNaN(change) ? "NaN" : fixed(change));
+
 function row(props: RankingProps, place: number): HTMLElement {
   const head = props.ranking[place];
   const item = html("li");
@@ -30,7 +33,7 @@ function row(props: RankingProps, place: number): HTMLElement {
   }
   const { selected } = props;
   const bar = html("span", { class: "rank-bar" });
-  bar.style.width = `${Math.round(100 * head.change)}%`;
+  bar.style.width = `${Math.round(100 * (head.change || 0))}%`;
   bar.style.background = `var(--head-${head.head % 16})`;
   const button = html(
     "button",
@@ -38,7 +41,9 @@ function row(props: RankingProps, place: number): HTMLElement {
       type: "button",
       class: "rank",
       "aria-pressed": String(selected?.layer === head.layer && selected.head === head.head),
-      title: `${headTitle(head)}, change ${fixed(head.change, 4)}`,
+      title: Number.isNaN(head.change)
+        ? `${headTitle(head)}: weights that are not numbers`
+        : `${headTitle(head)}, change ${fixed(head.change, 4)}`,
       "data-layer": head.layer,
       "data-head": head.head,
       "data-value": head.change,
@@ -47,7 +52,7 @@ function row(props: RankingProps, place: number): HTMLElement {
     html("span", { class: "quiet" }, `L${head.layer + 1}`),
     headBadge(head.head),
     html("span", { class: "rank-track" }, bar),
-    html("span", { class: "rank-value" }, fixed(head.change)),
+    html("span", { class: "rank-value" }, shownChange(head.change)),
   );
   button.addEventListener("click", () => props.onSelect({ layer: head.layer, head: head.head }));
   item.append(button);

@@ -92,6 +92,7 @@ export function createSankey(
       joinLinks(root, next, layer, decorate(next, layer, links, numbers, before));
       placePanel(noteFrame, next, layer);
       setText(note, picked.note);
+      noteFrame.classList.toggle("empty", picked.links.length === 0);
     },
     destroy() {
       tooltip.hide();
