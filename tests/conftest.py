@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+# The type checks on our functions record warnings while they are put on. Put on in the thread that
+# draws, they would take what is said in the training thread meanwhile, so this is imported now.
+import attn_monitor.figures.head_grid  # noqa: F401
+
 HERE = Path(__file__).parent
 SLOW = (
     "integration/test_gallery.py",

@@ -65,7 +65,8 @@ class Failures:
                 return
             self._said.add(kind)
         text = f"AttentionMonitor, while {doing}: {message}\nTraining goes on without it."
-        with warnings.catch_warnings():
-            # Said even where warnings are errors: an error here would kill the run.
-            warnings.simplefilter("always")
-            warnings.warn(text, AttentionMonitorWarning, stacklevel=3)
+        # Handed to what shows warnings, past the filters: these belong to the whole process, so
+        # another thread's "ignore" could swallow this, and "error" would end the training.
+        warnings.showwarning(
+            AttentionMonitorWarning(text), AttentionMonitorWarning, __file__, lineno=0
+        )

@@ -1,10 +1,12 @@
 """Numbers and pictures in loggers other than TensorBoard's: the real packages, offline."""
 
 import csv
-import importlib.util
-import sqlite3
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
+from xml.etree import ElementTree
 
 import lightning as L
 import numpy as np
@@ -12,9 +14,8 @@ import pytest
 from lightning.pytorch import loggers
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from attn_monitor import AttentionCallback, AttentionMonitor, AttentionRecorder, open_run
+from attn_monitor import AttentionMonitor, AttentionRecorder, open_run
 from attn_monitor.monitor.failures import AttentionMonitorWarning
-from tests import tiny_trainer
 from tests.tiny_lightning import Tiny, loaders, words
 
 FEW = {
@@ -103,7 +104,7 @@ def test_a_logger_that_refuses_is_named_and_the_recording_goes_on(tmp_path):
         warnings.simplefilter("always")
         fit(tmp_path, logger, fails=True)
     texts = [str(w.message) for w in said if w.category is AttentionMonitorWarning]
-    assert any("giving numbers to Refuses: ConnectionError: no network" in t for t in texts)
+    assert any("giving numbers to Refuses: ConnectionError: no network" in t for t in texts), texts
     assert any("giving a picture to Refuses: ConnectionError: no pictures" in t for t in texts)
     assert list(open_run(logger.log_dir).steps) == [0, 4, 8]
 
@@ -133,99 +134,45 @@ def test_testing_has_names_of_its_own(tmp_path):
     assert "attention/test/row_entropy/encoder" in rows_of(logger)[0]
 
 
-def installed(name):
-    return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is absent")
+THEIRS = (
+    "weights_and_biases_gets_numbers_and_pictures_offline",
+    "mlflow_gets_numbers_and_pictures_in_its_file_store",
+    "comet_gets_numbers_and_pictures_offline",
+    "what_a_transformers_trainer_reports_to_gets_both[wandb]",
+    "what_a_transformers_trainer_reports_to_gets_both[mlflow]",
+    "what_a_transformers_trainer_reports_to_gets_both[trackio]",
+)
 
 
-@installed("wandb")
-@pytest.mark.filterwarnings("ignore")  # of W&B's own
-def test_weights_and_biases_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    logger = loggers.WandbLogger(project="attention", save_dir=tmp_path, offline=True)
-    fit(tmp_path, logger)
-    directory = Path(logger.experiment.dir)
-    summary = dict(logger.experiment.summary)
-    logger.experiment.finish()
-    assert len(sorted(directory.rglob("attention/encoder*.png"))) >= 2
-    assert list(directory.parent.glob("*.wandb"))
-    [recorded] = tmp_path.rglob("run.json")
-    run = open_run(recorded.parents[3])
-    last = run.metric("row_entropy", part="encoder")[-1].mean()
-    assert summary["attention/row_entropy/encoder"] == pytest.approx(last, rel=1e-5)
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """Run the tests of other packages' loggers once; return what became of each, by name.
+
+    In a process of their own: MLflow starts a Comet experiment where Comet is installed, W&B keeps
+    the directory of its first run, and all of them stay in what imported them.
+    """
+    packages = Path(sys.prefix) / "loggers"
+    if not packages.is_dir():
+        pytest.skip("`make test` installs these packages")
+    kept = tmp_path_factory.mktemp("loggers") / "outcomes.xml"
+    tests = Path(__file__).parents[1] / "loggers_of_others.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    subprocess.run(
+        [*command, f"--junitxml={kept}", str(tests)],
+        cwd=tests.parents[1],
+        env=os.environ | {"PYTHONPATH": str(packages)},
+        capture_output=True,
+        check=False,
+        timeout=280,
+    )
+    cases = ElementTree.parse(kept).iter("testcase")  # noqa: S314 - our own report
+    return {case.get("name").removeprefix("test_"): list(case) for case in cases}
 
 
-@installed("mlflow")
-@pytest.mark.filterwarnings("ignore")  # of MLflow's own
-def test_mlflow_gets_numbers_and_pictures_in_its_file_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    logger = loggers.MLFlowLogger("attention", tracking_uri=f"file:{tmp_path / 'mlruns'}")
-    fit(tmp_path, logger)
-    kept = logger.experiment.get_metric_history(logger.run_id, "attention/row_entropy/encoder")
-    assert [metric.step for metric in kept] == [0, 4, 8]
-    pictures = [str(path) for path in (tmp_path / "mlruns").rglob("*.png")]
-    assert len(pictures) >= 2
+def test_each_logger_of_other_packages_is_tried(outcomes):
+    assert set(outcomes) == set(THEIRS)
 
 
-@installed("comet_ml")
-@pytest.mark.filterwarnings("ignore")  # of Comet's own
-def test_comet_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    logger = loggers.CometLogger(online=False, project="attention")
-    taken = {}
-    for name in ("log_image", "__internal_api__log_metrics__"):
-        call = getattr(logger.experiment, name)
-        told = taken.setdefault(name, [])
-
-        def heard(*given, call=call, told=told, **options):
-            told.append(given)
-            return call(*given, **options)
-
-        monkeypatch.setattr(logger.experiment, name, heard)
-    fit(tmp_path, logger)
-    assert len(taken["log_image"]) >= 2
-    numbers = [given[0] for given in taken["__internal_api__log_metrics__"]]
-    assert len([n for n in numbers if "attention/row_entropy/encoder" in n]) == 3
-    logger.experiment.end()
-
-
-REPORTS = ("wandb", "mlflow", "trackio")
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=installed(n)) for n in REPORTS])
-@pytest.mark.filterwarnings("ignore")
-def test_what_a_transformers_trainer_reports_to_gets_both(name, tmp_path, monkeypatch):
-    for variable, value in {
-        "WANDB_MODE": "offline",
-        "WANDB_DIR": str(tmp_path),
-        "MLFLOW_TRACKING_URI": f"file:{tmp_path / 'mlruns'}",
-        "MLFLOW_ALLOW_FILE_STORE": "true",
-        "TRACKIO_DIR": str(tmp_path / "trackio"),
-    }.items():
-        monkeypatch.setenv(variable, value)
-    if name == "mlflow":
-        import mlflow
-
-        mlflow.set_tracking_uri(f"file:{tmp_path / 'mlruns'}")  # the test above has set another
-    callback = AttentionCallback(**{**tiny_trainer.FEW, "log_images": True})
-    trained = tiny_trainer.trainer(tmp_path / "out", callback, report_to=name)
-    trained.train()
-    assert callback.failures.count == 0
-    assert "attention" not in str(trained.state.log_history)
-    if name == "wandb":
-        import wandb
-
-        # Its directory is that of the first run in a process, whatever the environment says later.
-        assert list(Path(wandb.run.dir).rglob("attention/encoder*.png"))
-        assert "train/attention/row_entropy/encoder" in dict(wandb.run.summary)
-        wandb.finish()
-        return
-    assert list(tmp_path.rglob("*.png"))
-    if name == "mlflow":
-        kept = list((tmp_path / "mlruns").rglob("row_entropy/encoder"))
-        assert len(kept[0].read_text().splitlines()) == 3
-    else:
-        [database] = (tmp_path / "trackio").rglob("*.db")
-        with sqlite3.connect(database) as connection:
-            logged = "".join(str(row) for row in connection.execute("select * from metrics"))
-        assert "attention/row_entropy/encoder" in logged
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_logger_of_another_package_gets_numbers_and_pictures(name, outcomes):
+    assert not outcomes[name], outcomes[name][0].get("message")

@@ -1,0 +1,99 @@
+"""What `test_loggers.py` runs in a process that has the packages of `tests/loggers.txt`."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from lightning.pytorch import loggers
+
+from attn_monitor import AttentionCallback, open_run
+from tests import tiny_trainer
+from tests.integration.test_loggers import fit
+
+
+@pytest.mark.filterwarnings("ignore")  # of W&B's own
+def test_weights_and_biases_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    logger = loggers.WandbLogger(project="attention", save_dir=tmp_path, offline=True)
+    fit(tmp_path, logger)
+    directory = Path(logger.experiment.dir)
+    summary = dict(logger.experiment.summary)
+    logger.experiment.finish()
+    assert len(sorted(directory.rglob("attention/encoder*.png"))) >= 2
+    assert list(directory.parent.glob("*.wandb"))
+    [recorded] = tmp_path.rglob("run.json")
+    run = open_run(recorded.parents[3])
+    last = run.metric("row_entropy", part="encoder")[-1].mean()
+    assert summary["attention/row_entropy/encoder"] == pytest.approx(last, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")  # of MLflow's own
+def test_mlflow_gets_numbers_and_pictures_in_its_file_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    logger = loggers.MLFlowLogger("attention", tracking_uri=f"file:{tmp_path / 'mlruns'}")
+    fit(tmp_path, logger)
+    kept = logger.experiment.get_metric_history(logger.run_id, "attention/row_entropy/encoder")
+    assert [metric.step for metric in kept] == [0, 4, 8]
+    pictures = [str(path) for path in (tmp_path / "mlruns").rglob("*.png")]
+    assert len(pictures) >= 2
+
+
+@pytest.mark.filterwarnings("ignore")  # of Comet's own
+def test_comet_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    logger = loggers.CometLogger(online=False, project="attention")
+    taken = {}
+    for name in ("log_image", "__internal_api__log_metrics__"):
+        call = getattr(logger.experiment, name)
+        told = taken.setdefault(name, [])
+
+        def heard(*given, call=call, told=told, **options):
+            told.append(given)
+            return call(*given, **options)
+
+        monkeypatch.setattr(logger.experiment, name, heard)
+    fit(tmp_path, logger)
+    assert len(taken["log_image"]) >= 2
+    numbers = [given[0] for given in taken["__internal_api__log_metrics__"]]
+    assert len([n for n in numbers if "attention/row_entropy/encoder" in n]) == 3
+    logger.experiment.end()
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow", "trackio"])
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_transformers_trainer_reports_to_gets_both(name, tmp_path, monkeypatch):
+    for variable, value in {
+        "WANDB_MODE": "offline",
+        "WANDB_DIR": str(tmp_path),
+        "MLFLOW_TRACKING_URI": f"file:{tmp_path / 'mlruns'}",
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "TRACKIO_DIR": str(tmp_path / "trackio"),
+    }.items():
+        monkeypatch.setenv(variable, value)
+    if name == "mlflow":
+        import mlflow
+
+        mlflow.set_tracking_uri(f"file:{tmp_path / 'mlruns'}")  # the test above has set another
+    callback = AttentionCallback(**{**tiny_trainer.FEW, "log_images": True})
+    trained = tiny_trainer.trainer(tmp_path / "out", callback, report_to=name)
+    trained.train()
+    assert callback.failures.count == 0
+    assert "attention" not in str(trained.state.log_history)
+    if name == "wandb":
+        import wandb
+
+        # Its directory is that of the first run in a process, whatever the environment says later.
+        assert list(Path(wandb.run.dir).rglob("attention/encoder*.png"))
+        assert "train/attention/row_entropy/encoder" in dict(wandb.run.summary)
+        wandb.finish()
+        return
+    assert list(tmp_path.rglob("*.png"))
+    if name == "mlflow":
+        kept = list((tmp_path / "mlruns").rglob("row_entropy/encoder"))
+        assert len(kept[0].read_text().splitlines()) == 3
+    else:
+        [database] = (tmp_path / "trackio").rglob("*.db")
+        with sqlite3.connect(database) as connection:
+            logged = "".join(str(row) for row in connection.execute("select * from metrics"))
+        assert "attention/row_entropy/encoder" in logged
