@@ -12,6 +12,7 @@ from attn_monitor.capture.families import observer_of
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.tracer import Observer, Tracer
 from attn_monitor.capture.travel import follow
+from attn_monitor.capture.writes import announce
 
 Operator = Callable[..., object]
 
@@ -58,6 +59,7 @@ class CaptureMode(TorchDispatchMode):
                 split: object = func.decompose(*args, **kwargs)
             if split is not NotImplemented:
                 return split
+        announce(func, args, kwargs)
         result = func(*args, **kwargs)
         if self._tracer.paused or self._in_backward():
             return result

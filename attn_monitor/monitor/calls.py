@@ -110,7 +110,7 @@ class CallNotes:
     def start(self) -> None:
         """Begin to note."""
         if self._usable:
-            self._weights = sums(self._model.parameters())
+            self._weights = sums(self._model.parameters(), sampled=True)
             for module in _outside_compilers(self._model):
                 self._undo.append(_wrap(module, self._noted))
 
@@ -147,7 +147,7 @@ class CallNotes:
             # Gradients in a validation, or none in training: the step does something of its own.
             self._usable = False
             return
-        if not self._calls and sums(self._model.parameters()) != self._weights:
+        if not self._calls and sums(self._model.parameters(), sampled=True) != self._weights:
             self._usable = False  # the step lends the model other weights, averaged ones, say
             return
         first = not self._calls

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 _WORD: Final = 8  # bytes of the integers that are summed
-_SAMPLED: Final = 1 << 14  # integers summed of a tensor of which all need not be
+_SAMPLED: Final = 1 << 10  # numbers summed of a tensor of which all need not be
+_STATES: Final = 16  # tensors of the optimizers whose numbers are looked at
+_INTEGERS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +24,10 @@ class Fingerprint:
     """What a training stands at; two are equal where nothing moved in between.
 
     Attributes:
-        parameters: Every number of every parameter, summed as integers.
+        parameters: The numbers of every parameter, summed as integers, with the counters of their
+            changes.
         buffers: Likewise of the buffers.
-        optimizer: Sampled numbers of the optimizers' state, with the counters of their changes.
+        optimizer: The counters of the optimizers' state, with sampled numbers of some of it.
         random: The random state of Python, numpy, torch and the devices.
         batches: How many batches the trainer was given.
     """
@@ -47,7 +50,11 @@ class Fingerprint:
 
 
 def fingerprint(
-    model: nn.Module, *, optimizers: Sequence[object] = (), batches: object = ""
+    model: nn.Module,
+    *,
+    optimizers: Sequence[object] = (),
+    batches: object = "",
+    sampled: bool = False,
 ) -> Fingerprint:
     """Return the fingerprint of a training as it stands.
 
@@ -55,15 +62,27 @@ def fingerprint(
         model: The model that is trained.
         optimizers: Its optimizers.
         batches: Whatever counts the batches that came so far.
+        sampled: Read some numbers of large tensors only.
     """
-    state = _random_state(model)  # first: what follows could draw from it
+    parameters = list(model.parameters())
+    devices = {p.device.index or 0 for p in parameters if p.device.type == "cuda"}
+    state = _random_state(devices)  # first: what follows could draw from it
     return Fingerprint(
-        parameters=_digest(sums(model.parameters())),
-        buffers=_digest(sums(model.buffers())),
+        parameters=_digest(_tensors(parameters, sampled=sampled)),
+        buffers=_digest(_tensors(list(model.buffers()), sampled=sampled)),
         optimizer=_digest(_optimizer_state(optimizers)),
         random=_digest(state),
         batches=str(batches),
     )
+
+
+def _tensors(tensors: Sequence[Tensor], *, sampled: bool) -> list[int]:
+    return [*map(_counter, tensors), *sums(tensors, sampled=sampled)]
+
+
+def _counter(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place, as far as that is counted."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def sums(tensors: Iterable[Tensor], *, sampled: bool = False) -> list[int]:
@@ -95,15 +114,19 @@ def _sum(tensor: Tensor, *, sampled: bool) -> Tensor | None:
     if tensor.numel() == 0:
         return None
     flat = (tensor if tensor.is_contiguous() else tensor.contiguous()).reshape(-1)
-    data = (torch.view_as_real(flat).reshape(-1) if flat.is_complex() else flat).view(torch.uint8)
+    if flat.is_complex():
+        flat = torch.view_as_real(flat).reshape(-1)
+    if sampled and len(flat) > _SAMPLED:
+        some = flat.view(_INTEGERS[flat.element_size()])[:: len(flat) // _SAMPLED]
+        return some.sum(dtype=torch.int64)
+    data = flat.view(torch.uint8)
     whole = len(data) // _WORD * _WORD
     aligned = data.data_ptr() % _WORD == 0 and data.storage_offset() % _WORD == 0
     if not (whole and aligned):
         return data.sum(dtype=torch.int64)
     words = data[:whole].view(torch.int64)
-    if sampled and len(words) > _SAMPLED:
-        words = words[:: len(words) // _SAMPLED]
-    return words.sum() + data[whole:].sum(dtype=torch.int64)
+    total = words.sum()
+    return total if whole == len(data) else total + data[whole:].sum(dtype=torch.int64)
 
 
 def _optimizer_state(optimizers: Sequence[object]) -> list[object]:
@@ -119,12 +142,11 @@ def _optimizer_state(optimizers: Sequence[object]) -> list[object]:
                     found.append(value)
         for group in getattr(optimizer, "param_groups", ()):
             found += [v for v in group.values() if isinstance(v, int | float | bool)]
-    found += [0 if tensor.is_inference() else tensor._version for tensor in tensors]
-    return [*found, *sums(tensors, sampled=True)]
+    found += map(_counter, tensors)
+    return [*found, *sums(tensors[:: len(tensors) // _STATES + 1], sampled=True)]
 
 
-def _random_state(model: nn.Module) -> list[object]:
-    devices = {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
+def _random_state(devices: Iterable[int]) -> list[object]:
     states: list[object] = [
         random.getstate(),
         _numpy_state(),

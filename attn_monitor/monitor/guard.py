@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from attn_monitor.capture.writes import before_writes
 from attn_monitor.monitor.silence import nothing_written
 from attn_monitor.monitor.snapshot import Snapshot
-
-COPIED_ALWAYS: Final = 1 << 30  # bytes of parameters that are copied before every replay
 
 
 @dataclass(slots=True)
@@ -39,7 +37,11 @@ class Guard:
     others: tuple[tuple[str, object], ...] = ()
     skip: tuple[object, ...] = ()
     moved: set[str] = field(default_factory=set)
-    _fragile: set[int] | None = None  # parameters that a pass writes to; unknown before the first
+    _fragile: set[int] | None = None  # tensors that a pass writes to; unknown before the first
+
+    def begin(self) -> None:
+        """Expect a replay that may write to other tensors than those before it."""
+        self._fragile = None
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -54,16 +56,16 @@ class Guard:
             stack.enter_context(torch.inference_mode(mode=False))
             stack.enter_context(torch.no_grad())
             stack.enter_context(random_state_kept(model))
-            snapshot = Snapshot(
-                [("model", model), *self.others], skip=self.skip, copies=self._copies(model)
-            )
+            roots = [("model", model), *self.others]
+            snapshot = Snapshot(roots, skip=self.skip, fragile=self._fragile)
             flags = [(module, module.training) for module in model.modules()]
             slopes = [(p, p.grad, p.requires_grad) for p in model.parameters()]
             try:
                 for parameter, _, _ in slopes:
                     parameter.grad = None  # a step with gradients of its own must not add to these
                 model.eval()
-                with nothing_written(snapshot.writers):
+                watched = snapshot.tensors.about_to_be_written
+                with nothing_written(snapshot.writers), before_writes(watched):
                     yield
             finally:
                 _put_flags_back(flags)
@@ -72,16 +74,7 @@ class Guard:
                         parameter.requires_grad_(requires)
                     parameter.grad = grad
                 self.moved.update(snapshot.restore())
-                if self._fragile is None:
-                    self._fragile = snapshot.touched | _renormed(model)
-
-    def _copies(self, model: nn.Module) -> Callable[[Tensor], bool]:
-        """Return which parameters to copy: all, unless that is a lot of memory each time."""
-        size = sum(p.numel() * p.element_size() for p in model.parameters() if not p.is_meta)
-        fragile = self._fragile
-        if fragile is None or size <= COPIED_ALWAYS:
-            return lambda _: True
-        return lambda parameter: id(parameter) in fragile
+                self._fragile = (self._fragile or set()) | snapshot.tensors.touched
 
 
 @contextmanager
@@ -89,14 +82,6 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Run one forward pass in evaluation mode, then put everything back."""
     with random_state_kept(model), Guard(model).untouched():
         yield
-
-
-def _renormed(model: nn.Module) -> set[int]:
-    """Return the parameters that a lookup may shrink, whether or not the first one did."""
-    kinds = (nn.Embedding, nn.EmbeddingBag)
-    return {
-        id(m.weight) for m in model.modules() if isinstance(m, kinds) and m.max_norm is not None
-    }
 
 
 def _put_flags_back(flags: list[tuple[nn.Module, bool]]) -> None:

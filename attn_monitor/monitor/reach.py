@@ -7,6 +7,7 @@ import dis
 import functools
 import itertools
 import operator
+import re
 import types
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -61,6 +62,7 @@ COUNTERS: Final[tuple[type, ...]] = (
 )
 MACHINERY: Final = tuple(vars(nn.Module()))
 PLAIN_HOLDERS: Final = frozenset({dict, collections.OrderedDict, set})
+_OF_MODULES: Final = re.compile(r"\._(?:buffers|parameters|modules)\['([^']*)'\]")
 Parent = tuple[object, str]  # the parent of its holder, and its name there
 
 
@@ -96,4 +98,5 @@ def name_of(parent: Parent) -> str:
     while isinstance(at, tuple):
         names.append(at[1])
         at = at[0]
-    return "".join(reversed(names))
+    # What nn.Module keeps in dicts is an attribute to whoever wrote it.
+    return _OF_MODULES.sub(r".\1", "".join(reversed(names)))

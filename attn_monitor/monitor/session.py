@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 from torch import nn
 
@@ -31,6 +32,8 @@ from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.store import RunInfo, RunWriter, StepRecord, Untouched
 
+THOROUGH: Final = 8  # of that many replays one is checked by every number of every parameter
+
 
 class Session:
     """Record a model on fixed probes into a run directory.
@@ -48,7 +51,8 @@ class Session:
         phase: ``"fit"``, ``"validate"`` or ``"test"``; shown in the tab.
         resume_step: Drop steps after this one from an existing recording (a resumed training).
         guard: Puts everything back after a replay.
-        reads: Returns the fingerprint of the training, to compare before and after a replay.
+        reads: Returns the fingerprint of the training, to compare before and after a replay;
+            with ``True``, of some of its numbers only.
         beside: Where to record if an earlier recording in ``run_dir`` is to be kept.
 
     Raises:
@@ -69,17 +73,18 @@ class Session:
         phase: str = "fit",
         resume_step: int | None = None,
         guard: Guard | None = None,
-        reads: Callable[[], Fingerprint] | None = None,
+        reads: Callable[[bool], Fingerprint] | None = None,
         beside: Earlier | None = None,
     ) -> None:
         self.options = options
         self.failures = failures
         self._guard = Guard(model) if guard is None else guard
-        self._reads = reads or (lambda: fingerprint(model))
+        self._reads = reads or (lambda sampled: fingerprint(model, sampled=sampled))
         metrics = registered_metrics()
         if options.topology:
             metrics += TOPOLOGY_METRICS
         self._replay = replay
+        self._guard.begin()
         with _quiet_forward(self._guard):
             batches = settled(model, batches, replay, failures)
             self.layout = find_layout(
@@ -123,6 +128,7 @@ class Session:
         self._handover: Handover | None = None
         self._pending: _Seen | None = None
         self._stopped = False
+        self._observed = 0
         self.run_dir = run_dir
         if run_dir is None:
             return
@@ -166,16 +172,18 @@ class Session:
         self._pending = None
         if self._stopped:
             return
+        sampled = self._observed % THOROUGH != 0
+        self._observed += 1
         with self.failures.contained(f"replaying the probes at step {step}"):
             try:
                 with random_state_kept(self._guard.model):
-                    before = self._reads()
+                    before = self._reads(sampled)
                     with _quiet_forward(self._guard):
                         observation = self._recorder.observe(self._replay)
                 moved = tuple(
                     # Other threads draw from the global generators, which are put back.
                     name
-                    for name in before.differs_from(self._reads())
+                    for name in before.differs_from(self._reads(sampled))
                     if name != "random"
                 )
             except CannotPutBackError as error:
@@ -191,7 +199,7 @@ class Session:
                 return
             self.last_step = step
             proof = Untouched(checked=before.digest, put_back=tuple(sorted(self._guard.moved)[:64]))
-            weights = sums(self._guard.model.parameters())
+            weights = sums(self._guard.model.parameters(), sampled=True)
             self._pending = _Seen(observation, step, epoch, proof, weights)
 
     def write(self, scalars: Mapping[str, float], *, weights: Sequence[int] = ()) -> None:
@@ -199,8 +207,8 @@ class Session:
 
         Args:
             scalars: Numbers of the whole step, such as ``val_loss``.
-            weights: The sums of the parameters now: if they are not what they were in the replay,
-                the validation had other weights than the training.
+            weights: The sampled sums of the parameters now: if they are not what they were in the
+                replay, the validation had other weights than the training.
         """
         seen, self._pending = self._pending, None
         if seen is None or self._handover is None:

@@ -8,14 +8,13 @@ import copy
 import io
 import operator
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from attn_monitor.monitor.libraries import is_library_code, is_library_object
 from attn_monitor.monitor.reach import (
@@ -42,7 +41,7 @@ from attn_monitor.monitor.states import (
     random_state_of,
     unmoved_generator,
 )
-from attn_monitor.monitor.tensors import TensorNote
+from attn_monitor.monitor.tensors import Tensors
 
 
 class Snapshot:
@@ -51,11 +50,12 @@ class Snapshot:
     Args:
         roots: Where to start, with the names to call them by.
         skip: Objects that are left alone, and what only they lead to.
-        copies: Whether to keep a copy of a parameter.
+        fragile: Ids of the large tensors to copy; of others a copy is made when an operator is
+            about to write to them. ``None`` to copy all, as far as memory allows.
 
     Attributes:
         writers: Objects that write to event files and trackers, found on the way.
-        touched: After :meth:`restore`, the ids of the parameters that were written to.
+        tensors: The tensors.
     """
 
     def __init__(
@@ -63,16 +63,15 @@ class Snapshot:
         roots: Iterable[tuple[str, object]],
         *,
         skip: Iterable[object] = (),
-        copies: Callable[[Tensor], bool],
+        fragile: Set[int] | None = None,
     ) -> None:
         self.writers: list[object] = []
-        self.touched: set[int] = set()
+        self.tensors = Tensors(fragile)
         self._seen: set[int] = {id(obj) for obj in skip}
         self._undo: list[tuple[Callable[[], bool], Parent]] = []
         self._held: list[object] = []  # so that no id is given to another object
         self._renewed: dict[int, object] = {}
         self._lent: dict[int, Tensor] = {}
-        self._copies = copies
         self._queue: list[tuple[object, Parent]] = [(obj, (None, name)) for name, obj in roots]
         while self._queue and len(self._seen) < MOST_OBJECTS:
             obj, parent = self._queue.pop()
@@ -170,19 +169,9 @@ class Snapshot:
         self._undo.append((undo, parent))
 
     def _note_tensor(self, tensor: Tensor, parent: Parent) -> None:
-        parameter = isinstance(tensor, nn.Parameter)
-        size = tensor.numel() * tensor.element_size()
-        copied = self._copies(tensor) if parameter else size <= LARGEST_ARRAY
-        if tensor.is_meta or not copied or is_lazy(tensor):
-            return
-        note = TensorNote(tensor)
-
-        def undo() -> bool:
-            if parameter and note.written:
-                self.touched.add(id(tensor))
-            return note.restore()
-
-        self._add(undo, parent)
+        note = self.tensors.note(tensor)
+        if note is not None:
+            self._add(note.restore, parent)
 
     def _note_object(self, obj: object, parent: Parent) -> None:
         attributes = getattr(obj, "__dict__", None)

@@ -148,7 +148,7 @@ class TrainerRecording:
         if due:
             session.observe(step=step, epoch=epochs)
         elif self.schedule.every_n_steps is None:
-            weights = sums(self.module.parameters())
+            weights = self._weights()
             self._skipped = _Skipped(step, epochs, {}, weights)
 
     def validation_ended(self) -> None:
@@ -159,7 +159,7 @@ class TrainerRecording:
             self.validated()
         scalars = numbers(self.trainer.callback_metrics)
         if self.session is not None:
-            self.session.write(scalars, weights=sums(self.module.parameters()))
+            self.session.write(scalars, weights=self._weights())
         if self._skipped is not None:
             found = self._skipped
             self._skipped = _Skipped(found.step, found.epochs, scalars, found.weights)
@@ -169,7 +169,7 @@ class TrainerRecording:
         found, session = self._skipped, self.session
         if found is None or session is None or session.last_step == found.step:
             return
-        same = found.weights == sums(self.module.parameters())
+        same = found.weights == self._weights()
         if found.step == self.trainer.global_step and same:
             session.observe(step=found.step, epoch=found.epochs)
             session.write(found.scalars)
@@ -281,9 +281,16 @@ class TrainerRecording:
             f"{session.run_dir}; look at it with: tensorboard --logdir {session.run_dir}"
         )
 
-    def _fingerprint(self) -> Fingerprint:
-        optimizers = getattr(self.trainer, "optimizers", ())
-        return fingerprint(self.module, optimizers=optimizers, batches=batches_seen(self.trainer))
+    def _fingerprint(self, sampled: bool) -> Fingerprint:
+        return fingerprint(
+            self.module,
+            optimizers=getattr(self.trainer, "optimizers", ()),
+            batches=batches_seen(self.trainer),
+            sampled=sampled,
+        )
+
+    def _weights(self) -> list[int]:
+        return sums(self.module.parameters(), sampled=True)
 
     def _writer(self, directory: str) -> SummaryWriter:
         if self.phase == "fit" and directory == self.run_dir:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 ROUNDS = 3
 BUDGET = 1.10
+PROOF = 0.02  # of a recorded step
 
 
 @pytest.mark.bench
@@ -46,3 +50,26 @@ def test_the_airline_example_is_at_most_a_tenth_slower_with_the_monitor(tmp_path
             f"(peak {after / 1024:.0f} MB)"
         )
     assert ratio <= BUDGET
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(3600)
+def test_a_recorded_step_costs_little_more_for_the_proof_that_training_is_untouched(capsys):
+    """`EARLIER=<a clone of an earlier build>` measures that one beside this, in turns."""
+    script = Path(__file__).parent / "recorded_step.py"
+    places = {"this build": None, "the earlier one": os.environ.get("EARLIER")}
+    seconds = {name: [] for name, place in places.items() if name == "this build" or place}
+    for _ in range(ROUNDS):
+        for name, found in seconds.items():
+            path = {} if places[name] is None else {"PYTHONPATH": places[name]}
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", **path}
+            ran = subprocess.run(
+                [sys.executable, script], env=environment, check=True, capture_output=True
+            )
+            found.append(json.loads(ran.stdout.splitlines()[-1]))
+    step = {n: statistics.median(x["step"] for x in found) for n, found in seconds.items()}
+    share = statistics.median(x["proof"] / x["step"] for x in seconds["this build"])
+    with capsys.disabled():
+        print(f"\na recorded step of BERT, 14 million parameters: {step} s; proof {share:.2%}")
+    assert share <= PROOF
+    assert step["this build"] <= step.get("the earlier one", step["this build"])

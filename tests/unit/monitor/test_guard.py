@@ -1,10 +1,13 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from attn_monitor.monitor.guard import untouched
+from attn_monitor.capture import capture
+from attn_monitor.monitor.guard import Guard, untouched
+from attn_monitor.monitor.tensors import TensorNote
 
 
 class Careless(nn.Module):
@@ -94,3 +97,75 @@ def test_inference_tensors_can_be_updated_in_the_pass_and_are_left_alone():
             model.outputs[0] += 1
     assert model.outputs[0].is_inference()
     assert model.outputs[0].tolist() == [1.0, 1.0]
+
+
+class Writing(nn.Module):
+    """Writes to its large weights in a pass, in one of the ways there are."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(90_000.0).view(300, 300))
+        self.register_buffer("table", torch.ones(300, 300))
+        self.cache = {"scores": torch.zeros(300, 300)}
+        self.how = how
+
+    def forward(self, x):
+        if self.how is not None:
+            self.how(self)
+        return x @ self.weight
+
+
+def put_elsewhere(model):
+    model.weight.data = model.weight.data * 2
+    model.weight.data[0] = 7
+
+
+WRITES = {
+    "in place": lambda model: model.weight.mul_(2),
+    "past its counter": lambda model: model.weight.data.mul_(2),
+    "a view": lambda model: model.weight.view(-1)[5:9].fill_(3),
+    "as an output": lambda model: torch.mul(model.table, 2, out=model.table),
+    "many at once": lambda model: torch._foreach_add_([model.table, model.cache["scores"]], 1.0),
+    "other memory": put_elsewhere,
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_large_tensors_are_copied_when_something_is_about_to_write_to_them(name):
+    model = Writing(None)
+    guard = Guard(model)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    places = {k: (v.data_ptr(), v._version) for k, v in model.state_dict().items()}
+    with guard.untouched(), capture(model, verify=False):
+        model(torch.ones(2, 300))
+    assert not guard.moved
+    model.how = WRITES[name]
+    for _ in range(2):  # the first time it is not yet known what is written to
+        with guard.untouched(), capture(model, verify=False):
+            model(torch.ones(2, 300))
+        assert guard.moved
+        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+        assert places == {k: (v.data_ptr(), v._version) for k, v in model.state_dict().items()}
+        assert not model.cache["scores"].any()
+
+
+def test_what_is_written_past_torch_is_put_back_where_the_first_replay_showed_it():
+    model = Writing(lambda model: model.table.numpy().fill(5))
+    guard = Guard(model)
+    for _ in range(3):
+        with guard.untouched(), capture(model, verify=False):
+            model(torch.ones(2, 300))
+        assert bool((model.table == 1).all())
+    assert guard.moved == {"model.table"}
+
+
+def test_no_large_tensor_is_copied_without_need(monkeypatch):
+    model = Writing(None)
+    guard = Guard(model)
+    with guard.untouched():
+        pass
+    copies = []
+    monkeypatch.setattr(TensorNote, "copy", lambda note: copies.append(note._tensor.shape))
+    with guard.untouched(), capture(model, verify=False):
+        model(torch.ones(2, 300))
+    assert copies == []
