@@ -19,6 +19,7 @@ from attn_monitor.capture.selection import Selection
 
 BLOCK_ELEMENTS = 1 << 22
 CACHED_ELEMENTS = 1 << 18  # a megabyte: reduced where it was made, in the processor's cache
+_TINY = 2.0**-20
 _NO_WEIGHT = 104.0  # this far below the largest score a float32 softmax is exactly 0
 
 
@@ -101,8 +102,11 @@ class ModelWeights(WeightRule):
         last = scores[-1:, -1:, -1:].float().softmax(-1)
         if not torch.allclose(last, self.tensor[-1:, -1:, -1:].float(), atol=1e-2, equal_nan=True):
             return None
-        pieces = [_row_scores(part.float()) for part in scores]
-        largest, mean = (torch.stack(of_all) for of_all in zip(*pieces, strict=True))
+        largest = scores.new_empty(scores.shape[:3], dtype=torch.float32)
+        mean = torch.empty_like(largest)
+        for chosen, part in _in_cache(self.shape):
+            block = scores[chosen, :, part].float()
+            largest[chosen, :, part], mean[chosen, :, part] = _row_scores(block)
         return RowScores(largest=largest, mean=mean)
 
 
@@ -149,7 +153,7 @@ class Recomputed(WeightRule):
         sentences, heads, rows = self.query.shape[:3]
         result = self.query.new_full((sentences, heads), -math.inf, dtype=torch.float32)
         with exact_arithmetic(self.query.device.type):
-            for chosen, part in self._blocks(sentences, heads, rows):
+            for chosen, part in _in_cache(self.shape):
                 top = self.scores(Selection(sentences=chosen, rows=part)).amax(dim=(-2, -1))
                 result[chosen] = torch.maximum(result[chosen], top.float())
         return result
@@ -165,7 +169,7 @@ class Recomputed(WeightRule):
         mean = torch.empty_like(largest)
         mixed = None if value is None else largest.new_empty((*largest.shape, value.shape[-1]))
         with exact_arithmetic(self.query.device.type):
-            for chosen, part in self._blocks(sentences, heads, rows):
+            for chosen, part in _in_cache(self.shape):
                 block = Selection(sentences=chosen, rows=part)
                 scores = self.scores(block)
                 top, middle = _row_scores(scores)
@@ -177,15 +181,6 @@ class Recomputed(WeightRule):
                     values = block.of_keys(value, heads=heads).to(weights.dtype)
                     mixed[chosen, :, part] = (weights @ values).float()
         return RowScores(largest=largest, mean=mean, mixed=mixed)
-
-    def _blocks(self, sentences: int, heads: int, rows: int) -> Iterator[tuple[slice, slice]]:
-        """Yield sentences and rows whose scores stay in the processor's cache."""
-        per_row = heads * max(1, self.key.shape[2])
-        step = max(1, min(rows, CACHED_ELEMENTS // per_row))
-        many = max(1, CACHED_ELEMENTS // (per_row * step)) if step == rows else 1
-        for first in range(0, sentences, many):
-            for row in range(0, rows, step):
-                yield slice(first, first + many), slice(row, row + step)
 
     def scores(self, selection: Selection) -> Tensor:
         """Return the selected scores before softmax, ``-inf`` where a key is hidden."""
@@ -255,12 +250,27 @@ class MaskedSoftmax(Recomputed):
         return hidden
 
 
+def _in_cache(shape: tuple[int, int, int, int]) -> Iterator[tuple[slice, slice]]:
+    """Yield sentences and rows whose scores stay in the processor's cache."""
+    sentences, heads, rows, keys = shape
+    per_row = heads * max(1, keys)
+    step = max(1, min(rows, CACHED_ELEMENTS // per_row))
+    many = max(1, CACHED_ELEMENTS // (per_row * step)) if step == rows else 1
+    for first in range(0, sentences, many):
+        for row in range(0, rows, step):
+            yield slice(first, first + many), slice(row, row + step)
+
+
 def _row_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
     """Return the largest score of every row and the mean of those with a weight above 0.
 
     Masks write all kinds of large negative numbers; what they hide has a weight of exactly 0.
     """
     largest = scores.amax(-1)
-    seen = scores > (largest - _NO_WEIGHT)[..., None]
-    total = scores.masked_fill(~seen, 0.0).sum(-1)
-    return largest.float(), (total / seen.sum(-1)).float()
+    if bool((scores.amin(-1) > largest - _NO_WEIGHT).all()):
+        return largest.float(), scores.mean(-1).float()
+    # Clamping is ten times as fast as choosing by a condition.
+    below = (scores - largest[..., None]).clamp_(min=-_NO_WEIGHT)
+    seen = (below + _NO_WEIGHT).clamp_(max=_TINY).mul_(1 / _TINY)  # 1, and 0 where hidden
+    mean = torch.linalg.vecdot(below, seen) / seen.sum(-1) + largest
+    return largest.float(), mean.float()

@@ -67,9 +67,9 @@ def test_a_recorded_step_is_little_slower_for_what_heads_write(name, tokens, mon
     )
 
     def seconds() -> float:
-        start = time.perf_counter()
+        start = time.thread_time()
         session.observe(step=0, epoch=0)
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     def logits_only(_self, record):
         record.logit_max()
