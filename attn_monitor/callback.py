@@ -14,7 +14,7 @@ from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.labels import Features, TitlesOf, ValuesOf
-from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
+from attn_monitor.monitor.options import ImportanceAt, MonitorOptions, ReplayBatch
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
@@ -84,6 +84,12 @@ class AttentionMonitor(pl.Callback):
         topology: Add the topology of the attention graph to the metrics of every head:
             components, loops, their life and midlife. About 0.3 ms per head and probe, in the
             background; off by default.
+        importance: How much each head matters, exactly: it is muted and the probes are run again,
+            a forward pass per head. ``"last"``: at the last recorded step; ``"best"``: at each
+            that has the lowest validation loss so far; ``n``: at every n-th. Measured is the rise
+            of the loss that the step logs or returns, else how far the output moves, and the
+            same for several of the least important heads at once; ``None``, the default, for not
+            at all.
         log_images: One picture per part in TensorBoard's Images tab, and in the loggers that
             ``docs/places.md`` names, at most a tenth of the time; on by default.
         log_scalars: A dozen numbers at most in TensorBoard's Scalars tab, below what you log
@@ -119,6 +125,7 @@ class AttentionMonitor(pl.Callback):
         budget_mb: float = 64.0,
         run_budget_mb: float = 2048.0,
         topology: bool = False,
+        importance: ImportanceAt | None = None,
         log_images: bool = True,
         log_scalars: bool | Literal["all"] = True,
         on_signal: OnSignal | None = None,
@@ -142,6 +149,7 @@ class AttentionMonitor(pl.Callback):
             budget_mb=budget_mb,
             run_budget_mb=run_budget_mb,
             topology=topology,
+            importance=importance,
             log_images=log_images,
             log_scalars=log_scalars,
             on_signal=on_signal,

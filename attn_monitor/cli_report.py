@@ -18,8 +18,8 @@ from attn_monitor.verdicts.judge import compared
 
 _MARKS = {"found": "!!", "look": " ?", "unknown": "--", "clear": "ok"}
 NAMES = (
-    *("leak", "scale", "padding", "redundant", "positions", "overfitting", "growth", "nan"),
-    *("recording", "weights", "since_best"),
+    *("leak", "scale", "padding", "redundant", "dormant", "positions", "overfitting", "growth"),
+    *("nan", "recording", "weights", "since_best"),
 )
 
 
@@ -52,6 +52,8 @@ def report(options: argparse.Namespace) -> tuple[str, int]:
     failed = [v.name for v in verdicts if v.name in options.fail_on and v.level in _FAILS]
     status = 2 if failed else 0
     logdir, name = _named(options.run)
+    measured = (run.importance(step) for step in reversed(run.steps))
+    importance = next((found for found in measured if found is not None), None)
     if options.json:
         answer = {
             "schema": 1,
@@ -59,6 +61,7 @@ def report(options: argparse.Namespace) -> tuple[str, int]:
             "tensorboard": f"tensorboard --logdir {logdir}",
             "steps": list(run.steps),
             "failed_on": failed,
+            "importance": None if importance is None else importance.as_json(),
             "verdicts": [
                 {**v.as_json(), "link": f"{v.link}&p.attn_monitor.run={name}"} for v in verdicts
             ],

@@ -114,6 +114,8 @@ class AttentionRecorder:
     def close(self) -> None:
         """Wait for everything to be written; done by the ``with`` block."""
         if self._session is not None:
+            with self.failures.contained("measuring the importance of heads"):
+                self._session.finish()
             self._session.close()
             self._session = None
         if self._own_writer is not None:

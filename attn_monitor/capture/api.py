@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from attn_monitor.capture.kernels import watching
 from attn_monitor.capture.missing import Gap, find_gaps
 from attn_monitor.capture.mode import CaptureMode
+from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
@@ -29,6 +30,7 @@ def capture(
     sink: Sink | None = None,
     verify: bool = True,
     follower: Follower | None = None,
+    muting: Muting | None = None,
 ) -> Iterator[AttentionCapture]:
     """Read every attention call of ``model`` inside the ``with`` block, without changing it.
 
@@ -43,6 +45,7 @@ def capture(
         follower: Follows the entries of a batch to the attention that they take part in, so that
             each record knows whose tokens it is about; by default what enters the model is
             followed while ``verify`` is on.
+        muting: Heads that are silent meanwhile: the one thing that does change the model.
 
     Yields:
         The capture; read it during or after the block.
@@ -57,6 +60,7 @@ def capture(
     followed = Follower() if follower is None and verify else follower
     attention = AttentionCapture(model, sink=sink, verify=verify, follower=followed)
     tracer = attention.tracer
+    tracer.muting = muting
     with tracer.running(), _eagerly(), watching(tracer), CaptureMode(tracer):
         yield attention
 

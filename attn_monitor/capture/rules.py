@@ -150,8 +150,7 @@ class Recomputed(WeightRule):
 
     def logit_max(self) -> Tensor:
         """Return the largest visible score per head; ``-inf`` where a head sees nothing."""
-        sentences, heads, rows = self.query.shape[:3]
-        result = self.query.new_full((sentences, heads), -math.inf, dtype=torch.float32)
+        result = self.query.new_full(self.query.shape[:2], -math.inf, dtype=torch.float32)
         with exact_arithmetic(self.query.device.type):
             for chosen, part in _in_cache(self.shape):
                 top = self.scores(Selection(sentences=chosen, rows=part)).amax(dim=(-2, -1))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.capture.modules import ModuleStack
+from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import origin_of, set_origin
@@ -81,6 +82,7 @@ class Tracer:
     Attributes:
         modules: The modules that are running.
         errors: Problems inside the capture, each once.
+        muting: Heads that are silent in this pass.
         paused: Operators are not looked at: they run inside a kernel that reports itself.
     """
 
@@ -99,6 +101,7 @@ class Tracer:
         self._ends: dict[frozenset[int], Whole] = {}
         self._invocation = 0
         self.paused = False
+        self.muting: Muting | None = None
 
     @property
     def seen(self) -> frozenset[str]:
@@ -149,6 +152,9 @@ class Tracer:
             with exact_arithmetic(seen.query.device.type), self.pausing():
                 record.error, agrees = seen.check(record)
             record.evidence = "verified" if agrees else "unverified"
+        if self.muting is not None:
+            with self.pausing():
+                self.muting.attended(name, seen.mixed, seen.output)
         self.modules.note_attention()
         number = next(self._numbers)
         self._waiting[number] = record

@@ -61,11 +61,11 @@ def output_statistics(
     table = np.full((len(tokens), len(OUTPUT_SPECS)), np.nan, dtype=np.float32)
     answer, hidden = outputs.answer, outputs.last_hidden
     if answer is not None and answer.is_floating_point() and not _same_width(answer, hidden):
-        for row, scores in enumerate(_sentences(answer, tokens)):
+        for row, scores in enumerate(rows_of_sentences(answer, tokens)):
             if scores.shape[-1] >= _FEWEST_CLASSES and len(scores):
                 table[row, :2] = _certainty(scores.float())
     if hidden is not None:
-        for row, states in enumerate(_sentences(hidden, tokens)):
+        for row, states in enumerate(rows_of_sentences(hidden, tokens)):
             if len(states):
                 norms = states.float().norm(dim=-1) / math.sqrt(states.shape[-1])
                 table[row, 2] = float(norms.mean())
@@ -82,7 +82,7 @@ def _same_width(answer: Tensor, hidden: Tensor | None) -> bool:
     return hidden is not None and answer.shape[-1:] == hidden.shape[-1:]
 
 
-def _sentences(values: Tensor, tokens: BatchTokens) -> list[Tensor]:
+def rows_of_sentences(values: Tensor, tokens: BatchTokens) -> list[Tensor]:
     """Return ``[token, entry]`` of each sentence; one row where there is one per sentence.
 
     An empty list if the tensor's axes are neither (sentence, entry) nor (sentence, token, entry)

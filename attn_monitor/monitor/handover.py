@@ -99,7 +99,7 @@ class Handover:
     def _write(self, observation: Observation, record: StepRecord) -> None:
         step = record.step
         with self._failures.contained(f"computing the metrics of step {step}"):
-            observation.deferred.finish()
+            observation.finish()
         try:
             store = self._opened()
             store.write(record)

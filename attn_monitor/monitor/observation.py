@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,11 +33,12 @@ class Observation:
         thumbnails: Part -> probe index -> coarse maps.
         vectors: Part -> probe index -> queries, keys and values of the lens probes.
         metrics: Part -> one value per measured probe (those come first), layer, head and metric;
-            NaN where undefined and until ``deferred.finish()`` was called.
+            NaN where undefined and until :meth:`finish` was called.
         outputs: The model's answer to each probe in a few numbers; NaN where undefined.
         deferred: Metrics not yet computed.
         classes: Probe index -> class scores and what every token adds to them; empty for models
             that do not classify sentences.
+        later: What is to be written over metrics once they are computed.
     """
 
     attention: dict[str, _Maps]
@@ -47,6 +49,19 @@ class Observation:
     outputs: Float[np.ndarray, "probe statistic"]
     deferred: Deferred
     classes: dict[int, ClassAnswer] = field(default_factory=dict)
+    later: list[Callable[[], None]] = field(default_factory=list)
+
+    def finish(self) -> None:
+        """Compute what waits; may run in any thread, once.
+
+        Raises:
+            Exception: The first error of a metric, after everything else was done.
+        """
+        try:
+            self.deferred.finish()
+        finally:
+            for write in self.later:
+                write()
 
     @property
     def nbytes(self) -> int:

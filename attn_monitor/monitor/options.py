@@ -15,6 +15,7 @@ from attn_monitor.monitor.labels import Features, Labels, TitlesOf, ValuesOf, ch
 from attn_monitor.monitor.tokens import TokenSource, check_token_source
 
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
+ImportanceAt = Literal["last", "best"] | int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class MonitorOptions:
     budget_mb: float = 64.0
     run_budget_mb: float = 2048.0
     topology: bool = False
+    importance: ImportanceAt | None = None
     log_images: bool = True
     log_scalars: bool | Literal["all"] = True
     on_signal: OnSignal | None = None
@@ -57,6 +59,13 @@ class MonitorOptions:
         ):
             if not megabytes > 0:
                 raise ConfigurationError(f"{name} must be > 0, got {megabytes}")
+        if self.importance not in (None, "last", "best"):
+            if isinstance(self.importance, str):
+                raise ConfigurationError(
+                    'importance must be "last", "best", a number n for every n-th recorded step, '
+                    f"or None, got {self.importance!r}"
+                )
+            at_least("importance", self.importance, 1)
         if self.log_scalars not in (True, False, "all"):
             raise ConfigurationError(
                 f'log_scalars must be True, False or "all", got {self.log_scalars!r}'
@@ -89,6 +98,7 @@ class MonitorOptions:
             "signal_sentences": self.signal_sentences,
             "budget_mb": self.budget_mb,
             "topology": self.topology,
+            "importance": self.importance or "",
             "seed": self.seed,
         }
 

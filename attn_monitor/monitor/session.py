@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from torch import nn
@@ -19,6 +21,7 @@ from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
 from attn_monitor.monitor.guard import Guard, random_state_kept
 from attn_monitor.monitor.handover import Handover
+from attn_monitor.monitor.importance import ImportanceMeter
 from attn_monitor.monitor.layout import Replay, find_layout
 from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.observation import Observation
@@ -30,6 +33,7 @@ from attn_monitor.monitor.report import Report
 from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.summaries import SummaryWriter
+from attn_monitor.signals.losses import best_step
 from attn_monitor.store import RunInfo, RunWriter, StepRecord, Untouched
 
 THOROUGH: Final = 8  # of that many replays one is checked by every number of every parameter
@@ -48,6 +52,7 @@ class Session:
         loggers: Other loggers, such as W&B's: numbers and pictures, see :class:`Loggers`.
         options: What the user set.
         failures: Where problems are reported.
+        heard: What the model's step logged in the last replay, where there is such a step.
         phase: ``"fit"``, ``"validate"`` or ``"test"``; shown in the tab.
         resume_step: Drop steps after this one from an existing recording (a resumed training).
         guard: Puts everything back after a replay.
@@ -70,6 +75,7 @@ class Session:
         loggers: Sequence[object] = (),
         options: MonitorOptions,
         failures: Failures,
+        heard: Mapping[str, float] | None = None,
         phase: str = "fit",
         resume_step: int | None = None,
         guard: Guard | None = None,
@@ -96,6 +102,16 @@ class Session:
                 labels=options.labels(failures),
                 failures=failures,
             )
+            self._meter: ImportanceMeter | None = None
+            if options.importance is not None:
+                self._meter = ImportanceMeter(
+                    model=model,
+                    layout=self.layout,
+                    replay=replay,
+                    heard={} if heard is None else heard,
+                    failures=failures,
+                )
+                metrics += self._meter.metrics  # the last column
             self._recorder = Recorder(
                 model=model,
                 layout=self.layout,
@@ -128,7 +144,10 @@ class Session:
         self._handover: Handover | None = None
         self._pending: _Seen | None = None
         self._stopped = False
-        self._observed = 0
+        self._observed = self._checked = 0
+        self._always = phase != "fit"  # a validation alone is the last and the best of its run
+        self._lowest = math.inf
+        self._written: tuple[int, Mapping[str, float], list[int]] | None = None
         self.run_dir = run_dir
         if run_dir is None:
             return
@@ -167,19 +186,45 @@ class Session:
         self.observe(step=step, epoch=epoch)
         self.write(scalars)
 
-    def observe(self, *, step: int, epoch: int) -> None:
-        """Replay the probes now, and keep what they show until :meth:`write`."""
+    def observe(self, *, step: int, epoch: int, importance: bool = False) -> None:
+        """Replay the probes now, and keep what they show until :meth:`write`.
+
+        Args:
+            step: Optimizer steps taken.
+            epoch: Epochs trained.
+            importance: Whether to mute each head now, also where the options do not ask for it.
+        """
         self._pending = None
-        if self._stopped:
-            return
-        sampled = self._observed % THOROUGH != 0
         self._observed += 1
+        every = self.options.importance
+        due = self._always or (isinstance(every, int) and self._observed % every == 0)
+        seen: list[Observation] = []
+        measured: dict[str, float] = {}
+
+        def replay() -> None:
+            seen.append(self._recorder.observe(self._replay))
+            if importance or due:
+                measured.update(self._measured(seen[0]))
+
+        proof = self._untouched(replay, step)
+        if proof is not None:
+            self.last_step = step
+            weights = sums(self._guard.model.parameters(), sampled=True)
+            self._pending = _Seen(seen[0], step, epoch, proof, weights, measured)
+
+    def _untouched(self, replay: Callable[[], None], step: int) -> Untouched | None:
+        """Run something that must leave the training as it is; ``None`` where it failed."""
+        proof: Untouched | None = None
+        if self._stopped:
+            return proof
+        sampled = self._checked % THOROUGH != 0
+        self._checked += 1
         with self.failures.contained(f"replaying the probes at step {step}"):
             try:
                 with random_state_kept(self._guard.model):
                     before = self._reads(sampled)
                     with _quiet_forward(self._guard):
-                        observation = self._recorder.observe(self._replay)
+                        replay()
                 moved = tuple(
                     # Other threads draw from the global generators, which are put back.
                     name
@@ -196,11 +241,21 @@ class Session:
                     "instead of the model's step: AttentionMonitor(replay=...)",
                     doing=f"replaying the probes at step {step}",
                 )
-                return
-            self.last_step = step
-            proof = Untouched(checked=before.digest, put_back=tuple(sorted(self._guard.moved)[:64]))
-            weights = sums(self._guard.model.parameters(), sampled=True)
-            self._pending = _Seen(observation, step, epoch, proof, weights)
+            else:
+                put_back = tuple(sorted(self._guard.moved)[:64])
+                proof = Untouched(checked=before.digest, put_back=put_back)
+        return proof
+
+    def _measured(self, observation: Observation) -> dict[str, float]:
+        """Mute every head of the probes; return the numbers of the step."""
+        meter, scalars = self._meter, dict[str, float]()
+        if meter is None:
+            return scalars
+        with self.failures.contained("measuring the importance of heads"):
+            found = meter.measure()
+            observation.later.append(partial(meter.fill, found, observation.metrics))
+            scalars = {n: value for n, value in found.scalars.items() if math.isfinite(value)}
+        return scalars
 
     def write(self, scalars: Mapping[str, float], *, weights: Sequence[int] = ()) -> None:
         """Write and report what was observed, in the background; nothing if nothing was.
@@ -211,7 +266,11 @@ class Session:
                 replay, the validation had other weights than the training.
         """
         seen, self._pending = self._pending, None
-        if seen is None or self._handover is None:
+        if seen is None:
+            return
+        if self.options.importance == "best" and not self._always and self._is_lowest(scalars):
+            self._measure_if_unmoved(seen)
+        if self._handover is None:
             return
         observation = seen.observation
         record = StepRecord(
@@ -224,10 +283,46 @@ class Session:
             windows=observation.windows,
             thumbnails=observation.thumbnails,
             classes=observation.classes,
-            scalars=dict(scalars),
+            scalars={**scalars, **seen.measured},
             untouched=replace(seen.proof, lent=bool(weights) and list(weights) != seen.weights),
         )
+        self._written = seen.epoch, dict(scalars), seen.weights
         self._handover.give(observation, record)
+
+    def finish(self) -> None:
+        """Measure the importance of heads at the last recorded step, if that was asked for."""
+        if self.options.importance != "last" or self._always or self.last_step is None:
+            return
+        if self._written is None:
+            return
+        epoch, scalars, weights = self._written
+        if sums(self._guard.model.parameters(), sampled=True) != weights:
+            self._say_moved()
+            return
+        self.observe(step=self.last_step, epoch=epoch, importance=True)  # replaces the step
+        self.write(scalars)
+        self._written = None
+
+    def _is_lowest(self, scalars: Mapping[str, float]) -> bool:
+        _, name = best_step((0,), (scalars,))
+        if name is None or not scalars[name] < self._lowest:
+            return False
+        self._lowest = scalars[name]
+        return True
+
+    def _measure_if_unmoved(self, seen: _Seen) -> None:
+        if sums(self._guard.model.parameters(), sampled=True) != seen.weights:
+            self._say_moved()
+            return
+        self._untouched(lambda: seen.measured.update(self._measured(seen.observation)), seen.step)
+
+    def _say_moved(self) -> None:
+        self.failures.report(
+            "the model has other weights than those that were recorded last, so the importance of "
+            'its heads was not measured. importance=1 measures it at every recorded step, "best" '
+            "at each that has the lowest validation loss so far",
+            doing="measuring the importance of heads",
+        )
 
     @property
     def identifier(self) -> str:
@@ -254,6 +349,7 @@ class _Seen:
     epoch: int
     proof: Untouched
     weights: list[int]
+    measured: dict[str, float]
 
 
 @contextmanager

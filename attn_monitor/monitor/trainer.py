@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.calls import ModuleCalls
-from attn_monitor.monitor.layout import Replay
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import ReplayBatch
 
@@ -185,30 +184,51 @@ def replay_through(
     phase: str,
     custom: ReplayBatch | None,
     silent_logger: Callable[[], object],
-) -> Replay:
-    """Return a function that runs one probe batch through the module, unheard.
+) -> StepReplay:
+    """Return what runs one probe batch through the module, unheard.
 
     By default that is the module's own ``validation_step`` (``test_step`` when testing), through
     the strategy, so that precision plugins and wrappers apply; of a batch whose module calls can
     stand for the step, these calls alone.
     """
     step_name = "test_step" if phase == "test" else "validation_step"
-    step = getattr(module, step_name)
-    rest = _numbers_of_a_batch(step)
+    return StepReplay(trainer, module, step_name, custom, silent_logger)
 
-    def replay(given: object) -> object:
-        with _unheard(trainer, module, silent_logger):
+
+class StepReplay:
+    """Runs one probe batch, or the module calls that stand for it, through a module, unheard.
+
+    Attributes:
+        heard: The numbers that the step logged in the last replay.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        module: nn.Module,
+        step_name: str,
+        custom: ReplayBatch | None,
+        silent_logger: Callable[[], object],
+    ) -> None:
+        self._trainer, self._module, self._step_name = trainer, module, step_name
+        self._custom, self._silent_logger = custom, silent_logger
+        self._rest = _numbers_of_a_batch(getattr(module, step_name))
+        self.heard: dict[str, float] = {}
+
+    def __call__(self, given: object) -> object:
+        """Run it; return what the step or the last module returned."""
+        trainer, module = self._trainer, self._module
+        self.heard.clear()
+        with _unheard(trainer, module, self._silent_logger, self.heard):
             if isinstance(given, ModuleCalls):
                 with trainer.strategy.precision_plugin.val_step_context():
                     return given.run(module)
             # A copy each time: a step that changes its batch must find it as it was delivered.
             moved = on_device_of(module, given)
-            if custom is not None:
-                return custom(module, moved)
-            run: Callable[..., object] = getattr(trainer.strategy, step_name)
-            return run(moved, *rest)
-
-    return replay
+            if self._custom is not None:
+                return self._custom(module, moved)
+            run: Callable[..., object] = getattr(trainer.strategy, self._step_name)
+            return run(moved, *self._rest)
 
 
 def _numbers_of_a_batch(step: Callable[..., object]) -> tuple[int, ...]:
@@ -224,14 +244,30 @@ def _numbers_of_a_batch(step: Callable[..., object]) -> tuple[int, ...]:
 
 @contextmanager
 def _unheard(
-    trainer: Trainer, module: nn.Module, silent_logger: Callable[[], object]
+    trainer: Trainer,
+    module: nn.Module,
+    silent_logger: Callable[[], object],
+    heard: dict[str, float],
 ) -> Iterator[None]:
-    """Mute ``self.log`` and every logger: probes are not data, their loss is not the loss."""
+    """Mute ``self.log`` and every logger: probes are not data, their loss is not the loss.
+
+    Args:
+        trainer: The trainer.
+        module: What it trains.
+        silent_logger: Makes a logger that keeps quiet.
+        heard: Takes the numbers that were to be logged.
+    """
+
+    def log(name: str, value: object = None, *_: object, **__: object) -> None:
+        heard.update(numbers({name: value}))
+
+    def log_dict(values: Mapping[str, object], *_: object, **__: object) -> None:
+        heard.update(numbers(dict(values)))
+
     loggers = list(trainer.loggers)
     muted = {name: vars(module).get(name) for name in ("log", "log_dict")}
     trainer.loggers[:] = [silent_logger() for _ in loggers]
-    for name in muted:
-        vars(module)[name] = _say_nothing
+    vars(module).update(log=log, log_dict=log_dict)
     try:
         yield
     finally:
@@ -241,10 +277,6 @@ def _unheard(
                 del vars(module)[name]
             else:
                 vars(module)[name] = before
-
-
-def _say_nothing(*_: object, **__: object) -> None:
-    pass
 
 
 def _next_version(root: Path) -> Path:

@@ -167,12 +167,16 @@ class TrainerRecording:
     def training_ended(self) -> None:
         """Record the last validation, if it was not due and nothing was trained since."""
         found, session = self._skipped, self.session
-        if found is None or session is None or session.last_step == found.step:
+        if session is None:
             return
-        same = found.weights == self._weights()
-        if found.step == self.trainer.global_step and same:
-            session.observe(step=found.step, epoch=found.epochs)
-            session.write(found.scalars)
+        if found is not None and session.last_step != found.step:
+            same = found.weights == self._weights()
+            if found.step == self.trainer.global_step and same:
+                session.observe(step=found.step, epoch=found.epochs)
+                session.write(found.scalars)
+        elif self.options.importance == "last":  # what was trained since the last recorded step
+            self._record(numbers(self.trainer.callback_metrics), epoch=self._epochs())
+        session.finish()
 
     def state(self) -> dict[str, Any]:
         """Return what a training needs to go on with the same sentences, for its checkpoint."""
@@ -240,12 +244,14 @@ class TrainerRecording:
         trainer, fit = self.trainer, self.phase == "fit"
         step = trainer.global_step
         run_dir = self.run_dir if before is None else before.run_dir
+        replay = replay_through(
+            trainer, self.module, self.phase, self.options.replay, self.silent_logger
+        )
         self.session = Session(
             model=self.module,
             batches=probes,
-            replay=replay_through(
-                trainer, self.module, self.phase, self.options.replay, self.silent_logger
-            ),
+            replay=replay,
+            heard=replay.heard,
             run_dir=run_dir,
             writer=None if run_dir is None else self._writer,
             loggers=[x for x in trainer.loggers if _board(x) is None],

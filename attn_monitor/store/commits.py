@@ -98,6 +98,11 @@ class Commit:
     untouched: Untouched | None = None
 
     @property
+    def has_maps(self) -> bool:
+        """Whether it has maps of any kind, where its file can be read."""
+        return any(any(form.values()) for form in (self.maps, self.windows, self.thumbnails))
+
+    @property
     def file_name(self) -> str:
         """The step's zip file, relative to the rank's folder; never read from the line."""
         return step_file_name(self.step, self.attempt)

@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.importance import HeadImportance
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
 from attn_monitor.store.bounded import read_thumbnail, read_window
@@ -20,6 +21,7 @@ from attn_monitor.store.class_answers import read_class_answer
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
+from attn_monitor.store.importance import read_importance
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail, Untouched
@@ -137,6 +139,10 @@ class Run:
         """Return the numbers recorded for the whole step, such as ``val_loss``."""
         return self._view.commit(step).scalars
 
+    def importance(self, step: int) -> HeadImportance | None:
+        """Return what muting heads did at a step, ``None`` if nobody measured."""
+        return read_importance(self._view, step)
+
     def untouched(self, step: int) -> Untouched | None:
         """Return that recording a step left the training as it was, ``None`` if nobody checked."""
         return self._view.commit(step).untouched
@@ -158,15 +164,8 @@ class Run:
 
         Whole maps, windows or coarse maps: :meth:`kept` says which of each probe.
         """
-        return any(
-            step in rank.readable
-            and any(
-                any(form.values())
-                for commit in (rank.commits[step],)
-                for form in (commit.maps, commit.windows, commit.thumbnails)
-            )
-            for rank in self._view.ranks
-        )
+        ranks = self._view.ranks
+        return any(step in rank.readable and rank.commits[step].has_maps for rank in ranks)
 
     def why_no_maps(self, step: int) -> Absence | None:
         """Return why a step has no maps: thinned, damaged, or never written; ``None`` if it has."""

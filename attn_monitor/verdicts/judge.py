@@ -12,7 +12,7 @@ from attn_monitor.core.nouns import HeadId
 from attn_monitor.signals import assess
 from attn_monitor.signals.losses import best_step
 from attn_monitor.store import Run
-from attn_monitor.verdicts import heads
+from attn_monitor.verdicts import heads, writing
 from attn_monitor.verdicts.verdict import Evidence, Verdict, link, number
 
 MOST_MOVED = 3
@@ -33,6 +33,8 @@ def judge(run: Run) -> tuple[Verdict, ...]:
         *heads.scale(run),
         *heads.padding(run),
         *heads.redundant(run),
+        *writing.dormant(run),
+        *writing.importance(run),
         *heads.positions(run),
         *_evidence(run),
         *_changed(run),

@@ -1,10 +1,11 @@
-"""Which heads of a part do the same, or nothing in particular. Knows no HTTP."""
+"""Which heads of a part do the same, nothing in particular, or nothing. Knows no HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from attn_monitor.analysis.methods.redundancy import idle_heads, redundant_pairs
+from attn_monitor.signals.dormant import DormantHead, dormant_heads
 from attn_monitor.store import Run
 from tb_plugin.server.heads import layer_of, sentences_of
 from tb_plugin.server.plain import plain
@@ -34,4 +35,15 @@ def describe_redundancy(run: Run, query: RedundancyQuery) -> Mapping[str, object
         "sentences": len(chosen),
         "pairs": plain(redundant_pairs(chosen)),
         "idle": plain(idle_heads(chosen)),
+        "dormant": plain(_dormant(run, query)),
     }
+
+
+def _dormant(run: Run, query: RedundancyQuery) -> tuple[DormantHead, ...] | None:
+    """Return the heads that sleep at a step or slept before; ``None`` where it is not known."""
+    if "writes_share" not in {spec.name for spec in run.metrics}:
+        return None  # an earlier recording
+    end = run.steps.index(query.step) + 1
+    shares = run.metric("writes_share", part=query.part, split=query.split)[:end]
+    layers = run.part(query.part).layers
+    return dormant_heads(shares, run.steps[:end], [layer.heads for layer in layers])

@@ -45,6 +45,30 @@ def test_of_further_sentences_the_models_own_output_is_recorded_and_nothing_else
             )
 
 
+def test_training_is_the_same_when_every_head_is_muted_at_every_step(tmp_path):
+    plain, _ = fit(tmp_path / "plain")
+    watching = monitor(importance="last")
+    watched, run = fit(tmp_path / "watched", watching)
+    assert plain.losses == watched.losses
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(plain.state_dict().values(), watched.state_dict().values(), strict=True)
+    )
+    recording = open_run(run_dir(run))
+    *before, last = map(recording.importance, recording.steps)
+    assert before == [None, None]
+    # The loss that the step logs, of the very sentences that were drawn.
+    probes = [probe for probe in recording.probes if probe.split == "val"]
+    ids = [torch.tensor([WORDS.index(text) for text in probe.source.text]) for probe in probes]
+    labels = torch.tensor([int((each == 4).any()) for each in ids])
+    padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+    with torch.no_grad():
+        wanted = torch.nn.functional.cross_entropy(watched.eval()(padded), labels)
+    assert (last.unit, len(last.heads)) == ("loss", 4)
+    assert last.loss == pytest.approx(float(wanted), abs=1e-6)
+    assert watched.validated == plain.validated  # the step's own memory of what it validated
+
+
 def sizes_by_hand(model, ids):
     """Return what the heads of the first layer handle of one sentence, without padding."""
     attention = model.encoder.layers[0].self_attn

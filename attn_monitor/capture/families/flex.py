@@ -125,6 +125,7 @@ def flex(call: OperatorCall, tracer: Tracer) -> None:
                 mask_buffers=given.mask_buffers,
             ),
             output=call.output,
+            mixed=call.output,
             check=ValueCheck(output=call.output),
             origins=(given.query, given.key),
             call=call,
