@@ -1,12 +1,12 @@
-"""Files whose tests take longest begin first, so that no worker is left with one at the end."""
+"""What all tests begin with: shapes are checked, and the files that take longest begin first."""
 
+import importlib
 from pathlib import Path
 
-# The type checks on our functions record warnings while they are put on. Put on in the thread that
-# draws, they would take what is said in the training thread meanwhile, so this is imported now.
-import attn_monitor.figures.head_grid  # noqa: F401
+from jaxtyping import install_import_hook
 
 HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "attn_monitor"
 SLOW = (
     "integration/test_gallery.py",
     "e2e/test_signals.py",
@@ -23,6 +23,19 @@ SLOW = (
     "integration/test_notebook.py",
     "integration/test_packaging.py",
 )
+
+
+def shaped() -> list[str]:
+    """Name the modules whose signatures tell shapes; types alone are what mypy checks."""
+    files = [file for file in PACKAGE.rglob("*.py") if "from jaxtyping" in file.read_text()]
+    return [".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in files]
+
+
+# Every call of these is held to the shapes it promises. The checks record warnings while they are
+# put on; put on in the thread that draws pictures, they would take what the training thread says
+# meanwhile, so what that thread imports is imported now.
+install_import_hook(shaped(), "beartype.beartype")
+importlib.import_module("attn_monitor.figures.head_grid")
 
 
 def pytest_collection_modifyitems(items):
