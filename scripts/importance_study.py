@@ -1,6 +1,6 @@
 """Does what a head writes order heads as muting them does? The study of docs/importance.md.
 
-    python scripts/importance_study.py OUT.json [--pairs FILE.tsv] [--only NAME]
+    python scripts/importance_study.py OUT.json [--effect output] [--pairs FILE.tsv] [--only NAME]
 
 Trains the models of the examples at a small size, mutes every head on two halves of held-out
 sentences, and writes ranks and intervals. About ten minutes on one core.
@@ -27,7 +27,7 @@ from attn_monitor import AttentionRecorder, open_run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 CHEAP = ("writes", "reads", "row_entropy", "confidence", "sink")
-SENTENCES = 32  # of each half
+SENTENCES = {"loss": 32, "output": 64}  # of each half
 DRAWS = 2000
 
 
@@ -56,7 +56,14 @@ def validation_loss(module: lightning.LightningModule, batch: object) -> dict[st
     return {"loss": heard["val_loss"]}
 
 
-def measured(half: list[object], options: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+def output_alone(module: lightning.LightningModule, batch: object) -> None:
+    """Run the same, so that what is compared is the model's output."""
+    validation_loss(module, batch)
+
+
+def measured(
+    half: list[object], effect: str, options: dict[str, Any]
+) -> dict[str, dict[str, np.ndarray]]:
     """Return, per part, the metrics of every head and the exact effect, on one half."""
     model = Keep.kept[0]
     with tempfile.TemporaryDirectory() as directory:
@@ -64,9 +71,9 @@ def measured(half: list[object], options: dict[str, Any]) -> dict[str, dict[str,
             model.eval(),
             half,
             log_dir=directory,
-            replay=validation_loss,
+            replay=validation_loss if effect == "loss" else output_alone,
             importance=1,
-            probes=SENTENCES,
+            probes=SENTENCES[effect],
             lens_sentences=0,
             log_images=False,
             **options,
@@ -166,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--pairs", type=Path, help="a TSV of sentences and their translations")
+    parser.add_argument("--effect", choices=["loss", "output"], default="loss")
     parser.add_argument("--only", help="one of the models")
     options = parser.parse_args()
     models: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -181,7 +189,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as logdir:
                 chosen = train(logdir)
             batches = Keep.kept[1]
-            halves = [measured(batches[at::2], chosen) for at in (0, 1)]
+            halves = [measured(batches[at::2], options.effect, chosen) for at in (0, 1)]
             both = [ranks(*halves), ranks(*reversed(halves))]
             answers[name] = {"halves": both}
             options.out.write_text(json.dumps(answers, indent=1))
