@@ -13,16 +13,30 @@ from markers import write_run
 from recordings import METRICS, encoder_info, record
 
 from attn_monitor import open_run
+from attn_monitor.core.nouns import MetricSpec
 
 LAYERS, HEADS, TOKENS = 3, 4, 9
 STEPS = (0, 10, 20)
 LOSSES = (0.9, 0.4, 0.7)
 TWINS = ((0, 1), (2, 3))
 LAZY, EVEN = (1, 0), (1, 2)
+ASLEEP, AWAKE = (2, 1), (0, 3)
+SHARE = MetricSpec(
+    name="writes_share",
+    title="Writes, of the layer",
+    unit="share of the layer",
+    low=0.0,
+    high=1.0,
+    reading="1 / heads: as much as the others; near 0: the head sleeps.",
+    direction="descending",
+)
 
 
 def planted(info, step, loss):
-    """Two heads of different layers are the same, one looks at its third key, one evenly."""
+    """Two heads of different layers are the same, one looks at its third key, one evenly.
+
+    One writes nothing from step 10 on, one wrote little before.
+    """
     made = record(info, step, vectors=True, scalars={"val_loss": loss})
     maps = {at: attn.copy() for at, attn in made.attention["encoder"].items()}
     for attn in maps.values():
@@ -30,6 +44,10 @@ def planted(info, step, loss):
         attn[LAZY] = 0.02 / (attn.shape[-1] - 1)
         attn[LAZY][:, 2] = 0.98
         attn[EVEN] = 1 / attn.shape[-1]
+    shares = made.metrics["encoder"][..., -1]
+    shares[...] = 1 / HEADS
+    shares[:, *ASLEEP] = 0.01 if step else 1 / HEADS
+    shares[:, *AWAKE] = 1 / HEADS if step else 0.04
     return replace(made, attention={"encoder": maps})
 
 
@@ -37,6 +55,8 @@ def planted(info, step, loss):
 def heads_logdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
     info = encoder_info(lengths=(TOKENS, TOKENS), count=LAYERS, heads=HEADS)
+    even = np.column_stack([info.uniform["encoder"], np.full(LAYERS, np.nan, np.float32)])
+    info = replace(info, metrics=(*info.metrics, SHARE), uniform={"encoder": even})
     steps = [planted(info, step, loss) for step, loss in zip(STEPS, LOSSES, strict=True)]
     write_run(folder / "planted", info, steps)
     return folder
@@ -119,6 +139,14 @@ def test_redundant_pairs_and_idle_heads_are_two_clicks_away(heads_tab, open_tab)
     lazy, even = lines.locator(".note").all_inner_texts()
     assert lazy == "98 % of its attention on position 3, here “w2”"
     assert even.startswith("spreads evenly: 0.00")
+    button(tab, "Dormant").click()
+    tab.frame.locator(".pairs [data-asleep]").first.wait_for()
+    assert places(lines.locator("canvas")) == [list(ASLEEP), list(AWAKE)]
+    assert lines.locator(".note").all_inner_texts() == [
+        "writes 4 % of an average head; asleep since step 10",
+        "writes 100 % of an average head; awake; slept from step 0 to 10",
+    ]
+    tab.page.wait_for_url(re.compile("side=dormant(&|$)"))
 
 
 def test_one_click_compares_with_the_best_step(heads_tab, open_tab):

@@ -25,7 +25,8 @@ _Size = Literal["reads", "writes", "writes_share", "query", "key", "value", "log
     title="Writes",
     unit="norm",
     low=0,
-    reading="0: the head adds nothing, whatever it looks at; high: muting it changes the output.",
+    reading="0: the head adds nothing, whatever it looks at. More is not more important: set "
+    "importance= for that.",
     direction="descending",
     source=_KOBAYASHI,
 )

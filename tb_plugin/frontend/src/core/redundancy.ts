@@ -21,6 +21,17 @@ export interface IdleHead {
   readonly place: number | null;
 }
 
+/** A head that writes next to nothing, or did so before. */
+export interface DormantHead {
+  readonly layer: number;
+  readonly head: number;
+  /** In units of what an average head of its layer writes. */
+  readonly writes: number;
+  readonly asleep: boolean;
+  /** The steps at which it fell asleep and woke up; a spell that goes on has no second step. */
+  readonly spells: readonly (readonly [from: number, to: number | null])[];
+}
+
 export interface Redundancy {
   readonly step: number;
   readonly part: string;
@@ -29,4 +40,6 @@ export interface Redundancy {
   /** The most alike first. */
   readonly pairs: readonly HeadPair[];
   readonly idle: readonly IdleHead[];
+  /** Those asleep first; null where what heads write is not known. */
+  readonly dormant: readonly DormantHead[] | null;
 }

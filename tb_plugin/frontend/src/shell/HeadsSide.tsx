@@ -20,6 +20,7 @@ const SIDES: readonly { readonly value: HeadsState["side"]; readonly text: strin
   { value: "change", text: "Changed" },
   { value: "pairs", text: "Redundant" },
   { value: "idle", text: "Idle" },
+  { value: "dormant", text: "Dormant" },
 ];
 
 /** The selected head's map, and what can be done with it. */
@@ -111,29 +112,50 @@ const wordAt = computed(() => {
 
 const NONE: readonly never[] = [];
 
-function Redundant({ idle }: { readonly idle: boolean }) {
+type Listed = Exclude<HeadsState["side"], "change">;
+
+const LISTS: Readonly<Record<Listed, { readonly title: string; readonly note: string }>> = {
+  pairs: {
+    title: "Pairs that do the same",
+    note: "mean row Jensen–Shannon distance between two heads of any layers, the nearest first",
+  },
+  idle: {
+    title: "Heads that choose nothing",
+    note: "one place whatever is asked (90 % or more), or within 0.1 of even attention",
+  },
+  dormant: {
+    title: "Heads that write nothing",
+    note: "less than 20 % of what an average head of the layer writes; awake again above 30 %",
+  },
+};
+
+function Redundant({ side }: { readonly side: Listed }) {
   const found = readyValue(redundancy.value);
   const problem = problemOf(redundancy.value);
   const source = headSource.value;
+  const listed = found?.[side];
+  const sentences = found && side !== "dormant" ? found.sentences : 0;
   return (
     <>
-      <h2>{idle ? "Heads that choose nothing" : "Pairs that do the same"}</h2>
+      <h2>{LISTS[side].title}</h2>
       <p class="note">
-        {idle
-          ? "one place whatever is asked (90 % or more), or within 0.1 of even attention"
-          : "mean row Jensen–Shannon distance between two heads of any layers, the nearest first"}
-        {found && `; ${found.sentences} validation ${found.sentences === 1 ? "probe" : "probes"}`}
+        {LISTS[side].note}
+        {sentences > 0 && `; ${sentences} validation ${sentences === 1 ? "probe" : "probes"}`}
       </p>
       <Problem text={problem} />
       {problem === null && !found && <p class="note">Comparing all heads…</p>}
-      {found && idle && found.idle.length === 0 && <p class="note">None at this step.</p>}
+      {listed === null && (
+        <p class="note">Unknown: no output projection was found when this was recorded.</p>
+      )}
+      {side !== "pairs" && listed?.length === 0 && <p class="note">None at this step.</p>}
       {found && source && (
         <ViewHost
           create={createPairs}
           props={{
             source,
-            pairs: idle ? NONE : found.pairs,
-            idle: idle ? found.idle : NONE,
+            pairs: side === "pairs" ? found.pairs : NONE,
+            idle: side === "idle" ? found.idle : NONE,
+            dormant: (side === "dormant" ? found.dormant : null) ?? NONE,
             word: wordAt.value,
             selected: view.value.lock,
             onSelect: selectHead,
@@ -144,11 +166,11 @@ function Redundant({ idle }: { readonly idle: boolean }) {
   );
 }
 
-/** What is asked about all heads: which changed, which are redundant, which are idle. */
+/** What is asked about all heads: which changed, do the same, choose nothing or write nothing. */
 export function HeadsSide() {
   const { side } = view.value.heads;
   return (
-    <aside class="side heads-side" aria-label="Heads that changed, are redundant or idle">
+    <aside class="side heads-side" aria-label="Heads that changed, are redundant, idle or dormant">
       <div class="side-content">
         <Held />
         <Segments<HeadsState["side"]>
@@ -158,7 +180,7 @@ export function HeadsSide() {
           current={side}
           onChoose={(next) => changeHeads({ side: next })}
         />
-        {side === "change" ? <Changed /> : <Redundant idle={side === "idle"} />}
+        {side === "change" ? <Changed /> : <Redundant side={side} />}
       </div>
     </aside>
   );

@@ -1,6 +1,6 @@
-// Pairs of heads that do the same, side by side, and heads that choose nothing.
+// Pairs of heads that do the same, side by side, and heads that choose or write nothing.
 import type { HeadId } from "../../core/recording";
-import type { HeadPair, HeadPlace, IdleHead } from "../../core/redundancy";
+import type { DormantHead, HeadPair, HeadPlace, IdleHead } from "../../core/redundancy";
 import { fixed, headLabel, percent } from "../../scale/format";
 import { headBadge, html } from "../dom";
 import type { View } from "../view";
@@ -10,6 +10,7 @@ export interface PairsProps {
   readonly source: MapSource;
   readonly pairs: readonly HeadPair[];
   readonly idle: readonly IdleHead[];
+  readonly dormant: readonly DormantHead[];
   /** The word at a position of the shown sentence. */
   readonly word: (place: number) => string;
   readonly selected: HeadId | null;
@@ -58,14 +59,27 @@ export function createPairs(host: HTMLElement): View<PairsProps> {
     const idle = next.idle.map((head) =>
       html("li", {}, mapOf(head), html("span", { class: "note" }, idleText(next, head))),
     );
-    list.replaceChildren(...pairs, ...idle);
+    const dormant = next.dormant.map((head) =>
+      html(
+        "li",
+        { "data-asleep": String(head.asleep) },
+        mapOf(head),
+        html("span", { class: "note" }, dormantText(head)),
+      ),
+    );
+    list.replaceChildren(...pairs, ...idle, ...dormant);
   };
 
   return {
     update(next) {
       const before = props;
       props = next;
-      if (before?.pairs !== next.pairs || before.idle !== next.idle || before.word !== next.word) {
+      if (
+        before?.pairs !== next.pairs ||
+        before.idle !== next.idle ||
+        before.dormant !== next.dormant ||
+        before.word !== next.word
+      ) {
         build(next);
       } else if (before.source !== next.source) {
         sight.refresh();
@@ -84,6 +98,20 @@ export function createPairs(host: HTMLElement): View<PairsProps> {
 }
 
 const placed = ([layer, head]: HeadPlace): HeadId => ({ layer, head });
+
+/** "writes 8 % of an average head; asleep since step 100, before that from step 40 to 60". */
+function dormantText({ writes, asleep, spells }: DormantHead): string {
+  const past = spells.filter(([, to]) => to !== null).map(([from, to]) => `step ${from} to ${to}`);
+  const now = spells.find(([, to]) => to === null);
+  const words = [`writes ${percent(writes)} of an average head`];
+  if (asleep && now) {
+    words.push(`asleep since step ${now[0]}`);
+  }
+  if (past.length > 0) {
+    words.push(`${asleep ? "before that " : "awake; slept "}from ${past.join(", ")}`);
+  }
+  return words.join("; ");
+}
 
 function idleText({ word }: PairsProps, { kind, measure, place }: IdleHead): string {
   if (kind === "even") {
