@@ -105,7 +105,7 @@ class CallNotes:
         self._depth = 0
         self._calls: list[ModuleCall] = []
         self._weights: list[int] | None = None
-        self._usable = not _is_compiled(model)
+        self._usable = not is_compiled(model)
 
     def start(self) -> None:
         """Begin to note."""
@@ -267,13 +267,14 @@ def _outside_compilers(model: nn.Module) -> list[nn.Module]:
     """Return the modules that Python runs; a compiled one only as a whole."""
     inside: set[nn.Module] = set()
     for module in model.modules():
-        if _is_compiled(module) or isinstance(module, torch.jit.ScriptModule):
+        if is_compiled(module) or isinstance(module, torch.jit.ScriptModule):
             inside.update(child for child in module.modules() if child is not module)
     scripted = torch.jit.ScriptModule
     return [m for m in model.modules() if m not in inside and not isinstance(m, scripted)]
 
 
-def _is_compiled(module: nn.Module) -> bool:
+def is_compiled(module: nn.Module) -> bool:
+    """Return whether a compiler runs a module."""
     own = vars(module)
     forward = own.get("forward")
     return (
