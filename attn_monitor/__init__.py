@@ -3,7 +3,7 @@
 ``AttentionMonitor`` is the Lightning callback, ``AttentionCallback`` the one of Hugging Face's
 ``Trainer``, ``AttentionRecorder`` the same for a loop of your own; ``capture`` reads attention out
 of any PyTorch model, ``Wrapper`` draws a module's attention, ``open_run`` reads a recording back,
-and ``metric`` adds a number per head everywhere.
+``audit_masks`` says whether a mask holds, and ``metric`` adds a number per head everywhere.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from attn_monitor.core.version import VERSION
 
 if TYPE_CHECKING:
     from attn_monitor.analysis.metrics.registry import metric
+    from attn_monitor.audit import audit_masks
     from attn_monitor.callback import AttentionMonitor
     from attn_monitor.capture import capture
     from attn_monitor.checkpoints import record_checkpoints
@@ -29,6 +30,7 @@ __all__ = [
     "AttentionMonitor",
     "AttentionRecorder",
     "Wrapper",
+    "audit_masks",
     "capture",
     "metric",
     "open_run",
@@ -40,6 +42,7 @@ _HOMES = {
     "AttentionMonitor": "attn_monitor.callback",
     "AttentionRecorder": "attn_monitor.recorder",
     "Wrapper": "attn_monitor.wrapper",
+    "audit_masks": "attn_monitor.audit",
     "capture": "attn_monitor.capture",
     "metric": "attn_monitor.analysis.metrics.registry",
     "open_run": "attn_monitor.store",

@@ -10,6 +10,7 @@ from torch import nn
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
 from attn_monitor.monitor.alerts import OnSignal
+from attn_monitor.monitor.audit.intent import MaskRule
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
@@ -90,6 +91,14 @@ class AttentionMonitor(pl.Callback):
             of the loss that the step logs or returns, else how far the output moves, and the
             same for several of the least important heads at once; ``None``, the default, for not
             at all.
+        audit: Before the first optimizer step, try on a few sentences whether any output depends on
+            a token that it must not read; on by default, some seconds at most. See
+            :func:`attn_monitor.audit_masks`.
+        mask: What is meant, where neither the batch nor the model says it: ``"causal"``,
+            ``"prefix"``, ``"full"``, a window's number of tokens, or a function.
+        watch: Read the training batch's own forward pass every n optimizer steps: each head's
+            largest score, entropy, and the lengths of queries and keys, with a forecast. Off by
+            default.
         log_images: One picture per part in TensorBoard's Images tab, and in the loggers that
             ``docs/places.md`` names, at most a tenth of the time; on by default.
         log_scalars: A dozen numbers at most in TensorBoard's Scalars tab, below what you log
@@ -97,7 +106,8 @@ class AttentionMonitor(pl.Callback):
             ``"all"``: every metric of every layer. ``False``: none but the number of errors.
         on_signal: Called with a :class:`attn_monitor.signals.Signal` at the step at which
             it fires, once each, from the recording thread; ``signal.kind == "flag"`` says that
-            memorisation is likely. To stop then, set ``trainer.should_stop = True`` in it.
+            memorisation is likely, ``"leak"`` that the mask does not hold, ``"growth"`` that
+            scores run away. To stop then, set ``trainer.should_stop = True`` in it.
         seed: Draws the probes; 0 by default.
 
     Raises:
@@ -126,6 +136,9 @@ class AttentionMonitor(pl.Callback):
         run_budget_mb: float = 2048.0,
         topology: bool = False,
         importance: ImportanceAt | None = None,
+        audit: bool = True,
+        mask: MaskRule = None,
+        watch: int | None = None,
         log_images: bool = True,
         log_scalars: bool | Literal["all"] = True,
         on_signal: OnSignal | None = None,
@@ -150,6 +163,9 @@ class AttentionMonitor(pl.Callback):
             run_budget_mb=run_budget_mb,
             topology=topology,
             importance=importance,
+            audit=audit,
+            mask=mask,
+            watch=watch,
             log_images=log_images,
             log_scalars=log_scalars,
             on_signal=on_signal,
@@ -266,6 +282,17 @@ class AttentionMonitor(pl.Callback):
         self._recording.batch_begins("train", batch, batch_idx)
         if not getattr(pl_module, "automatic_optimization", True) and trainer.global_step == 0:
             self._recording.first_step()  # its optimizers may never be seen
+        self._recording.forward_begins()
+
+    def on_before_backward(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: nn.Module,  # noqa: ARG002
+        loss: object,  # noqa: ARG002
+    ) -> None:
+        """Note that the forward pass is over."""
+        if self._recording is not None:
+            self._recording.forward_ended()
 
     def on_before_optimizer_step(
         self,

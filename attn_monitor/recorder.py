@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -13,12 +15,15 @@ from torch import nn
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.growth import Growth, compiled_so_far
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.trainer import check_writable, numbers
+
+logger = logging.getLogger(__name__)
 
 
 class AttentionRecorder:
@@ -78,6 +83,8 @@ class AttentionRecorder:
         directory = os.fspath(log_dir)
         check_writable(directory, remedy="AttentionRecorder(log_dir=...)")
         self.failures = Failures()
+        self._compiled = compiled_so_far()
+        self._growth: Growth | None = None
         self._own_writer = None if writer is not None else _open_writer(directory)
         self._session: Session | None = Session(
             model=model,
@@ -108,8 +115,30 @@ class AttentionRecorder:
                 raise ConfigurationError(
                     f"got step {step} after step {session.last_step}; steps must grow"
                 )
+            if session.last_step is None and (audit := session.beside.audit()) is not None:
+                logger.log(logging.WARNING if audit.leaks else logging.INFO, audit.sentence)
             session.record(step=step, epoch=epoch, scalars=numbers(scalars or {}))
             session.deliver()
+
+    @contextmanager
+    def watch(self, step: int) -> Iterator[None]:
+        """Read the forward pass of a training batch inside the ``with`` block, if it is due.
+
+        Due is every n-th step with ``watch=n``. The pass itself stays as it is; the backward pass
+        belongs outside of the block.
+
+        Args:
+            step: Optimizer steps so far; of several batches of one step the first is read.
+        """
+        session = self._session
+        if self._growth is None and session is not None:
+            with self.failures.contained("preparing to read training batches"):
+                self._growth = session.beside.growth(self._compiled)
+        if self._growth is None:
+            yield
+        else:
+            with self._growth.watching(step):
+                yield
 
     def close(self) -> None:
         """Wait for everything to be written; done by the ``with`` block."""

@@ -61,7 +61,7 @@ def text(count: int) -> Tensor:
 
 
 def train(number: int, corpus: Tensor) -> dict[str, object]:
-    """Train one model, its learning rate rising to the end; return its losses and what the watch read."""
+    """Train one model while its learning rate rises; return losses and what the watch read."""
     random = np.random.default_rng(1000 + number)
     low, high = (1e-3, 1e-2) if number % 4 < 2 else (1e-1, 5e-1)
     rate = float(np.exp(random.uniform(math.log(low), math.log(high))))

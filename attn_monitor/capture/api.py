@@ -61,12 +61,12 @@ def capture(
     attention = AttentionCapture(model, sink=sink, verify=verify, follower=followed)
     tracer = attention.tracer
     tracer.muting = muting
-    with tracer.running(), _eagerly(), watching(tracer), CaptureMode(tracer):
+    with tracer.running(), eagerly(), watching(tracer), CaptureMode(tracer):
         yield attention
 
 
 @contextmanager
-def _eagerly() -> Iterator[None]:
+def eagerly() -> Iterator[None]:
     """Run compiled functions as written: a compiled kernel has no operators to look at.
 
     Only where a compiler was loaded already, or flex attention, which loads one when it first

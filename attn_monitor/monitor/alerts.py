@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.signals import Signal, Watch
+from attn_monitor.signals import Signal, Watch, remark_signals
 from attn_monitor.store import Run, open_run
 
 OnSignal = Callable[[Signal], object]
@@ -38,6 +38,7 @@ class Alerts:
         self._failures = failures
         self._run: Run | None = None
         self._watch = Watch()
+        self._said: set[str] = set()
 
     def __call__(self) -> dict[str, float]:
         """Look at the recording up to and including the step that was just written.
@@ -47,16 +48,31 @@ class Alerts:
         """
         if not self._numbers and self._on_signal is None:
             return {}
-        if self._run is None:
-            self._run = open_run(self._run_dir)
-        else:
-            self._run.refresh()
-        newest = self._watch(self._run)
-        if self._on_signal is not None:
-            for signal in newest.fired:
-                with self._failures.contained(f"calling on_signal for {signal.name}"):
-                    self._on_signal(signal)
+        newest = self._watch(self._read())
+        for signal in newest.fired:
+            self._tell(signal)
         if not self._numbers:
             return {}
         pairs = (pair for s in newest.outputs for pair in ((s.name, s.value), (f"{s.name}_p", s.p)))
         return {f"signals/{name}": value for name, value in pairs if not math.isnan(value)}
+
+    def remarked(self) -> None:
+        """Look at what was just said beside the steps: each signal of it is told once."""
+        if self._on_signal is None:
+            return
+        for signal in remark_signals(self._read().remarks):
+            if signal.fired is not None and signal.name not in self._said:
+                self._said.add(signal.name)
+                self._tell(signal)
+
+    def _read(self) -> Run:
+        if self._run is None:
+            self._run = open_run(self._run_dir)
+        else:
+            self._run.refresh()
+        return self._run
+
+    def _tell(self, signal: Signal) -> None:
+        if self._on_signal is not None:
+            with self._failures.contained(f"calling on_signal for {signal.name}"):
+                self._on_signal(signal)

@@ -35,6 +35,7 @@ class Growth:
         give: Takes each reading.
         replay: Runs the model on a kept training batch, for models whose compiled code cannot be
             looked into: running it as written would change what is trained.
+        compiled: What :func:`compiled_so_far` returned before the first step of the training.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class Growth:
         failures: Failures,
         give: Callable[[Reading], object],
         replay: Callable[[], object],
+        compiled: int = 0,
     ) -> None:
         self._model = model
         self._every = every
         self._failures = failures
         self._give = give
         self._replay = replay
+        self._compiled = _runs_compiled(model)
+        self._compiled_before = compiled
         self._shapes = {p.name: (len(p.layers), p.heads) for p in parts}
         self._places = {
             layer.name: (part.name, at) for part in parts for at, layer in enumerate(part.layers)
@@ -71,7 +75,7 @@ class Growth:
             return
         self._last = self._step = step
         with self._failures.contained(f"reading the training batch at step {step}"):
-            if _compiled(self._model):
+            if self._compiled or compiled_so_far() > self._compiled_before:
                 with self._reading():
                     self._replay()
                 self._finish()
@@ -111,10 +115,25 @@ class Growth:
             yield
 
     def _note(self, record: Record) -> None:
-        name = f"{record.module}#{record.call}" if record.call else record.module
-        place = self._places.get(name, self._places.get(record.module))
+        place = self._place(record)
         if place is not None and record.heads <= self._shapes[place[0]][1]:
             self._found.setdefault(place, []).append(numbers_of(record))
+
+    def _place(self, record: Record) -> tuple[str, int] | None:
+        """Return the part and layer of a call; in training another module may make it.
+
+        In evaluation a fused layer attends itself, in training the attention inside of it does.
+        """
+        name = f"{record.module}#{record.call}" if record.call else record.module
+        exact = self._places.get(name, self._places.get(record.module))
+        if exact is not None:
+            return exact
+        near = [
+            place
+            for known, place in self._places.items()
+            if record.module.startswith(f"{known}.") or known.startswith(f"{record.module}.")
+        ]
+        return near[0] if len(near) == 1 else None
 
     def _finish(self) -> None:
         found, self._found = self._found, {}
@@ -149,9 +168,20 @@ def numbers_of(record: Record) -> Tensor:
         return torch.stack([x.float().to(top.device) for x in (top, entropy, query, key)])
 
 
-def _compiled(model: nn.Module) -> bool:
-    """Return whether compiled code may run in a step: nobody can look into it."""
-    if any(is_compiled(module) for module in model.modules()):
-        return True
+def compiled_so_far() -> int:
+    """Return how many functions were compiled in this process."""
     utils = sys.modules.get("torch._dynamo.utils")
-    return bool(utils is not None and utils.counters["frames"]["total"])
+    return 0 if utils is None else int(utils.counters["frames"]["total"])
+
+
+def _runs_compiled(model: nn.Module) -> bool:
+    """Return whether a module, or a function that its class can name, is compiled."""
+    forwards = {type(module).forward for module in model.modules()}
+    names = [getattr(forward, "__globals__", {}) for forward in forwards]
+    functions = (value for known in names for value in list(known.values()))
+    own = (value for module in model.modules() for value in list(vars(module).values()))
+    return any(is_compiled(module) for module in model.modules()) or any(
+        hasattr(value, "_torchdynamo_orig_callable")
+        for value in (*functions, *own)
+        if callable(value)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from attn_monitor.monitor.alerts import Alerts
@@ -83,6 +83,15 @@ class Handover:
                 doing="handing over a recorded step",
                 once=True,
             )
+
+    def remark(self, fields: Mapping[str, object]) -> None:
+        """Have something said in the recording beside its steps, unless the disk is too slow."""
+        self._worker.submit(f"writing the {fields['op']}", lambda: self._remark(fields))
+
+    def _remark(self, fields: Mapping[str, object]) -> None:
+        self._opened().remark(fields)
+        with self._failures.contained("looking for signals"):
+            self._alerts.remarked()
 
     def close(self) -> None:
         """Wait for everything to be written, if the disk answers, and say what was not."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.alerts import OnSignal
+from attn_monitor.monitor.audit.intent import MaskRule, check_mask
 from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
@@ -43,6 +44,9 @@ class MonitorOptions:
     run_budget_mb: float = 2048.0
     topology: bool = False
     importance: ImportanceAt | None = None
+    audit: bool = True
+    mask: MaskRule = None
+    watch: int | None = None
     log_images: bool = True
     log_scalars: bool | Literal["all"] = True
     on_signal: OnSignal | None = None
@@ -80,6 +84,9 @@ class MonitorOptions:
         ):
             if function is not None and not callable(function):
                 raise ConfigurationError(f"{name} must be a callable or None, got {function!r}")
+        if self.watch is not None:
+            at_least("watch", self.watch, 1)
+        check_mask(self.mask)
         check_token_source(self.tokens)
         check_features(self.features)
 
@@ -99,6 +106,7 @@ class MonitorOptions:
             "budget_mb": self.budget_mb,
             "topology": self.topology,
             "importance": self.importance or "",
+            "watch": self.watch or 0,
             "seed": self.seed,
         }
 

@@ -16,6 +16,7 @@ from attn_monitor.analysis import registered_metrics
 from attn_monitor.analysis.topology import TOPOLOGY_METRICS
 from attn_monitor.monitor.alerts import Alerts
 from attn_monitor.monitor.answers import OUTPUT_SPECS
+from attn_monitor.monitor.beside import Beside
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
@@ -174,6 +175,20 @@ class Session:
                 failures=failures,
             ),
             failures=failures,
+        )
+
+    @property
+    def beside(self) -> Beside:
+        """What is done and said beside the steps."""
+        handover, step = self._handover, self.last_step or 0
+        return Beside(
+            model=self._guard.model,
+            layout=self.layout,
+            replay=self._replay,
+            options=self.options,
+            failures=self.failures,
+            undisturbed=lambda work: self._untouched(work, step) is not None,
+            remark=(lambda _: None) if handover is None else handover.remark,
         )
 
     @property

@@ -12,6 +12,7 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.delivery import Delivery, first_of_several
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
+from attn_monitor.monitor.growth import Growth, compiled_so_far
 from attn_monitor.monitor.guard import Guard, random_state_kept
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.place import Earlier
@@ -71,6 +72,8 @@ class TrainerRecording:
     _skipped: _Skipped | None = field(init=False, default=None)
     _own_writer: SummaryWriter | None = field(init=False, default=None)
     _held: str = field(init=False, default="")
+    _compiled: int = field(init=False, default_factory=compiled_so_far)
+    _growth: Growth | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         training = self.phase == "fit"
@@ -102,17 +105,36 @@ class TrainerRecording:
             with random_state_kept(self.module):
                 self.delivery.begins(side, number, batch, None if several else self.module)
 
+    def forward_begins(self) -> None:
+        """The forward pass of a training batch is next."""
+        if self._growth is not None:
+            self._growth.begins(self.trainer.global_step)
+
+    def forward_ended(self, *, certainly: bool = False) -> None:
+        """The forward pass of a training batch is over.
+
+        Args:
+            certainly: So is the whole step.
+        """
+        if self._growth is not None:
+            self._growth.ends(certainly=certainly)
+
     def first_step(self) -> None:
         """Record the weights that the first optimizer step starts from."""
         self.delivery.ended()
-        if self._first_step_tried or self.session is not None:
+        if self._first_step_tried:
             return
         self._first_step_tried = True
-        self._ensure(final=not self.validates)
-        self._record({}, epoch=self.trainer.current_epoch)
+        if self.session is None:
+            self._ensure(final=not self.validates)
+            self._record({}, epoch=self.trainer.current_epoch)
+        audit = None if self.session is None else self.session.beside.audit()
+        if audit is not None and audit.pairs:
+            self.say(audit.sentence)
 
     def batch_trained(self) -> None:
         """Record after an optimizer step, if that is the schedule."""
+        self.forward_ended(certainly=True)
         self.delivery.ended()
         if self.session is not None:
             self.session.deliver()
@@ -185,6 +207,7 @@ class TrainerRecording:
 
     def close(self) -> None:
         """Wait for everything to be written."""
+        self.forward_ended(certainly=True)
         self.delivery.ended()
         if self.session is not None:
             self.session.close()
@@ -265,6 +288,8 @@ class TrainerRecording:
             if before is None
             else None,
         )
+        if fit:
+            self._growth = self.session.beside.growth(self._compiled)
         if before is None and self.session.run_dir is not None:
             self.say(self._success(self.session))
 

@@ -1,10 +1,12 @@
 """Signs of overfitting in a recording, and how far to trust them (``docs/overfitting.md``)."""
 
 from attn_monitor.signals.assess import assess
+from attn_monitor.signals.beside import remark_signals
 from attn_monitor.signals.findings import (
     Assessment,
     Band,
     Curve,
+    GrowthFinding,
     HeadCurves,
     Losses,
     Signal,
@@ -15,10 +17,12 @@ __all__ = [
     "Assessment",
     "Band",
     "Curve",
+    "GrowthFinding",
     "HeadCurves",
     "Losses",
     "Newest",
     "Signal",
     "Watch",
     "assess",
+    "remark_signals",
 ]

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from attn_monitor.core.nouns import MEASURED, Probe, Split
 from attn_monitor.signals import trust
 from attn_monitor.signals.balance import Property, compare_probe_sets
+from attn_monitor.signals.beside import growth_findings
 from attn_monitor.signals.context import (
     drift_signal,
     separation_signals,
@@ -60,6 +61,8 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
         signals=signals,
         state=state,
         headline=headline,
+        mask=run.remarks.audit,
+        growth=growth_findings(run.remarks),
     )
 
 

@@ -8,8 +8,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-Kind = Literal["flag", "support", "descriptive", "alarm", "warning"]
-Panel = Literal["outputs", "context", "stability", "probes"]
+from attn_monitor.core.mask_audit import MaskAudit
+from attn_monitor.signals.growth import Forecast
+
+Kind = Literal["flag", "support", "descriptive", "alarm", "warning", "leak", "growth"]
+Panel = Literal["outputs", "context", "stability", "probes", "mask", "growth"]
 State = Literal["fired", "quiet", "unreliable", "no_train_probes", "not_recorded"]
 
 
@@ -74,14 +77,17 @@ class Signal:
         unit: Unit of the curves.
         kind: ``"flag"`` says memorisation is likely; ``"support"`` is measured the same way and
             raises nothing alone; ``"descriptive"`` never fires; ``"alarm"`` is about stability of
-            training, not about overfitting; ``"warning"`` says that a comparison is unreliable.
+            training, not about overfitting; ``"warning"`` says that a comparison is unreliable;
+            ``"leak"``: an output depends on a token that it must not read; ``"growth"``: scores on
+            training batches grow towards a limit.
         panel: Where it is drawn.
         curves: Its lines.
         band: The permutation band of one of them.
         heads: The same per head, one entry per part.
         p_values: Permutation p-value per step; ``None`` where nothing was tested.
         threshold: Value at which the rule begins to count; ``None`` if it is not on the curve.
-        fired: The recorded step at which the rule was first met; ``None`` if it was not.
+        fired: The step at which the rule was first met, a recorded one except for ``"growth"``;
+            ``None`` if it was not.
         suppressed: Why a rule that was met is not shown as fired; empty otherwise.
         value: The main curve's last value.
         p: The p-value at that step; NaN where nothing was tested.
@@ -138,6 +144,42 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthFinding:
+    """How the scores of one part grow on training batches.
+
+    Attributes:
+        part: The part.
+        head: The head that is shown, as on screen: the one that passes the limit first, or has the
+            largest score.
+        limit: The score that the forecast is about.
+        steps: Of the readings.
+        peak: Largest score of any head at each.
+        score: Largest score of the head that is shown.
+        entropy: Entropy of its rows in nats.
+        query: Mean length of its queries.
+        key: That of its keys.
+        forecast: When the head passes the limit; ``None`` before there are enough readings.
+        fired: The step of the reading at which growth was first told; ``None`` if it was not.
+        factor: What its scores would be multiplied with to be held at the limit: 1 below it.
+        sentence: What was seen, with its figures.
+    """
+
+    part: str
+    head: str
+    limit: float
+    steps: Float[np.ndarray, " reading"]
+    peak: Float[np.ndarray, " reading"]
+    score: Float[np.ndarray, " reading"]
+    entropy: Float[np.ndarray, " reading"]
+    query: Float[np.ndarray, " reading"]
+    key: Float[np.ndarray, " reading"]
+    forecast: Forecast | None
+    fired: int | None
+    factor: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """Everything the signals panel shows of one run.
 
@@ -150,6 +192,8 @@ class Assessment:
             sets do not match, so it cannot be; ``"no_train_probes"``: nothing to compare with;
             ``"not_recorded"``: neither class scores nor hidden states were recorded.
         headline: One sentence for that state.
+        mask: Whether the mask holds; ``None`` where nobody looked.
+        growth: How scores grow on training batches, one per part; empty without ``watch``.
     """
 
     steps: Int[np.ndarray, " step"]
@@ -158,6 +202,8 @@ class Assessment:
     signals: tuple[Signal, ...]
     state: State
     headline: str
+    mask: MaskAudit | None = None
+    growth: tuple[GrowthFinding, ...] = ()
 
     def signal(self, name: str) -> Signal | None:
         """Return the signal of that name, ``None`` where this run has none."""

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
+from attn_monitor.core.remarks import Remarks
 
 
 @runtime_checkable  # shapes are checked at run time in the tests
@@ -28,6 +29,11 @@ class Recording(Protocol):
     @property
     def probes(self) -> tuple[Probe, ...]:
         """The sentences replayed at every step."""
+        ...
+
+    @property
+    def remarks(self) -> Remarks:
+        """What is said beside the steps."""
         ...
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
+from attn_monitor.core.remarks import Remarks
 from attn_monitor.signals.recording import Recording
 
 
@@ -34,6 +35,11 @@ class SomeSteps:
     def probes(self) -> tuple[Probe, ...]:
         """The sentences replayed at every step."""
         return self.run.probes
+
+    @property
+    def remarks(self) -> Remarks:
+        """What is said beside the steps."""
+        return self.run.remarks
 
     @property
     def parts(self) -> tuple[str, ...]:

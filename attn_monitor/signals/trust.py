@@ -31,6 +31,11 @@ STABILITY: Final = (
     "About stability of training, not overfitting. The thresholds are our choice; they were passed "
     "in 0 of 72 models of our study, none of which diverged, and were not tested on any that did."
 )
+MASK: Final = (
+    "Exact: the gradient of an output at a token that it cannot read is zero. It says nothing of "
+    "pairs that nobody forbids, and nothing of sentences longer than those that were tried."
+)
+GROWTH: Final = "See docs/growth.md: the study of this forecast is not in yet."
 BALANCE: Final = (
     "Raised by a property that differs by half a standard deviation or more, with p < 0.01 in a "
     "permutation test: by chance in at most 3 of 100 pairs of well-drawn sets."

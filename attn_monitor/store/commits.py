@@ -1,7 +1,8 @@
 """``commits.jsonl``: the list of what exists. A step exists when, and only when, its line does.
 
 Three kinds of lines: ``commit`` (a step is complete), ``rollback`` (a resumed training starts over
-after a step) and ``thin`` (the maps of a step were given up to the byte budget; its metrics stay).
+after a step) and ``thin`` (the maps of a step were given up to the byte budget; its metrics stay);
+beside them those of ``.remark_lines``.
 Lines of other kinds are skipped, so that later versions may add some.
 """
 
@@ -28,6 +29,7 @@ from attn_monitor.store.fields import (
 )
 from attn_monitor.store.names import COMMITS_FILE, step_file_name
 from attn_monitor.store.records import Untouched
+from attn_monitor.store.remark_lines import KINDS, RemarkLines
 
 LARGEST_STEP = 2**53  # steps may count tokens; a page is exact up to here
 NOTHING = -1  # "rollback to before the first step"
@@ -150,6 +152,11 @@ def thin_line(commit: Commit, *, time: float) -> bytes:
     return _line({"op": "thin", "step": commit.step, "attempt": commit.attempt, "time": time})
 
 
+def remark_line(fields: Mapping[str, object], *, attempt: int, time: float) -> bytes:
+    """Return the line of something that is said beside the steps."""
+    return _line({**fields, "attempt": attempt, "time": time})
+
+
 @dataclass(slots=True, kw_only=True)
 class CommitLog:
     """What the lines read so far add up to.
@@ -162,12 +169,14 @@ class CommitLog:
         consumed: Bytes of complete lines read.
         torn: A line longer than any of ours has begun and not ended.
         bounded: Whether the bounds hold; not for a writer, who reads what it wrote.
+        remarks: What is said beside the steps.
     """
 
     next_attempt: int = 0
     consumed: int = 0
     torn: bool = False
     bounded: bool = True
+    remarks: RemarkLines = field(default_factory=RemarkLines)
     _commits: dict[int, Commit] = field(default_factory=dict)
     _steps: list[int] = field(default_factory=list)  # ascending
     _problems: list[str] = field(default_factory=list)
@@ -186,7 +195,7 @@ class CommitLog:
     @property
     def held_bytes(self) -> int:
         """About how much memory the steps take."""
-        return self._held
+        return self._held + self.remarks.held_bytes
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -240,7 +249,7 @@ class CommitLog:
             self._senseless_line(at, str(error))
         if self.bounded and (
             self._lines >= MOST_LINES
-            or self._held > MOST_HELD_BYTES
+            or self.held_bytes > MOST_HELD_BYTES
             or self._senseless >= MOST_SENSELESS
         ):
             self._full = (
@@ -256,17 +265,20 @@ class CommitLog:
 
     def _apply(self, line: Mapping[str, object]) -> None:
         op = as_str(line.get("op"), "op")
-        if op not in ("commit", "rollback", "thin"):
+        if op not in ("commit", "rollback", "thin", *KINDS):
             return
         attempt = as_int(line.get("attempt"), "attempt")
         if attempt < self._oldest_writer and not (op == "thin" and self._wrote(line, attempt)):
             return  # a writer that a newer one has replaced is still running
         self.next_attempt = max(self.next_attempt, attempt + 1)
-        if op == "commit":
+        if op in KINDS:
+            self.remarks.take(op, line)
+        elif op == "commit":
             self._add(_commit(line, attempt))
         elif op == "rollback":
             to = as_int(line.get("to"), "to", low=NOTHING)
             self._oldest_writer = attempt
+            self.remarks.back(to)
             while self._steps and self._steps[-1] > to:
                 self._held -= _weight(self._commits.pop(self._steps.pop()))
         else:

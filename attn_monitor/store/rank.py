@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from attn_monitor.core.errors import CorruptRecordingError, MissingFileError
 from attn_monitor.core.nouns import Part
+from attn_monitor.core.remarks import Remarks
 from attn_monitor.store.commits import MOST_PROBLEMS, Commit, CommitLog, follow_log
 from attn_monitor.store.fields import LARGEST_PARSED, parsed_bytes
 from attn_monitor.store.lru import ByteLru
@@ -41,6 +42,7 @@ class RankView:
         written: Bytes of the file of metrics.
         version: Changes whenever anything here does.
         problems: What is wrong with the recording, one sentence each.
+        remarks: What is said beside the steps.
     """
 
     folder: ReadOnlyFolder
@@ -52,6 +54,7 @@ class RankView:
     written: int
     version: str
     problems: tuple[str, ...]
+    remarks: Remarks
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -177,6 +180,7 @@ class RankReader:
             readable=frozenset(readable),
             written=written,
             version=f"{session.id}:{self._digest}:{self._log.consumed}",
+            remarks=self._log.remarks.remarks(),
             problems=(
                 *self._log.problems,
                 *problems[:MOST_PROBLEMS],

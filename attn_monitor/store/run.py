@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
-from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.importance import HeadImportance
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
+from attn_monitor.core.remarks import Remarks
 from attn_monitor.store.bounded import read_thumbnail, read_window
 from attn_monitor.store.class_answers import read_class_answer
 from attn_monitor.store.codec import decode_attention
@@ -25,7 +25,13 @@ from attn_monitor.store.importance import read_importance
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail, Untouched
-from attn_monitor.store.series import output_series, probe_series, probes_series, split_series
+from attn_monitor.store.series import (
+    metrics_at,
+    output_series,
+    probe_series,
+    probes_series,
+    split_series,
+)
 
 Absence = Literal["thinned", "damaged", "unwritten"]
 
@@ -79,6 +85,11 @@ class Run:
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the recording, one sentence each; empty if all is well."""
         return self._view.problems
+
+    @property
+    def remarks(self) -> Remarks:
+        """What is said beside the steps: the mask audit, and what training batches showed."""
+        return self._view.ranks[0].remarks
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -305,14 +316,12 @@ class Run:
     def metric(
         self, name: str, *, part: str, split: Split = "val"
     ) -> Float32[np.ndarray, "step layer head"]:
-        """Return one metric over all steps, the mean over a split's probes.
-
-        NaN where it is undefined for all of them.
+        """Return one metric over all steps, mean over a split's probes; NaN where undefined.
 
         Raises:
             NotRecordedError: No such metric or part in this recording.
         """
-        (at,) = self._metrics_at((name,))
+        (at,) = metrics_at(self._view, (name,))
         return self.metric_values(part=part, split=split)[..., at]
 
     def probe_metrics(
@@ -335,7 +344,7 @@ class Run:
             NotRecordedError: No such metric, part or step in this recording.
         """
         view = self._view
-        metrics = range(len(self.metrics)) if names is None else self._metrics_at(names)
+        metrics = range(len(self.metrics)) if names is None else metrics_at(view, names)
         chosen = self._steps(steps)
         return probes_series(view, view.part(part), split, steps=chosen, metrics=metrics)
 
@@ -382,18 +391,8 @@ class Run:
         Raises:
             NotRecordedError: No such number or step in this recording.
         """
-        known = [spec.name for spec in self.output_specs]
-        if name not in known:
-            raise NotRecordedError(f"no output statistic {name!r} in this run; it has {known}")
-        return output_series(self._view, split, known.index(name), steps=self._steps(steps))
+        return output_series(self._view, split, name, steps=self._steps(steps))
 
     def _steps(self, steps: Sequence[int] | None) -> tuple[int, ...]:
         view = self._view
         return view.steps if steps is None else tuple(view.commit(step).step for step in steps)
-
-    def _metrics_at(self, names: Sequence[str]) -> list[int]:
-        known = [metric.name for metric in self.metrics]
-        for name in names:
-            if name not in known:
-                raise NotRecordedError(f"no metric {name!r} in this run; it has {known}")
-        return [known.index(name) for name in names]

@@ -21,6 +21,19 @@ _STEPS_AT_ONCE = 64  # a large model's metrics are a megabyte per step
 _SUMS = ByteLru[tuple[str, ...], np.ndarray](32 * 2**20)
 
 
+def metrics_at(view: RunView, names: Sequence[str]) -> list[int]:
+    """Return where metrics stand on the metric axis.
+
+    Raises:
+        NotRecordedError: No such metric in this recording.
+    """
+    known = [metric.name for metric in view.info.metrics]
+    for name in names:
+        if name not in known:
+            raise NotRecordedError(f"no metric {name!r} in this run; it has {known}")
+    return [known.index(name) for name in names]
+
+
 def probe_series(
     view: RunView, part: Part, probe: int
 ) -> Float32[np.ndarray, "step layer head metric"]:
@@ -91,12 +104,19 @@ def probes_series(
 
 
 def output_series(
-    view: RunView, split: Split, statistic: int, *, steps: Sequence[int]
+    view: RunView, split: Split, name: str, *, steps: Sequence[int]
 ) -> Float32[np.ndarray, "step probe"]:
     """Return one number about the model's output at some steps, per probe of a split in order.
 
     NaN where it is undefined, and at steps that were recorded without it.
+
+    Raises:
+        NotRecordedError: No such number in this recording.
     """
+    known = [spec.name for spec in view.info.outputs]
+    if name not in known:
+        raise NotRecordedError(f"no output statistic {name!r} in this run; it has {known}")
+    statistic = known.index(name)
     wanted = [probe.index for probe in view.info.probes if probe.split == split]
     series = np.full((len(steps), len(wanted)), np.nan, dtype=np.float32)
     for rank in view.ranks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Mapping
 from types import TracebackType
 
 from attn_monitor.core.errors import ConfigurationError, CorruptRecordingError
@@ -26,6 +27,7 @@ from attn_monitor.store.commits import (
     CommitLog,
     commit_line,
     follow_log,
+    remark_line,
     rollback_line,
     thin_line,
 )
@@ -140,6 +142,15 @@ class RunWriter:
         if earlier is not None:
             self._folder.remove(earlier.file_name)
         self._thin()
+
+    def remark(self, fields: Mapping[str, object]) -> None:
+        """Say something beside the steps: see ``.remark_lines``.
+
+        Raises:
+            OSError: The disk is full or gone; the recording stays readable.
+        """
+        if not self._closed:
+            self._append(remark_line(fields, attempt=self._attempt, time=time.time()))
 
     def close(self) -> None:
         """End recording. Every written step is durable already; closing twice is fine."""

@@ -22,6 +22,8 @@ BYTE = 1 / 255  # maps are stored with 8 bits
 
 def mask(run: Run) -> Iterator[Verdict]:
     """Say of every part whether words can read what comes after them."""
+    audit = run.remarks.audit
+    tried = audit is not None and audit.holds is not None
     for part in _selves(run):
         after = _metric(run, part, "right")
         now = number(mean_of_defined(after[-1], axes=(0, 1)))
@@ -44,7 +46,8 @@ def mask(run: Run) -> Iterator[Verdict]:
             )
         yield Verdict(
             name="leak",
-            level="clear" if part.causal else "look",
+            # What was tried before training is the verdict; this says how much goes where.
+            level="clear" if part.causal or tried else "look",
             sentence=text,
             evidence=evidence,
             link=link(view="heads", part=part.name, metric="right"),

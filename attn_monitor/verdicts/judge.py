@@ -9,10 +9,10 @@ import numpy as np
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId
-from attn_monitor.signals import assess
+from attn_monitor.signals import assess, remark_signals
 from attn_monitor.signals.losses import best_step
 from attn_monitor.store import Run
-from attn_monitor.verdicts import heads, writing
+from attn_monitor.verdicts import beside, heads, writing
 from attn_monitor.verdicts.verdict import Evidence, Verdict, link, number
 
 MOST_MOVED = 3
@@ -29,6 +29,7 @@ def judge(run: Run) -> tuple[Verdict, ...]:
     every = (
         *_numbers(run),
         *_signals(run),
+        *beside.audit(run),
         *heads.mask(run),
         *heads.scale(run),
         *heads.padding(run),
@@ -120,6 +121,7 @@ def _signals(run: Run) -> Iterator[Verdict]:
         link=link(view="signals"),
     )
     alarms = [s for s in found.signals if s.kind == "alarm"]
+    alarms += [s for s in remark_signals(run.remarks) if s.kind == "growth"]
     if alarms:
         fired = [s for s in alarms if s.fired is not None]
         yield Verdict(

@@ -63,8 +63,13 @@ def test_without_a_causal_mask_words_read_what_comes_after_them(twins):
     assert numbers["buggy"] > 0.3
     # The tab names the part by its mask: a decoder that is shown as an encoder.
     assert (runs["healthy"].parts, runs["buggy"].parts) == (("decoder",), ("encoder",))
-    [leak] = [v for v in judge(runs["buggy"]) if v.name == "leak"]
-    assert (leak.level, leak.evidence["causal"]) == ("look", False)
+    tried, leak = [v for v in judge(runs["buggy"]) if v.name == "leak"]
+    assert (tried.level, leak.evidence["causal"]) == ("found", False)
+    checks = {check["rule"]: check for check in tried.evidence["checks"]}
+    assert checks["future"]["leaks"] == checks["future"]["pairs"]
+    assert "the next tokens" in checks["future"]["said_by"]
+    assert checks["future"]["first"].startswith("model.attention.0")
+    assert runs["healthy"].remarks.audit.holds is True
     assert leak.evidence["after_itself"] == pytest.approx(numbers["buggy"], abs=1e-3)
     assert levels({"healthy": runs["healthy"]}, "leak", "decoder") == {"healthy": "clear"}
 
@@ -112,6 +117,7 @@ def test_padding_without_a_mask_takes_attention_out_of_the_sentence(twins, tmp_p
     assert numbers["healthy"] == 0
     assert numbers["buggy"] > 0.2
     assert levels(runs, "padding", "encoder") == {"healthy": "clear", "buggy": "found"}
+    assert levels(runs, "leak", None) == {"healthy": "clear", "buggy": "found"}
     folder = tmp_path / "gallery" / "padding_attended"
     for twin, status in (("healthy", 0), ("buggy", 2)):
         assert main(["report", str(folder / twin), "--json", "--fail-on", "padding"]) == status

@@ -1,0 +1,251 @@
+"""Does the mask hold: every forbidden pair is tried in one forward pass, before training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from attn_monitor.core.mask_audit import MaskAudit, MaskCheck, Rule
+from attn_monitor.monitor.audit.count import Count, spread, tolerance
+from attn_monitor.monitor.audit.intent import Meant, id_tensors
+from attn_monitor.monitor.audit.reach import MOST_QUERIES, Reach
+from attn_monitor.monitor.audit.watched import Returned, Watched, per_token, watched
+from attn_monitor.monitor.audit.windows import windows
+
+MOST_SENTENCES: Final = 4  # asked about the others of their batch
+SECONDS: Final = 10.0
+NOTHING_SAID: Final = (
+    "nothing says which tokens may read which: neither the batch (a mask, position_ids that start "
+    "again, cu_seqlens, labels that are the next tokens) nor the model (is_causal). Say it: "
+    'mask="causal"'
+)
+NOT_LOOKED_UP: Final = "the model looks up no embedding of the batch's tokens"
+
+
+def audit(
+    model: nn.Module,
+    run: Callable[[], object],
+    meant: Sequence[Meant],
+    *,
+    batch: object = None,
+    window: int | None = None,
+    attending: Sequence[str] = (),
+    seconds: float = SECONDS,
+) -> MaskAudit:
+    """Try forbidden pairs of tokens and outputs.
+
+    Args:
+        model: The model, in evaluation mode; whoever calls puts it back.
+        run: Runs it on the batch.
+        meant: The batch's streams and what is forbidden in each.
+        batch: The batch, for tokens that no stream is about.
+        window: Tokens that a query may see, itself counted in, where the user says so.
+        attending: Paths of the modules that attend.
+        seconds: About how long this may take; what is left out then is not counted.
+    """
+    until = time.monotonic() + seconds
+    streams = [stream.ids for stream in meant]
+    extra = [t for t in id_tensors(batch) if not any(_same(t, ids) for ids in streams)]
+    seen = watched(model, run, [*streams, *extra])
+    if not meant:
+        return MaskAudit(unknown=NOTHING_SAID)
+    if not any(lookup.stream < len(streams) for lookup in seen.lookups):
+        return MaskAudit(unknown=NOT_LOOKED_UP)
+    reach = Reach(seen, [ids.shape for ids in (*streams, *extra)], until)
+    again = _Again(model, run, [*streams, *extra])
+    auditor = _Auditor(reach, again, list(meant))
+    found = [*auditor.streams(), *auditor.answer()]
+    found += windows(model, reach, meant, window, attending)
+    checks = [check for check in found if check.pairs]
+    unknown = "" if checks else NOTHING_SAID
+    return MaskAudit(checks=tuple(checks), unknown=unknown)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other.to(one))
+
+
+@dataclass(slots=True)
+class _Again:
+    """Runs the model anew with some tokens changed."""
+
+    model: nn.Module
+    run: Callable[[], object]
+    streams: list[Tensor]
+
+    def with_noise(self, stream: int, where: Tensor) -> Watched:
+        return watched(self.model, self.run, self.streams, noise={stream: where.float()})
+
+
+@dataclass(slots=True)
+class _Auditor:
+    reach: Reach
+    again: _Again
+    meant: list[Meant]
+    apart: bool = True  # no sentence depends on another, so that all can be asked at once
+
+    def streams(self) -> list[MaskCheck]:
+        """Check each stream's own rules, and that no target reads the padding of its source."""
+        found: list[MaskCheck] = []
+        target = next((i for i, m in enumerate(self.meant) if m.name == "target"), None)
+        for at, stream in enumerate(self.meant):
+            avoid = None if target is None or at == target else target
+            output = self.reach.last(at, avoid=avoid)
+            if output is None:
+                continue
+            rows = self._rows(at, output)
+            self.apart = not rows.leaks
+            for rule, pairs in stream.forbidden.pairs.items():
+                found.append(self._check(at, at, output, rule, pairs))
+            found.append(rows)
+            source = next((i for i, m in enumerate(self.meant) if m.name == "source"), None)
+            if at == target and source is not None and self.meant[source].padded_by:
+                hidden = ~self.meant[source].real
+                pairs = stream.real[:, :, None] & hidden[:, None, :]
+                found.append(self._check(at, source, output, "padding", pairs))
+        return found
+
+    def answer(self) -> list[MaskCheck]:
+        """Check that what is said of a whole sentence does not depend on its padding."""
+        reader = next((i for i, m in enumerate(self.meant) if m.name != "target"), 0)
+        stream = self.meant[reader]
+        sentences = stream.ids.shape[0]
+        last = self.reach.seen.returned[-1:] if self.reach.seen.returned else []
+        for output in last:
+            shape = output.tensor.shape
+            if shape[0] != sentences or len(shape) != 2 or not output.tensor.requires_grad:  # noqa: PLR2004
+                continue
+            if not stream.padded_by:
+                continue
+            sizes = self.reach.of(output.tensor, torch.ones(sentences, dtype=torch.bool))
+            size = None if sizes is None else sizes.get(reader)
+            if size is not None and bool(size.any()):
+                check = self._new("padding", reader, reader, "answer")
+                count = Count(tolerance(output.tensor))
+                count.add(~stream.real, size, -1)
+                return [count.into(check, output.module)]
+        return []
+
+    def _new(self, rule: Rule, reader: int, read: int, name: str = "") -> MaskCheck:
+        said = self.meant[read].padded_by if rule == "padding" else ""
+        said = said or self.meant[reader].forbidden.said_by.get(rule, "")
+        return MaskCheck(
+            rule=rule,
+            reader=name or self.meant[reader].name,
+            read=self.meant[read].name,
+            said_by=said,
+            pairs=0,
+        )
+
+    def _check(self, reader: int, read: int, output: int, rule: Rule, pairs: Tensor) -> MaskCheck:
+        """Try the forbidden pairs of one rule, a query column at a time."""
+        returned = self.reach.seen.returned[output]
+        shape = self.reach.shapes[reader]
+        tensor = per_token(returned.tensor, shape)
+        check = self._new(rule, reader, read)
+        if tensor is None:
+            return check
+        pairs = pairs.expand(shape[0], -1, -1).clone()
+        if not self.apart:
+            pairs[1:] = False
+        count = Count(tolerance(tensor))
+        real = self.meant[reader].real
+        if rule == "padding":  # all queries at once: where nothing leaks, none of them does
+            sizes = self.reach.of(tensor, pairs.any(2))
+            size = None if sizes is None else sizes.get(read)
+            if size is not None and bool(size.any()):
+                at_once = Count(count.tolerance)
+                at_once.add(pairs.any(1), size, -1)
+                if not at_once.leaks:
+                    return replace(check, pairs=int(pairs.sum()))
+        columns = spread(pairs.any(2).any(0).nonzero().flatten().tolist(), MOST_QUERIES)
+        for done, column in enumerate(columns):
+            if self.reach.late and done >= MOST_QUERIES // 16:
+                break
+            where = torch.zeros(shape, dtype=torch.bool)
+            where[:, column] = real[:, column] & pairs[:, column].any(1)
+            sizes = self.reach.of(tensor, where)
+            size = None if sizes is None else sizes.get(read)
+            if size is None or not bool(size.any()):
+                size = self._changed(read, output, reader, column, pairs[:, column])
+            if size is not None:
+                count.add(pairs[:, column], size, column)
+        return self._finish(check, count, returned, reader)
+
+    def _rows(self, stream: int, output: int) -> MaskCheck:
+        """Check that no sentence depends on another one of the batch."""
+        returned = self.reach.seen.returned[output]
+        shape, real = self.reach.shapes[stream], self.meant[stream].real
+        tensor = per_token(returned.tensor, shape)
+        check = replace(self._new("sentence", stream, stream), said_by="that sentences are apart")
+        if tensor is None or shape[0] == 1:
+            return check
+        # Without another rule nothing shows that rows of this batch are sentences at all.
+        if not self.meant[stream].forbidden.pairs:
+            return check
+        count = Count(tolerance(tensor))
+        for row in range(min(shape[0], MOST_SENTENCES)):
+            where = torch.zeros(shape, dtype=torch.bool)
+            where[row] = real[row]
+            sizes = self.reach.of(tensor, where)
+            size = None if sizes is None else sizes.get(stream)
+            if size is None or not bool(size.any()):
+                continue
+            others = real.clone()
+            others[row] = False
+            count.add_row(row, others, size, times=int(real[row].sum()))
+        return self._finish(check, count, returned, stream, rows=True)
+
+    def _changed(
+        self, read: int, output: int, reader: int, column: int, forbidden: Tensor
+    ) -> Tensor | None:
+        """Where no gradient comes back: change the forbidden tokens, and see what moves."""
+        shape = self.reach.shapes[reader]
+        before = per_token(self.reach.seen.returned[output].tensor, shape)
+        moved: list[Tensor] = []
+        every = torch.ones(self.reach.shapes[read], dtype=torch.bool)
+        for where in (forbidden, every):
+            seen = self.again.with_noise(read, where)
+            if len(seen.returned) <= output or before is None:
+                return None
+            after = per_token(seen.returned[output].tensor, shape)
+            if after is None:
+                return None
+            change = (after - before)[:, column].detach().float().norm(dim=-1).cpu()
+            moved.append(change)
+        strongest = moved[1][:, None].expand(forbidden.shape)
+        return torch.where(forbidden, moved[0][:, None].expand(forbidden.shape), strongest)
+
+    def _finish(
+        self, check: MaskCheck, count: Count, output: Returned, reader: int, *, rows: bool = False
+    ) -> MaskCheck:
+        first = ""
+        if count.leaks:
+            read = next(i for i, m in enumerate(self.meant) if m.name == check.read)
+            first = self._first(reader, read, count, rows=rows) or output.module
+        return count.into(check, first)
+
+    def _first(self, reader: int, read: int, count: Count, *, rows: bool) -> str:
+        """Return the first module whose output shows the pair that leaks most."""
+        row, query, other, key = count.worst
+        shape = self.reach.shapes[reader]
+        where = torch.zeros(shape, dtype=torch.bool)
+        if rows:
+            where[row] = self.meant[reader].real[row]
+        else:
+            where[row, query] = True
+        for returned in self.reach.seen.returned:
+            tensor = per_token(returned.tensor, shape)
+            if tensor is None or not tensor.requires_grad:
+                continue
+            sizes = self.reach.of(tensor, where)
+            size = None if sizes is None else sizes.get(read)
+            if size is not None and float(size[other, key]) > count.tolerance * float(size.max()):
+                kind = f" ({returned.kind})" if rows else ""
+                return f"{returned.module or 'the model itself'}{kind}"
+        return ""
