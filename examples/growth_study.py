@@ -190,12 +190,13 @@ def judge(runs: list[dict]) -> dict[str, object]:
         early <= real <= (late if math.isfinite(late) else math.inf)
         for early, late, real in (found[1] for found in told if found is not None)
     ]
+    counted = (int(sum(inside)), len(inside))
     return {
         "rule": (rule.readings, rule.horizon, rule.floor),
         "development": merit(development, rule),
         "growth": score(held_out, [None if found is None else found[0] for found in told]),
         "level 50": score(held_out, [level(run) for run in held_out]),
-        "forecast": (sum(inside), len(inside)),
+        "forecast": counted,
     }
 
 
@@ -217,7 +218,7 @@ def main() -> None:
                 print(f"{number + 1} of {options.runs}", flush=True)
         return
     runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    print(json.dumps(judge(runs), indent=1))
+    print(json.dumps(judge(runs), indent=1, default=float))
 
 
 if __name__ == "__main__":

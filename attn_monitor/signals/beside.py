@@ -94,7 +94,8 @@ def _sentence(
         return f"{size}, {pace}: no growth that leads past {LIMIT:g} soon."
     late = f"{future.latest - now:.0f}" if math.isfinite(future.latest) else "never"
     return (
-        f"{head}: score {score:.3g}, {pace}; passes {LIMIT:g} in about {future.at - now:.0f} steps "
+        f"{head}: score {score:.3g}, {pace}; at this pace it passes {LIMIT:g} in "
+        f"about {future.at - now:.0f} steps "
         f"({max(future.earliest - now, 0):.0f} to {late})."
     )
 

@@ -27,8 +27,8 @@ class GrowthRule:
     """
 
     readings: int = 8
-    horizon: float = 2.0
-    floor: float = 10.0
+    horizon: float = 1.0
+    floor: float = 5.0
 
 
 RULE: Final = GrowthRule()

@@ -35,7 +35,12 @@ MASK: Final = (
     "Exact: the gradient of an output at a token that it cannot read is zero. It says nothing of "
     "pairs that nobody forbids, and nothing of sentences longer than those that were tried."
 )
-GROWTH: Final = "See docs/growth.md: the study of this forecast is not in yet."
+GROWTH: Final = (
+    "In 24 small models on which the rule was not chosen it was met before the loss left its band "
+    "in 11 of 12 that diverged (95 % interval 65 to 99 %), 109 to 303 steps ahead, and in 0 of 12 "
+    "healthy ones (0 to 24 %). Those that diverged had far higher learning rates than the others. The "
+    "forecast's date is a pace and no appointment: 100 was passed inside the interval in 1 of 12."
+)
 BALANCE: Final = (
     "Raised by a property that differs by half a standard deviation or more, with p < 0.01 in a "
     "permutation test: by chance in at most 3 of 100 pairs of well-drawn sets."

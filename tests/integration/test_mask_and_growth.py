@@ -105,17 +105,13 @@ class Unmasked(Tiny):
 
 
 def test_a_leak_is_told_stored_and_judged_before_the_first_step(tmp_path, caplog):
-    told, steps = [], []
+    told = []
 
     def tell(signal):
         told.append((signal.kind, signal.sentence))
 
-    class Noting(L.Callback):
-        def on_before_zero_grad(self, trainer, *_):
-            steps.append((trainer.global_step, len(told)))
-
     with caplog.at_level("INFO"):
-        _, run = fit(tmp_path, monitor(on_signal=tell), Noting(), model=Unmasked(), epochs=1)
+        _, run = fit(tmp_path, monitor(on_signal=tell), model=Unmasked(), epochs=1)
     recording = open_run(run_dir(run))
     audit = recording.remarks.audit
     assert audit.holds is False
