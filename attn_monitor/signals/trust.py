@@ -38,7 +38,7 @@ MASK: Final = (
 GROWTH: Final = (
     "In 24 small models on which the rule was not chosen it was met before the loss left its band "
     "in 11 of 12 that diverged (95 % interval 65 to 99 %), 109 to 303 steps ahead, and in 0 of 12 "
-    "healthy ones (0 to 24 %). Those that diverged had far higher learning rates than the others. The "
+    "healthy ones (0 to 24 %). Those that diverged had far higher learning rates. The "
     "forecast's date is a pace and no appointment: 100 was passed inside the interval in 1 of 12."
 )
 BALANCE: Final = (
