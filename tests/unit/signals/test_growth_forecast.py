@@ -44,8 +44,8 @@ def test_a_line_is_scipys_with_its_interval():
 
 def test_growth_is_told_once_it_leads_past_the_limit_with_its_cause_and_date():
     rate = 0.01
-    scores = 8 * np.exp(rate * 10 * np.arange(24))[:, None] * [1.0, 0.5]
-    told = remarks(scores, query=np.exp(rate * 10 * np.arange(24))[:, None])
+    scores = 8 * np.exp(rate * 10 * np.arange(30))[:, None] * [1.0, 0.5]
+    told = remarks(scores, query=np.exp(rate * 10 * np.arange(30))[:, None])
     [finding] = growth_findings(told)
     assert finding.head == "L1 H1"
     # From the first window that ends less than its span of 70 steps before 100 is passed.
