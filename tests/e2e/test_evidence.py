@@ -40,11 +40,24 @@ class Attend(nn.Module):
         return x + mixed.transpose(1, 2).flatten(2)
 
 
+class LinearAttention(nn.Module):
+    """Weighs no keys, so there is nothing to show."""
+
+    def __init__(self):
+        super().__init__()
+        self.project = nn.Linear(WIDTH, 3 * WIDTH)
+
+    def forward(self, x):
+        q, k, v = self.project(x).exp().chunk(3, -1)
+        return x + q @ (k.mT @ v) / (q @ k.sum(1, keepdim=True).mT)
+
+
 class Model(nn.Module):
     def __init__(self, *kinds):
         super().__init__()
         self.embed = nn.Embedding(len(WORDS), WIDTH)
-        self.layers = nn.Sequential(*(Attend(kind) for kind in kinds))
+        blocks = (LinearAttention() if kind == "linear" else Attend(kind) for kind in kinds)
+        self.layers = nn.Sequential(*blocks)
 
     def forward(self, ids):
         return self.layers(self.embed(ids)).mean(1)
@@ -55,7 +68,7 @@ def logdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evidence")
     torch.manual_seed(0)
     register_kernel(shifted_kernel)
-    kinds = {"fused": ("fused", "fused"), "mixed": ("written", "fused", "extension")}
+    kinds = {"fused": ("fused", "fused"), "mixed": ("written", "fused", "extension", "linear")}
     for name, layers in kinds.items():
         few = {"probes": 2, "train_probes": 0, "lens_sentences": 0, "tokens": words}
         with AttentionRecorder(
@@ -110,3 +123,12 @@ def test_the_tab_warns_of_the_weakest_layer_and_names_every_one(address, open_ta
     )
     assert detail.splitlines()[2] == "Layer 3, layers.2: unverified"
     assert "weak" in look
+
+
+def test_the_tab_names_the_layers_that_have_no_maps_and_why(address, open_tab):
+    tab = open_tab(address, fragment="#attn_monitor&p.attn_monitor.run=mixed")
+    line = tab.wait_until_drawn().frame.locator(".evidence", has_text="Not captured")
+    assert line.inner_text() == "Not captured: 1 layer, no softmax over keys"
+    assert line.get_attribute("title").startswith("layers.3 (LinearAttention): no softmax over keys")
+    tab = open_tab(address, fragment="#attn_monitor&p.attn_monitor.run=fused")
+    assert tab.wait_until_drawn().frame.get_by_text("Not captured").count() == 0

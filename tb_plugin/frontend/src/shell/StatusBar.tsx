@@ -6,7 +6,7 @@ import { UNDEFINED } from "../scale/ramps";
 import { offline } from "../state/connection";
 import { evenMaps } from "../state/derived/even";
 import { reference } from "../state/reference";
-import { part, select, shown, view } from "../state/store";
+import { part, recording, select, shown, view } from "../state/store";
 import { DifferenceLegend, SCALE_TEXTS, ScaleLegend } from "./ScaleLegend";
 import { theme } from "./theme";
 
@@ -99,6 +99,29 @@ function Legend() {
   );
 }
 
+/** Modules that ran, look like attention and have no maps: one line each, with the reason. */
+const gaps = computed(() => {
+  const noted = recording.value?.options.not_captured;
+  return typeof noted === "string" ? noted.split("\n").filter((line) => line !== "") : [];
+});
+
+/** Layers that are missing from the picture, named. */
+function Gaps() {
+  const { length } = gaps.value;
+  return length === 0 ? null : (
+    <span class="evidence weak" title={gaps.value.join("\n")}>
+      Not captured: {length === 1 ? "1 layer" : `${length} layers`}, {reasonOf(gaps.value)}
+    </span>
+  );
+}
+
+/** The reason that all share, as far as the first clause; else that there are several. */
+function reasonOf(lines: readonly string[]): string {
+  const reasons = new Set(lines.map((line) => line.replace(/^.*?\): /, "")));
+  const [only = ""] = reasons;
+  return reasons.size > 1 ? `${reasons.size} reasons` : (only.split(":")[0] ?? only);
+}
+
 export function StatusBar() {
   const layers = part.value?.layers ?? [];
   const evidence = layers.length > 0 ? evidenceText(layers) : null;
@@ -115,6 +138,7 @@ export function StatusBar() {
           Weights: {evidence.text}
         </span>
       )}
+      {!offline.value && <Gaps />}
       {part.value && !offline.value && (
         <span
           class={part.value.words === "position" ? "evidence weak" : "evidence"}
