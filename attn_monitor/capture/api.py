@@ -110,7 +110,13 @@ class AttentionCapture:
     def gaps(self) -> tuple[Gap, ...]:
         """Modules that ran, look like attention, and of which nothing was captured."""
         modules = self.tracer.modules
-        return find_gaps(self.model, modules.ran, modules.attended, self.tracer.seen)
+        return find_gaps(
+            self.model,
+            modules.ran,
+            modules.attended,
+            self.tracer.seen,
+            weighing=modules.weighing,
+        )
 
     @property
     def outputs(self) -> Outputs:

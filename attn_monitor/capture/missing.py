@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from torch import nn
@@ -32,6 +32,12 @@ _UNSEEN: Final = (
     "no product of queries and keys was seen that weighs values: additive scores, or an extension "
     "kernel that is not registered (attn_monitor.capture.kernels.register_kernel)"
 )
+_WEIGHING: Final = (
+    "a softmax over other things than products of queries and keys weighs what is here: additive "
+    "scores, learned queries, a mixture or a dynamic convolution"
+)
+# Routers weigh experts, and no tokens.
+_ROUTING: Final = re.compile(r"moe|expert|router|gate|mlp|feedforward", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,12 @@ class Gap:
 
 
 def find_gaps(
-    model: nn.Module, ran: Iterable[nn.Module], attended: Iterable[nn.Module], seen: Iterable[str]
+    model: nn.Module,
+    ran: Iterable[nn.Module],
+    attended: Iterable[nn.Module],
+    seen: Iterable[str],
+    *,
+    weighing: Iterable[nn.Module] = (),
 ) -> tuple[Gap, ...]:
     """Return the modules that ran and whose attention was not seen, in the model's order.
 
@@ -68,6 +79,7 @@ def find_gaps(
         ran: Its modules that were called.
         attended: Those that were running while attention was captured.
         seen: Paths of the modules that captured attention belongs to: their parts are no gaps.
+        weighing: Those in which a softmax over other things than scores weighed activations.
     """
     names = module_names(model)
     owners = {f"{path}." for path in seen if path}
@@ -77,7 +89,27 @@ def find_gaps(
         suspicious = module in called and module not in around and _looks_like_attention(module)
         if suspicious and not any(name.startswith(owner) for owner in owners):
             found.append((name, module))
-    return tuple(_innermost(found))
+    gaps = _innermost(found)
+    named = {gap.module for gap in gaps}
+    told = {names.get(module, "") for module in weighing}
+    gaps = [
+        replace(gap, reason=_WEIGHING) if gap.reason == _UNSEEN and gap.module in told else gap
+        for gap in gaps
+    ]
+    for module in weighing:
+        name, kind = names.get(module, ""), type(module).__name__
+        if not _ROUTING.search(kind) and not _holds(named, name):
+            gaps.append(Gap(name, kind, _WEIGHING))
+    order = {name: at for at, name in enumerate(names.values())}
+    return tuple(sorted(gaps, key=lambda gap: order.get(gap.module, 0)))
+
+
+def _holds(named: set[str], name: str) -> bool:
+    """Return whether a module, one around it or one inside it is named already."""
+    return any(
+        name == other or name.startswith(_below(other)) or other.startswith(_below(name))
+        for other in named
+    )
 
 
 def describe_missing(model: nn.Module) -> str:

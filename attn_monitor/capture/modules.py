@@ -75,6 +75,7 @@ class ModuleStack:
         self._entries = 0
         self.ran: set[nn.Module] = set()
         self.attended: set[nn.Module] = set()
+        self.weighing: set[nn.Module] = set()
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self.results = ForwardResults()
@@ -148,6 +149,10 @@ class ModuleStack:
         """Remember that attention ran inside the modules that are running now."""
         self.results.attending(self._running)
         self.attended.update(self._running)
+
+    def note_weighing(self) -> None:
+        """Remember that a softmax over other things than scores weighs something here."""
+        self.weighing.add(self.innermost()[1])
 
     def heads_of(self, products: int) -> int:
         """Return how many heads a stack of ``products`` attention matrices is made of.

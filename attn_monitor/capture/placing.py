@@ -188,6 +188,8 @@ def in_place(
         return records
     widths = {record.value.shape[-1] for record in records}
     sources = whole.path.sources()
+    if _are_parallel(records, sources) and not whole.path.composed:
+        return records
     if len(widths) > 1 or not sources:
         raise ValueError(f"its {len(records)} pieces have values of unlike width {sorted(widths)}")
     width = widths.pop()
@@ -213,10 +215,26 @@ def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> 
         return False
     if (sentences, width) in {given[:2], given[1::-1]} and heads * queries == given[2]:
         return False  # attention between channels: what it adds up is as wide as there are tokens
+    if whole.output.shape[-2:] == (heads * width, queries):
+        return False  # channels before tokens, as convolutions take them
     if channels not in {width, heads * width}:
         return True
     rows = whole.output.numel() // (heads * width)
     return rows == given[0] * given[1] == sentences * queries and sentences not in given[:2]
+
+
+def _are_parallel(records: list[Record], sources: Sequence[Buffer]) -> bool:
+    """Return whether each call alone asks with every token for every token: none is a piece.
+
+    Differential attention subtracts such calls from each other, after their softmax.
+    """
+    shapes = {record.shape for record in records}
+    if len(records) == 1 or len(shapes) > 1:
+        return False
+    sentences, _, queries, keys = shapes.pop()
+    if queries != keys or any(record.kind != "self" for record in records):
+        return False
+    return all(math.prod(_values(source).shape[:-1]) == sentences * keys for source in sources)
 
 
 def _placed(

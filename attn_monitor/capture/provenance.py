@@ -39,6 +39,7 @@ class Lineage:
         changed: Something other than views happened since the projection.
         part: Where a slice of an input begins and its shape; two of them are other tokens.
         path: The memory it lies in, where only linear operators led here from a projection.
+        shares: A softmax was taken of it, though it is no product of queries and keys.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Lineage:
     changed: bool = False
     part: tuple[int, ...] = ()
     path: Buffer | None = None
+    shares: bool = False
 
     @property
     def untouched(self) -> bool:

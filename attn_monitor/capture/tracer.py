@@ -17,7 +17,7 @@ from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import origin_of, set_origin
 from attn_monitor.capture.paths import Buffer, beginning, multiplied
-from attn_monitor.capture.placing import Whole, in_place, sources_in_place
+from attn_monitor.capture.placing import Placed, Whole, in_place, sources_in_place
 from attn_monitor.capture.provenance import (
     Attended,
     Lineage,
@@ -201,7 +201,8 @@ class Tracer:
             whole = _whole(tag.path, source)
         records = self._completed(calls, whole)
         for record in records:
-            if weight.shape[-2] == record.heads * record.value.shape[-1]:
+            alone = len(calls) == 1 or isinstance(record.rule, Placed)  # else heads may be mixed
+            if alone and weight.shape[-2] == record.heads * record.value.shape[-1]:
                 projection = weight.detach().reshape(-1, *weight.shape[-2:])[0]
                 record.output_projection = projection
                 record.projected = Kept.of(source)

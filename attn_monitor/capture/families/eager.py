@@ -61,6 +61,8 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
     elif _multiplies(right_tag, left_tag):
         _weighted(right_tag, right, left, call, tracer, second=True)
     else:
+        if any(isinstance(tag, Lineage) and tag.shares for tag in (left_tag, right_tag)):
+            tracer.modules.note_weighing()
         axes = (left.dim() - 2, left.dim() - 1)
         scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
         set_tag(call.output, scores)

@@ -16,7 +16,7 @@ from torch import Tensor
 from attn_monitor.capture.families.axes import axes_after
 from attn_monitor.capture.families.base import observes, observes_the_rest
 from attn_monitor.capture.operators import OperatorCall, operator_name
-from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, extended
+from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, beginning, extended
 from attn_monitor.capture.provenance import (
     CONSTANT,
     Attended,
@@ -57,8 +57,11 @@ _REDUCING: Final = frozenset(
 # How keys are appended to a cache.
 _JOINING: Final = frozenset({"cat", "index_copy_", "index_put_", "copy_", "slice_scatter"})
 _KEPT_ANCESTORS: Final = 16
+# How windows are cut out of tokens.
+_CUTTING: Final = frozenset({"constant_pad_nd", "pad", "roll"})
 _DIVIDING: Final = frozenset({"div", "div_", "mul", "mul_"})
 _MATRIX_AXES: Final = 2
+_STACKED: Final = 3
 _HEAD_AXES: Final = 4
 
 
@@ -80,7 +83,7 @@ def pass_on(call: OperatorCall, tracer: Tracer) -> None:
             _name_input(call)
         return
     name = call.name
-    path = _path(call) if name in LINEAR and _may_carry(name, chosen, call) else None
+    path = _path(call, chosen) if name in LINEAR and _may_carry(name, chosen, call) else None
     if path is not None and path.calls:
         set_tag(call.output, Attended(path.calls, path))
         tracer.attended(path, call.output)
@@ -109,8 +112,11 @@ def _may_carry(name: str, chosen: _Operand, call: OperatorCall) -> bool:
     return name == "add" and isinstance(by, Tensor) and by.dim() == 1  # a bias
 
 
-def _path(call: OperatorCall) -> Buffer | None:
-    """Return the memory of an operator's result, where values travel through it."""
+def _path(call: OperatorCall, chosen: _Operand) -> Buffer | None:
+    """Return the memory of an operator's result, where values travel through it.
+
+    What was changed after its projection, clamped or normalised, begins where it is first cut.
+    """
     followed: dict[int, Buffer] = {}
     activations: set[int] = set()
     weights: set[int] = set()
@@ -124,7 +130,17 @@ def _path(call: OperatorCall) -> Buffer | None:
             elif not (isinstance(tag, Lineage) and tag.untouched):
                 activations.add(id(tensor))
     if not followed:
-        return None
+        tag = chosen.tag
+        start = None
+        if call.name in _CUTTING and isinstance(tag, Lineage) and tag.projected:
+            base = chosen.tensor._base
+            whole = base is not None and base.dim() == _STACKED
+            start = beginning(base if base is not None and whole else chosen.tensor)
+        if start is None or not isinstance(tag, Lineage):
+            return None
+        followed[id(chosen.tensor)] = start
+        set_tag(chosen.tensor, replace(tag, path=start))
+        activations.discard(id(chosen.tensor))
     return extended(call, followed, activations=activations, weights=weights)
 
 
@@ -161,6 +177,8 @@ def _pass_to(
         after = _lineage_after(tag, operand.tensor, output, call, view=view)
         if after is not None and after.path is not path and (not view or call.name in LINEAR):
             after = replace(after, path=path)
+        if after is not None and call.name in _SOFTMAX:
+            after = replace(after, shares=True)
         set_tag(output, after)
     elif isinstance(tag, Constant):
         tensors = list(_tensors(call.args))

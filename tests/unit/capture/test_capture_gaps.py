@@ -55,6 +55,47 @@ def test_layers_without_maps_are_named_beside_those_that_have_some():
     assert "layers.0 (LinearAttention), layers.3 (LinearAttention): no softmax over keys" in message
 
 
+class LearnedQueries(nn.Module):
+    """Named like nothing in particular: only its softmax tells."""
+
+    def __init__(self):
+        super().__init__()
+        self.ask, self.value = nn.Linear(WIDTH, 3), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        return x + (self.ask(x).mT.softmax(-1) @ self.value(x)).mean(1, keepdim=True)
+
+
+class DynamicConvolution(QueryBlocks):
+    """ConvBERT: beside its attention, a convolution whose kernel is a softmax."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernel = nn.Linear(WIDTH, 3)
+
+    def forward(self, x):
+        windows = nn.functional.pad(x, (0, 0, 1, 1)).unfold(1, 3, 1)
+        return super().forward(x) + (windows @ self.kernel(x).softmax(-1)[..., None]).squeeze(-1)
+
+
+class Experts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.router, self.all = nn.Linear(WIDTH, 2), nn.Linear(WIDTH, 2 * WIDTH)
+
+    def forward(self, x):
+        said = self.all(x).unflatten(-1, (2, WIDTH))
+        return (self.router(x).softmax(-1)[..., None, :] @ said).squeeze(-2)
+
+
+def test_a_softmax_over_other_things_than_scores_is_named_where_it_weighs_values():
+    model = Hybrid(LearnedQueries, QueryBlocks, DynamicConvolution, Experts)
+    attention = captured(model, torch.randn(2, 6, WIDTH))
+    assert [record.module for record in attention.records] == ["layers.1", "layers.2"]
+    assert [gap.module for gap in attention.gaps] == ["layers.0", "layers.2"]
+    assert {"learned queries" in gap.reason for gap in attention.gaps} == {True}
+
+
 def test_a_model_that_was_seen_whole_has_no_gaps():
     layer = nn.TransformerEncoderLayer(WIDTH, 2, batch_first=True)
     for model in (Hybrid(QueryBlocks, QueryBlocks), nn.TransformerEncoder(layer, 2)):

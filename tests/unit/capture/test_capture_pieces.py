@@ -254,3 +254,56 @@ def test_gradients_and_outputs_are_those_of_the_unwatched_model():
                 model(x).square().sum().backward()
             gradients.append([p.grad.clone() for p in model.parameters()])
         assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True)), kind
+
+
+def test_projections_by_convolution_leave_one_call_as_it_is():
+    """SqueezeBERT: channels before tokens, and fewer tokens than channels."""
+
+    class Convolved(Attention):
+        def __init__(self):
+            super().__init__()
+            self.q, self.k, self.v, self.o = (nn.Conv1d(WIDTH, WIDTH, 1) for _ in range(4))
+
+        def forward(self, x):
+            q, k, v = (self.heads(p(x.mT).mT) for p in (self.q, self.k, self.v))
+            mixed = self.softmax(q @ k.mT) @ v
+            return self.o(mixed.transpose(2, 3).flatten(1, 2)).mT
+
+    model, attention = run(Convolved)
+    (record,) = attention.records
+    assert torch.equal(record.weights(), model.true)
+    assert record.evidence == "model"
+    assert torch.equal(record.output_projection, model.o.weight[..., 0].T)
+
+
+class Differential(Attention):
+    """Two calls with all queries and keys, one subtracted from the other: neither is a piece."""
+
+    def mix(self, q, k, v):
+        self.softmax(q @ k.mT)
+        first, second = ((q @ k.mT).softmax(-1) @ x.repeat(1, 2, 1, 1) for x in v.split(1, 1))
+        both = torch.cat([first, second], -1)
+        return (both[:, :1] - 0.3 * both[:, 1:]).unflatten(-1, (2, -1)).squeeze(1).transpose(1, 2)
+
+
+def test_attentions_that_are_subtracted_stay_two_maps():
+    model, attention = run(Differential)
+    assert len(attention.records) == 2
+    for record in attention.records:
+        assert torch.equal(record.weights(), model.true)
+        assert record.output_projection is None
+    assert [len(part.layers) for part in attention.arrangement] == [1, 1]
+
+
+class ClampedBlocks(LocalWindows):
+    """Gemma's audio tower: values are clamped after their projection, then cut into blocks."""
+
+    def heads(self, x):
+        return super().heads(x.clamp(-2, 2))
+
+
+def test_values_that_are_clamped_begin_where_they_are_cut():
+    model, attention = run(ClampedBlocks)
+    (record,) = attention.records
+    assert record.shape == (SENTENCES, HEADS, TOKENS, TOKENS)
+    torch.testing.assert_close(record.weights(), model.true, atol=1e-5, rtol=0)
