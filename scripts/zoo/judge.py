@@ -147,13 +147,17 @@ def _square(record: Record) -> bool:
 def _gaps(name: str, mine: list[Record], true: list[Call], finding: Finding) -> None:
     if mine or not true:
         return
-    named = any(
-        (place := gap.partition(" (")[0]) == name
-        or name.startswith(f"{place}.")
-        or place.startswith(f"{name}.")
-        for gap in finding.gaps
-    )
+    named = _is_named(name, finding)
     finding.faults.append(f"{'missing' if named else 'silent'}: {name} ({true[0].source})")
+
+
+def _is_named(name: str, finding: Finding) -> bool:
+    """Return whether the capture says of a module that it saw not all of it."""
+    places = [gap.partition(" (")[0] for gap in finding.gaps]
+    return any(
+        place == name or name.startswith(f"{place}.") or place.startswith(f"{name}.")
+        for place in places
+    )
 
 
 def _module(
@@ -227,19 +231,23 @@ def _rows(name: str, mine: list[Record], true: list[Call], began: int, finding: 
     for call in true:
         shared = sum(c.birth == call.birth for c in true) > 1
         births[call.birth] = call.whole if shared else call.weights
-    theirs = torch.cat([_moments(w.double()) for w in births.values()])
+    each = [_moments(w.double()) for w in births.values()]
     queries: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
     for at, record in enumerate(mine):
         key = (at // max(1, len(mine) // max(1, began)), *record.shape[:3])
         queries[key].append(record.weights().double())
     ours = torch.cat([_moments(torch.cat(group, -1)) for group in queries.values()])
     bound = 20 * BOUNDS[mine[0].query.dtype]
-    apart, extra = _unmatched(theirs, ours, bound), _unmatched(ours, theirs, bound)
-    if apart or extra:
+    missing = [_unmatched(rows, ours, bound) for rows in each]
+    extra = _unmatched(ours, torch.cat(each), bound)
+    total = sum(len(rows) for rows in each)
+    apart = sum(part * len(rows) for part, rows in zip(missing, each, strict=True)) / max(1, total)
+    cut_off = len(ours) < total and abs(apart * total - (total - len(ours))) < 1
+    if extra or (apart and not (cut_off and max(missing) < 1)):  # padding is cut off at the end
         shapes = ", ".join(str(tuple(r.shape)) for r in mine[:3])
         other = ", ".join(str(tuple(c.weights.shape)) for c in true[:3])
         part = f"{apart:.0%} of its rows not captured, {extra:.0%} of those captured not its own"
-        kind = "half" if extra == 0 else "wrong"
+        kind = "wrong" if extra else "missing" if _is_named(name, finding) else "half"
         finding.faults.append(f"{kind}: {name} {part}; captured {shapes}, was {other}")
 
 

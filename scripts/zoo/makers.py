@@ -114,7 +114,8 @@ def makers(model: nn.Module, sizes: Sizes, side: str) -> dict[str, Callable[[], 
     history = series + (max(lags) if lags else 0)
     ahead = sizes.number("prediction_length", "horizon_length", default=4)
     series_channels = sizes.number("num_input_channels", "input_size", default=1)
-    values = (SENTENCES, history) if series_channels == 1 else (SENTENCES, history, series_channels)
+    flat = series_channels == 1 and sizes.get("num_input_channels") is None
+    values = (SENTENCES, history) if flat else (SENTENCES, history, series_channels)
 
     def pixels() -> Tensor:
         name = type(model).__name__ + type(model.config).__name__
@@ -152,10 +153,10 @@ def makers(model: nn.Module, sizes: Sizes, side: str) -> dict[str, Callable[[], 
         "spectrogram": lambda: noise(SENTENCES, 40, mel),
         "past_values": lambda: noise(*values),
         "past_time_features": lambda: noise(
-            SENTENCES, history, max(1, sizes.number("num_time_features", default=1))
+            SENTENCES, history, sizes.number("num_time_features", default=1)
         ),
         "future_time_features": lambda: noise(
-            SENTENCES, ahead, max(1, sizes.number("num_time_features", default=1))
+            SENTENCES, ahead, sizes.number("num_time_features", default=1)
         ),
         "past_observed_mask": lambda: torch.ones(*values),
         "future_values": lambda: noise(SENTENCES, ahead, *values[2:]),

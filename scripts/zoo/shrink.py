@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +18,11 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-LAYERS, VOCABULARY, PIXELS = 2, 250, 64
-MOST_PARAMETERS = 30_000_000
-FACTORS = (16, 8, 2, 1)
+VOCABULARY, PIXELS = 250, 64
+MOST_PARAMETERS = 45_000_000
+# What widths are divided by and how many layers there are, one trial after the other.
+Trial = tuple[int, int]
+TRIALS: tuple[Trial, ...] = ((16, 2), (8, 2), (16, 8), (2, 2), (1, 2))
 
 _LAYERS = re.compile(
     r"^(num_(hidden_|encoder_|decoder_|text_|vision_|audio_|transformer_|attention_|cross_)?layers"
@@ -48,6 +51,7 @@ _STRETCHES = {
     **{
         "local_attention": 8,
         "max_source_positions": 64,
+        "max_length": 64,
         "sliding_window_size": 8,
         "num_random_blocks": 2,
     },
@@ -69,11 +73,11 @@ def types() -> list[str]:
     return sorted(CONFIG_MAPPING.keys())
 
 
-def configuration(kind: str, factor: int) -> PretrainedConfig:
+def configuration(kind: str, trial: Trial) -> PretrainedConfig:
     config = CONFIG_MAPPING[kind]()
     identifiers: dict[int, int] = {}
     for part in _all(config):
-        _shrink(part, factor, identifiers)
+        _shrink(part, trial, identifiers)
     return config
 
 
@@ -91,13 +95,13 @@ def _set(config: PretrainedConfig, name: str, value: object) -> None:
         return
 
 
-def _shrink(config: PretrainedConfig, factor: int, identifiers: dict[int, int]) -> None:
+def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int]) -> None:
     """Make one part of a configuration small."""
     before = dict(vars(config))
     kinds = before.get("layer_types")
-    layers = LAYERS
+    factor, layers = trial
     if isinstance(kinds, _SEQUENCES):
-        layers = max(LAYERS, len(set(kinds)))
+        layers = max(layers, len(set(kinds)))
     for name, value in before.items():
         if value is None and name in _UNSET:
             _set(config, name, _UNSET[name])
@@ -123,6 +127,9 @@ def _shrink(config: PretrainedConfig, factor: int, identifiers: dict[int, int]) 
         ):
             _set(config, name, type(value)(dict.fromkeys(min(v, layers - 1) for v in value)))
     _heads(config)
+    width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
+    if "head_dim" in before and before["head_dim"] is None and isinstance(width, int) and heads:
+        _set(config, "head_dim", width // heads)
     _rotary(config)
 
 
@@ -131,7 +138,7 @@ def _smaller(name: str, value: Any, factor: int, layers: int) -> Any:
     if isinstance(value, bool) or name.startswith("_"):
         return value
     if _DEPTHS.search(name) and isinstance(value, _SEQUENCES):
-        return type(value)(min(LAYERS, v) for v in value)
+        return type(value)(min(2, v) for v in value)
     if _LAYERS.search(name) and isinstance(value, int):
         return min(layers, value)
     if "vocab_size" in name and isinstance(value, int):
@@ -147,13 +154,20 @@ def _smaller(name: str, value: Any, factor: int, layers: int) -> Any:
     if name in _STRETCHES:
         few = {int: lambda v: min(_STRETCHES[name], v), list: lambda v: [_STRETCHES[name]] * len(v)}
         return few.get(type(value), lambda v: v)(value)
-    if name == "image_size" and isinstance(value, int) and value > PIXELS:
-        return PIXELS
+    if name == "image_size":
+        return _each(value, lambda side: min(PIXELS, side))
     if name in {"num_queries", "num_query_tokens", "num_denoising"} and isinstance(value, int):
         return min(10, value)
     if _WIDTHS.search(name) and not _NO_WIDTHS.search(name):
         return _divided(value, factor)
     return value
+
+
+def _each(value: Any, change: Callable[[int], int]) -> Any:
+    """Return a number, or each of several, changed."""
+    if isinstance(value, _SEQUENCES):
+        return type(value)(_each(v, change) for v in value)
+    return change(value) if isinstance(value, int) else value
 
 
 def _divided(value: Any, factor: int) -> Any:
@@ -168,7 +182,7 @@ def _divided(value: Any, factor: int) -> Any:
 
 def _per_layer(name: str, value: Any, before: dict[str, Any]) -> bool:
     counts = {v for n, v in before.items() if _LAYERS.search(n) and isinstance(v, int)}
-    return len(value) in counts and len(value) > LAYERS and not _INDICES.search(name)
+    return len(value) in counts and len(value) > 2 and not _INDICES.search(name)
 
 
 def _of_every_kind(value: Any, count: int) -> Any:
@@ -234,19 +248,20 @@ def model_classes(config: PretrainedConfig) -> list[type[PreTrainedModel]]:
     ):
         cls = mapping.get(type(config), None)
         found += [c for c in (cls if isinstance(cls, tuple) else (cls,)) if c is not None]
-    name = type(config).__module__
-    module = importlib.import_module(name.replace(".configuration_", ".modeling_"))
-    for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, PreTrainedModel):
-            own = value.__module__ == module.__name__ and "forward" in vars(value)
-            if own and getattr(value, "config_class", None) is type(config):
-                found.append(value)
+    package = importlib.import_module(type(config).__module__.rpartition(".")[0])
+    for path in sorted(Path(str(package.__file__)).parent.glob("modeling_*.py")):
+        module = importlib.import_module(f"{package.__name__}.{path.stem}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, PreTrainedModel):
+                own = value.__module__ == module.__name__ and "forward" in vars(value)
+                if own and getattr(value, "config_class", None) is type(config):
+                    found.append(value)
     return list(dict.fromkeys(found))
 
 
-def generator_of(cls: type[PreTrainedModel], kind: str, factor: int) -> PreTrainedModel | None:
+def generator_of(cls: type[PreTrainedModel], kind: str, trial: Trial) -> PreTrainedModel | None:
     """Return the same architecture as one that can generate, if there is one."""
-    config = configuration(kind, factor)
+    config = configuration(kind, trial)
     candidates = [cls] + [
         c
         for mapping in (

@@ -34,6 +34,7 @@ for _name in ("nms", "qnms"):
     _library.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 import feed  # noqa: E402
+import fit  # noqa: E402
 import forge  # noqa: E402
 import judge  # noqa: E402
 import shrink  # noqa: E402
@@ -41,42 +42,22 @@ import transformers.integrations.flex_attention  # noqa: E402
 import transformers.modeling_utils  # noqa: E402, F401
 from torch import nn  # noqa: E402
 
-SECONDS = 75
+SECONDS = 60
 WAYS = ("eager", "eager left", "sdpa", "sdpa left", "flex", "generation", "train", "bfloat16")
 Row = dict[str, Any]
 
 
 def of_type(kind: str) -> Row:
     """Return the row of one type."""
-    errors: list[str] = []
-    for factor in shrink.FACTORS:
-        try:
-            config = shrink.configuration(kind, factor)
-            classes = shrink.model_classes(config)
-        except Exception as error:  # whatever a type says
-            errors.append(f"{type(error).__name__}: {str(error)[:300]}")
-            continue
-        for cls in classes[:4]:
-            try:
-                if shrink.parameters(cls, config) > shrink.MOST_PARAMETERS:
-                    errors.append(f"{cls.__name__} stays larger than 30 million parameters")
-                    continue
-                model = shrink.built(cls, config, "eager")
-                with torch.no_grad():
-                    fed, _ = feed.run_on(model, "right", lambda m, k: m(**k))
-            except Exception as error:
-                errors.append(f"{cls.__name__}: {str(error)[:300]}")
-                continue
-            return {
-                "class": cls.__name__,
-                "factor": factor,
-                "fed": sorted(fed),
-                "variants": variants(kind, cls, factor, model, fed),
-            }
-    return {"verdict": "not built", "why": list(dict.fromkeys(errors))[-6:]}
+    try:
+        cls, trial, model, fed = fit.fitted(kind)
+    except fit.UnfitError as error:
+        return {"verdict": "not built", "why": list(error.args)[-6:]}
+    ways = variants(kind, cls, trial, model, fed)
+    return {"class": cls.__name__, "trial": trial, "fed": sorted(fed), "variants": ways}
 
 
-def variants(kind: str, cls: Any, factor: int, model: nn.Module, fed: feed.Feed) -> Row:
+def variants(kind: str, cls: Any, trial: shrink.Trial, model: nn.Module, fed: feed.Feed) -> Row:
     """Return one row per way to run a type."""
     rows: Row = {}
     wanted = set(os.environ.get("ZOO_WAYS", ",".join(WAYS)).split(","))
@@ -91,7 +72,7 @@ def variants(kind: str, cls: Any, factor: int, model: nn.Module, fed: feed.Feed)
             continue
         full = "flex_attention" if name == "flex" else name
         try:
-            other = shrink.built(cls, shrink.configuration(kind, factor), full)
+            other = shrink.built(cls, shrink.configuration(kind, trial), full)
         except Exception as error:
             rows[name] = {"verdict": "not built", "why": str(error)[:200]}
             continue
@@ -101,7 +82,7 @@ def variants(kind: str, cls: Any, factor: int, model: nn.Module, fed: feed.Feed)
                 if way in wanted and given is not None:
                     rows[way] = _guarded(other, given)
     if "generation" in wanted and "input_ids" in fed:
-        rows |= _generation(shrink.generator_of(cls, kind, factor), fed)
+        rows |= _generation(shrink.generator_of(cls, kind, trial), fed)
     if "train" in wanted:
         rows["train"] = _train(best, fed)
     if "bfloat16" in wanted:
