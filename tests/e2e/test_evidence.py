@@ -129,6 +129,8 @@ def test_the_tab_names_the_layers_that_have_no_maps_and_why(address, open_tab):
     tab = open_tab(address, fragment="#attn_monitor&p.attn_monitor.run=mixed")
     line = tab.wait_until_drawn().frame.locator(".evidence", has_text="Not captured")
     assert line.inner_text() == "Not captured: 1 layer, no softmax over keys"
-    assert line.get_attribute("title").startswith("layers.3 (LinearAttention): no softmax over keys")
+    assert line.get_attribute("title").startswith(
+        "layers.3 (LinearAttention): no softmax over keys"
+    )
     tab = open_tab(address, fragment="#attn_monitor&p.attn_monitor.run=fused")
     assert tab.wait_until_drawn().frame.get_by_text("Not captured").count() == 0
