@@ -103,7 +103,7 @@ def test_planted_faults_are_found(show):
     assert "button-name" in found
 
 
-@pytest.mark.parametrize("width", [1440, 1200, 900])
+@pytest.mark.parametrize("width", [1440, 1100, 640])
 def test_no_control_is_cut_off(show, width):
     tab = show(size=(width, 900))
     for key in "1234":

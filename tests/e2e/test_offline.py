@@ -12,7 +12,8 @@ from attn_monitor import open_run
 from tests.e2e.conftest import Tab
 from tests.odd_recordings import HOSTILE, record_hostile_run
 
-FAINT_LINKS = "#attn_monitor&p.attn_monitor.layers=" + ",".join(f"{i}:shv0.02" for i in range(6))
+FIRST = "#attn_monitor&p.attn_monitor.probe=0"
+FAINT_LINKS = f"{FIRST}&p.attn_monitor.layers=" + ",".join(f"{i}:shv0.02" for i in range(6))
 
 
 class File(Tab):
@@ -112,7 +113,7 @@ def test_every_view_works_from_the_file(file):
 
 
 def test_the_answer_to_a_sentence_is_shown_at_every_step(exported, open_file, recording):
-    file = open_file(exported, fragment="#attn_monitor&p.attn_monitor.view=graph")
+    file = open_file(exported, fragment=f"{FIRST}&p.attn_monitor.view=graph")
     slider(file).press("Home")
     for at, step in enumerate(recording.steps):
         if at:

@@ -29,7 +29,9 @@ def server(logdir):
 
 
 # Barely trained heads spread their attention: nearly every link is weaker than the usual 0.1.
-FAINT_LINKS = "#attn_monitor&p.attn_monitor.layers=" + ",".join(f"{i}:shv0.02" for i in range(6))
+FAINT_LINKS = "#attn_monitor&p.attn_monitor.probe=0&p.attn_monitor.layers=" + ",".join(
+    f"{i}:shv0.02" for i in range(6)
+)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from conftest import serve
+from hands import choose_run, choose_view
 from view_recordings import MODELS, record_all
 
 RUNS = ("gpt", "vit", "sixteen", "tabular", "demo", "onehead", "window")
-BESIDE = ("nan", "two/first", "two/second-with-a-rather-long-name")
+TEN = tuple(f"ten/run{at}" for at in range(10))
+BESIDE = ("nan", "two/first", "two/second-with-a-rather-long-name", *TEN)
 FEWEST, MOST = 8, 150
 
 
@@ -23,6 +25,8 @@ def show(tab, run, **choices):
     """Go to a run's view by the address, in the same page; wait until its step is drawn."""
     every_layer = ",".join(f"{at}:sh" for at in range(12))
     pairs = {"run": run, "layers": every_layer, **choices}
+    if pairs.get("view", "network") != "network":
+        pairs["layers"] = ""
     hash_text = "&".join(f"p.attn_monitor.{name}={value}" for name, value in pairs.items())
     tab.page.evaluate("hash => { location.hash = hash }", f"attn_monitor&{hash_text}")
     as_links = [pair for pair in pairs["layers"].split(",") if pair.endswith(":sh")]
@@ -111,12 +115,27 @@ def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page)
     assert canvas.evaluate("c => c.toDataURL()") != fixed
 
 
+PIXEL = "c => [...c.getContext('2d').getImageData(9, 40, 1, 1).data]"
+NAN_COLOUR = [255, 95, 210, 255]
+
+
 def test_weights_that_are_not_numbers_are_drawn_as_such(page):
     show(page, "nan", step=400, probe=0, layers="0:mh,1:mh")
     canvas = page.frame.locator("canvas.heat[data-layer='0'][data-head='0']")
-    pixel = canvas.evaluate("c => [...c.getContext('2d').getImageData(9, 40, 1, 1).data]")
-    assert pixel == [255, 95, 210, 255]
+    assert canvas.evaluate(PIXEL) == NAN_COLOUR
     assert page.frame.get_by_text("NaN: not a number").is_visible()
+    choose_view(page, "Heads")
+    cells = page.frame.locator(".cell.nan")
+    cells.nth(1).wait_for()
+    places = cells.evaluate_all("all => all.map(c => [+c.dataset.layer, +c.dataset.head])")
+    assert places == [[0, 0], [1, 1]]
+    assert cells.locator(".cell-value").all_text_contents() == ["NaN", "NaN"]
+    ranked = page.frame.locator(".ranking .rank-value").all_text_contents()
+    assert ranked[:3].count("NaN") == 2
+    piles = page.frame.locator(".step-pile canvas")
+    piles.first.wait_for(timeout=60_000)
+    assert piles.last.evaluate(PIXEL) == NAN_COLOUR
+    assert piles.first.evaluate(PIXEL) != NAN_COLOUR
 
 
 def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(page):
@@ -127,3 +146,81 @@ def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(pa
     page.frame.get_by_role("navigation", name="Views").get_by_role("button", name="Signals").click()
     line = page.frame.locator(f"[data-chart='loss'] .other-run[data-run='{other}']")
     line.wait_for(state="attached", timeout=60_000)
+
+
+def test_ten_runs_are_drawn_over_heads_and_losses_in_tensorboards_colours(page):
+    others = ",".join(name.replace("/", "%2F") for name in TEN[1:]).replace("%", "%25")
+    show(page, TEN[0], step=400, probe=0, view="heads", runs=others)
+    lines = page.frame.locator(".cell[data-layer='1'][data-head='2'] .other-life")
+    lines.nth(8).wait_for(state="attached", timeout=60_000)
+    drawn = lines.evaluate_all("all => all.map(l => [l.dataset.run, getComputedStyle(l).stroke])")
+    dots = page.frame.locator(".runs li:has(.name)").evaluate_all(
+        "all => all.map(l => [l.querySelector('.name').textContent,"
+        " getComputedStyle(l.querySelector('.run-dot')).borderTopColor])"
+    )
+    assert dict(drawn) == {name: colour for name, colour in dots if name in TEN[1:]}
+    bar = page.frame.locator("header.tabs")
+    height = bar.bounding_box()["height"]
+    choose_view(page, "Signals")
+    losses = page.frame.locator("[data-chart='loss'] .other-run")
+    losses.nth(8).wait_for(state="attached", timeout=60_000)
+    assert losses.count() == 9
+    assert bar.bounding_box()["height"] == height
+
+
+def test_images_are_called_images_and_controls_say_what_they_do(page):
+    show(page, "vit", step=200, probe=0, layers="1:mh")
+    assert page.frame.get_by_role("region", name="Probe images").is_visible()
+    page.frame.get_by_label("Filter runs").fill("[")
+    assert "Not a regular expression" in page.frame.get_by_role("alert").inner_text()
+    page.frame.get_by_label("Filter runs").fill("")
+    for group in ("Compare", "Sort heads of layer 2 by"):
+        buttons = page.frame.get_by_role("group", name=group, exact=True).get_by_role("button")
+        titles = buttons.evaluate_all("all => all.map(b => b.title)")
+        assert len(set(titles)) == 3
+        assert "" not in titles
+
+
+def clicks(tab, run, *buttons):
+    """Open a run's first view, click buttons by their names, and say how many clicks it took."""
+    show(tab, run, step=400, probe=0, layers="1:mh")
+    for name in buttons:
+        tab.frame.get_by_role("button", name=name, exact=True).first.click()
+    return len(buttons)
+
+
+def test_answers_are_few_clicks_away(page):
+    frame = page.frame
+    assert clicks(page, "demo", "Signals") <= 1  # is it overfitting?
+    frame.get_by_text("Validation loss was lowest at").wait_for(timeout=60_000)
+
+    # What changed since the best epoch?
+    assert clicks(page, "demo", "Heads", "Compare with the best step") <= 2
+    page.page.wait_for_url("**show=diff**")
+    assert frame.locator(".ranking .rank").first.is_visible()
+
+    assert clicks(page, "demo", "Heads", "Redundant") <= 2
+    frame.locator(".pairs li").first.wait_for(timeout=60_000)
+    assert clicks(page, "demo", "Heads", "Idle") <= 2
+    frame.locator(".pairs .note").first.wait_for(timeout=60_000)
+
+    # What does this head do? A click on its map, one on the button.
+    show(page, "demo", step=400, probe=0, layers="1:mh")
+    frame.locator("canvas.heat[data-layer='1'][data-head='3']").click()
+    frame.get_by_role("button", name="Open HeadLens").click()
+    frame.get_by_role("region", name="HeadLens of Layer 2 \N{MIDDLE DOT} head 4").wait_for()
+
+    # The same head in two runs: go to Heads, tick the other run.
+    first, second = BESIDE[1:3]
+    show(page, first, step=400, probe=0)
+    choose_view(page, "Heads")
+    frame.get_by_label(f"Draw {second} as well").check()
+    line = frame.locator(f".cell[data-layer='1'][data-head='2'] [data-run='{second}']")
+    line.wait_for(state="attached", timeout=60_000)
+    # And their maps: pin this one, choose the other, A - B.
+    show(page, first, step=400, probe=0, layers="1:mh")
+    frame.get_by_role("button", name="Pin B here").click()
+    choose_run(page, second)
+    frame.get_by_role("button", name="A \N{MINUS SIGN} B", exact=True).click()
+    page.page.wait_for_url("**show=diff**")
+    assert first in frame.locator(".readout").inner_text()

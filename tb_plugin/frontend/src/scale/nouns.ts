@@ -1,4 +1,4 @@
-// What a probe and its tokens are called: words of a sentence, or patches of an image.
+// What a probe and its tokens are called: words of a sentence, patches, columns, steps in time.
 import type { Tokens } from "../core/recording";
 
 export interface Nouns {
@@ -11,9 +11,19 @@ export interface Nouns {
 
 const TEXT: Nouns = { probe: "sentence", probes: "sentences", token: "word" };
 const IMAGE: Nouns = { probe: "image", probes: "images", token: "patch" };
+const ROW: Nouns = { probe: "row", probes: "rows", token: "column" };
+const SERIES: Nouns = { probe: "series", probes: "series", token: "time step" };
+/** "t-24", "t+1", "t": places on an axis of time. */
+const TIME = /^t([+\-\u2212]\d+)?$/;
 
 /** By what its tokens are. */
-export const nounsOf = (tokens: Tokens | null | undefined): Nouns => (tokens?.image ? IMAGE : TEXT);
-
-/** "Sentence" at the beginning of a line. */
-export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+export function nounsOf(tokens: Tokens | null | undefined): Nouns {
+  if (tokens?.image) {
+    return IMAGE;
+  }
+  const names = tokens?.text ?? [];
+  if (names.length > 0 && names.every((name) => TIME.test(name))) {
+    return SERIES;
+  }
+  return tokens?.values ? ROW : TEXT;
+}

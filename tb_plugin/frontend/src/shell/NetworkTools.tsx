@@ -51,8 +51,8 @@ export function NetworkTools() {
           onChange={(event) => setLayer("all", { sort: event.currentTarget.value })}
         >
           {sort === null && <option value="">mixed</option>}
-          {QUICK_SORTS.map(({ sort: value, text }) => (
-            <option key={value} value={value}>
+          {QUICK_SORTS.map(({ sort: value, text, title }) => (
+            <option key={value} value={value} title={title}>
               {text}
             </option>
           ))}

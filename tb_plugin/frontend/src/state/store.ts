@@ -3,6 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type { AttentionQuery } from "../api/source";
 import { type Axis, buildAxis, hiddenShare, regroup } from "../core/axis";
 import { cutOf, isWhole, type MapCut } from "../core/cut";
+import { firstProbe } from "../core/first_probe";
 import type { Maps } from "../core/maps";
 import {
   axesOf,
@@ -92,7 +93,7 @@ export const part = computed<Part | null>(() => {
 
 export const probe = computed<Probe | null>(() => {
   const probes = recording.value?.probes ?? [];
-  return probes.find(({ index: position }) => position === view.value.probe) ?? probes[0] ?? null;
+  return probes.find(({ index: position }) => position === view.value.probe) ?? firstProbe(probes);
 });
 
 /** Position of A among the recorded steps: the chosen step, else the nearest, else the newest. */

@@ -9,24 +9,24 @@ export interface Segments<Value extends string> {
 
 export function createSegments<Value extends string>(
   name: string,
-  options: readonly (readonly [Value, string])[],
+  options: readonly (readonly [value: Value, text: string, title?: string])[],
   onChoose: (value: Value) => void,
 ): Segments<Value> {
-  const buttons = options.map(([value, text]) => {
+  const buttons = options.map(([value, text, title = ""]) => {
     const button = html("button", { type: "button" }, text);
     button.addEventListener("click", () => onChoose(value));
-    return { value, button };
+    return { value, button, title };
   });
   const root = html("div", { class: "segments small", role: "group", "aria-label": name });
   root.append(...buttons.map(({ button }) => button));
   return {
     root,
     update(current, disabled = {}) {
-      for (const { value, button } of buttons) {
+      for (const { value, button, title } of buttons) {
         const reason = disabled[value];
         button.setAttribute("aria-pressed", String(value === current));
         button.disabled = reason !== undefined;
-        button.title = reason ?? "";
+        button.title = reason ?? title;
       }
     },
   };

@@ -9,15 +9,26 @@ export const BY_NUMBER: HeadSort = "#";
 export interface QuickSort {
   readonly sort: HeadSort;
   readonly text: string;
+  readonly title: string;
   /** Its letter in the address. */
   readonly code: string;
 }
 
 /** The three sort keys of SANVis (section 4.2), one click away; all metrics are in a list. */
 export const QUICK_SORTS: readonly QuickSort[] = [
-  { sort: BY_NUMBER, text: "Head", code: "h" },
-  { sort: "col_entropy", text: "Entropy", code: "e" },
-  { sort: "lean", text: "Position", code: "p" },
+  { sort: BY_NUMBER, text: "Head", title: "By number", code: "h" },
+  {
+    sort: "col_entropy",
+    text: "Entropy",
+    title: "By how evenly keys are attended to: heads that all look at one word come first",
+    code: "e",
+  },
+  {
+    sort: "lean",
+    text: "Position",
+    title: "By where queries look, on average: previous words first, next words last",
+    code: "p",
+  },
 ];
 
 export const isQuick = (sort: HeadSort): boolean =>

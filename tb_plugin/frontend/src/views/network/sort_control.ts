@@ -19,7 +19,7 @@ export interface SortControl {
 export function createSortControl(layer: number, onSort: (sort: HeadSort) => void): SortControl {
   const quick = createSegments(
     `Sort heads of layer ${layer + 1} by`,
-    QUICK_SORTS.map(({ sort, text }) => [sort, text] as const),
+    QUICK_SORTS.map(({ sort, text, title }) => [sort, text, title] as const),
     onSort,
   );
   const list = html("select", { "aria-label": `Sort heads by, layer ${layer + 1}` });
