@@ -22,7 +22,9 @@ def words(tokens: int) -> Tokens:
     return Tokens(text=("[CLS]", *inner, "[SEP]"), special=(0, tokens - 1))
 
 
-def peaked_maps(random: np.random.Generator, layers: int, heads: int, tokens: int) -> np.ndarray:
+def peaked_maps(
+    random: np.random.Generator, layers: int, heads: int, tokens: int, *, causal: bool = False
+) -> np.ndarray:
     """Attention like that of a trained model: a place nearby, the first token, and a haze.
 
     [layer, head, query, key], float32; rows sum to 1.
@@ -35,19 +37,27 @@ def peaked_maps(random: np.random.Generator, layers: int, heads: int, tokens: in
             near = np.clip(places + offsets[layer, head], 0, tokens - 1)
             scores[layer, head, places, near] += 6 + np.log(tokens / 64)
     scores[..., 0] += 4
+    if causal:
+        scores[..., places[:, None] < places] = -np.inf
     weights = np.exp(scores, out=scores)
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
 
 
 def record_large_run(
-    folder: Path, *, layers: int, heads: int, tokens: int, steps: Iterable[int]
+    folder: Path,
+    *,
+    layers: int,
+    heads: int,
+    tokens: int,
+    steps: Iterable[int],
+    causal: bool = False,
 ) -> None:
-    """Record steps of an encoder; metrics are random numbers, since nobody looks at them."""
+    """Record steps of an encoder, or of a causal model; its metrics are random numbers."""
     made = tuple(
         Layer(name=f"blocks.{at}.attn", heads=heads, evidence="model") for at in range(layers)
     )
-    part = Part(name="encoder", kind="self", causal=False, layers=made)
+    part = Part(name="encoder", kind="self", causal=causal, layers=made)
     specs = metric_specs()
     info = RunInfo(
         parts=(part,),
@@ -64,7 +74,9 @@ def record_large_run(
             StepRecord(
                 step=step,
                 epoch=step // 10,
-                attention={"encoder": {0: peaked_maps(random, layers, heads, tokens)}},
+                attention={
+                    "encoder": {0: peaked_maps(random, layers, heads, tokens, causal=causal)}
+                },
                 metrics={"encoder": random.random((1, layers, heads, len(specs)))},
                 scalars={"val_loss": 1.0 / (1 + step)},
             )

@@ -28,6 +28,25 @@ TO_PAINTED = """([event, wanted]) => {
 }"""
 PAINTED = "() => window.painted"
 
+# Until a frame in which the middle row of the graph's canvas is not of one colour.
+TO_GRAPH = """() => {
+  window.painted = new Promise((resolve) => {
+    let start;
+    addEventListener("click", (e) => { start ??= e.timeStamp; }, { capture: true, once: true });
+    const look = () => {
+      const canvas = document.querySelector(".graph canvas");
+      const row = canvas && canvas.width > 0 && canvas.getContext("2d")
+        .getImageData(0, canvas.height >> 1, canvas.width, 1).data;
+      if (row && row.some((value, at) => value !== row[at % 4])) {
+        resolve(performance.now() - start);
+      } else {
+        requestAnimationFrame(look);
+      }
+    };
+    requestAnimationFrame(look);
+  });
+}"""
+
 NOW = "() => performance.now()"
 BUSY = """(ms) => new Promise((done) => setTimeout(() => {
   const end = performance.now() + ms;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from in_browser import (
     LONG_TASKS_SINCE,
     NOW,
     PAINTED,
+    TO_GRAPH,
     TO_PAINTED,
     conditions,
     fresh_page,
@@ -34,22 +36,33 @@ class Model:
     tokens: int
     steps: tuple[int, ...]
     budget: float  # milliseconds from key to painted
+    causal: bool = False
 
     def __str__(self):
         return f"{self.layers} x {self.heads} x {self.tokens}"
 
 
 SMALL = Model(6, 12, 64, tuple(range(0, 1000, 10)), 150)
-LARGE = Model(24, 16, 512, (0, 10, 20, 30), 400)
+GPT = Model(12, 12, 128, (0, 10, 20, 30), 60, causal=True)
+LARGE = Model(24, 16, 512, (0, 10, 20, 30), 80)
+GRAPH_BUDGET = 300
+# A second checkout with a built front end is measured beside this one, on the same recordings.
+BESIDE = os.environ.get("BESIDE")
+CODES = {"this": {}} | ({"beside": {"PYTHONPATH": BESIDE}} if BESIDE else {})
 
 
-@pytest.fixture(scope="module", params=(SMALL, LARGE), ids=str)
+@pytest.fixture(scope="module", params=(SMALL, GPT, LARGE), ids=str)
 def model(request):
     return request.param
 
 
+@pytest.fixture(scope="module", params=CODES)
+def code(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def url(model, tmp_path_factory):
+def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     record_large_run(
         folder / "run",
@@ -57,8 +70,14 @@ def url(model, tmp_path_factory):
         heads=model.heads,
         tokens=model.tokens,
         steps=model.steps,
+        causal=model.causal,
     )
-    with serve(folder, "--load_fast=false") as address:
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(folder, code):
+    with serve(folder, "--load_fast=false", environment=CODES[code]) as address:
         yield address
 
 
@@ -89,7 +108,7 @@ def say(capsys, browser, text):
         print(f"\n{text}  [{conditions(browser)}]")
 
 
-def test_the_slider_follows_the_keys(chromium, url, model, capsys):  # noqa: F811
+def test_the_slider_follows_the_keys(chromium, url, model, code, capsys):  # noqa: F811
     steps = model.steps
     with fresh_page(chromium) as page:
         frame = opened(page, url, step=steps[0])
@@ -101,14 +120,14 @@ def test_the_slider_follows_the_keys(chromium, url, model, capsys):  # noqa: F81
     say(
         capsys,
         chromium,
-        f"{model}: next step to painted {spelled(times)}; page memory {private:.0f} MB, of which "
-        f"JavaScript heap {heap:.0f} MB",
+        f"{model}, {code}: next step to painted {spelled(times)}; page memory {private:.0f} MB, "
+        f"of which JavaScript heap {heap:.0f} MB",
     )
-    assert statistics.median(times) <= model.budget
+    assert code != "this" or statistics.median(times) <= model.budget
     assert private <= 300
 
 
-def test_a_step_never_seen_is_fetched_and_painted(chromium, url, model, capsys):  # noqa: F811
+def test_a_step_never_seen_is_fetched_and_painted(chromium, url, model, code, capsys):  # noqa: F811
     """Jumps of a page of the slider, to steps that nothing has asked for before."""
     first, last = model.steps[0], model.steps[-1]
     times = []
@@ -116,7 +135,7 @@ def test_a_step_never_seen_is_fetched_and_painted(chromium, url, model, capsys):
         with fresh_page(chromium) as page:
             frame = opened(page, url, step=first)
             times.append(press(page, frame, "End", last))
-    say(capsys, chromium, f"{model}: first to last step, not yet fetched, {spelled(times)}")
+    say(capsys, chromium, f"{model}, {code}: first to last step, not yet fetched, {spelled(times)}")
     assert statistics.median(times) <= 1000
 
 
@@ -124,6 +143,7 @@ def test_the_first_view_is_usable_soon_after_the_tab_is_opened(
     chromium,  # noqa: F811
     url,
     model,
+    code,
     capsys,
 ):
     """From the click on TensorBoard's tab to maps that are drawn and a main thread that is free."""
@@ -150,8 +170,21 @@ def test_the_first_view_is_usable_soon_after_the_tab_is_opened(
                 .json_value()
             )
             times.append(usable - page.evaluate("() => window.clicked"))
-    say(capsys, chromium, f"{model}: tab opened to usable {spelled(times)}")
+    say(capsys, chromium, f"{model}, {code}: tab opened to usable {spelled(times)}")
     assert statistics.median(times) <= 2000
+
+
+def test_a_click_on_graph_shows_the_graph(chromium, url, model, code, capsys):  # noqa: F811
+    """From the click, with the part of the tab that draws graphs still to be fetched."""
+    times = []
+    for _ in range(ROUNDS // 2):
+        with fresh_page(chromium) as page:
+            frame = opened(page, url, step=model.steps[-1])
+            frame.evaluate(TO_GRAPH)
+            frame.click("nav >> text=Graph")
+            times.append(frame.evaluate(PAINTED))
+    say(capsys, chromium, f"{model}, {code}: click to graph painted {spelled(times)}")
+    assert code != "this" or statistics.median(times) <= GRAPH_BUDGET
 
 
 def go_back(page, frame, start):
@@ -179,7 +212,7 @@ def watch_long_tasks(frame):
     assert max(frame.evaluate(LONG_TASKS_SINCE, before)) >= 80
 
 
-def test_play_never_blocks_the_page_for_long(chromium, url, model, capsys):  # noqa: F811
+def test_play_never_blocks_the_page_for_long(chromium, url, model, code, capsys):  # noqa: F811
     """At least twenty steps of play; short recordings are played again and again."""
     start, last = model.steps[-min(21, len(model.steps))], model.steps[-1]
     steps = model.steps.index(last) - model.steps.index(start)
@@ -194,5 +227,5 @@ def test_play_never_blocks_the_page_for_long(chromium, url, model, capsys):  # n
             seen += steps
     longest = max(tasks, default=0.0)
     tasks = f"{len(tasks)} tasks above 50 ms, the longest {longest:.0f} ms"
-    say(capsys, chromium, f"{model}: {seen} steps played, {tasks}")
+    say(capsys, chromium, f"{model}, {code}: {seen} steps played, {tasks}")
     assert longest <= 200
