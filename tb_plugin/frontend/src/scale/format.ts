@@ -16,14 +16,17 @@ export function fixed(value: number, digits = 2): string {
   return withMinus(Number(text) === 0 ? text.replace("-", "") : text);
 }
 
-/** A metric's value: two decimals where that says something, else three significant digits. */
+/** A metric's value: two decimals where that says something, else its first digits: 0.003, 1234. */
 export function metricValue(value: number, digits = 2): string {
   if (!Number.isFinite(value)) {
     return "–";
   }
-  return Math.abs(value) >= 100
-    ? withMinus(String(Number(value.toPrecision(4))))
-    : fixed(value, digits);
+  const size = Math.abs(value);
+  if (size >= 100) {
+    return withMinus(String(Number(value.toPrecision(4))));
+  }
+  const vanishes = size >= 1e-6 && size < 0.5 * 10 ** -digits;
+  return vanishes ? withMinus(String(Number(value.toPrecision(1)))) : fixed(value, digits);
 }
 
 /** Three decimals, or two significant digits where those would say nothing: 0.145, 0.00036. */

@@ -3,6 +3,7 @@ import {
   evidenceLabel,
   fixed,
   headLabel,
+  metricValue,
   percent,
   scientific,
   signed,
@@ -75,6 +76,23 @@ describe("fitText", () => {
     expect(fitText("abcdef", 40, width)).toBe("abc…");
     expect(fitText("😀😀😀😀", 30, width)).toBe("😀😀…");
     expect(fitText("abc", 0, width)).toBe("a…");
+  });
+});
+
+describe("metricValue", () => {
+  it("shows a small effect as what it is, and never a number that is nearly none", () => {
+    expect([0.003, -0.0004, 0.007, 0.25, 0].map((value) => metricValue(value))).toEqual([
+      "0.003",
+      "−0.0004",
+      "0.01",
+      "0.25",
+      "0.00",
+    ]);
+    expect([1e-9, 1234.5, Number.NaN].map((value) => metricValue(value))).toEqual([
+      "0.00",
+      "1235",
+      "–",
+    ]);
   });
 });
 
