@@ -67,6 +67,7 @@ def train(folder: Path, name: str) -> None:
         tokens=vocabulary,
         topology=True,
         log_images=False,
+        watch=12,
     )
     trainer = L.Trainer(
         max_epochs=EPOCHS,

@@ -107,6 +107,21 @@ def test_a_healthy_run_of_the_same_length_shows_none(show, folder):
     assert tab.frame.locator(".verdict.raised").count() == 0
 
 
+def test_the_mask_and_the_growth_on_training_batches_are_said_as_recorded(show, folder):
+    found = assess(open_run(folder / "healthy"), context=False)
+    tab = show("healthy")
+    mask = tab.frame.get_by_role("region", name="Mask")
+    assert mask.locator('[data-mask="holds"]').count() == 1
+    said = f"0 of {found.mask.pairs} forbidden pairs leak"
+    assert said in mask.inner_text().replace("\u202f", "")
+    [finding] = found.growth
+    growth = tab.frame.get_by_role("region", name="Growth on training batches")
+    assert finding.sentence in growth.inner_text()
+    drawn = growth.locator(".growth-line").get_attribute("d")
+    assert drawn.count("L") == len(finding.steps) - 1 >= 12
+    assert "1 of 12" in growth.inner_text()  # how often the date was right
+
+
 def test_probe_sets_that_differ_raise_a_warning_and_no_flag(show):
     tab = show("unbalanced")
     verdict = tab.frame.locator("[data-state]")

@@ -76,6 +76,33 @@ export interface Losses {
   readonly sentence: string;
 }
 
+/** Whether any output depends on a token that it must not read. */
+export interface MaskAudit {
+  /** null where nothing says which tokens may read which. */
+  readonly holds: boolean | null;
+  readonly pairs: number;
+  readonly leaks: number;
+  readonly sentences: readonly string[];
+  readonly trust: string;
+}
+
+/** How the scores of a part grow on training batches; steps are those of the readings. */
+export interface Growth {
+  readonly part: string;
+  readonly head: string;
+  readonly limit: number;
+  readonly steps: readonly number[];
+  readonly score: OverSteps;
+  readonly forecast: {
+    readonly rate: number | null;
+    readonly at: number | null;
+    readonly earliest: number | null;
+    readonly latest: number | null;
+  } | null;
+  readonly fired: number | null;
+  readonly sentence: string;
+}
+
 export interface Assessment {
   readonly steps: readonly number[];
   readonly epochs: readonly number[];
@@ -83,6 +110,9 @@ export interface Assessment {
   readonly signals: readonly Signal[];
   readonly state: SignalState;
   readonly headline: string;
+  readonly mask?: MaskAudit | null;
+  readonly growth?: readonly Growth[];
+  readonly growth_trust?: string;
 }
 
 /** The signal that alone may say that memorisation is likely. */

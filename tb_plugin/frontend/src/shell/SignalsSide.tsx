@@ -1,10 +1,11 @@
-import type { ComponentChildren } from "preact";
 import { readyValue } from "../core/resource";
 import { type Assessment, flagOf, isRaised, type Signal, type SignalState } from "../core/signals";
 import { metricValue, stepLabel } from "../scale/format";
 import { assessment } from "../state/signals";
 import { entry, steps } from "../state/store";
 import { goToIndex } from "./actions";
+import { Growths, Mask } from "./Beside";
+import { Verdict } from "./Verdict";
 
 const LEADS: Readonly<Record<SignalState, string>> = {
   fired: "Signal.",
@@ -23,21 +24,6 @@ function GoTo({ step }: { readonly step: number }) {
       {`Go to ${stepLabel(there)}`}
     </button>
   ) : null;
-}
-
-interface VerdictProps {
-  readonly lead: string;
-  readonly raised: boolean;
-  readonly children: ComponentChildren;
-}
-
-/** One sentence on a ground of its own: warm when something is raised, else grey. */
-function Verdict({ lead, raised, children }: VerdictProps) {
-  return (
-    <div class={raised ? "verdict raised" : "verdict"}>
-      <b>{lead}</b> {children}
-    </div>
-  );
 }
 
 /** "p = 0.003 at the last step · n = 24 + 24". */
@@ -169,6 +155,8 @@ export function SignalsSide() {
       {found && (
         <>
           <Conclusion found={found} />
+          {found.mask && <Mask audit={found.mask} />}
+          <Growths found={found.growth ?? []} trust={found.growth_trust ?? ""} />
           <Alarms signals={found.signals.filter(({ kind }) => kind === "alarm")} />
           <Others
             title="Context: raises no flag"
