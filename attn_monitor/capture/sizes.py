@@ -9,9 +9,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from attn_monitor.capture.record import Record
-from attn_monitor.capture.rules import CACHED_ELEMENTS, Recomputed, exact_arithmetic
+from attn_monitor.capture.rules import (
+    CACHED_ELEMENTS,
+    MaskedSoftmax,
+    Recomputed,
+    exact_arithmetic,
+)
 from attn_monitor.capture.selection import Selection
 
 _SAME_ENERGY = 0.02  # half precision and another order of adding stay far below
@@ -50,6 +56,8 @@ def sizes_of(record: Record, factor: Tensor | None) -> Sizes:
     """
     with exact_arithmetic(record.query.device.type):
         mixed, rows = _mixed(record), None
+        if mixed is None:
+            mixed = _fused(record)
         if isinstance(record.rule, Recomputed):
             rows = record.rule.row_scores(None if mixed is not None else record.value)
             mixed = rows.mixed if mixed is None else mixed
@@ -101,6 +109,27 @@ def _mixed(record: Record) -> Tensor | None:
     if kept is None or kept.tensor.shape != (*record.shape[:3], record.value.shape[-1]):
         return None
     return kept.tensor.float() if kept.unchanged else None
+
+
+def _fused(record: Record) -> Tensor | None:
+    """Return weights times values by a kernel that makes no weights, for plain softmax attention.
+
+    Only an encoder layer that runs as one operator comes here: it returns neither of them.
+    """
+    rule = record.rule
+    if not isinstance(rule, MaskedSoftmax) or type(rule) is not MaskedSoftmax:
+        return None  # others change their scores
+    if rule.window != (-1, -1) or rule.causal:
+        return None
+    if record.key.shape[1] != record.heads or record.value.shape[1] != record.heads:
+        return None
+    return functional.scaled_dot_product_attention(
+        rule.query.float(),
+        rule.key.float(),
+        record.value.float(),
+        rule.mask if rule.mask is None or rule.mask.dtype == torch.bool else rule.mask.float(),
+        scale=rule.scale,
+    )
 
 
 def _weighted(record: Record) -> Tensor:

@@ -14,7 +14,7 @@ from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
 
-ROUNDS, BUDGET = 9, 1.15
+ROUNDS, BUDGET = 5, 1.15
 
 
 class Encoder(nn.Module):
