@@ -13,14 +13,23 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-HEADS, WIDTH, VOCABULARY = 2, 8, 90
+HEADS, WIDTH, VOCABULARY = 2, 8, 120
 CHOICES = {
     "heads": ("axis", "sentence first", "head first", "modules", "fused", "library"),
     "batch_first": (True, False),
     "mask": ("none", "true is padding", "true is real", "one is real", "one is padding", "added"),
     "place": ("tuple", "mapping", "nested"),
-    "stream": ("one", "called twice", "joined", "joined backwards", "interleaved"),
-    "rows": ("as they come", "backwards", "by length", "tokens backwards"),
+    "stream": (
+        "one",
+        "called twice",
+        "joined",
+        "joined backwards",
+        "interleaved",
+        "called three times",
+        "joined by three",
+        "two towers",
+    ),
+    "rows": ("as they come", "backwards", "by length", "tokens backwards", "rolled"),
     "side": ("right", "left"),
     "shape": ((4, 6), (5, 5), (3, 7)),
 }
@@ -136,17 +145,19 @@ class Generated(nn.Module):
         self.embed = nn.Embedding(VOCABULARY, WIDTH)
         self.place = nn.Embedding(16, WIDTH)
         self.layers = nn.ModuleList(Attention(recipe.heads) for _ in range(2))
+        if recipe.stream == "two towers":
+            self.others = nn.ModuleList(Attention(recipe.heads) for _ in range(2))
         self.truth: list[Truth] = []
         self.noting = True
 
-    def encode(self, ids: Tensor, hidden: Tensor | None) -> Tensor:
+    def encode(self, ids: Tensor, hidden: Tensor | None, tower: str = "layers") -> Tensor:
         ids, hidden = self._reordered(ids, hidden)
         tokens = torch.arange(ids.shape[1], device=ids.device)
         if self.recipe.batch_first:
             x = self.embed(ids) + self.place(tokens)
         else:
             x = (self.embed(ids.T) + self.place(tokens)[:, None]).transpose(0, 1)
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(getattr(self, tower)):
             mixed, weights = layer(x, hidden)
             x = nn.functional.layer_norm(x + mixed, (WIDTH,))
             if self.noting:
@@ -160,17 +171,20 @@ class Generated(nn.Module):
         order = torch.arange(len(ids), device=ids.device)
         if rows == "backwards":
             order = order.flip(0)
+        elif rows == "rolled":
+            order = order.roll(1)
         elif rows == "by length":
             order = (ids != 0).sum(1).argsort(descending=True, stable=True)
         return ids[order], None if hidden is None else hidden[order]
 
     def forward(self, texts: list[Tensor], hidden: list[Tensor | None]) -> Tensor:
         stream = self.recipe.stream
-        if stream in {"one", "called twice"}:
-            return sum(
-                (self.encode(ids, h) for ids, h in zip(texts, hidden, strict=True)),
-                torch.zeros(()),
-            )
+        if stream == "two towers":
+            pairs = zip(texts, hidden, ("layers", "others"), strict=True)
+            return sum((self.encode(*pair) for pair in pairs), torch.zeros(()))
+        if stream in {"one", "called twice", "called three times"}:
+            pairs = zip(texts, hidden, strict=True)
+            return sum((self.encode(*pair) for pair in pairs), torch.zeros(()))
         if stream == "joined backwards":
             texts, hidden = texts[::-1], hidden[::-1]
 
@@ -196,7 +210,7 @@ class Case:
         self.model = Generated(recipe).eval()
         draw = torch.Generator().manual_seed(1)
         sentences, width = recipe.shape
-        many = 1 if recipe.stream == "one" else 2
+        many = texts_of(recipe)
         words = 1 + torch.randperm(VOCABULARY - 1, generator=draw)[: many * sentences * width]
         texts = list(words.reshape(many, sentences, width))
         for text in texts:
@@ -219,7 +233,7 @@ class Case:
 
     def _batch(self, texts: list[Tensor]) -> object:
         masks = [] if self.recipe.mask == "none" else [self._mask(ids) for ids in texts]
-        names = ["anchor", "positive"][: len(texts)]
+        names = ["anchor", "positive", "negative"][: len(texts)]
         if self.recipe.place == "tuple":
             pairs = [(ids, *masks[at : at + 1]) for at, ids in enumerate(texts)]
             return (*itertools.chain(*pairs), torch.zeros(len(texts[0])))
@@ -239,7 +253,7 @@ class Case:
         """Run the model on the batch."""
         found = list(_leaves(batch))
         step = 1 if self.recipe.mask == "none" else 2
-        many = 1 if self.recipe.stream == "one" else 2
+        many = texts_of(self.recipe)
         texts = [found[step * at] for at in range(many)]
         hidden = [None if step == 1 else self._hidden(found[2 * at + 1]) for at in range(many)]
         return self.model(texts, hidden)
@@ -248,6 +262,11 @@ class Case:
         if self.recipe.mask == "added":
             return mask < 0
         return mask.bool() if "padding" in self.recipe.mask else ~mask.bool()
+
+
+def texts_of(recipe: Recipe) -> int:
+    """Return how many texts a step reads."""
+    return 1 if recipe.stream == "one" else 3 if "three" in recipe.stream else 2
 
 
 def _leaves(batch: object) -> Iterator[Tensor]:
