@@ -72,6 +72,20 @@ def seed(tensor: Tensor, number: int) -> None:
     set_origin(tensor, Origin(code=code))
 
 
+def entry_codes(number: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return codes of entries of a tensor that are known by other means.
+
+    Args:
+        number: What codes call the tensor.
+        rows: The row of each; -1 for mixed, -2 where nothing of the tensor is in it.
+        columns: Likewise; nothing is in an entry unless both say so.
+    """
+    code = torch.full_like(rows, (number << _SHIFTS[3]) | MIXED[0])
+    for values, place in ((rows, 2), (columns, 1)):
+        code = code | (torch.where(values < 0, MIXED[place], values) << _SHIFTS[place])
+    return torch.where((rows == -2) | (columns == -2), NOTHING, code)  # noqa: PLR2004
+
+
 def coordinate(code: Tensor, which: int) -> Tensor:
     """Return one field of codes: 0 row, 1 column, 2 depth, 3 the tensor; -1 where mixed."""
     place = _COORDINATES - 1 - which if which < _COORDINATES else _COORDINATES

@@ -36,6 +36,7 @@ class Sources:
         learned: Both came out of the model; else they are the batch's own, and of any kind.
         digests: A number made of the queries of each map, ``[sentence, head]``; equal for equal
             ones.
+        tried: They were found by changing the batch, not by following it.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Sources:
     scope: tuple[int, ...] = ()
     digests: Tensor
     learned: bool = True
+    tried: bool = False
 
     @property
     def kind(self) -> PartKind | None:

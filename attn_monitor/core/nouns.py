@@ -14,7 +14,7 @@ Split = Literal["val", "train", "lens", "val_output", "train_output"]
 MEASURED: Final[tuple[Split, ...]] = ("val", "train")  # whose attention is measured and shown
 PartKind = Literal["self", "cross"]
 Evidence = Literal["model", "verified", "unverified"]
-Proof = Literal["seen", "described", "position"]
+Proof = Literal["seen", "tried", "described", "position"]
 
 
 class HeadId(NamedTuple):
@@ -60,7 +60,8 @@ class Part:
         causal: No query sees a key after itself.
         layers: The layers in execution order.
         rows: How it is known which map is which sentence's: ``"seen"`` was followed from the
-            batch to the attention; ``"position"`` is a guess by the order in the batch; ``None``
+            batch to the attention; ``"tried"`` is what moved when the batch was changed;
+            ``"position"`` is a guess by the order in the batch; ``None``
             where nobody noted it, as in earlier recordings.
         words: How it is known which token stands where: ``"seen"`` likewise; ``"described"`` is
             what the user said; ``"position"`` are numbers, because nobody knows.

@@ -153,7 +153,7 @@ class _Namer:
             for key in (key for layer in text.layers for key in layer if key in self.calls):
                 entries, proof = _by_row(text.entries(self.calls[key], names))
                 self.found[text.part.name, key] = entries
-                if proof == "position":
+                if proof != "seen" and self.rows[text.part.name] != "position":
                     self.rows[text.part.name] = proof
         self.batch = replace(batch, rows=self._shown(batch.rows))
 
@@ -258,6 +258,12 @@ class _Namer:
             self.reader.axis(entry.key, [(s, row) for s in asked_first], entry.row),
             entry,
         )
+        if entry.tried:
+            query, asked = (
+                replace(axis, proof="tried") if axis.proof == "seen" else axis
+                for axis in (named.query, named.key)
+            )
+            named = _Named(query, asked, entry)
         return self._under_names(named, text, entry, row)
 
     def _under_names(self, named: _Named, text: Text, entry: Entry, row: int) -> _Named:
@@ -348,7 +354,7 @@ def _by_row(entries: Sequence[Entry]) -> tuple[dict[int, Entry], Proof]:
         found: dict[int, Entry] = {}
         for row, entry in zip(rows, entries, strict=True):
             found.setdefault(row or 0, entry)
-        return found, "seen"
+        return found, "tried" if any(entry.tried for entry in entries) else "seen"
     return dict(enumerate(entries)), "position"
 
 
@@ -377,4 +383,4 @@ def _words(named: Sequence[_Named]) -> Proof:
     proofs = {axis.proof for both in named for axis in (both.query, both.key)}
     if not proofs or "position" in proofs:
         return "position"
-    return "described" if "described" in proofs else "seen"
+    return next(proof for proof in ("described", "tried", "seen") if proof in proofs)

@@ -23,6 +23,7 @@ class Entry:
         row: Which sentence of the batch it is; ``None`` where that is not known.
         text: Numbers of the tensors that its tokens come from, the queries' alone.
         turned: The batch holds tokens along its first axis and sentences along its second.
+        tried: Its tokens were found by changing the batch, not by following it.
     """
 
     matrices: tuple[int, ...]
@@ -31,6 +32,7 @@ class Entry:
     row: int | None
     text: tuple[int, ...]
     turned: bool
+    tried: bool = False
 
 
 def entries_of(call: Call) -> tuple[Entry, ...]:
@@ -56,7 +58,7 @@ def entries_of(call: Call) -> tuple[Entry, ...]:
     torn = bool((sources.query != sources.query[:, :1]).any())
     if heads == 1 or torn:
         grouped = _regrouped(query, sources.digests.flatten().tolist()) or natural
-    return tuple(_entry(m, query[m[0]], key[m[0]]) for m in grouped)
+    return tuple(_entry(m, query[m[0]], key[m[0]], tried=sources.tried) for m in grouped)
 
 
 def _regrouped(query: Tensor, digests: Sequence[float]) -> list[tuple[int, ...]] | None:
@@ -78,12 +80,14 @@ def _regrouped(query: Tensor, digests: Sequence[float]) -> list[tuple[int, ...]]
     return groups if len({len(group) for group in groups}) == 1 else None
 
 
-def _entry(matrices: tuple[int, ...], query: Tensor, key: Tensor) -> Entry:
+def _entry(matrices: tuple[int, ...], query: Tensor, key: Tensor, *, tried: bool) -> Entry:
     row, turned = _row(query)
     if row is None:
         row, turned = _row(key)
     text = tuple(sorted(n for n in coordinate(query, 3).unique().tolist() if n >= 0))
-    return Entry(matrices=matrices, query=query, key=key, row=row, text=text, turned=turned)
+    return Entry(
+        matrices=matrices, query=query, key=key, row=row, text=text, turned=turned, tried=tried
+    )
 
 
 def _row(code: Tensor) -> tuple[int | None, bool]:

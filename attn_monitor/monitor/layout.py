@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Final, get_args
 
+import torch
 from torch import Tensor, nn
 
 from attn_monitor.capture import (
@@ -22,7 +23,7 @@ from attn_monitor.capture import (
 from attn_monitor.capture.missing import Gap, describe_gaps
 from attn_monitor.capture.sources import Follower
 from attn_monitor.core.errors import NothingCapturedError
-from attn_monitor.core.nouns import Part, Probe, Proof
+from attn_monitor.core.nouns import Part, Probe, Proof, Split
 from attn_monitor.monitor.axes import Axes, Piece, name_axes
 from attn_monitor.monitor.batches import transposed
 from attn_monitor.monitor.entries import entries_of
@@ -33,9 +34,11 @@ from attn_monitor.monitor.passes import without_generation
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key, Text, texts_of
 from attn_monitor.monitor.tokens import TokenSource
+from attn_monitor.monitor.trying import Observe, tried
 from attn_monitor.monitor.words import ranked
 
 Replay = Callable[[object], object]
+SHOWN: Final[tuple[Split, ...]] = ("val", "train", "lens")  # the others have no words on screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,12 @@ def find_layout(
     gaps = tuple(dict.fromkeys(gap for run in seen for gap in run.gaps))
     if gaps:
         failures.report(describe_gaps(gaps), doing="looking for attention")
+    seen = [
+        replace(run, calls=tried(batch, run.calls, run.seeds, _watching(model, replay)))
+        if batch.split in SHOWN
+        else run
+        for batch, run in zip(batches, seen, strict=True)
+    ]
     whole = [call for call in seen[0].calls if call.windows == 1]
     kept = without_generation(whole, batches[0].tokens, failures)
     if not kept:
@@ -108,8 +117,8 @@ def find_layout(
         parts=tuple(
             replace(
                 text.part,
-                rows=_weakest([axes.rows[text.part.name] for axes in named]),
-                words=_weakest([axes.words[text.part.name] for axes in named]),
+                rows=_weakest([axes.rows[text.part.name] for axes in named if _shown(axes)]),
+                words=_weakest([axes.words[text.part.name] for axes in named if _shown(axes)]),
             )
             for text in texts
         ),
@@ -162,6 +171,29 @@ def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
     return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes, gaps=seen.gaps)
 
 
+def _watching(model: nn.Module, replay: Replay) -> Observe:
+    """Return a function that replays a batch and says what every query and key is like."""
+
+    def observe(given: object) -> dict[Key, tuple[Tensor, Tensor]]:
+        found: dict[Key, tuple[Tensor, Tensor]] = {}
+
+        def note(record: Record) -> None:
+            found[record.module, record.call] = _digest(record.query), _digest(record.key)
+
+        with capture(model, sink=note, verify=False):
+            replay(given)
+        return found
+
+    return observe
+
+
+def _digest(vectors: Tensor) -> Tensor:
+    """Return ``[map, token]``: a number that differs where vectors do."""
+    size = vectors.shape[-1]
+    weights = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return (vectors.double().cpu() @ weights).flatten(0, 1)
+
+
 def _causal_everywhere(call: Call, runs: Sequence[_Run]) -> Call:
     """Return a call as causal only if it was on every batch that tells."""
     others = [c for run in runs for c in run.calls if c.key == call.key and c.tells]
@@ -178,6 +210,10 @@ def _upright(batch: ProbeBatch, run: _Run) -> ProbeBatch:
         return batch
     tokens = transposed(batch.tokens)
     return replace(batch, tokens=tokens, rows=tuple(range(len(tokens)))[: len(batch.rows)])
+
+
+def _shown(axes: Axes) -> bool:
+    return axes.batch.split in SHOWN
 
 
 def _weakest(proofs: Sequence[Proof]) -> Proof:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import fields, is_dataclass
 
 import torch
@@ -35,6 +35,31 @@ def copied(batch: object, device: torch.device | str = "cpu") -> object:
         return _copied_fields(batch, device)
     move = getattr(copy.deepcopy(batch), "to", None) if hasattr(batch, "to") else None
     return move(device) if callable(move) else batch
+
+
+def mapped(batch: object, change: Callable[[Tensor], Tensor]) -> object:
+    """Return a batch of the same make with other tensors; all else is shared.
+
+    Args:
+        batch: As for :func:`copied`.
+        change: Returns what stands for a tensor.
+    """
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, MutableMapping):
+        twin = copy.copy(batch)
+        for key, value in batch.items():
+            twin[key] = mapped(value, change)
+        return twin
+    if isinstance(batch, list | tuple):
+        make = getattr(batch, "_make", type(batch))
+        return make([mapped(value, change) for value in batch])
+    if is_dataclass(batch) and not isinstance(batch, type):
+        whole = copy.copy(batch)
+        for name in (field.name for field in fields(whole)):
+            object.__setattr__(whole, name, mapped(getattr(batch, name), change))
+        return whole
+    return batch
 
 
 def on_device_of(model: nn.Module, batch: object) -> object:

@@ -25,7 +25,7 @@ export interface Layer {
 }
 
 /** How it is known which sentence a map is about, and which word stands where. */
-export type Proof = "seen" | "described" | "position";
+export type Proof = "seen" | "tried" | "described" | "position";
 
 export interface Part {
   readonly name: string;

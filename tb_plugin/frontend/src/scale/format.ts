@@ -97,6 +97,7 @@ export function partTitle(name: string): string {
 
 const PROOFS: Readonly<Record<Proof, string>> = {
   seen: "followed from the batch",
+  tried: "found by changing the batch",
   described: "as described",
   position: "not known, positions shown",
 };
