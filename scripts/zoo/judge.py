@@ -16,6 +16,7 @@ from attn_monitor.capture.record import Record
 
 BOUNDS = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 4e-2, torch.float16: 4e-3}
 _MOMENTS, _MOST_ROWS = 6, 4000
+_CROSSING = ("cross", "encoder_attn", "encdec", "multihead_attn")
 Run = Callable[[], Any]
 
 
@@ -57,6 +58,7 @@ class Finding:
                 "split",
                 "unproven",
                 "shape",
+                "kind",
                 "missing",
             )
             kinds = {fault.partition(":")[0] for fault in self.faults}
@@ -164,6 +166,9 @@ def _module(
     name: str, mine: list[Record], true: list[Call], began: int, finding: Finding, *, weights: bool
 ) -> None:
     for record in mine:
+        crossing = any(word in name.lower() for word in _CROSSING)
+        if record.kind == "cross" and _square(record) and record.order is True and not crossing:
+            finding.faults.append(f"kind: {name} is causal, and called cross")
         if tuple(record.weights().shape) != tuple(record.shape):
             finding.faults.append(f"shape: {name} {tuple(record.shape)}")
         if record.evidence == "unverified" and not bool(record.weights().isnan().any()):

@@ -114,7 +114,7 @@ def page(rows: dict[str, Row]) -> str:
 
 
 ORDER = ("exact", "pieces", "none", "named")
-FAULTS = ("half", "split", "extra", "silent", "unproven", "wrong", "changed", "error")
+FAULTS = ("half", "kind", "split", "extra", "silent", "unproven", "wrong", "changed", "error")
 
 
 def shown(result: Row) -> str:

@@ -57,6 +57,8 @@ _REDUCING: Final = frozenset(
 # How keys are appended to a cache.
 _JOINING: Final = frozenset({"cat", "index_copy_", "index_put_", "copy_", "slice_scatter"})
 _KEPT_ANCESTORS: Final = 16
+# How a router puts every token where its expert is.
+_PICKING: Final = frozenset({"index", "index_select", "gather"})
 # How windows are cut out of tokens.
 _CUTTING: Final = frozenset({"constant_pad_nd", "pad", "roll"})
 _DIVIDING: Final = frozenset({"div", "div_", "mul", "mul_"})
@@ -261,7 +263,8 @@ def _lineage_after(
         narrowed = output.numel() < source.numel()
         return replace(_part_of(tag, output), stages=with_stage(tag, source)) if narrowed else tag
     if not tag.projected:
-        return None
+        sorted_ = call.name in _PICKING and output.numel() >= source.numel()
+        return replace(tag, path=None) if sorted_ else None
     mixed = any(
         isinstance(other, Lineage) and other.projected and other.projection != tag.projection
         for other in map(tag_of, _tensors(call.args))

@@ -292,3 +292,23 @@ def test_attentions_side_by_side_in_every_layer_are_two_stacks_of_layers():
     assert [len(part.layers) for part in attention.arrangement] == [2, 2]
     for part, at in zip(attention.parts, (0, 1), strict=True):
         assert [record.call for record in attention[part].records] == [at, at]
+
+
+class Routed(nn.Module):
+    """JetMoE: queries are made where the router put their tokens, keys where they are."""
+
+    def __init__(self):
+        super().__init__()
+        self.router, self.q, self.k, self.v = (nn.Linear(16, 16) for _ in range(4))
+
+    def forward(self, x):
+        x = nn.functional.layer_norm(x, (16,))
+        flat = x.reshape(-1, 16)
+        order = self.router(flat).sum(-1).argsort()
+        q = torch.zeros_like(flat).index_add(0, order, self.q(flat[order])).view_as(x)
+        return (q @ self.k(x).mT).softmax(-1) @ self.v(x)
+
+
+def test_queries_that_a_router_sorted_are_still_the_same_tokens():
+    (part,) = captured(Routed(), torch.randn(2, 5, 16)).arrangement
+    assert part.kind == "self"
