@@ -17,7 +17,9 @@ from transformers import (
 
 from attn_monitor import AttentionRecorder, open_run
 from attn_monitor.cli import main
+from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId
+from attn_monitor.monitor.options import MonitorOptions
 
 HEADS, WIDTH, TOKENS = 4, 16, 7
 SIZES = {"vocab_size": 30, "hidden_size": WIDTH, "num_attention_heads": HEADS}
@@ -202,3 +204,22 @@ def test_a_pass_that_never_gives_the_same_loss_says_so(tmp_path):
     ) as recorder:
         recorder.record(step=0, epoch=0)
     assert np.isclose(open_run(tmp_path).importance(0).repeat, 9)
+
+
+def test_the_best_steps_are_those_with_the_lowest_loss_so_far(tmp_path):
+    with AttentionRecorder(
+        Classifier().eval(), [batch(words=False)], log_dir=tmp_path, lens_sentences=0,
+        importance="best",
+    ) as recorder:  # fmt: skip
+        for step, loss in enumerate((0.5, 0.3, 0.4, float("nan"), 0.2)):
+            recorder.record(step=step, epoch=step, scalars={"val_loss": loss})
+    assert recorder.failures.count == 0
+    run = open_run(tmp_path)
+    measured = [run.importance(step) is not None for step in run.steps]
+    assert measured == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("asked", ["first", 0, True, 1.5])
+def test_a_time_that_is_none_is_refused(asked):
+    with pytest.raises(ConfigurationError, match="importance must be"):
+        MonitorOptions(importance=asked)
