@@ -1,6 +1,6 @@
-"""Six models with a bug, each beside its healthy twin: find the bug from the tab alone.
+"""Eight models with a bug, each beside its healthy twin: find the bug from the tab alone.
 
-python examples/buggy_models.py all                   # both runs of all six, about 3 minutes
+python examples/buggy_models.py all                   # both runs of all eight, about 4 minutes
 python examples/buggy_models.py missing_causal_mask   # or one of them
 tensorboard --logdir lightning_logs                   # open the tab "Attention"; docs/gallery.md
 """
@@ -31,7 +31,8 @@ class Bug:
         task: What both twins are trained to do.
         healthy: The twin without the bug.
         buggy: The same with it.
-        metric: The metric to look at, in the view "Heads" or in TensorBoard's Scalars.
+        metric: The metric to look at, in the view "Heads" or in Scalars; ``"mask"`` stands for
+            the share of forbidden pairs that leak, in the view "Signals".
         over_heads: How all heads make one number.
         step: 0 where the bug shows before training, -1 where it shows after.
         look: What is seen.
@@ -88,6 +89,22 @@ BUGS = {
         over_heads=np.max,
         look="encoder-decoder maps without a diagonal at any step",
     ),
+    "packing_leak": Bug(
+        task="packed",
+        healthy=Switches(causal=True),
+        buggy=Switches(causal=True, apart=False),
+        metric="mask",
+        step=0,
+        look="Signals: the mask leaks, a word reads another document of its row",
+    ),
+    "exploding_logits": Bug(
+        task="next word",
+        healthy=Switches(causal=True),
+        buggy=Switches(causal=True, learning_rate=0.15),
+        metric="logit_max",
+        over_heads=np.nanmax,
+        look="Signals: scores on training batches run away, with the head and the cause",
+    ),
 }
 
 
@@ -116,7 +133,9 @@ def train(
         accelerator="cpu",
         logger=logger,
         callbacks=[
-            AttentionMonitor(tokens=Spelling(), lens_sentences=0, every_n_epochs=record_every)
+            AttentionMonitor(
+                tokens=Spelling(), lens_sentences=0, every_n_epochs=record_every, watch=2
+            )
         ],
         log_every_n_steps=4,
         enable_checkpointing=False,
@@ -130,6 +149,9 @@ def train(
 def giveaway(name: str, run_dir: str) -> float:
     """Return the number that tells the twins apart."""
     bug, run = BUGS[name], open_run(run_dir)
+    if bug.metric == "mask":
+        audit = run.remarks.audit
+        return audit.leaks / audit.pairs
     part = "cross" if bug.task == "translation" else run.parts[0]
     return float(bug.over_heads(run.metric(bug.metric, part=part)[bug.step]))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-Task = Literal["next word", "previous word", "translation"]
+Task = Literal["next word", "packed", "previous word", "translation"]
 Batch = dict[str, Tensor]
 
 PAD, START = 0, 1
@@ -45,6 +45,8 @@ class Switches:
     tied_heads: bool = False
     mask_padding: bool = True
     shuffled_targets: bool = False
+    apart: bool = True  # of several sentences in a row
+    learning_rate: float = 2e-3
 
 
 def sentence(random: np.random.Generator) -> tuple[list[str], list[str]]:
@@ -89,7 +91,7 @@ class Sentences(Dataset[tuple[list[int], list[int]]]):
         match task:
             case "translation":
                 self.targets = [[IDS[word] for word in french] for _, french in pairs]
-            case "next word":
+            case "next word" | "packed":
                 self.targets = [[*ids[1:], PAD] for ids in self.sources]
             case "previous word":
                 self.targets = [[PAD, *ids[:-1]] for ids in self.sources]
@@ -108,10 +110,16 @@ def collate(samples: list[tuple[list[int], list[int]]], *, task: Task) -> Batch:
         tensors = [torch.tensor(row) for row in rows]
         return nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD)
 
+    if task == "packed":  # two sentences in a row, each with places of its own
+        pairs = list(zip(samples[::2], samples[1::2], strict=False))
+        places = [[*range(len(a[0])), *range(len(b[0]))] for a, b in pairs]
+        samples = [(a[0] + b[0], a[1] + b[1]) for a, b in pairs]
     batch = {
         "input_ids": padded([source for source, _ in samples]),
         "labels": padded([target for _, target in samples]),
     }
+    if task == "packed":
+        batch["position_ids"] = padded(places)
     if task == "translation":
         batch["decoder_input_ids"] = padded([[START, *target[:-1]] for _, target in samples])
     return batch
@@ -129,7 +137,7 @@ class Attention(nn.Module):
         self.query, self.key, self.value = (nn.Linear(d_model, width) for _ in range(3))
         self.merge = nn.Linear(d_model, d_model)
 
-    def forward(self, states: Tensor, padding: Tensor) -> Tensor:
+    def forward(self, states: Tensor, padding: Tensor, documents: Tensor | None = None) -> Tensor:
         query, key, value = (
             layer(states).unflatten(-1, (-1, self.size)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
@@ -143,6 +151,8 @@ class Attention(nn.Module):
         visible = seen[None, None]
         if self.switches.mask_padding:
             visible = visible & ~padding[:, None, None]
+        if documents is not None and self.switches.apart:
+            visible = visible & (documents[:, :, None] == documents[:, None])[:, None]
         mixed = F.scaled_dot_product_attention(
             query, key, value, attn_mask=visible, scale=self.switches.scale
         )
@@ -168,10 +178,14 @@ class Reader(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         ids = batch["input_ids"]
         states = self.words(ids)
-        if self.switches.positions:
+        places = batch.get("position_ids")
+        documents = None if places is None else (places == 0).cumsum(1)
+        if places is not None:
+            states = states + self.places(places)
+        elif self.switches.positions:
             states = states + self.places.weight[: ids.shape[1]]
         for layer, (attention, think) in enumerate(zip(self.attention, self.think, strict=True)):
-            states = states + attention(self.norms[2 * layer](states), ids == PAD)
+            states = states + attention(self.norms[2 * layer](states), ids == PAD, documents)
             states = states + think(self.norms[2 * layer + 1](states))
         return self.answer(states)
 
@@ -204,6 +218,7 @@ class Toy(L.LightningModule):
 
     def __init__(self, task: Task, switches: Switches) -> None:
         super().__init__()
+        self.learning_rate = switches.learning_rate
         self.model = ToyTranslator() if task == "translation" else Reader(switches)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -219,4 +234,4 @@ class Toy(L.LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=2e-3)
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate)

@@ -28,6 +28,8 @@ STATES = {
     "collapsed_heads": {"layers": "0:mhv0.1,1:phv0.1"},
     "padding_attended": {**MAPS, "step": "0"},
     "shuffled_targets": {**MAPS, "part": "cross"},
+    "packing_leak": {"view": "signals"},
+    "exploding_logits": {"view": "signals"},
 }
 
 
@@ -38,8 +40,10 @@ def shot(page: Page, url: str, run: str, state: dict[str, str]) -> Image.Image:
     page.goto("about:blank")
     page.goto(f"{url}#attn_monitor{address}")
     tab = page.frame_locator("iframe")
-    tab.locator("[data-layer], [data-head]").first.wait_for(timeout=60_000)
+    tab.locator("[data-layer], [data-head], [data-mask]").first.wait_for(timeout=60_000)
     tab.get_by_text("Comparing heads").wait_for(state="hidden", timeout=60_000)
+    if "signals" in state.values():
+        tab.locator("[data-growth]").scroll_into_view_if_needed()
     page.wait_for_timeout(1500)
     picture = Image.open(io.BytesIO(page.screenshot()))
     return picture.crop((RAIL, TOP, WIDTH, HEIGHT - FOOT))
@@ -58,7 +62,7 @@ def beside(buggy: Image.Image, healthy: Image.Image) -> Image.Image:
 
 
 def main() -> None:
-    """Draw all six."""
+    """Draw all."""
     from buggy_models import BUGS, train
     from demo import tensorboard
 

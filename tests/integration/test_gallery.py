@@ -143,6 +143,22 @@ def test_shuffled_targets_leave_no_diagonal(twins):
     assert levels(runs, "positions", "cross") == {"healthy": "clear", "buggy": "look"}
 
 
+def test_packed_sentences_that_read_each_other_are_said_before_training(twins):
+    runs, numbers = twins("packing_leak", epochs=1, sentences=256)
+    assert numbers["healthy"] == 0
+    assert numbers["buggy"] > 0.05
+    assert levels(runs, "leak", None) == {"healthy": "clear", "buggy": "found"}
+    broken = [check for check in runs["buggy"].remarks.audit.checks if check.leaks]
+    assert [check.rule for check in broken] == ["document"]
+    assert broken[0].first.startswith("model.attention.0")
+
+
+def test_logits_that_explode_are_told_with_their_head(twins):
+    runs, numbers = twins("exploding_logits", epochs=3, sentences=512)
+    assert numbers["buggy"] > 50 > numbers["healthy"]
+    assert levels(runs, "growth", None) == {"healthy": "clear", "buggy": "found"}
+
+
 def test_the_gallerys_page_names_every_bug_its_command_and_its_number(gallery):
     page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
     for name, bug in gallery.BUGS.items():
