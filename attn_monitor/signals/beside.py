@@ -89,7 +89,8 @@ def _sentence(
             f"{size}, above {LIMIT:g} ({why}): {LIMIT / score:.2g} times its scores would hold it "
             f"at {LIMIT:g}."
         )
-    pace = f"{100 * future.rate:+.2g} % per 100 steps ({why})"
+    share = 100 * future.rate
+    pace = f"{share:{'+.2g' if abs(share) < 100 else '+.0f'}} % per 100 steps ({why})"  # noqa: PLR2004
     if not told or not math.isfinite(future.at):
         return f"{size}, {pace}: no growth that leads past {LIMIT:g} soon."
     late = f"{future.latest - now:.0f}" if math.isfinite(future.latest) else "never"
