@@ -129,9 +129,9 @@ class ImportanceMeter:
                 scalars[without(count)] = self._effect(order[:count], before)
         if not order:
             self.failures.report(
-                "no head could be muted: the kernels in use return something else than weights "
-                "times values, or there is neither a loss nor an output to compare; importance is "
-                "unknown",
+                "no head could be muted: attention is computed in pieces, or by kernels that "
+                "return something else than weights times values, or there is neither a loss nor "
+                "an output to compare; importance is unknown",
                 doing="measuring the importance of heads",
                 once=True,
             )
