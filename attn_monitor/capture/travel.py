@@ -98,9 +98,16 @@ _MIXING: Final = frozenset(
 _RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "mkldnn_rnn_layer", "_cudnn_rnn"})
 _NORMS: Final = frozenset({"native_layer_norm", "_fused_rms_norm", "rms_norm", "layer_norm"})
 _CHANNEL_NORMS: Final = frozenset({"native_group_norm", "instance_norm"})
-# These write nothing: the tensor itself gets another shape over the same memory.
-_RESHAPED_IN_PLACE: Final = frozenset(
-    {"as_strided_", "squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_"}
+# In training they know the whole batch; at every place they answer to the entry there.
+_BATCH_NORMS: Final = frozenset(
+    {
+        "native_batch_norm",
+        "cudnn_batch_norm",
+        "_native_batch_norm_legit",
+        "_native_batch_norm_legit_no_training",
+        "_batch_norm_no_update",
+        "_batch_norm_with_update",
+    }
 )
 _LARGEST_BLANK: Final = 1 << 22
 _MATRIX, _STACKED = 2, 3
@@ -127,7 +134,6 @@ def follow(call: OperatorCall) -> None:
     coded = [(tensor, origin) for tensor, origin in known if origin.code is not None]
     for result, after in zip(results, _after(call, coded, results), strict=False):
         written = call.name.endswith("_") and result is operands[0]
-        written = written and call.name not in _RESHAPED_IN_PLACE
         code = _in_place(result, after) if written else after
         set_origin(result, Origin(code=code, learned=learned, passed=passed))
 
@@ -187,6 +193,10 @@ def _normed_over_channels(
     code = _first_code(coded)
     mixed = reduced(code, range(1, code.dim())).expand(results[0].shape)
     return [mixed, *[None] * (len(results) - 1)]
+
+
+def _normed_over_rows(_call: OperatorCall, coded: Known, results: Sequence[Tensor]) -> list[Answer]:
+    return [_first_code(coded).expand(results[0].shape), *[None] * (len(results) - 1)]
 
 
 def _first_code(coded: Known) -> Tensor:
@@ -277,6 +287,7 @@ _RULES: Final = {
     _RECURRENT: _recurrent,
     _NORMS: _normed,
     _CHANNEL_NORMS: _normed_over_channels,
+    _BATCH_NORMS: _normed_over_rows,
 }
 
 

@@ -169,3 +169,15 @@ def test_no_large_tensor_is_copied_without_need(monkeypatch):
     with guard.untouched(), capture(model, verify=False):
         model(torch.ones(2, 300))
     assert copies == []
+
+
+def test_tensors_of_odd_strides_are_compared_and_put_back():
+    memory = torch.randn(40)
+    model = nn.Module()
+    # An axis of length 1 may have any stride, and the whole is contiguous all the same.
+    for at, (shape, strides) in enumerate([((1, 4), (1, 1)), ((3, 1), (1, 5)), ((1, 1), (1, 3))]):
+        model.register_buffer(f"odd{at}", memory.as_strided(shape, strides, 10 * at))
+    before = memory.clone()
+    with untouched(model):
+        model.odd1.add_(1)
+    assert torch.equal(memory, before)

@@ -179,3 +179,22 @@ def test_queries_and_keys_may_differ_in_number_and_keep_their_words():
     by_shape = {tuple(map(len, words(layout, part.name))): part.name for part in layout.parts}
     assert words(layout, by_shape[6, 8], 1) == (spoken(IDS[1]), ("#0", "#1", *spoken(IDS[1])))
     assert words(layout, by_shape[1, 6], 1) == (spoken(IDS[1, :1]), spoken(IDS[1]))
+
+
+class Table(nn.Module):
+    """A token per column: numbers are normalised over the rows, categories embedded."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.scale = nn.BatchNorm1d(3), nn.Parameter(torch.randn(3, 16))
+        self.embed, self.encoder = nn.Embedding(9, 16), encoder(1)
+
+    def forward(self, batch):
+        numbers = self.norm(batch["continuous"])[..., None] * self.scale
+        return self.encoder(torch.cat([numbers, self.embed(batch["categorical"])], 1))
+
+
+def test_rows_are_known_behind_a_norm_over_the_batch():
+    batch = {"continuous": torch.randn(5, 3), "categorical": torch.randint(1, 9, (5, 2))}
+    model = Table()
+    assert [part.rows for part in layout_of(model, batch, model).parts] == ["seen"]
