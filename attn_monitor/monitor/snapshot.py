@@ -35,9 +35,11 @@ from attn_monitor.monitor.reach import (
 from attn_monitor.monitor.silence import is_writer
 from attn_monitor.monitor.states import (
     CannotPutBackError,
+    Refusing,
     array_of,
     bytes_of,
     file_of,
+    goes_one_way,
     random_state_of,
     unmoved_generator,
 )
@@ -72,6 +74,7 @@ class Snapshot:
         self._held: list[object] = []  # so that no id is given to another object
         self._renewed: dict[int, object] = {}
         self._lent: dict[int, Tensor] = {}
+        self._refusing = Refusing()
         self._queue: list[tuple[object, Parent]] = [(obj, (None, name)) for name, obj in roots]
         while self._queue and len(self._seen) < MOST_OBJECTS:
             obj, parent = self._queue.pop()
@@ -152,7 +155,7 @@ class Snapshot:
                 self._queue.append((value, (parent, name)))
 
     def _lend(self, values: Iterable[object]) -> list[object]:
-        """Return what a pass gets to see: of inference tensors, which it cannot update, copies."""
+        """Return what a pass gets to see: no inference tensor and no iterator of one way."""
         shown: list[object] = []
         for value in values:
             if isinstance(value, Tensor) and value.is_inference():
@@ -161,6 +164,8 @@ class Snapshot:
                     self._seen.add(id(value))
                     self._lent[id(value)] = value.clone()
                 shown.append(self._lent[id(value)])
+            elif goes_one_way(value):
+                shown.append(self._refusing)
             else:
                 shown.append(value)
         return shown

@@ -1,12 +1,15 @@
+import itertools
 import random
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from attn_monitor.capture import capture
 from attn_monitor.monitor.guard import Guard, untouched
+from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.tensors import TensorNote
 
 
@@ -181,3 +184,31 @@ def test_tensors_of_odd_strides_are_compared_and_put_back():
     with untouched(model):
         model.odd1.add_(1)
     assert torch.equal(memory, before)
+
+
+ONE_WAY = {
+    "a generator": lambda: (number for number in range(9)),
+    "zip": lambda: zip(range(9), range(9), strict=True),
+    "a cycle": lambda: itertools.cycle([1, 2, 3]),
+    "a loader's": lambda: iter(DataLoader(range(9))),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_WAY)
+def test_an_iterator_that_cannot_be_taken_back_is_not_moved(kind):
+    """Held in each way, an iterator gives after a replay what an unwatched one gives first."""
+    model = nn.Linear(1, 1)
+    model.own = ONE_WAY[kind]()
+    model.named = {"batches": ONE_WAY[kind]()}
+    model.listed = [ONE_WAY[kind]()]
+
+    def held():
+        return model.own, model.named["batches"], model.listed[0]
+
+    before = held()
+    for at in range(3):
+        with pytest.raises(CannotPutBackError, match="iterator"), Guard(model).untouched():
+            next(held()[at])
+    assert all(now is then for now, then in zip(held(), before, strict=True))
+    first = next(ONE_WAY[kind]())
+    assert [next(iterator) for iterator in held()] == [first] * 3
