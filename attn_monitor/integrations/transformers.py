@@ -14,6 +14,7 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
 
+from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
 from attn_monitor.integrations.report_to import reported_to
 from attn_monitor.monitor.failures import Failures
@@ -61,7 +62,13 @@ class AttentionCallback(TrainerCallback):
         **options: Any,  # the fields of MonitorOptions
     ) -> None:
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
-        MonitorOptions(**options)  # refused here and not after hours in a queue
+        chosen = MonitorOptions(**options)  # refused here and not after hours in a queue
+        if chosen.watch is not None:
+            raise ConfigurationError(
+                f"watch={chosen.watch}: transformers.Trainer gives a callback no hold on the "
+                "training forward, so nothing would be read; leave watch out, or use "
+                "AttentionMonitor, or AttentionRecorder.watch(step) in a loop of your own"
+            )
         self.failures = Failures()
         self.run_dir: str | None = None if log_dir is None else os.fspath(log_dir)
         self._options = options

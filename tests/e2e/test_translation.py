@@ -40,7 +40,7 @@ def server(logs):
 
 @pytest.fixture
 def tab(server, open_tab):
-    return open_tab(server).wait_until_drawn()
+    return open_tab(server, fragment="#attn_monitor&p.attn_monitor.probe=0").wait_until_drawn()
 
 
 def choose_part(tab, name):

@@ -171,6 +171,8 @@ def test_wrong_options_are_refused_when_they_are_set():
         AttentionCallback(probes=0)
     with pytest.raises(ConfigurationError, match="every_n_epochs"):
         AttentionCallback(every_n_epochs=0)
+    with pytest.raises(ConfigurationError, match="nothing would be read"):
+        AttentionCallback(watch=50)
 
 
 def test_its_checkpoints_give_what_was_recorded_live(tmp_path):
