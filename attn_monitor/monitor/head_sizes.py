@@ -50,7 +50,10 @@ class SizeTable:
         # A query that sees no key has no mean score.
         scores = self.rows[np.ix_(matrices, piece.queries, [4])][..., 0]
         seen = np.isfinite(scores)
-        mean = np.where(seen, scores, 0).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(1), 0.0)
+        count = seen.sum(axis=1)
+        unknown = np.full(count.shape, np.nan)
+        total = np.where(seen, scores, 0).sum(axis=1)
+        mean = np.divide(total, count, out=unknown, where=count > 0)
         writes = rows[:, 1]
         total = writes.sum() if len(matrices) == heads else np.nan
         return HeadSizes(

@@ -12,7 +12,9 @@ from attn_monitor.core.maps import Maps
 HEADS = 6 * 12
 DIAGONAL = {"self", "previous", "next"}
 UNDEFINED_HERE = {
-    "logit_max",  # the model returns weights only
+    # The model returns weights only.
+    *("logit_max", "logit_mean", "reads", "writes", "writes_share"),
+    *("query_norm", "key_norm", "value_norm"),
     "diagonal",  # of encoder-decoder attention
     "induction",  # no sentence says which of its tokens are the same
 }
