@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -48,7 +49,12 @@ class Beside:
             return None
 
         def work() -> None:
-            with self.failures.contained("trying whether the mask holds"):
+            with (
+                self.failures.contained("trying whether the mask holds"),
+                warnings.catch_warnings(),
+            ):
+                # A step that logs its loss is warned of its gradient, which it has here alone.
+                warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad")
                 found.append(audit_probes(self.model, self.layout, self.replay, self.options))
 
         if not self.undisturbed(work) or not found:
