@@ -98,6 +98,10 @@ _MIXING: Final = frozenset(
 _RECURRENT: Final = frozenset({"lstm", "gru", "rnn_tanh", "mkldnn_rnn_layer", "_cudnn_rnn"})
 _NORMS: Final = frozenset({"native_layer_norm", "_fused_rms_norm", "rms_norm", "layer_norm"})
 _CHANNEL_NORMS: Final = frozenset({"native_group_norm", "instance_norm"})
+# These write nothing: the tensor itself gets another shape over the same memory.
+_RESHAPED_IN_PLACE: Final = frozenset(
+    {"as_strided_", "squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_"}
+)
 # In training they know the whole batch; at every place they answer to the entry there.
 _BATCH_NORMS: Final = frozenset(
     {
@@ -134,6 +138,7 @@ def follow(call: OperatorCall) -> None:
     coded = [(tensor, origin) for tensor, origin in known if origin.code is not None]
     for result, after in zip(results, _after(call, coded, results), strict=False):
         written = call.name.endswith("_") and result is operands[0]
+        written = written and call.name not in _RESHAPED_IN_PLACE
         code = _in_place(result, after) if written else after
         set_origin(result, Origin(code=code, learned=learned, passed=passed))
 
