@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import socket
 import subprocess
@@ -89,12 +90,25 @@ def start_training(folder, *, epochs=EPOCHS, limit=300):
     )
 
 
+_PORTS = itertools.count(21000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
+def free_port() -> int:
+    """Return a port that no other worker picks, and no connection is given as its own end.
+
+    One that the system names is free again until the server has started, and meanwhile another's.
+    """
+    for port in _PORTS:
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("localhost", port))
+            return port
+    raise AssertionError  # the count never ends
+
+
 @contextlib.contextmanager
 def serve(logdir: Path, *flags: str, environment: dict[str, str] | None = None) -> Iterator[str]:
     """Start TensorBoard; yield its address, with the path prefix if there is one."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     prefix = next((f.partition("=")[2] for f in flags if f.startswith("--path_prefix")), "")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
     command += ["--port", str(port), "--reload_interval", "1", *flags]
