@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -78,6 +78,7 @@ class ModuleStack:
         self.weighing: set[nn.Module] = set()
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
+        self._sentences: tuple[int, ...] = ()  # axes that may count them, of whatever came first
         self.results = ForwardResults()
 
     @contextmanager
@@ -97,7 +98,7 @@ class ModuleStack:
         if threading.get_ident() != self._thread:
             return
         if not self._running:
-            self._input_shape = ()
+            self._input_shape, self._sentences = (), _leading(inputs)
         if not self._input_shape and inputs and isinstance(inputs[0], Tensor):
             tensor = inputs[0]
             self._input_shape = () if tensor.is_nested else tuple(tensor.shape)
@@ -161,11 +162,12 @@ class ModuleStack:
         modules that are running, else off the number of sentences in their input.
         """
         counts = [count for count in self._declared_heads() if products % count == 0]
+        shape = self._input_shape[:2] or self._sentences
         for count in counts:
-            if products // count in self._input_shape[:2]:
+            if products // count in shape:
                 return count
         if counts:
-            return counts[0]
+            return 1 if products in shape else counts[0]
         sentences = self._input_shape[0] if self._input_shape else 0
         return products // sentences if sentences and products % sentences == 0 else 1
 
@@ -199,6 +201,16 @@ def _shape(inputs: tuple[object, ...]) -> tuple[int, ...]:
     """Return the shape of a module's first tensor, if it comes first and is not nested."""
     first = inputs[0] if inputs else None
     return tuple(first.shape) if isinstance(first, Tensor) and not first.is_nested else ()
+
+
+def _leading(value: object) -> tuple[int, ...]:
+    """Return the first two axes of the first tensor in a model's input, in containers as well."""
+    if isinstance(value, Tensor):
+        return () if value.is_nested else tuple(value.shape[:2])
+    if not isinstance(value, Mapping | list | tuple):
+        return ()
+    inner = value.values() if isinstance(value, Mapping) else value
+    return next((found for item in inner if (found := _leading(item))), ())
 
 
 def is_sentences(tensor: Tensor) -> bool:

@@ -54,11 +54,55 @@ def entries_of(call: Call) -> tuple[Entry, ...]:
     query = sources.query.flatten(0, 1)
     repeats = heads // sources.key.shape[1]
     key = sources.key.repeat_interleave(repeats, dim=1).flatten(0, 1)
-    grouped = natural
+    rows, turned = _rows(query, key)
     torn = bool((sources.query != sources.query[:, :1]).any())
-    if heads == 1 or torn:
-        grouped = _regrouped(query, sources.digests.flatten().tolist()) or natural
-    return tuple(_entry(m, query[m[0]], key[m[0]], tried=sources.tried) for m in grouped)
+    crossed = _differ(rows.reshape(shape))
+    grouped = natural
+    if heads == 1 or torn or crossed:
+        found = _regrouped(query, sources.digests.flatten().tolist())
+        grouped = found or (_of_rows(rows.tolist(), heads) if crossed else natural)
+    return tuple(
+        Entry(
+            matrices=m,
+            query=query[m[0]],
+            key=key[m[0]],
+            row=int(rows[m[0]]) if rows[m[0]] >= 0 else None,
+            text=tuple(n for n in coordinate(query[m[0]], 3).unique().tolist() if n >= 0),
+            turned=bool(turned[m[0]]),
+            tried=sources.tried,
+        )
+        for m in grouped
+    )
+
+
+def _rows(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which sentence of the batch each map is about, -1 where neither side tells.
+
+    And whether the batch holds tokens along its first axis and sentences along its second.
+    """
+    rows, turned = _row_of_each(query)
+    others, also_turned = _row_of_each(key)
+    unknown = rows < 0
+    return torch.where(unknown, others, rows), torch.where(unknown, also_turned, turned)
+
+
+def _row_of_each(code: Tensor) -> tuple[Tensor, Tensor]:
+    there = code != 0
+    rows = torch.full((len(code),), -1)
+    turned = torch.zeros(len(code), dtype=torch.bool)
+    for which in (1, 0):  # what the first axis tells goes before what the second does
+        found = coordinate(code, which)
+        least = found.masked_fill(~there, torch.iinfo(found.dtype).max).amin(1)
+        most = found.masked_fill(~there, -1).amax(1)
+        one = (least == most) & (most >= 0)
+        rows, turned = torch.where(one, most, rows), torch.where(one, which == 1, turned)
+    return rows, turned
+
+
+def _differ(rows: Tensor) -> bool:
+    """Return whether what was taken for the heads of a sentence is known to be of several."""
+    most = rows.amax(dim=1, keepdim=True)
+    return bool(((rows >= 0) & (rows != most)).any())
 
 
 def _regrouped(query: Tensor, digests: Sequence[float]) -> list[tuple[int, ...]] | None:
@@ -80,23 +124,18 @@ def _regrouped(query: Tensor, digests: Sequence[float]) -> list[tuple[int, ...]]
     return groups if len({len(group) for group in groups}) == 1 else None
 
 
-def _entry(matrices: tuple[int, ...], query: Tensor, key: Tensor, *, tried: bool) -> Entry:
-    row, turned = _row(query)
-    if row is None:
-        row, turned = _row(key)
-    text = tuple(sorted(n for n in coordinate(query, 3).unique().tolist() if n >= 0))
-    return Entry(
-        matrices=matrices, query=query, key=key, row=row, text=text, turned=turned, tried=tried
-    )
+def _of_rows(rows: Sequence[int], heads: int) -> list[tuple[int, ...]]:
+    """Return the maps of each sentence where only its number in the batch is known.
 
-
-def _row(code: Tensor) -> tuple[int | None, bool]:
-    there = code[code != 0]
-    for which, turned in ((0, False), (1, True)):
-        found = coordinate(there, which).unique().tolist()
-        if len(found) == 1 and found[0] >= 0:
-            return int(found[0]), turned
-    return None, False
+    Several maps of one sentence are its heads if there are as many as was said; else they may be
+    windows, and every map stands alone.
+    """
+    members: dict[int, list[int]] = {}
+    for at, row in enumerate(rows):
+        members.setdefault(row, []).append(at)
+    if -1 not in members and {len(group) for group in members.values()} == {heads}:
+        return [tuple(group) for group in members.values()]
+    return [(at,) for at in range(len(rows))]
 
 
 def chains(layers: Sequence[Sequence[Call]]) -> Iterator[int]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from attn_monitor import capture
 from attn_monitor.monitor.batches import describe_any
 from attn_monitor.monitor.failures import AttentionMonitorWarning, Failures
 from attn_monitor.monitor.layout import find_layout
@@ -179,6 +180,62 @@ def test_queries_and_keys_may_differ_in_number_and_keep_their_words():
     by_shape = {tuple(map(len, words(layout, part.name))): part.name for part in layout.parts}
     assert words(layout, by_shape[6, 8], 1) == (spoken(IDS[1]), ("#0", "#1", *spoken(IDS[1])))
     assert words(layout, by_shape[1, 6], 1) == (spoken(IDS[1, :1]), spoken(IDS[1]))
+
+
+class Attend(nn.Module):
+    def forward(self, q, k, v):
+        return torch.bmm(torch.bmm(q, k.mT).softmax(2), v)
+
+
+class Heads(nn.Module):
+    """Each head is a call of one module on `[sentence, query, key]`."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_head, self.attend = 2, Attend()
+        self.q, self.k = (nn.ModuleList(nn.Linear(8, 4) for _ in range(2)) for _ in range(2))
+
+    def forward(self, horizon, x):
+        heads = zip(self.q, self.k, strict=True)
+        return torch.stack([self.attend(q(horizon), k(x), x) for q, k in heads]).mean(0)
+
+
+class Forecaster(nn.Module):
+    """The horizon, of which the batch says nothing, asks the history."""
+
+    def __init__(self, *, flat):
+        super().__init__()
+        self.flat = flat  # the first module that runs sees no axis of sentences
+        self.past, self.memory = nn.Linear(3, 8), nn.LSTM(8, 8, batch_first=True)
+        self.future, self.heads = nn.Parameter(torch.randn(4, 8)), Heads()
+
+    def forward(self, batch):
+        past = batch["past"]
+        if self.flat:
+            read = self.past(past.flatten(0, 1)).unflatten(0, past.shape[:2])
+        else:
+            read = self.past(past)
+        history = self.memory(read)[0]
+        horizon = self.future.expand(len(history), -1, -1)
+        return self.heads(horizon, torch.cat([history, horizon], 1))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_heads_that_are_calls_are_not_heads_made_of_other_sentences(flat):
+    batch, model = {"past": torch.randn(6, 12, 3)}, Forecaster(flat=flat)
+    if not flat:
+        with torch.no_grad(), capture(model) as seen:
+            model(batch)
+        assert {record.shape for record in seen.records} == {(6, 1, 4, 16)}
+    layout = layout_of(model, batch, model)
+    (part,) = layout.parts
+    assert (part.heads, part.rows, len(layout.probes)) == (2, "seen", 6)
+    shown = sorted(
+        (piece.probe, piece.first_head, piece.matrices)
+        for pieces in layout.pieces[0].values()
+        for piece in pieces
+    )
+    assert shown == [(probe, head, (probe,)) for probe in range(6) for head in range(2)]
 
 
 class Table(nn.Module):
