@@ -319,6 +319,21 @@ def test_token_head_and_layer_chosen_in_one_view_are_chosen_in_the_others(tab, r
     )
 
 
+def test_a_click_is_not_undone_when_another_part_of_the_address_changes(tab, recorded):
+    go_to(tab, recorded, recorded.steps[-1])
+    tab.frame.get_by_role("button", name="Pin B here").click()
+    # TensorBoard says that the address changed before the click was written into it.
+    tab.page.evaluate(
+        """change => {
+            const tab = document.querySelector("iframe").contentDocument;
+            [...tab.querySelectorAll("button")].find((button) => button.textContent === change).click();
+            dispatchEvent(new HashChangeEvent("hashchange"));
+        }""",
+        CHANGE,
+    )
+    tab.page.wait_for_url("**show=diff**")
+
+
 def test_the_same_head_and_probe_of_two_runs_are_compared(tab, recorded):
     last = recorded.steps[-1]
     go_to(tab, recorded, last)

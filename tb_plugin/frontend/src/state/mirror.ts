@@ -26,6 +26,9 @@ export interface Mirror {
 
 export function startMirror(): Mirror {
   view.value = fromPairs(currentPairs());
+  // What the address was last seen to say. TensorBoard changes other parts of it at any time; that
+  // must not bring back what the user has left since, while the new state waits to be written.
+  let known = JSON.stringify(currentPairs());
   let timer: ReturnType<typeof setTimeout> | undefined;
   let pending: (() => void) | null = null;
   const flush = (): void => {
@@ -35,13 +38,18 @@ export function startMirror(): Mirror {
   };
   const stopWriting = effect(() => {
     const pairs = toPairs(explicit(view.value));
-    pending = () => replacePairs(pairs);
+    pending = () => {
+      replacePairs(pairs);
+      known = JSON.stringify(currentPairs());
+    };
     clearTimeout(timer);
     timer = setTimeout(flush, WRITE_DELAY);
   });
   const stopReading = onAddressChange(() => {
     const pairs = currentPairs();
-    if (JSON.stringify(pairs) !== JSON.stringify(toPairs(explicit(view.peek())))) {
+    const said = JSON.stringify(pairs);
+    if (said !== known) {
+      known = said;
       view.value = fromPairs(pairs);
     }
   });
