@@ -13,7 +13,7 @@ from markers import write_run
 from recordings import METRICS, encoder_info, record
 
 from attn_monitor import open_run
-from attn_monitor.core.nouns import MetricSpec
+from attn_monitor.analysis.metrics.registry import metric_specs
 
 LAYERS, HEADS, TOKENS = 3, 4, 9
 STEPS = (0, 10, 20)
@@ -21,15 +21,7 @@ LOSSES = (0.9, 0.4, 0.7)
 TWINS = ((0, 1), (2, 3))
 LAZY, EVEN = (1, 0), (1, 2)
 ASLEEP, AWAKE = (2, 1), (0, 3)
-SHARE = MetricSpec(
-    name="writes_share",
-    title="Writes, of the layer",
-    unit="share of the layer",
-    low=0.0,
-    high=1.0,
-    reading="1 / heads: as much as the others; near 0: the head sleeps.",
-    direction="descending",
-)
+[SHARE] = [spec for spec in metric_specs() if spec.name == "writes_share"]
 
 
 def planted(info, step, loss):
