@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from conftest import serve
 from torch import nn
 
 from attn_monitor import AttentionRecorder, open_run
+from tests.e2e.conftest import serve
 
 TOKENS, LAYERS, HEADS, WIDTH = 300, 2, 4, 32
 COARSE = LAYERS * HEADS * 60 * 62  # bytes of one sentence's coarse maps, 5 tokens to a cell

@@ -326,7 +326,8 @@ def test_a_click_is_not_undone_when_another_part_of_the_address_changes(tab, rec
     tab.page.evaluate(
         """change => {
             const tab = document.querySelector("iframe").contentDocument;
-            [...tab.querySelectorAll("button")].find((button) => button.textContent === change).click();
+            const buttons = [...tab.querySelectorAll("button")];
+            buttons.find((button) => button.textContent === change).click();
             dispatchEvent(new HashChangeEvent("hashchange"));
         }""",
         CHANGE,

@@ -5,13 +5,13 @@ import re
 
 import pytest
 import torch
-from conftest import serve
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from attn_monitor import AttentionRecorder, open_run
 from attn_monitor.capture.kernels import forget_kernel, register_kernel
 from attn_monitor.store.names import rank_folder
+from tests.e2e.conftest import serve
 from tests.tiny_lightning import WORDS, loaders, words
 
 HEADS, WIDTH = 2, 16

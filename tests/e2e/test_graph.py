@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import serve
 from markers import write_run
 from recordings import encoder_info, record, translation_info
 
 from attn_monitor import open_run
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
+from tests.e2e.conftest import serve
 
 TOKENS, LAYERS, HEADS = 9, 3, 4
 STEPS = (0, 10)

@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import serve
 from markers import write_run
 from recordings import METRICS, encoder_info, record
 
 from attn_monitor import open_run
 from attn_monitor.analysis.metrics.registry import metric_specs
+from tests.e2e.conftest import serve
 
 LAYERS, HEADS, TOKENS = 3, 4, 9
 STEPS = (0, 10, 20)

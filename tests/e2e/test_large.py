@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from conftest import serve
 from large_recordings import record_large_run
 
 from attn_monitor import open_run
+from tests.e2e.conftest import serve
 
 LAYERS, HEADS, TOKENS = 24, 16, 512
 DASH = "\N{EN DASH}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import serve
-from hands import choose_run, choose_view
 from view_recordings import MODELS, record_all
+
+from tests.e2e.conftest import serve
+from tests.e2e.hands import choose_run, choose_view
 
 RUNS = ("gpt", "vit", "sixteen", "tabular", "demo", "onehead", "window")
 TEN = tuple(f"ten/run{at}" for at in range(10))
