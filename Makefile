@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs models zoo bench kill damage fuzz soak pictures release clean
+.PHONY: help demo test quick lint docs models zoo untouched bench kill damage fuzz soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ models: $(VENV)/.testable ## 2,400 generated models: is every map under its own 
 zoo: $(VENV)/.testable ## every model type of transformers through capture, and docs/zoo.md (resumes; 40 minutes)
 	$(BIN)/python scripts/zoo/sweep.py build/zoo.jsonl
 	$(BIN)/python scripts/zoo/page.py build/zoo.jsonl
+
+untouched: $(VENV)/.testable ## 520 generated trainings: the same with the monitor as without? (2 minutes)
+	OMP_NUM_THREADS=1 UNTOUCHED_MODULES=520 $(BIN)/python -m pytest -n 2 tests/integration/test_untouched_at_random.py --timeout 0
 
 bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider

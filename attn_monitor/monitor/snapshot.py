@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.monitor.libraries import is_library_code, is_library_object
+from attn_monitor.monitor.one_way import refusing
 from attn_monitor.monitor.reach import (
     ATOMIC,
     COUNTERS,
@@ -35,11 +36,9 @@ from attn_monitor.monitor.reach import (
 from attn_monitor.monitor.silence import is_writer
 from attn_monitor.monitor.states import (
     CannotPutBackError,
-    Refusing,
     array_of,
     bytes_of,
     file_of,
-    goes_one_way,
     random_state_of,
     unmoved_generator,
 )
@@ -74,7 +73,6 @@ class Snapshot:
         self._held: list[object] = []  # so that no id is given to another object
         self._renewed: dict[int, object] = {}
         self._lent: dict[int, Tensor] = {}
-        self._refusing = Refusing()
         self._queue: list[tuple[object, Parent]] = [(obj, (None, name)) for name, obj in roots]
         while self._queue and len(self._seen) < MOST_OBJECTS:
             obj, parent = self._queue.pop()
@@ -164,10 +162,8 @@ class Snapshot:
                     self._seen.add(id(value))
                     self._lent[id(value)] = value.clone()
                 shown.append(self._lent[id(value)])
-            elif goes_one_way(value):
-                shown.append(self._refusing)
             else:
-                shown.append(value)
+                shown.append(refusing(value))
         return shown
 
     def _add(self, undo: Callable[[], bool], parent: Parent) -> None:
@@ -231,12 +227,15 @@ class Snapshot:
         if name in {"__dict__", "__weakref__"} or not hasattr(obj, name):
             return
         before = getattr(obj, name)
+        [shown] = self._lend([before])
+        if shown is not before:
+            object.__setattr__(obj, name, shown)
 
         def undo() -> bool:
-            moved = getattr(obj, name, None) is not before
-            if moved:
+            now = getattr(obj, name, None)
+            if now is not before:
                 object.__setattr__(obj, name, before)
-            return moved
+            return now is not shown
 
         self._add(undo, parent)
         self._enter(((f".{name}", before),), parent)
@@ -251,12 +250,15 @@ class Snapshot:
             if not (k.startswith("__") or callable(v) or hasattr(type(v), "__get__"))
         }
 
+        shown = dict(zip(before, self._lend(before.values()), strict=True))
+        for name in [name for name in before if shown[name] is not before[name]]:
+            setattr(kind, name, shown[name])
+
         def undo() -> bool:
-            moved = False
+            moved = any(vars(kind).get(name) is not value for name, value in shown.items())
             for name, value in before.items():
                 if vars(kind).get(name) is not value:
                     setattr(kind, name, value)
-                    moved = True
             return moved
 
         self._add(undo, parent)
@@ -275,11 +277,13 @@ class Snapshot:
         held = function.__globals__
         names = [n for n in globals_of(function.__code__) if n in held and is_data(held[n])]
         before = {name: held[name] for name in names}
+        shown = dict(zip(before, self._lend(before.values()), strict=True))
+        held.update(shown)
 
         def undo() -> bool:
-            moved = [name for name in names if held.get(name) is not before[name]]
-            held.update({name: before[name] for name in moved})
-            return bool(moved)
+            moved = any(held.get(name) is not shown[name] for name in names)
+            held.update(before)
+            return moved
 
         if before:
             self._add(undo, parent)
@@ -294,9 +298,12 @@ class Snapshot:
             before = cell.cell_contents
         except ValueError:  # empty so far
             return
+        [shown] = self._lend([before])
+        if shown is not before:
+            cell.cell_contents = shown
 
         def undo() -> bool:
-            moved = cell.cell_contents is not before
+            moved = cell.cell_contents is not shown
             cell.cell_contents = self._renewed.get(id(before), before)
             return moved
 

@@ -6,38 +6,18 @@ import array
 import io
 import random
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attn_monitor.monitor.reach import COUNTERS
-
 Undo = Callable[[], bool]  # puts something back; returns whether it had moved
 
 
 class CannotPutBackError(Exception):
     """Something moved in a replay that nothing can put back."""
-
-
-class Refusing:
-    """Stands in a replay for an iterator that cannot be taken back: it gives nothing."""
-
-    def __iter__(self) -> Refusing:
-        return self
-
-    def __next__(self) -> object:
-        raise CannotPutBackError("the step takes from an iterator that cannot be taken back")
-
-
-def goes_one_way(value: object) -> bool:
-    """Return whether a value is an iterator whose place can neither be noted nor put back."""
-    if not isinstance(value, Iterator) or isinstance(value, COUNTERS):
-        return False
-    module = type(value).__module__
-    return module in {"builtins", "itertools", "_csv"} or module.startswith("torch.utils.data")
 
 
 def bytes_of(obj: bytearray | array.array[Any]) -> Undo:

@@ -1,5 +1,9 @@
+import collections
 import itertools
 import random
+import threading
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -192,6 +196,64 @@ ONE_WAY = {
     "a cycle": lambda: itertools.cycle([1, 2, 3]),
     "a loader's": lambda: iter(DataLoader(range(9))),
 }
+
+
+def as_closure(iterator):
+    return lambda: next(iterator)
+
+
+def as_slot(iterator):
+    slotted = Slotted()
+    slotted.held = iterator
+    return slotted
+
+
+class Slotted:
+    __slots__ = ("held",)
+
+
+class Pair(NamedTuple):
+    name: str
+    batches: object
+
+
+# How an iterator is held, and how the step takes from it.
+HOLDERS = {
+    "an attribute": (lambda i: i, next),
+    "a dict": (lambda i: {"batches": i}, lambda held: next(held["batches"])),
+    "a list": (lambda i: [i], lambda held: next(held[0])),
+    "a deque": (lambda i: collections.deque([i]), lambda held: next(held[0])),
+    "a tuple in a tuple": (lambda i: ((0, i),), lambda held: next(held[0][1])),
+    "a named tuple": (lambda i: Pair("a", i), lambda held: next(held.batches)),
+    "a slot": (as_slot, lambda held: next(held.held)),
+    "a closure": (as_closure, lambda held: held()),
+    "a partial call": (lambda i: partial(next, i), lambda held: held()),
+    "its own method": (lambda i: i.__next__, lambda held: held()),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("kind", ["zip", "a loader's"])
+def test_an_iterator_is_not_moved_whatever_holds_it(kind, holder):
+    put, take = HOLDERS[holder]
+    model = nn.Linear(1, 1)
+    model.held = before = put(ONE_WAY[kind]())
+    with pytest.raises(CannotPutBackError, match="iterator"), Guard(model).untouched():
+        take(model.held)
+    assert model.held is before
+    assert take(model.held) == next(ONE_WAY[kind]())
+
+
+def test_another_thread_goes_on_taking_while_a_model_is_replayed():
+    model = nn.Linear(1, 1)
+    model.batches = zip(range(3))
+    taken = []
+    with Guard(model).untouched():
+        thread = threading.Thread(target=lambda: taken.append(next(model.batches)))
+        thread.start()
+        thread.join()
+    assert taken == [(0,)]
+    assert next(model.batches) == (1,)
 
 
 @pytest.mark.parametrize("kind", ONE_WAY)
