@@ -340,6 +340,7 @@ def test_the_same_head_and_probe_of_two_runs_are_compared(tab, recorded):
     go_to(tab, recorded, last)
     tab.frame.get_by_role("button", name="Pin B here").click()
     choose_run(tab, "version_1")
+    tab.frame.get_by_label("Shown step").get_by_text("version_0").wait_for()
     show(tab, CHANGE)
     a, b = (recorded.maps(last, MAPS, version) for version in (1, 0))
     assert np.abs(a - b).max() > 0.02

@@ -60,6 +60,8 @@ def test_the_three_parts_show_their_own_words_on_their_own_axes(tab, recording):
     for layer, mode in ((0, "Maps"), (1, "Piles")):
         layer_controls(tab, layer).get_by_role("button", name=mode).click()
     maps = recording.attention(step=recording.steps[-1], probe=0, part="cross", layer=0)
+    # Both columns stand where they stay before the mouse goes there.
+    tab.frame.locator('canvas.heat[data-layer="1"][data-heads]').first.wait_for()
     canvas = tab.frame.locator('canvas.heat[data-layer="0"][data-head="1"]')
     canvas.hover(position={"x": 2, "y": 2})
     popup = tab.frame.get_by_role("dialog", name=re.compile("Layer 1.*head 2"))

@@ -222,6 +222,7 @@ def test_answers_are_few_clicks_away(page):
     show(page, first, step=400, probe=0, layers="1:mh")
     frame.get_by_role("button", name="Pin B here").click()
     choose_run(page, second)
+    frame.get_by_label("Shown step").get_by_text(f"in {first}").wait_for()
     frame.get_by_role("button", name="A \N{MINUS SIGN} B", exact=True).click()
     page.page.wait_for_url("**show=diff**")
     assert first in frame.locator(".readout").inner_text()

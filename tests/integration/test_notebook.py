@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -20,20 +21,23 @@ def data_of(cell):
 
 
 @pytest.fixture(scope="module")
-def cells():
+def cells(tmp_path_factory):
     """Run the notebook; return its code cells."""
     notebook = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
-    started = {info.pid for info in manager.get_all()}
+    own = str(tmp_path_factory.mktemp("notebook"))
     home = {"resources": {"metadata": {"path": str(ROOT)}}, "timeout": 280}
     with pytest.MonkeyPatch.context() as patch:
         # The magic looks for the command on the path, where an activated environment has it.
         patch.setenv(
             "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         )
+        # TensorBoard notes its servers in the temporary folder: in its own it meets no other's.
+        patch.setenv("TMPDIR", own)
         NotebookClient(notebook, kernel_name="python3", **home).execute()
     yield [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for info in manager.get_all():
-        if info.pid not in started:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", own)
+        for info in manager.get_all():
             os.kill(info.pid, signal.SIGTERM)
 
 
