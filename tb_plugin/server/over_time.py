@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -12,9 +12,11 @@ from jaxtyping import Float
 from attn_monitor.analysis.piles.over_time import Sentences, StepPile, step_changes, step_piles
 from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.maps import Maps
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.names import map_shape
+from tb_plugin.server.heads import layer_of
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import OverTimeQuery
 
@@ -89,7 +91,7 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
     most = max(2, MOST_BYTES // (2 * _bytes(run, query, query.probe)))
     if len(steps) > most:
         steps = tuple(steps[at] for at in evenly_spread(len(steps), most))
-    compared: list[list[np.ndarray]] = []
+    compared: list[list[Maps]] = []
     held = 0
     for probe in run.probes:
         if probe.split == query.split and len(compared) < MOST_SENTENCES:
@@ -107,7 +109,10 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
         )
     per_step: tuple[Sentences, ...] = tuple(zip(*compared, strict=True))
     return _History(
-        steps=steps, compared=per_step, shown=tuple(shown), changes=step_changes(per_step)
+        steps=steps,
+        compared=per_step,
+        shown=tuple(maps.attn[0] for maps in shown),
+        changes=step_changes(per_step),
     )
 
 
@@ -117,17 +122,16 @@ def _bytes(run: Run, query: OverTimeQuery, probe: int) -> int:
     return 4 * queries * keys
 
 
-def _maps(
-    run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]
-) -> list[np.ndarray] | None:
+def _maps(run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]) -> list[Maps] | None:
     """Return the head's map of one sentence at every step, ``None`` where one is missing."""
+    sentence = run.probe(probe)
     try:
-        return [
-            run.attention(step=step, probe=probe, part=query.part, layer=query.layer)[
-                query.head
-            ].copy()  # or one head would keep all of its layer in memory
+        whole = (
+            layer_of(run, step=step, part=query.part, probe=sentence, layer=query.layer)
             for step in steps
-        ]
+        )
+        # Copied, or one head would keep all of its layer in memory.
+        return [replace(maps, attn=maps.attn[[query.head]]) for maps in whole]
     except NotRecordedError:
         return None
 
@@ -150,5 +154,5 @@ def _codes(picture: Float[np.ndarray, "row column"]) -> str:
 
 
 def _weight(history: _History) -> int:
-    compared = sum(maps.nbytes for sentences in history.compared for maps in sentences)
+    compared = sum(maps.attn.nbytes for sentences in history.compared for maps in sentences)
     return compared + sum(maps.nbytes for maps in history.shown)

@@ -248,7 +248,7 @@ class OverTimeQuery:
         head: Head of that layer.
         probe: The sentence whose maps stand for the piles.
         split: Over whose sentences steps are compared.
-        cut: In thousandths of a bit.
+        cut: How much a step must differ, in thousandths of the distance 0 to 1.
     """
 
     part: str
@@ -267,7 +267,7 @@ class OverTimeQuery:
             head=integer(args, "head"),
             probe=integer(args, "probe"),
             split=split(args),
-            cut=bounded(args, "cut", default=20, low=1, high=1000),
+            cut=bounded(args, "cut", default=150, low=1, high=1000),
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 from attn_monitor import open_run
 from attn_monitor.analysis.lens.joint import joint_basis
 from attn_monitor.analysis.piles.over_time import step_changes, step_piles
+from attn_monitor.core.maps import Maps
 from tests.e2e.hands import choose_run, choose_view, go_to, shown_step, until_equal
 
 LAYER, HEAD = 2, 5
@@ -37,13 +38,17 @@ def test_the_steps_of_a_head_are_piled_where_it_did_not_change(tab, recording):
     sentences = [p.index for p in recording.probes if p.split == "val"][:8]
     maps = [
         [
-            recording.attention(step=step, probe=probe, part="encoder", layer=LAYER)[HEAD]
+            Maps(
+                attn=recording.attention(step=step, probe=probe, part="encoder", layer=LAYER)[
+                    [HEAD]
+                ]
+            )
             for probe in sentences
         ]
         for step in recording.steps
     ]
     slider = tab.frame.get_by_label("Change from which on a step starts a pile")
-    for cut in (0.005, 0.3):
+    for cut in (0.03, 0.55):
         slider.fill(str(cut))
         wanted = [[pile.first, pile.last] for pile in step_piles(maps, cut=cut)]
         until_equal(tab, lambda wanted=wanted: (drawn_piles(tab), wanted))
@@ -52,7 +57,7 @@ def test_the_steps_of_a_head_are_piled_where_it_did_not_change(tab, recording):
 
 
 def test_a_click_on_a_pile_goes_to_its_first_step_and_the_pile_of_a_is_marked(tab, recording):
-    tab.frame.get_by_label("Change from which on a step starts a pile").fill("0.005")
+    tab.frame.get_by_label("Change from which on a step starts a pile").fill("0.01")
     tab.frame.locator("button.step-pile").first.click()
     assert shown_step(tab) == recording.steps[0]
     held = tab.frame.locator('button.step-pile[aria-pressed="true"]')

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Float
 
-from attn_monitor.analysis.methods.pairs import row_jsd
+from attn_monitor.analysis.methods.pairs import row_distance
 from attn_monitor.analysis.metrics.shared import choosing_rows
 from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.maps import Maps
@@ -78,7 +78,7 @@ def redundant_pairs(
     near = np.argsort(-alike[first, second], kind="stable")[: _SHORTLIST * most]
     first, second = first[near], second[near]
     distances = np.mean(
-        [np.sqrt(row_jsd(sample[first], sample[second])).mean(axis=-1) for sample in samples],
+        [row_distance(sample[first], sample[second]).mean(axis=-1) for sample in samples],
         axis=0,
     )
     names = _names(sentences[0])
@@ -105,7 +105,7 @@ def idle_heads(sentences: Sequence[Sequence[Maps]], *, rows: int = 64) -> tuple[
         shares.append(received.max(axis=-1))
         places.append(received.argmax(axis=-1))
         even = np.broadcast_to(_even(sentence[0], rows), sample.shape)
-        apart.append(np.sqrt(row_jsd(sample, even)).mean(axis=-1))
+        apart.append(row_distance(sample, even).mean(axis=-1))
     if not shares:
         return ()
     share, distance = np.mean(shares, axis=0), np.mean(apart, axis=0)

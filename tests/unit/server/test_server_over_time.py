@@ -10,6 +10,7 @@ from recordings import encoder_info, record
 from wsgi_tab import Tab
 
 from attn_monitor.analysis.piles.over_time import step_changes
+from attn_monitor.core.maps import Maps
 from attn_monitor.store import open_run
 
 ASK = {"run": "a", "part": "encoder", "layer": 1, "head": 2, "probe": 1}
@@ -39,14 +40,14 @@ def test_a_pile_ends_where_the_head_changed_and_shows_the_mean_of_its_steps(chan
     assert [(pile["first"], pile["last"]) for pile in reply["piles"]] == [(0, 1), (2, 5)]
     run = open_run(changed_dir / "a")
     maps = [
-        [run.attention(step=s, probe=p, part="encoder", layer=1)[2] for p in (0, 1)]
+        [Maps(attn=run.attention(step=s, probe=p, part="encoder", layer=1)[[2]]) for p in (0, 1)]
         for s in run.steps
     ]
     assert reply["sentences"] == 2  # the validation sentences; the third is a training one
     np.testing.assert_allclose(reply["changes"], step_changes(maps), atol=1e-6)
     for pile in reply["piles"]:
         codes = np.frombuffer(b64decode(pile["codes"]), np.uint8).reshape(reply["shape"])
-        mean = np.mean([step[1] for step in maps[pile["first"] : pile["last"] + 1]], axis=0)
+        mean = np.mean([step[1].attn[0] for step in maps[pile["first"] : pile["last"] + 1]], axis=0)
         np.testing.assert_allclose((codes / 255) ** 2, mean, atol=0.005)
 
 

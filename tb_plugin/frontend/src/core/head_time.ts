@@ -14,12 +14,12 @@ export interface StepPile {
 export interface OverTime extends HeadId {
   readonly part: string;
   readonly probe: number;
-  /** Bits of divergence from which on a step starts a pile. */
+  /** How much a step differs that starts a pile, 0 to 1. */
   readonly cut: number;
   /** How many sentences the steps were compared on. */
   readonly sentences: number;
   readonly steps: readonly number[];
-  /** Divergence from each step to the next, in bits. */
+  /** How much the head changed from each step to the next, 0 to 1; null where unknown. */
   readonly changes: readonly (number | null)[];
   readonly shape: readonly [rows: number, columns: number];
   readonly piles: readonly StepPile[];

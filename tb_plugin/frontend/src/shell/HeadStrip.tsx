@@ -20,7 +20,7 @@ const HINTS: Readonly<Record<HeadsState["panel"], string>> = {
   joint: "choose another head in the list at the right, or with the keys h j k l",
 };
 
-const CUTS = { least: 0.005, most: 0.3, step: 0.005 };
+const CUTS = { least: 0.01, most: 0.6, step: 0.01 };
 
 function CutControl({ piles }: { readonly piles: number | null }) {
   const { heads } = view.value;
@@ -32,11 +32,11 @@ function CutControl({ piles }: { readonly piles: number | null }) {
         min={CUTS.least}
         max={CUTS.most}
         step={CUTS.step}
-        aria-label="Change from which on a step starts a pile, in bits"
+        aria-label="Change from which on a step starts a pile, mean row Jensen–Shannon distance"
         value={heads.cut}
         onInput={(event) => select({ heads: { ...heads, cut: event.currentTarget.valueAsNumber } })}
       />{" "}
-      <output>{heads.cut.toFixed(3)} bits</output>
+      <output>{heads.cut.toFixed(2)}</output>
       <span class="strip-count">
         {piles === null ? "" : `${piles} ${piles === 1 ? "pile" : "piles"}`}
       </span>
@@ -73,7 +73,7 @@ export function HeadStrip() {
             ? "a new pile starts where the head changed"
             : HINTS[view.value.heads.panel]}
           {history &&
-            `; bars: change to the next step, tallest ${smallNumber(mostChange(history))} bits`}
+            `; bars: change to the next step, tallest ${smallNumber(mostChange(history))}`}
         </span>
         <CutControl piles={history?.piles.length ?? null} />
       </header>

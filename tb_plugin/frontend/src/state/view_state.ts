@@ -30,7 +30,7 @@ export interface HeadsState {
   readonly order: ListOrder;
   /** By what the points of the query–key map are coloured. */
   readonly points: "kind" | "tag";
-  /** Bits of change from which on a step starts a pile. */
+  /** Change from which on a step starts a pile, 0 to 1. */
   readonly cut: number;
 }
 
@@ -39,7 +39,7 @@ export const INITIAL_HEADS: HeadsState = {
   side: "change",
   order: { key: "change", down: true },
   points: "kind",
-  cut: 0.02,
+  cut: 0.15,
 };
 
 /** How the graph view is set: which edges, which token, seen from where. */

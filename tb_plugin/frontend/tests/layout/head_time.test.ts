@@ -10,7 +10,7 @@ function history(bounds: readonly (readonly [number, number])[], changes: number
     layer: 0,
     head: 0,
     probe: 0,
-    cut: 0.02,
+    cut: 0.15,
     sentences: 3,
     steps: Array.from({ length: changes.length + 1 }, (_, at) => 10 * at),
     changes,

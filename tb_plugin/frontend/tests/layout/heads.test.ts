@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Maps, Matrix, Series } from "../../src/core/maps";
 import type { MetricSpec } from "../../src/core/recording";
-import { rankByChange, rowDistance } from "../../src/layout/heads/change";
+import { choosingRows, headChange, rankByChange } from "../../src/layout/heads/change";
 import { type ListKey, listedHeads, nextOrder, sortedList } from "../../src/layout/heads/head_list";
 import {
   lifeLine,
@@ -19,25 +19,45 @@ const matrix = (rows: number, cols: number, ...data: number[]): Matrix => ({
   data: Float32Array.from(data),
 });
 
-describe("rowDistance", () => {
+const ALL = [true, true];
+
+describe("headChange", () => {
   it("is 0 between a map and itself and 1 where no key is shared", () => {
     const left = matrix(2, 2, 1, 0, 1, 0);
     const right = matrix(2, 2, 0, 1, 0, 1);
-    expect(rowDistance(left, left)).toBe(0);
-    expect(rowDistance(left, right)).toBe(1);
-    expect(rowDistance(left, matrix(2, 2, 1, 0, 0, 1))).toBe(0.5);
+    expect(headChange(left, left, ALL)).toBe(0);
+    expect(headChange(left, right, ALL)).toBe(1);
+    expect(headChange(left, matrix(2, 2, 1, 0, 0, 1), ALL)).toBe(0.5);
   });
 
   it("equals scipy.spatial.distance.jensenshannon(base=2) on a worked row", () => {
     const a = matrix(1, 3, 0.5, 0.25, 0.25);
     const b = matrix(1, 3, 0.125, 0.125, 0.75);
-    expect(rowDistance(a, b)).toBeCloseTo(0.4433711078012595, 6);
+    expect(headChange(a, b, ALL)).toBeCloseTo(0.4433711078012595, 6);
   });
 
   it("is symmetric", () => {
     const a = matrix(2, 3, 0.2, 0.3, 0.5, 0.9, 0.05, 0.05);
     const b = matrix(2, 3, 0.6, 0.2, 0.2, 0.1, 0.1, 0.8);
-    expect(rowDistance(a, b)).toBeCloseTo(rowDistance(b, a), 12);
+    expect(headChange(a, b, ALL)).toBeCloseTo(headChange(b, a, ALL), 12);
+  });
+});
+
+describe("queries without a choice", () => {
+  const shape = { layers: 1, heads: 1, queries: 2, keys: 2, data: new Float32Array(4) };
+
+  it("are the first of a causal text, and are left out", () => {
+    const rows = choosingRows(shape, { kind: "self", causal: true });
+    expect(rows).toEqual([false, true]);
+    const a = matrix(2, 2, 1, 0, 1, 0);
+    expect(headChange(a, matrix(2, 2, 1, 0, 0, 1), rows)).toBe(1);
+    expect(headChange(a, a, [false, false])).toBeNaN();
+  });
+
+  it("are not the first of a window that begins later, nor of cross attention", () => {
+    const from = { layer: 0, query: 4, key: 4, merge: 1 };
+    expect(choosingRows({ ...shape, from }, { kind: "self", causal: true })).toEqual(ALL);
+    expect(choosingRows(shape, { kind: "cross", causal: true })).toEqual(ALL);
   });
 });
 
@@ -46,7 +66,7 @@ describe("rankByChange", () => {
     const shape = { layers: 2, heads: 2, queries: 1, keys: 2 };
     const a: Maps = { ...shape, data: Float32Array.from([1, 0, 1, 0, 0.5, 0.5, 0, 0]) };
     const b: Maps = { ...shape, data: Float32Array.from([1, 0, 0, 1, 0.75, 0.25, 0, 0]) };
-    const ranked = rankByChange(a, b, [2, 1]);
+    const ranked = rankByChange(a, b, { kind: "self", causal: false }, [2, 1]);
     expect(ranked.map(({ layer, head }) => [layer, head])).toEqual([
       [0, 1],
       [1, 0],

@@ -1,18 +1,38 @@
 // How much a head changed between two steps.
+
+import { BACKWARDS, EVERYWHERE, visibleKeys } from "../../core/even";
 import { headMap, type Maps, type Matrix } from "../../core/maps";
-import type { HeadId } from "../../core/recording";
+import type { HeadId, Part } from "../../core/recording";
 
 /**
  * Mean over queries of the Jensen-Shannon distance between two attention rows (Lin 1991; the square
  * root of the divergence in bits is a metric, Endres and Schindelin 2003). 0: the same rows, 1: no
- * key in common. Rows are compared as they are shown; what hidden tokens receive is left out.
+ * key in common, NaN: no query has a choice. The Python side calls it `head_change`. Rows are
+ * compared as they are shown; what hidden tokens receive is left out.
  */
-export function rowDistance(a: Matrix, b: Matrix): number {
+export function headChange(a: Matrix, b: Matrix, choosing: readonly boolean[]): number {
   let sum = 0;
+  let count = 0;
   for (let query = 0; query < a.rows; query++) {
-    sum += Math.sqrt(Math.max(0, divergence(a.data, b.data, query * a.cols, a.cols)));
+    if (choosing[query]) {
+      sum += Math.sqrt(Math.max(0, divergence(a.data, b.data, query * a.cols, a.cols)));
+      count += 1;
+    }
   }
-  return a.rows > 0 ? sum / a.rows : 0;
+  return count > 0 ? sum / count : Number.NaN;
+}
+
+/** Which rows of the maps have a query that sees more than one key. */
+export function choosingRows(
+  maps: Maps,
+  { kind, causal }: Pick<Part, "kind" | "causal">,
+): readonly boolean[] {
+  const sight = causal && kind !== "cross" ? BACKWARDS : EVERYWHERE;
+  const { query = 0, key = 0, merge = 1 } = maps.from ?? {};
+  return Array.from(
+    { length: maps.queries },
+    (_, row) => visibleKeys(sight, query + (row + 1) * merge - 1, key + maps.keys * merge) > 1,
+  );
 }
 
 function divergence(a: Float32Array, b: Float32Array, start: number, size: number): number {
@@ -34,13 +54,19 @@ export interface RankedHead extends HeadId {
 }
 
 /** All heads, the most changed first; before them those whose change is not a number. */
-export function rankByChange(a: Maps, b: Maps, headsPerLayer: readonly number[]): RankedHead[] {
+export function rankByChange(
+  a: Maps,
+  b: Maps,
+  part: Pick<Part, "kind" | "causal">,
+  headsPerLayer: readonly number[],
+): RankedHead[] {
+  const choosing = choosingRows(a, part);
   return headsPerLayer
     .flatMap((heads, layer) =>
       Array.from({ length: heads }, (_, head) => ({
         layer,
         head,
-        change: rowDistance(headMap(a, layer, head), headMap(b, layer, head)),
+        change: headChange(headMap(a, layer, head), headMap(b, layer, head), choosing),
       })),
     )
     .sort((one, other) => rank(other) - rank(one) || 0);

@@ -16,7 +16,7 @@ export interface PlacedPile extends StepPile {
 export interface ChangeBar {
   readonly x: number;
   readonly height: number;
-  readonly bits: number;
+  readonly change: number;
 }
 
 const LARGEST = 84;
@@ -44,7 +44,7 @@ export function placeStepPiles(history: OverTime, width: number): PlacedPile[] {
 }
 
 /** Where no step changed by more, bars are as low as that is little. */
-const FULL_BAR = 0.01;
+const FULL_BAR = 0.1;
 
 /** One bar between every two steps, as high as the head changed; the tallest fills the height. */
 export function changeBars(history: OverTime, width: number): ChangeBar[] {
@@ -53,7 +53,7 @@ export function changeBars(history: OverTime, width: number): ChangeBar[] {
   return history.changes.map((change, at) => ({
     x: (tickX(at, count, width) + tickX(at + 1, count, width)) / 2,
     height: (BAR_HEIGHT * (change ?? 0)) / most,
-    bits: change ?? Number.NaN,
+    change: change ?? Number.NaN,
   }));
 }
 

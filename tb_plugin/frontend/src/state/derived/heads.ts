@@ -13,7 +13,7 @@ const counts = computed(() => (shown.value?.part.layers ?? []).map(({ heads }) =
 /** All heads, the most changed between B and A first; empty while one of them is not here. */
 export const ranking = computed(() => {
   const [a, b] = [maps.value, referenceMaps.value];
-  return a && b && shown.value ? rankByChange(a, b, counts.value) : [];
+  return a && b && shown.value ? rankByChange(a, b, shown.value.part, counts.value) : [];
 });
 
 const order = computed(() => view.value.heads.order);

@@ -119,7 +119,7 @@ function drawLine(props: StripProps, placed: readonly PlacedPile[]): SVGElement[
       svg("line", { class: tone, x1: pile.from - 4, x2: pile.to + 4, y1: LINE, y2: LINE }),
     ];
   });
-  const bars = changeBars(history, width).map(({ x: middle, height, bits }, index) =>
+  const bars = changeBars(history, width).map(({ x: middle, height, change }, index) =>
     svg(
       "rect",
       {
@@ -128,12 +128,12 @@ function drawLine(props: StripProps, placed: readonly PlacedPile[]): SVGElement[
         width: 6,
         y: LINE - 1.5 - height,
         height,
-        "data-change": bits,
+        "data-change": change,
       },
       svg(
         "title",
         {},
-        `step ${history.steps[index]} to ${history.steps[index + 1]}: ${fixed(bits, 4)} bits`,
+        `step ${history.steps[index]} to ${history.steps[index + 1]}: changed by ${fixed(change, 4)} of 1`,
       ),
     ),
   );
