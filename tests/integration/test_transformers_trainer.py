@@ -72,20 +72,26 @@ def test_the_recording_lies_beside_the_trainers_event_file_and_opens_in_the_tab(
     assert callback.run_dir.startswith(str(tmp_path))
 
 
-def test_a_resumed_training_goes_on_as_if_nobody_watched(tmp_path):
-    saving = {"save_strategy": "epoch", "gradient_accumulation_steps": 2}
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_a_resumed_training_goes_on_as_if_nobody_watched(accumulation, tmp_path):
+    saving = {
+        "save_strategy": "epoch",
+        "gradient_accumulation_steps": accumulation,
+        "load_best_model_at_end": True,
+    }
+    each = 4 // accumulation
     resumed = []
     for name, callbacks in (("a", ()), ("b", (AttentionCallback(**FEW),))):
         first = trainer(tmp_path / name, *callbacks, **saving)
         first.train()
         again = [AttentionCallback(**FEW) for _ in callbacks]
         second = trainer(tmp_path / name, *again, **saving, num_train_epochs=3)
-        second.train(resume_from_checkpoint=str(tmp_path / name / "checkpoint-2"))
+        second.train(resume_from_checkpoint=str(tmp_path / name / f"checkpoint-{each}"))
         resumed.append(second)
     assert again[0].failures.count == 0
     assert_same(*resumed)
     run = open_run(again[0].run_dir)
-    assert list(run.steps) == [0, 2, 4, 6]
+    assert list(run.steps) == [0, each, 2 * each, 3 * each]
     assert list(run.epochs) == [0, 1, 2, 3]
 
 
