@@ -68,14 +68,17 @@ bench: $(VENV)/.testable ## timings as ratios, measured side by side
 
 RELIABLE := PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability
 
-kill: $(VENV)/.testable ## kill a recording process 1,000 times: nothing acknowledged is lost
-	$(RELIABLE)/kill.py --kills 1000
+kill: $(VENV)/.testable ## kill a recording process 1,000 times: nothing acknowledged is lost (resumes)
+	@mkdir -p build
+	$(RELIABLE)/kill.py --kills 1000 --ledger build/kill.jsonl
 
-damage: $(VENV)/.testable ## read and serve 5,000 damaged recordings: answers or typed errors
-	$(RELIABLE)/damage.py --recordings 5000 --requests 20
+damage: $(VENV)/.testable ## read and serve 5,000 damaged recordings: answers or typed errors (resumes)
+	@mkdir -p build
+	$(RELIABLE)/damage.py --recordings 5000 --requests 20 --ledger build/damage.jsonl
 
-fuzz: $(VENV)/.testable ## send 100,000 odd requests: answers or a reason, never 500
-	$(RELIABLE)/fuzz.py --requests 100000
+fuzz: $(VENV)/.testable ## send 100,000 odd requests: answers or a reason, never 500 (resumes)
+	@mkdir -p build
+	$(RELIABLE)/fuzz.py --requests 100000 --ledger build/fuzz.jsonl
 
 soak: $(VENV)/.testable ## half an hour of a growing run with thinning and eight clients
 	$(RELIABLE)/soak.py --minutes 30

@@ -52,8 +52,7 @@ class Layout:
             among them.
         batches: The probe batches; their tokens fit the attention's axes.
         probes: The sentences in replay order.
-        widths: Entries of a query, key or value vector in each part; a part whose layers differ in
-            it is missing, its vectors cannot be kept in one array.
+        widths: Entries of a query, key or value vector in each part, of its widest layer.
         gaps: What ran, looks like attention, and was not captured.
     """
 
@@ -221,11 +220,16 @@ def _weakest(proofs: Sequence[Proof]) -> Proof:
 
 
 def _widths(texts: Sequence[Text], runs: Sequence[_Run]) -> dict[str, int]:
-    found = {
-        text.part.name: {runs[0].sizes[key] for layer in text.layers for key in layer}
+    return {
+        text.part.name: max(
+            max(run.sizes[key])
+            for layer in text.layers
+            for key in layer
+            for run in runs
+            if key in run.sizes
+        )
         for text in texts
     }
-    return {part: max(widths.pop()) for part, widths in found.items() if len(widths) == 1}
 
 
 def _probes(

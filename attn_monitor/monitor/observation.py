@@ -140,18 +140,24 @@ class Observation:
     ) -> None:
         """Keep the queries, keys and values of a layer's heads, from ``head`` on."""
         found = self.vectors[part.name]
-        if kept.probe not in found:
+        known = found.get(kept.probe)
+        if known is None:
             shape = (len(part.layers), part.heads)
-            found[kept.probe] = Vectors(
+            known = Vectors(
                 query=np.zeros((*shape, *query.shape[1:]), dtype=np.float32),
                 key=np.zeros((*shape, *key.shape[1:]), dtype=np.float32),
                 value=np.zeros((*shape, *value.shape[1:]), dtype=np.float32),
+                widths=np.zeros((*shape, 2), dtype=np.int64),
             )
-        vectors = found[kept.probe]
-        vectors.query[layer, head : head + len(query)] = query
-        vectors.key[layer, head : head + len(key)] = key
-        if vectors.value is not None:
-            vectors.value[layer, head : head + len(value)] = value
+        place = layer, slice(head, head + len(query))
+        if known.widths is not None and known.value is not None:
+            known.widths[place] = query.shape[-1], value.shape[-1]
+            found[kept.probe] = Vectors(
+                query=_with(known.query, query, place),
+                key=_with(known.key, key, place),
+                value=_with(known.value, value, place),
+                widths=known.widths,
+            )
 
 
 def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Observation:
@@ -171,6 +177,18 @@ def nothing_seen(layout: Layout, *, metrics: MetricSet, statistics: int) -> Obse
         outputs=np.full((len(layout.probes), statistics), np.nan, dtype=np.float32),
         deferred=Deferred(metrics),
     )
+
+
+def _with(
+    known: Float[np.ndarray, "layer head token known"],
+    vectors: Float[np.ndarray, "some token width"],
+    place: tuple[int, slice],
+) -> Float[np.ndarray, "layer head token widest"]:
+    """Return known vectors with those of some heads of a layer, as wide as the widest of them."""
+    if (more := vectors.shape[-1] - known.shape[-1]) > 0:
+        known = np.pad(known, ((0, 0), (0, 0), (0, 0), (0, more)))
+    known[(*place, slice(None), slice(vectors.shape[-1]))] = vectors
+    return known
 
 
 def _unseen(part: Part, queries: int, keys: int) -> Float[np.ndarray, "layer head query key"]:

@@ -81,6 +81,11 @@ def check_record(info: RunInfo, record: StepRecord) -> None:
                         f"vectors[{name!r}][{index}].{side} has shape {found.shape}, wanted "
                         f"{(layers, heads, tokens)} and d_head = [layer, head, token, d_head]"
                     )
+            if pair.widths is not None and pair.widths.shape != (layers, heads, 2):
+                raise ConfigurationError(
+                    f"vectors[{name!r}][{index}].widths has shape {pair.widths.shape}, wanted "
+                    f"{(layers, heads, 2)} = [layer, head, of queries and of values]"
+                )
 
 
 def _check_classes(info: RunInfo, record: StepRecord, probes: Mapping[int, Probe]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-from jaxtyping import Float, Float16
+from jaxtyping import Float, Float16, Int
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Part
@@ -26,6 +28,7 @@ from attn_monitor.store.names import (
     ROWS_SUM_TO_ONE,
     THUMBNAIL,
     VALUE_VECTORS,
+    WIDTHS,
     WINDOW,
     class_group,
     part_group,
@@ -76,11 +79,16 @@ def _add_part(builder: StepFileBuilder, info: RunInfo, part: Part, record: StepR
         if probe in thumbnails:
             _add_thumbnail(builder, f"{group}/{THUMBNAIL}", thumbnails[probe])
         if probe in vectors:
-            _add_vectors(builder, f"{group}/{QUERY_VECTORS}", "query", vectors[probe].query)
-            _add_vectors(builder, f"{group}/{KEY_VECTORS}", "key", vectors[probe].key)
-            value = vectors[probe].value
-            if value is not None:
-                _add_vectors(builder, f"{group}/{VALUE_VECTORS}", "key", value)
+            found = vectors[probe]
+            for name, token_axis, values, which in (
+                (QUERY_VECTORS, "query", found.query, 0),
+                (KEY_VECTORS, "key", found.key, 0),
+                (VALUE_VECTORS, "key", found.value, 1),
+            ):
+                if values is not None:
+                    widths = None if found.widths is None else found.widths[..., which]
+                    attributes = _widths(part, widths, values.shape[-1])
+                    _add_vectors(builder, f"{group}/{name}", token_axis, values, attributes)
 
 
 def _add_classes(builder: StepFileBuilder, record: StepRecord) -> None:
@@ -156,11 +164,23 @@ def _add_maps(
     )
 
 
+def _widths(
+    part: Part, widths: Int[np.ndarray, "layer head"] | None, widest: int
+) -> Mapping[str, object]:
+    """Return what says how wide each head's vectors are, where not all fill their array."""
+    if widths is None or all(
+        (widths[at, : layer.heads] == widest).all() for at, layer in enumerate(part.layers)
+    ):
+        return {}
+    return {WIDTHS: widths.tolist()}
+
+
 def _add_vectors(
     builder: StepFileBuilder,
     path: str,
     token_axis: str,
     vectors: Float[np.ndarray, "layer head token d_head"],
+    attributes: Mapping[str, object],
 ) -> None:
     half: Float16[np.ndarray, "layer head token d_head"] = np.clip(
         vectors, -_LARGEST_HALF, _LARGEST_HALF
@@ -170,5 +190,5 @@ def _add_vectors(
         half,
         dimension_names=("layer", "head", token_axis, "d_head"),
         chunk=(1, *half.shape[1:]),
-        attributes={},
+        attributes=attributes,
     )

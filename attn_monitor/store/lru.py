@@ -10,9 +10,14 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_EACH = 1000  # bytes that an entry takes beside what it weighs: its key, and the objects around it
+
 
 class ByteLru(Generic[K, V]):
-    """Keeps the most recently used values whose sizes add up to at most ``capacity`` bytes."""
+    """Keeps the most recently used values whose sizes add up to at most ``capacity`` bytes.
+
+    Small values are many: what the entry itself takes counts too.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -35,6 +40,7 @@ class ByteLru(Generic[K, V]):
 
     def keep(self, key: K, value: V, weight: int) -> None:
         """Add a value of ``weight`` bytes; one heavier than the capacity is not kept."""
+        weight += _EACH
         with self._lock:
             if key in self._entries or weight > self._capacity:
                 return

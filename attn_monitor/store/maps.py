@@ -8,8 +8,9 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store.commits import Commit
+from attn_monitor.store.fields import as_int, as_list
 from attn_monitor.store.names import (
     CODES,
     KEY_VECTORS,
@@ -17,11 +18,13 @@ from attn_monitor.store.names import (
     ROW_MAX,
     ROWS_SUM_TO_ONE,
     VALUE_VECTORS,
+    WIDTHS,
     map_shape,
     probe_group,
 )
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.records import HeadVectors
+from attn_monitor.store.stepfile import StepFile
 from attn_monitor.store.union import RunView
 
 _MapForm = Literal["maps", "windows", "thumbnails"]
@@ -109,9 +112,11 @@ def read_vectors(view: RunView, *, step: int, part: str, layer: int, head: int) 
         ):
             if name == VALUE_VECTORS and not file.has(f"{group}/{name}"):
                 continue
-            shape = (layer_count, heads, tokens, None)
-            values = file.array(f"{group}/{name}", dtype="float16", shape=shape, layers=(layer,))
-            found.append((probe, values[0, head].astype(np.float32)))
+            path, shape = f"{group}/{name}", (layer_count, heads, tokens, None)
+            values = file.array(path, dtype="float16", shape=shape, layers=(layer,))[0, head]
+            width = _width(file, path, (layer_count, heads, values.shape[-1]), layer, head)
+            if width:
+                found.append((probe, values[:, :width].astype(np.float32)))
     if not queries:
         raise NotRecordedError(
             f"step {step} has no query and key vectors of part {part!r}; record them with "
@@ -162,6 +167,20 @@ def check_index(kind: str, index: int, count: int, part: str) -> None:
     """Raise ``NotRecordedError`` unless ``index`` is one of ``count``."""
     if not 0 <= index < count:
         raise NotRecordedError(f"no {kind} {index} in part {part!r}; it has {count}, from 0")
+
+
+def _width(file: StepFile, path: str, shape: tuple[int, int, int], layer: int, head: int) -> int:
+    """Return how many entries the vectors of a head have; 0 for one that was not seen."""
+    layers, heads, widest = shape
+    widths = file.attributes(path).get(WIDTHS)
+    if widths is None:
+        return widest
+    where = f"{file.describe(path)}: {WIDTHS}"
+    rows = as_list(widths, where, longest=layers)
+    row = as_list(rows[layer], where, longest=heads) if layer < len(rows) else ()
+    if head >= len(row):
+        raise CorruptRecordingError(f"{where} should be [layer, head], {layers} x {heads}")
+    return as_int(row[head], where, high=widest)
 
 
 def _stack(

@@ -48,11 +48,14 @@ class Vectors:
         query: One vector per query token.
         key: One vector per key token.
         value: One vector per key token; ``None`` where nobody asked for them.
+        widths: Entries of each head's query and of its value, where heads differ or were not seen
+            (0); what lies beyond is no part of its vectors. ``None``: every head fills the arrays.
     """
 
     query: Float[np.ndarray, "layer head query d_head"]
     key: Float[np.ndarray, "layer head key d_head"]
     value: Float[np.ndarray, "layer head key d_value"] | None = None
+    widths: Int[np.ndarray, "layer head 2"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ class JointReader:
 
     def __init__(self, reader: VectorReader, cache_bytes: int) -> None:
         self._reader = reader
-        self._bases = ByteLru[tuple[object, ...], tuple[JointBasis, int]](cache_bytes)
+        self._bases = ByteLru[tuple[object, ...], tuple[JointBasis, int]](cache_bytes // 4)
 
     def describe(self, run: Run, query: HeadQuery) -> Mapping[str, object]:
         """Return where every query and key stands; see ``http_api.md``, ``/joint``.

@@ -30,7 +30,7 @@ class LensReader:
     def __init__(self, reader: VectorReader, cache_bytes: int) -> None:
         self._lenses = ByteLru[tuple[object, ...], HeadLens](cache_bytes)
         self._reader = reader
-        self._limits = ByteLru[tuple[object, ...], Limits](cache_bytes)
+        self._limits = ByteLru[tuple[object, ...], Limits](cache_bytes // 4)
 
     def describe(self, run: Run, query: LensQuery) -> Mapping[str, object]:
         """Return the lens of a head; see ``http_api.md``, ``/lens``.

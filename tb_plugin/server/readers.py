@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tb_plugin.server.over_time import OverTimeReader
     from tb_plugin.server.vectors import VectorReader
 
-_CACHE_BYTES = 12 * 2**20
+_CACHE_BYTES = 12 * 2**20  # of each kind of answer that is costly to make again
 
 
 class Readers:

@@ -19,7 +19,7 @@ class VectorReader:
 
     def __init__(self, cache_bytes: int) -> None:
         self._read = ByteLru[tuple[object, ...], HeadVectors](cache_bytes)
-        self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes)
+        self._samples = ByteLru[tuple[object, ...], TokenSample](cache_bytes // 4)
 
     def vectors(self, run: Run, query: HeadQuery) -> HeadVectors:
         """Return the vectors of a head over all sentences that have them.

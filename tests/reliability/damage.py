@@ -17,11 +17,9 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 import zipfile
-from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +31,7 @@ from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.core.kept import Kept
 from attn_monitor.store import MapWindow, RunWriter, open_run, verify_run
 from attn_monitor.store.names import rank_folder
+from tests.reliability.ledger import Outcome, progress, run, tell
 
 RANK = rank_folder(0)
 STEPS = (0, 3, 12)
@@ -253,28 +252,6 @@ _CHEAP = ("index", "run", "attention", "attention", "metrics", "classes", "curve
 _COSTLY = ("piles", "lens", "joint", "over_time", "elbow")
 
 
-@dataclass
-class Outcome:
-    """What happened, and everything that should not have."""
-
-    recordings: int = 0
-    reads: int = 0
-    requests: int = 0
-    slowest: float = 0.0
-    statuses: Counter = field(default_factory=Counter)
-    faults: Counter = field(default_factory=Counter)
-    examples: dict = field(default_factory=dict)
-
-    def fault(self, where):
-        trace = traceback.format_exc()
-        last = [
-            line for line in trace.splitlines() if "/attn_monitor/" in line or "/tb_plugin/" in line
-        ]
-        name = f"{type(sys.exc_info()[1]).__name__} at {last[-1].strip() if last else '?'}"
-        self.faults[name] += 1
-        self.examples.setdefault(name, f"{where}\n{trace[-1500:]}")
-
-
 def question(rng, name):
     route = rng.choice(_COSTLY) if rng.random() < 0.05 else rng.choice(_CHEAP)
     asked = {
@@ -319,7 +296,7 @@ def read_everything(run, outcome):
             yield lambda step=step: (run.scalars(step), run.has_maps(step), run.writing(step))
 
     for read in each():
-        outcome.reads += 1
+        outcome.done["reads"] += 1
         with suppress(AttnMonitorError):
             read()
 
@@ -347,28 +324,30 @@ def check(root, names, rng, outcome, *, requests):
                     outcome.faults[f"status {reply.status_code} of /{route}"] += 1
             except Exception:  # noqa: BLE001 - a server would answer 500
                 outcome.fault(f"{name}: /{route} {asked} after {mutation}")
-            outcome.requests += 1
+            outcome.done["requests"] += 1
             outcome.slowest = max(outcome.slowest, time.perf_counter() - start)
-        outcome.recordings += 1
+        outcome.done["recordings"] += 1
 
 
-def sweep(*, recordings, requests, seed, at_once=40, progress=lambda _outcome: None):
+def sweep(*, recordings, requests, seed, at_once=40, ledger=None, say=lambda _outcome: None):
     """Mutate, read and serve recordings; return what happened."""
-    rng, outcome = random.Random(seed), Outcome()
     with tempfile.TemporaryDirectory() as folder:
         bases = base_recordings(Path(folder) / "bases")
-        while outcome.recordings < recordings:
+
+        def batch(number):
+            rng, outcome = random.Random(f"{seed}:{number}"), Outcome()
             root, names = Path(folder) / "logs", {}
-            for at in range(min(at_once, recordings - outcome.recordings)):
+            for at in range(min(at_once, recordings - number * at_once)):
                 name = f"run_{at}"
                 shutil.copytree(rng.choice(bases), root / name)
-                mutation = rng.choice(MUTATIONS)
+                mutation = MUTATIONS[(number * at_once + at) % len(MUTATIONS)]
                 mutation(root / name, rng)
                 names[name] = mutation.__name__
             check(root, names, rng, outcome, requests=requests)
             shutil.rmtree(root)
-            progress(outcome)
-    return outcome
+            return outcome
+
+        return run(batch, batches=-(-recordings // at_once), ledger=ledger, say=say)
 
 
 def main():
@@ -376,21 +355,11 @@ def main():
     parser.add_argument("--recordings", type=int, default=5000)
     parser.add_argument("--requests", type=int, default=20, help="of each recording")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ledger", type=Path, help="goes on where this file ends")
     options = parser.parse_args()
-
-    def say(outcome):
-        print(
-            f"\r{outcome.recordings} recordings, {outcome.reads} reads, {outcome.requests} "
-            f"requests, {outcome.faults.total()} faults, slowest {outcome.slowest:.1f} s",
-            end="", flush=True,
-        )  # fmt: skip
-
-    outcome = sweep(recordings=options.recordings, requests=options.requests, seed=options.seed,
-                    progress=say)  # fmt: skip
-    print(f"\nstatuses {dict(outcome.statuses)}")
-    for name, count in outcome.faults.most_common():
-        print(f"{count} x {name}\n{outcome.examples.get(name, '')}")
-    return 1 if outcome.faults else 0
+    found = sweep(recordings=options.recordings, requests=options.requests, seed=options.seed,
+                  ledger=options.ledger, say=progress)  # fmt: skip
+    return tell(found)
 
 
 if __name__ == "__main__":

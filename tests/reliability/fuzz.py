@@ -15,7 +15,8 @@ from pathlib import Path
 from wsgi_tab import served
 
 from tb_plugin.server.routes import ROUTES
-from tests.reliability.damage import Outcome, base_recordings
+from tests.reliability.damage import base_recordings
+from tests.reliability.ledger import Outcome, progress, run, tell
 
 NAMES = (
     "run",
@@ -101,43 +102,49 @@ def request(rng):
     return rng.choice(METHODS), route, asked
 
 
-def sweep(folder, *, requests, seed=0):
+def _ask(client, rng, outcome):
+    method, route, asked = request(rng)
+    start = time.perf_counter()
+    try:
+        path = f"/data/plugin/attn_monitor/{route}"
+        reply = client.open(path, method=method, query_string=asked)
+    except Exception:  # noqa: BLE001 - a server would answer 500
+        outcome.fault(f"{method} /{route} {asked}")
+        return
+    outcome.slowest = max(outcome.slowest, time.perf_counter() - start)
+    outcome.done["requests"] += 1
+    outcome.statuses[reply.status_code] += 1
+    kind = reply.content_type.partition(";")[0]
+    plain = reply.status_code == 200 or kind == "text/plain"
+    expected = {405} if method != "GET" else {200, 400, 404}
+    unrouted = route == "static/../plugin.py"
+    if not unrouted and (reply.status_code not in expected or kind not in KINDS or not plain):
+        outcome.faults[f"{reply.status_code} {kind} of {method} /{route}"] += 1
+
+
+def sweep(folder, *, requests, seed=0, at_once=1000, ledger=None, say=lambda _outcome: None):
     """Send requests; return what happened."""
-    rng, outcome = random.Random(seed), Outcome()
     base_recordings(folder)
     client = served(folder, ["translation", "classes", "missing"])
-    for _ in range(requests):
-        method, route, asked = request(rng)
-        start = time.perf_counter()
-        try:
-            path = f"/data/plugin/attn_monitor/{route}"
-            reply = client.open(path, method=method, query_string=asked)
-        except Exception:  # noqa: BLE001 - a server would answer 500
-            outcome.fault(f"{method} /{route} {asked}")
-            continue
-        outcome.slowest = max(outcome.slowest, time.perf_counter() - start)
-        outcome.requests += 1
-        outcome.statuses[reply.status_code] += 1
-        kind = reply.content_type.partition(";")[0]
-        plain = reply.status_code == 200 or kind == "text/plain"
-        expected = {405} if method != "GET" else {200, 400, 404}
-        unrouted = route == "static/../plugin.py"
-        if not unrouted and (reply.status_code not in expected or kind not in KINDS or not plain):
-            outcome.faults[f"{reply.status_code} {kind} of {method} /{route}"] += 1
-    return outcome
+
+    def batch(number):
+        rng, outcome = random.Random(f"{seed}:{number}"), Outcome()
+        for _ in range(min(at_once, requests - number * at_once)):
+            _ask(client, rng, outcome)
+        return outcome
+
+    return run(batch, batches=-(-requests // at_once), ledger=ledger, say=say)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ledger", type=Path, help="goes on where this file ends")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = sweep(Path(folder), requests=options.requests, seed=options.seed)
-    print(f"{outcome.requests} requests, slowest {outcome.slowest:.1f} s, {dict(outcome.statuses)}")
-    for name, count in outcome.faults.most_common():
-        print(f"{count} x {name}\n{outcome.examples.get(name, '')}")
-    return 1 if outcome.faults else 0
+        return tell(sweep(Path(folder), requests=options.requests, seed=options.seed,
+                          ledger=options.ledger, say=progress))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.reliability.kill import sweep
-
-KILLS = 8
+from tests.reliability.kill import IN_A_CHAIN, sweep
 
 
 @pytest.mark.timeout(120)
 def test_every_acknowledged_step_survives_kill_9_and_nothing_torn_is_visible(tmp_path):
-    assert sweep(tmp_path / "run", kills=KILLS) >= KILLS
+    found = sweep(tmp_path, kills=IN_A_CHAIN, seed=3)
+    assert found.faults == {}, found.examples
+    assert found.done["kills"] == IN_A_CHAIN
+    assert found.done["acknowledged steps"] >= IN_A_CHAIN
