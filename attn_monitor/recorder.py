@@ -116,7 +116,8 @@ class AttentionRecorder:
                     f"got step {step} after step {session.last_step}; steps must grow"
                 )
             if session.last_step is None and (audit := session.beside.audit()) is not None:
-                logger.log(logging.WARNING if audit.leaks else logging.INFO, audit.sentence)
+                level = logging.WARNING if audit.holds is False else logging.INFO
+                logger.log(level, audit.sentence)
             session.record(step=step, epoch=epoch, scalars=numbers(scalars or {}))
             session.deliver()
 

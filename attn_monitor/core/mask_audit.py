@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Rule = Literal["future", "padding", "document", "sentence", "window"]
+Rule = Literal["future", "padding", "document", "sentence", "window", "undefined", "blind"]
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
+During = Literal["", "training", "inference"]
+DURING: Final[tuple[During, ...]] = get_args(During)
+_OF_OUTPUTS: Final[tuple[Rule, ...]] = ("undefined", "blind")
 _WHAT: Final[dict[Rule, str]] = {
     "future": "later tokens",
     "padding": "padding",
     "document": "another document of the row",
     "sentence": "another sentence of the batch",
     "window": "tokens outside the window",
+    "undefined": "no numbers",
+    "blind": "no other token",
 }
 
 
@@ -22,7 +27,8 @@ class MaskCheck:
     """One rule, checked on one pair of streams.
 
     Attributes:
-        rule: What may not be read.
+        rule: What may not be read; or ``"undefined"``: outputs that are no numbers, or ``"blind"``:
+            outputs that depend on no token that they may read. ``pairs`` counts outputs then.
         reader: Whose outputs were looked at: ``"tokens"``, ``"target"`` or ``"answer"``, which is
             one output per sentence.
         read: Whose embeddings must not reach them: ``"tokens"``, ``"target"`` or ``"source"``.
@@ -33,6 +39,8 @@ class MaskCheck:
         key: Column of the token that it reads.
         size: How much that token moves the output, as a share of the most that any token does.
         first: The first module whose output shows it; empty where none leaks.
+        during: ``"training"`` where only a pass in training mode shows it, ``"inference"`` where
+            only one in evaluation mode without gradients does; empty else.
     """
 
     rule: Rule
@@ -45,6 +53,7 @@ class MaskCheck:
     key: int = -1
     size: float = 0.0
     first: str = ""
+    during: During = ""
 
     @property
     def sentence(self) -> str:
@@ -54,12 +63,24 @@ class MaskCheck:
                 f"{self.reader} cannot read {_WHAT[self.rule]} (0 of {self.pairs:,} pairs; "
                 f"{self.said_by})"
             )
+        during = f" during {self.during} alone" * bool(self.during)
+        if self.rule == "undefined":
+            return (
+                f"{self.leaks:,} of {self.pairs:,} outputs of the {self.reader} are no numbers"
+                f"{during}: what may read nothing has none; first in {self.first or 'the model'}"
+            )
+        if self.rule == "blind":
+            return (
+                f"{self.leaks:,} of {self.pairs:,} outputs of the {self.reader} that were tried "
+                f"depend on no {'other token' if self.read == self.reader else self.read}, though "
+                f"they may: everything is masked{during}"
+            )
         at = "the answer" if self.reader == "answer" else f"an output of the {self.reader}"
         if self.query >= 0:
             at = f"the output at {self.reader.removesuffix('s')} {self.query + 1}"
         read = f"{self.read.removesuffix('s')} {self.key + 1}, {_WHAT[self.rule]}"
         return (
-            f"{self.leaks:,} of {self.pairs:,} pairs leak: {at} depends on {read} "
+            f"{self.leaks:,} of {self.pairs:,} pairs leak{during}: {at} depends on {read} "
             f"({100 * self.size:.2g} % of its "
             f"strongest token); first in {self.first or 'the model'}. Forbidden by {self.said_by}"
         )
@@ -80,22 +101,24 @@ class MaskAudit:
     @property
     def pairs(self) -> int:
         """Forbidden pairs that were tried."""
-        return sum(check.pairs for check in self.checks)
+        return sum(check.pairs for check in self.checks if check.rule not in _OF_OUTPUTS)
 
     @property
     def leaks(self) -> int:
         """Forbidden pairs that leak."""
-        return sum(check.leaks for check in self.checks)
+        return sum(check.leaks for check in self.checks if check.rule not in _OF_OUTPUTS)
 
     @property
     def holds(self) -> bool | None:
-        """Whether no forbidden pair leaks; ``None`` where none was tried."""
-        return None if not self.pairs else not self.leaks
+        """Whether no forbidden pair leaks and no output is cut off; ``None`` if none was tried."""
+        if any(check.leaks for check in self.checks):
+            return False
+        return True if self.pairs else None
 
     @property
     def sentence(self) -> str:
         """The verdict in one sentence: ``mask: holds (0 of 1,128 forbidden pairs leak)``."""
-        if self.leaks:
+        if self.holds is False:
             return "mask: " + "; ".join(c.sentence for c in worst_first(self.checks) if c.leaks)
         if self.pairs:
             rules = dict.fromkeys(_WHAT[check.rule] for check in self.checks)

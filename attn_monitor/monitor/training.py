@@ -129,7 +129,7 @@ class TrainerRecording:
             self._ensure(final=not self.validates)
             self._record({}, epoch=self.trainer.current_epoch)
         audit = None if self.session is None else self.session.beside.audit()
-        if audit is not None and audit.pairs:
+        if audit is not None and audit.holds is not None:
             self.say(audit.sentence)
 
     def batch_trained(self) -> None:

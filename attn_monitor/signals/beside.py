@@ -114,7 +114,7 @@ def remark_signals(remarks: Remarks) -> tuple[Signal, ...]:
         kind="leak",
         panel="mask",
         curves=(),
-        fired=0 if audit.leaks else None,
+        fired=0 if audit.holds is False else None,
         value=float(audit.leaks) if audit.pairs else math.nan,
         sentence=audit.sentence,
         trust=trust.MASK,

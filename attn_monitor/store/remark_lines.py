@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from attn_monitor.core.errors import CorruptRecordingError
-from attn_monitor.core.mask_audit import RULES, MaskAudit, MaskCheck
+from attn_monitor.core.mask_audit import DURING, RULES, MaskAudit, MaskCheck
 from attn_monitor.core.remarks import NUMBERS, Reading, Remarks
 from attn_monitor.store.fields import as_choice, as_float, as_int, as_list, as_object, as_str
 
@@ -105,6 +105,7 @@ def _check(value: Mapping[str, object]) -> MaskCheck:
         query=as_int(value.get("query"), "query", low=-1),
         key=as_int(value.get("key"), "key", low=-1),
         size=as_float(value.get("size"), "size"),
+        during=as_choice(value.get("during", ""), DURING, "during"),
         **texts,
     )
 

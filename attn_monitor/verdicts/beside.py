@@ -39,4 +39,5 @@ def _evidence(check: MaskCheck) -> Evidence:
         "key": check.key,
         "size": number(check.size),
         "first": check.first,
+        "during": check.during,
     }

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from attn_monitor.core.mask_audit import MaskAudit, MaskCheck, Rule
+from attn_monitor.core.mask_audit import During, MaskAudit, MaskCheck, Rule
+from attn_monitor.monitor.audit.alive import alive
 from attn_monitor.monitor.audit.count import Count, spread, tolerance
+from attn_monitor.monitor.audit.cut_off import blind, undefined
+from attn_monitor.monitor.audit.elsewhere import in_training, without_gradients
 from attn_monitor.monitor.audit.intent import Meant, id_tensors
 from attn_monitor.monitor.audit.reach import MOST_QUERIES, Reach
 from attn_monitor.monitor.audit.watched import Returned, Watched, per_token, watched
@@ -19,6 +23,7 @@ from attn_monitor.monitor.audit.windows import windows
 
 MOST_SENTENCES: Final = 4  # asked about the others of their batch
 SECONDS: Final = 10.0
+_FEW: Final = 4  # queries asked in training mode: what that breaks, it breaks for all
 NOTHING_SAID: Final = (
     "nothing says which tokens may read which: neither the batch (a mask, position_ids that start "
     "again, cu_seqlens, labels that are the next tokens) nor the model (is_causal). Say it: "
@@ -51,6 +56,21 @@ def audit(
     until = time.monotonic() + seconds
     streams = [stream.ids for stream in meant]
     extra = [t for t in id_tensors(batch) if not any(_same(t, ids) for ids in streams)]
+    with alive(model):
+        return _audit(model, run, meant, extra, window=window, attending=attending, until=until)
+
+
+def _audit(
+    model: nn.Module,
+    run: Callable[[], object],
+    meant: Sequence[Meant],
+    extra: Sequence[Tensor],
+    *,
+    window: int | None,
+    attending: Sequence[str],
+    until: float,
+) -> MaskAudit:
+    streams = [stream.ids for stream in meant]
     seen = watched(model, run, [*streams, *extra])
     if not meant:
         return MaskAudit(unknown=NOTHING_SAID)
@@ -61,6 +81,8 @@ def audit(
     auditor = _Auditor(reach, again, list(meant))
     found = [*auditor.streams(), *auditor.answer()]
     found += windows(model, reach, meant, window, attending)
+    if not any(check.leaks for check in found) and not reach.late:
+        found += _elsewhere(auditor)
     checks = [check for check in found if check.pairs]
     unknown = "" if checks else NOTHING_SAID
     return MaskAudit(checks=tuple(checks), unknown=unknown)
@@ -68,6 +90,22 @@ def audit(
 
 def _same(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.equal(one, other.to(one))
+
+
+def _elsewhere(held: _Auditor) -> list[MaskCheck]:
+    """Return what leaks in training mode, or without gradients, though nothing did before."""
+    again, seen = held.again, held.reach.seen
+    found: list[MaskCheck] = []
+    if again is None:
+        return found
+    with suppress(Exception):  # a model may not train, or not answer, on what it is asked with
+        with in_training(again.model):
+            training = watched(again.model, again.run, again.streams)
+            reach = replace(held.reach, seen=training)
+            other = _Auditor(reach, None, held.meant, most=_FEW, during="training")
+            found += [c for c in (*other.streams(), *other.answer()) if c.leaks]
+        found += without_gradients(again.model, again.run, held.meant, seen, held.outputs)
+    return found
 
 
 @dataclass(slots=True)
@@ -84,9 +122,23 @@ class _Again:
 
 @dataclass(slots=True)
 class _Auditor:
+    """Asks one pass about every rule.
+
+    Attributes:
+        reach: The pass.
+        again: Runs it anew where no gradient comes back; ``None`` where it would answer otherwise.
+        meant: The batch's streams.
+        most: How many queries of a stream are asked.
+        during: What is said of when it was.
+        outputs: Stream -> which returned tensor holds its outputs.
+    """
+
     reach: Reach
-    again: _Again
+    again: _Again | None
     meant: list[Meant]
+    most: int = MOST_QUERIES
+    during: During = ""
+    outputs: dict[int, int] = field(default_factory=dict)
     apart: bool = True  # no sentence depends on another, so that all can be asked at once
 
     def streams(self) -> list[MaskCheck]:
@@ -98,12 +150,19 @@ class _Auditor:
             output = self.reach.last(at, avoid=avoid)
             if output is None:
                 continue
+            self.outputs[at] = output
+            if (nothing := undefined(self.reach, stream, output)) is not None:
+                found.append(replace(nothing, during=self.during))
             rows = self._rows(at, output)
             self.apart = not rows.leaks
             for rule, pairs in stream.forbidden.pairs.items():
                 found.append(self._check(at, at, output, rule, pairs))
             found.append(rows)
+            if not self.during:  # layers that are left out at random read nothing
+                found += blind(self.reach, self.meant, at, at, output)
             source = next((i for i, m in enumerate(self.meant) if m.name == "source"), None)
+            if at == target and source is not None and not self.during:
+                found += blind(self.reach, self.meant, at, source, output)
             if at == target and source is not None and self.meant[source].padded_by:
                 hidden = ~self.meant[source].real
                 pairs = stream.real[:, :, None] & hidden[:, None, :]
@@ -140,6 +199,7 @@ class _Auditor:
             read=self.meant[read].name,
             said_by=said,
             pairs=0,
+            during=self.during,
         )
 
     def _check(self, reader: int, read: int, output: int, rule: Rule, pairs: Tensor) -> MaskCheck:
@@ -162,8 +222,10 @@ class _Auditor:
                 at_once = Count(count.tolerance)
                 at_once.add(pairs.any(1), size, -1)
                 if not at_once.leaks:
-                    return replace(check, pairs=int(pairs.sum()))
-        columns = spread(pairs.any(2).any(0).nonzero().flatten().tolist(), MOST_QUERIES)
+                    strongest = size.amax(1)
+                    known = torch.isfinite(strongest) & (strongest > 0)
+                    return replace(check, pairs=int(pairs[known].sum()))
+        columns = spread(pairs.any(2).any(0).nonzero().flatten().tolist(), self.most)
         for done, column in enumerate(columns):
             if self.reach.late and done >= MOST_QUERIES // 16:
                 break
@@ -206,6 +268,8 @@ class _Auditor:
     ) -> Tensor | None:
         """Where no gradient comes back: change the forbidden tokens, and see what moves."""
         shape = self.reach.shapes[reader]
+        if self.again is None:
+            return None
         before = per_token(self.reach.seen.returned[output].tensor, shape)
         moved: list[Tensor] = []
         every = torch.ones(self.reach.shapes[read], dtype=torch.bool)

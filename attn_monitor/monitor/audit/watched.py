@@ -87,7 +87,7 @@ def _watched(
 
     def note(module: nn.Module, _: object, output: object) -> None:
         name = names.get(module)
-        for tensor in _tensors(output) if name is not None else ():
+        for tensor in tensors_of(output) if name is not None else ():
             if tensor.is_floating_point() and tensor.dim() >= _FEWEST_AXES:
                 found.returned.append(Returned(name or "", type(module).__name__, tensor))
 
@@ -124,7 +124,7 @@ class _Lookups(TorchFunctionMode):
             return result
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
         indices = next((x for x in tensors if not x.is_floating_point()), None)
-        where = None if indices is None else self._place(indices.detach().cpu())
+        where = None if indices is None else place_of(indices.detach().cpu(), self._streams)
         if where is None:
             return result
         stream, layout = where
@@ -136,17 +136,19 @@ class _Lookups(TorchFunctionMode):
             return result + shift + amount * (result.roll(1, -1) + result.detach().std())
         return result + shift
 
-    def _place(self, indices: Tensor) -> tuple[int, str] | None:
-        for stream, ids in enumerate(self._streams):
-            for layout in ("rows", "columns", "flat"):
-                laid = as_laid(ids, layout)
-                if indices.shape == laid.shape and same_tokens(indices, laid, layout):
-                    return stream, layout
-            # Some models lengthen what they get to a multiple of their window.
-            longer = indices.dim() == ids.dim() and indices.shape[1] > ids.shape[1]
-            if longer and torch.equal(indices[:, : ids.shape[1]], ids.to(indices)):
-                return stream, "rows"
-        return None
+
+def place_of(indices: Tensor, streams: Sequence[Tensor]) -> tuple[int, str] | None:
+    """Return which stream's tokens a lookup is of, and how they lie; ``None`` if of none's."""
+    for stream, ids in enumerate(streams):
+        for layout in ("rows", "columns", "flat"):
+            laid = as_laid(ids, layout)
+            if indices.shape == laid.shape and same_tokens(indices, laid, layout):
+                return stream, layout
+        # Some models lengthen what they get to a multiple of their window.
+        longer = indices.dim() == ids.dim() and indices.shape[1] > ids.shape[1]
+        if longer and torch.equal(indices[:, : ids.shape[1]], ids.to(indices)):
+            return stream, "rows"
+    return None
 
 
 def same_tokens(indices: Tensor, ids: Tensor, layout: str) -> bool:
@@ -197,12 +199,13 @@ def _mixing(model: nn.Module) -> Iterator[None]:
             norm.training = False
 
 
-def _tensors(output: object) -> Iterator[Tensor]:
+def tensors_of(output: object) -> Iterator[Tensor]:
+    """Yield the tensors in what a module returned."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
         for inner in output.values():
-            yield from _tensors(inner)
+            yield from tensors_of(inner)
     elif isinstance(output, list | tuple):
         for inner in output:
-            yield from _tensors(inner)
+            yield from tensors_of(inner)

@@ -65,7 +65,7 @@ def windows(
             continue
         by = f"you: mask={window}" if window is not None else f"the model: sliding_window={size}"
         check = MaskCheck(rule="window", reader=stream.name, read=stream.name, said_by=by, pairs=0)
-        found.append(_window(reach, check, entering, leaving, shape=shape, size=size))
+        found.append(_window(reach, check, entering, leaving, real=stream.real, size=size))
     return found
 
 
@@ -75,9 +75,10 @@ def _window(
     entering: Tensor,
     leaving: Returned,
     *,
-    shape: torch.Size,
+    real: Tensor,
     size: int,
 ) -> MaskCheck:
+    shape = real.shape
     tensor = per_token(leaving.tensor, shape)
     count = Count(tolerance(leaving.tensor))
     columns = torch.arange(shape[1])
@@ -92,6 +93,7 @@ def _window(
         size_of = None if grad is None else per_token(grad, shape)
         if size_of is None:
             return check
-        outside = (columns <= query - size).expand(shape[0], -1)
-        count.add(outside, size_of.float().norm(dim=-1).cpu(), query)
+        outside = (columns <= query - size).expand(shape[0], -1) & real[:, query, None] & real
+        if bool(outside.any()):
+            count.add(outside, size_of.float().norm(dim=-1).cpu(), query)
     return count.into(check, leaving.module)

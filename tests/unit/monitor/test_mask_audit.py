@@ -91,6 +91,68 @@ FAULTS = {
         "future",
     ),
     "window too wide": (wide, sentences(12, 12), 3, "window"),
+    "padding told to queries and keys the wrong way round": (
+        lambda _, b: b["attention_mask"].bool()[None, None],  # as many sentences as tokens
+        sentences(4, 2, 3, 1),
+        None,
+        "padding",
+    ),
+    "each sentence's padding given to a head": (
+        lambda _, b: b["attention_mask"].bool()[None, :, None],
+        sentences(9, 5),
+        None,
+        "padding",
+    ),
+    "repeated for heads in the wrong order": (
+        lambda _, b: b["attention_mask"].bool().repeat(2, 1).view(2, 2, 1, -1),
+        sentences(9, 5),
+        None,
+        "padding",
+    ),
+    "one head forgot": (
+        lambda at, b: torch.stack(
+            [both(at, b)[:, 0], padding(b).expand(3, 1, 12, 12)[:, 0]], dim=1
+        ),
+        SHORT,
+        "causal",
+        "future",
+    ),
+    "packed, every border one too late": (
+        lambda _, b: causal(b) & (documents(b) | documents(b).roll(1, -1)),
+        PACKED,
+        "causal",
+        "document",
+    ),
+    "a prefix that is one too long": (
+        lambda _, b: causal(b) | (torch.arange(12) < 6)[None, None, None],
+        PREFIX,
+        "prefix",
+        "future",
+    ),
+    "a window to both sides": (
+        lambda _, b: causal(b, off=2) & ~causal(b, off=-3),
+        sentences(12, 12),
+        3,
+        "future",
+    ),
+    "a penalty for distance instead of a mask": (
+        lambda *_: -(torch.arange(12) - torch.arange(12)[:, None]).abs()[None, None] / 2,
+        SHORT,
+        "causal",
+        "future",
+    ),
+    "everything is masked": (
+        lambda *_: torch.zeros(1, 1, 12, 12, dtype=torch.bool),
+        SHORT,
+        "causal",
+        "blind",
+    ),
+    "nothing but itself": (
+        lambda *_: torch.eye(12, dtype=torch.bool)[None, None],
+        SHORT,
+        "causal",
+        "blind",
+    ),
 }
 HEALTHY = {
     "causal": (both, SHORT, "causal"),
@@ -104,6 +166,11 @@ HEALTHY = {
     "packed, both ways": (lambda _, b: documents(b), PACKED, "full"),
     "prefix": (lambda _, b: prefix(b), PREFIX, "prefix"),
     "window": (narrow, sentences(12, 12), 3),
+    "window, left padding that reads whatever it likes": (
+        lambda at, b: never_empty(both(at, b) & narrow(at, b)),
+        sentences(9, 5, 12, left=True),
+        3,
+    ),
     "added": (lambda at, b: additive(never_empty(both(at, b)), -1e4), SHORT, "causal"),
     "lowest number": (
         lambda at, b: additive(both(at, b), torch.finfo(torch.float32).min),
@@ -121,10 +188,11 @@ def test_a_broken_mask_is_found_with_its_rule_and_a_layer(name):
     broken = [check for check in audit.checks if check.leaks]
     assert rule in {check.rule for check in broken}
     first = next(check for check in broken if check.rule == rule)
-    assert first.first.startswith(
-        "layers.1" if "one layer" in name or "packed, one" in name else "layers.0"
-    )
-    assert f"{first.leaks:,} of {first.pairs:,} pairs leak" in audit.sentence
+    late = "one layer" in name or "packed, one" in name
+    where = "" if rule == "blind" else f"layers.{int(late)}"
+    assert first.first.startswith(where)
+    what = "outputs of the tokens that were tried depend on no" if rule == "blind" else "pairs leak"
+    assert f"{first.leaks:,} of {first.pairs:,} {what}" in audit.sentence
 
 
 @pytest.mark.parametrize("name", HEALTHY)

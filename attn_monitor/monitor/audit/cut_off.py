@@ -1,0 +1,113 @@
+"""Outputs that a mask has cut off: no numbers, or nothing read of what may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from attn_monitor.core.mask_audit import MaskCheck
+from attn_monitor.monitor.audit.count import spread
+from attn_monitor.monitor.audit.intent import Meant
+from attn_monitor.monitor.audit.reach import Reach
+from attn_monitor.monitor.audit.watched import per_token
+
+_MOST: Final = 6  # outputs of each sentence that are asked
+_FEWEST: Final = 2  # of one sentence: a single one may have its reasons
+
+
+def undefined(reach: Reach, meant: Meant, output: int) -> MaskCheck | None:
+    """Return that outputs at real tokens are no numbers; ``None`` where all are.
+
+    Args:
+        reach: The pass.
+        meant: The stream that the outputs belong to.
+        output: Which of the returned tensors holds them.
+    """
+    returned, shape = reach.seen.returned, meant.ids.shape
+    missing = _missing(returned[output].tensor, meant)
+    if missing is None or not bool(missing.any()):
+        return None
+    at = int(missing.int().argmax())
+    first = next(
+        (
+            r.module
+            for r in returned
+            if (found := per_token(r.tensor, shape)) is not None and bool(found.isnan().any())
+        ),
+        returned[output].module,
+    )
+    return MaskCheck(
+        rule="undefined",
+        reader=meant.name,
+        read=meant.name,
+        said_by="",
+        pairs=int(meant.real.sum()),
+        leaks=int(missing.sum()),
+        query=at % shape[1],
+        first=first,
+    )
+
+
+def _missing(tensor: Tensor, meant: Meant) -> Tensor | None:
+    values = per_token(tensor.detach(), meant.ids.shape)
+    return None if values is None else values.isnan().any(2).cpu() & meant.real
+
+
+def blind(
+    reach: Reach, meant: Sequence[Meant], reader: int, read: int, output: int
+) -> list[MaskCheck]:
+    """Return that sentences have outputs none of which depends on any token that it may read.
+
+    Args:
+        reach: The pass.
+        meant: The batch's streams.
+        reader: The stream that the outputs belong to.
+        read: The stream whose tokens they may read.
+        output: Which of the returned tensors holds them.
+    """
+    one, other = meant[reader], meant[read]
+    tensor = per_token(reach.seen.returned[output].tensor, one.ids.shape)
+    allowed = _allowed(one) if reader == read else one.real[:, :, None] & other.real[:, None, :]
+    if tensor is None or (reader == read and not one.forbidden.pairs):
+        return []
+    asked = torch.zeros(one.ids.shape[0], dtype=torch.long)
+    found = torch.zeros_like(asked)
+    columns = allowed.any(2).any(0).nonzero().flatten().tolist()
+    for column in spread(columns, _MOST):
+        where = torch.zeros(one.ids.shape, dtype=torch.bool)
+        where[:, column] = allowed[:, column].any(1)
+        sizes = reach.of(tensor, where)
+        if sizes is None or not any(bool(size.any()) for size in sizes.values()):
+            return []  # no gradient comes back, or from nothing
+        size = sizes.get(read, torch.zeros(other.ids.shape))
+        if not bool(torch.isfinite(size).all()):
+            return []
+        reads = (size * allowed[:, column]).amax(1) > 0
+        asked += where.any(1)
+        found += where.any(1) & ~reads
+    deaf = (asked >= _FEWEST) & (found == asked)
+    if not bool(deaf.any()):
+        return []
+    return [
+        MaskCheck(
+            rule="blind",
+            reader=one.name,
+            read=other.name,
+            said_by="",
+            pairs=int(asked.sum()),
+            leaks=int(found[deaf].sum()),
+            first=reach.seen.returned[output].module,
+        )
+    ]
+
+
+def _allowed(meant: Meant) -> Tensor:
+    """Return which other tokens each token may read, as far as anybody says."""
+    real = meant.real
+    allowed = real[:, :, None] & real[:, None, :] & ~torch.eye(real.shape[1], dtype=torch.bool)
+    for pairs in meant.forbidden.pairs.values():
+        allowed = allowed & ~pairs
+    return allowed

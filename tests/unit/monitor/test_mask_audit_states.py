@@ -1,0 +1,81 @@
+"""Masks that break in one state of the model only, or where a gradient says nothing."""
+
+import pytest
+import torch
+from masked_models import Masked, causal, padding, sentences
+from torch import nn
+
+from attn_monitor import audit_masks
+
+SHORT = sentences(9, 5, 12)
+
+
+def both(_, batch):
+    return causal(batch) & padding(batch)
+
+
+class Moody(Masked):
+    """Forgets that it is causal in one of its states."""
+
+    def __init__(self, state):
+        super().__init__(lambda at, b: both(at, b) if self.is_well() else padding(b))
+        self.state = state
+
+    def is_well(self):
+        return not {
+            "training": self.training,
+            "inference": not self.training and not torch.is_grad_enabled(),
+            "": False,
+        }[self.state]
+
+
+@pytest.mark.parametrize("state", ["training", "inference", ""])
+def test_a_mask_that_is_dropped_in_one_state_is_found_and_the_state_named(state):
+    model = Moody(state).eval()
+    audit = audit_masks(model, SHORT, mask="causal", replay=lambda m, b: m(b))
+    assert audit.holds is (state == "")
+    assert not any(module.training for module in model.modules())
+    if state:
+        [leak] = [check for check in audit.checks if check.leaks]
+        assert (leak.rule, leak.during) == ("future", state)
+        assert f"pairs leak during {state} alone: the output at token" in audit.sentence
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_projections_that_start_at_zero_hide_no_leak(masked):
+    model = Masked(both if masked else lambda *_: None)
+    for layer in model.layers:
+        nn.init.zeros_(layer.out.weight)
+        nn.init.zeros_(layer.out.bias)
+    written = [(p.data_ptr(), p._version) for p in model.parameters()]
+    audit = audit_masks(model, SHORT, mask="causal", replay=lambda m, b: m(b))
+    assert audit.holds is masked
+    assert written == [(p.data_ptr(), p._version) for p in model.parameters()]
+    assert not model.layers[0].out.weight.any()
+
+
+class ByHand(Masked):
+    """A softmax of its own: of nothing it is not a number."""
+
+    def __init__(self, masks):
+        super().__init__(masks)
+        for layer in self.layers:
+            layer.forward = lambda x, mask, layer=layer: self.attend(layer, x, mask)
+
+    def attend(self, layer, x, mask):
+        q, k, v = (f(x).unflatten(-1, (2, -1)).transpose(1, 2) for f in (layer.q, layer.k, layer.v))
+        weights = (q @ k.mT).masked_fill(~mask, -torch.inf).softmax(-1)
+        return x + layer.out((weights @ v).transpose(1, 2).flatten(2))
+
+
+def test_outputs_that_are_no_numbers_are_no_proof_that_a_mask_holds():
+    left = sentences(9, 5, 12, left=True)  # whose first tokens may read nothing at all
+    audit = audit_masks(ByHand(both), left, mask="causal", replay=lambda m, b: m(b))
+    assert audit.holds is False
+    [nothing] = [check for check in audit.checks if check.leaks]
+    assert (nothing.rule, nothing.leaks, nothing.pairs) == ("undefined", 9 + 5, 9 + 5 + 12)
+    assert nothing.first == "layers.0.out"
+    [future] = [check for check in audit.checks if check.rule == "future"]
+    assert future.pairs == 12 * 11 / 2  # of the one sentence whose outputs are numbers
+    whole = audit_masks(ByHand(both), SHORT, mask="causal", replay=lambda m, b: m(b))
+    assert whole.holds is True
