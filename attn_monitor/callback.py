@@ -177,6 +177,13 @@ class AttentionMonitor(pl.Callback):
         self._state: dict[str, Any] = {}
         self._goes_on = False
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What `isinstance` asks for: a Lightning may have been imported since this was made."""
+        own = type(self)
+        # Only another type than that of the object is looked at again.
+        return type(own.__name__, (own,), {}) if _belong_to_every_lightning() else own
+
     def setup(self, trainer: Trainer, pl_module: nn.Module, stage: str) -> None:  # noqa: ARG002
         """Refuse what cannot work, before anything is trained."""
         self._run_dir = None
@@ -364,12 +371,14 @@ class AttentionMonitor(pl.Callback):
             self._recording, self._goes_on = None, False
 
 
-def _belong_to_every_lightning() -> None:
-    """Be a callback of each Lightning that is loaded: each asks for its own base class."""
+def _belong_to_every_lightning() -> bool:
+    """Be a callback of each Lightning that is loaded, and return whether one is new."""
+    before = AttentionMonitor.__bases__
     for name in _PACKAGES:
         base = getattr(sys.modules.get(name), "Callback", None)
         if isinstance(base, type) and not issubclass(AttentionMonitor, base):
             AttentionMonitor.__bases__ += (base,)
+    return AttentionMonitor.__bases__ != before
 
 
 def _say(text: str) -> None:

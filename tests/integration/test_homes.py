@@ -1,6 +1,8 @@
 """The two packages that Lightning is published as; other loggers are in test_loggers.py."""
 
 import importlib
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +111,20 @@ def test_pictures_go_to_every_logger_that_takes_them(package, tmp_path):
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
     assert picture.std() > 10
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_a_monitor_made_before_a_lightning_was_imported_is_one_of_its_callbacks(
+    several, monkeypatch
+):
+    before, monitor = AttentionMonitor.__bases__, few()
+    late = types.ModuleType("pytorch_lightning")
+    late.Callback = type("Callback", (), {})
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", late)
+    try:
+        if several:  # what a trainer asks first may be about another class
+            assert not isinstance(monitor, importlib.import_module(PACKAGES[0]).Trainer)
+        assert isinstance(monitor, late.Callback)
+        assert monitor.__class__ is AttentionMonitor
+    finally:
+        AttentionMonitor.__bases__ = before
