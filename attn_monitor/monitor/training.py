@@ -307,9 +307,15 @@ class TrainerRecording:
             for part in session.layout.parts
         )
         more = f" ({' and '.join(late)} sentences join as they come by)" if late else ""
+        begins = (
+            f"; recording begins at step {self.trainer.global_step}, because before it the model's "
+            f"step could not be replayed ({self._held})"
+            if self._held
+            else ""
+        )
         return (
             f"AttentionMonitor records {' and '.join(have)} sentences{more}, {parts}, in "
-            f"{session.run_dir}; look at it with: tensorboard --logdir {session.run_dir}"
+            f"{session.run_dir}; look at it with: tensorboard --logdir {session.run_dir}{begins}"
         )
 
     def _fingerprint(self, sampled: bool) -> Fingerprint:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import collections
-import hashlib
 import itertools
 import json
-import logging.handlers
-import queue
 import random
 from pathlib import Path
 
@@ -16,43 +13,17 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
-from lightning_utilities.core import rank_zero
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from attn_monitor import AttentionMonitor, open_run
+from attn_monitor import open_run
 from attn_monitor.cli import describe
+from tests.compared_training import embedded, monitor, train, watched
 from tests.tiny_lightning import WORDS, Sentences, Tiny, collate, loaders, trainer, words
 
 # Lightning's own: `pytest.warns` hands on what it was not looking for without saying whose it is.
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec:FutureWarning")
-
-
-def monitor(**options):
-    few = {"probes": 4, "train_probes": 3, "lens_sentences": 2, "signal_sentences": 6}
-    return AttentionMonitor(**{"tokens": words, **few, **options})
-
-
-def train(root, *callbacks, model=Tiny, data=loaders, **options):
-    """Return the trainer, the model, and what the training ended with."""
-    L.seed_everything(5, verbose=False)
-    trained, run = model(), trainer(root, *callbacks, **options)
-    run.fit(trained, *data())
-    state = b"".join(value.numpy().tobytes() for value in trained.state_dict().values())
-    # Not Python's own generator: the checks of types in tests draw from it.
-    drawn = float(np.random.rand()), float(torch.rand(1))
-    return run, trained, (hashlib.sha256(state).hexdigest(), trained.losses, drawn)
-
-
-def watched(tmp_path, *, extra=tuple, watching=None, fails=False, **options):
-    """Train without and with the monitor, compare, and return the recording."""
-    watching = watching or monitor()
-    *_, plain = train(tmp_path / "plain", *extra(), **options)
-    run, model, seen = train(tmp_path / "watched", *extra(), watching, **options)
-    assert plain == seen
-    assert (watching.failures.count > 0) == fails
-    return open_run(run.logger.log_dir), model
 
 
 class Stream(IterableDataset):
@@ -185,87 +156,17 @@ class Remembering(Tiny):
 
 def test_what_a_validation_step_remembers_draws_and_writes_is_as_without_the_monitor(tmp_path):
     histories = []
-    for folder, callbacks in (("plain", ()), ("watched", (monitor(),))):
+    # To every callback Lightning hangs methods of the model, a second way to whatever it holds.
+    for folder, callbacks in (("plain", ()), ("watched", (monitor(), L.Callback()))):
         Meter.total = 0.0
         run, model, _ = train(tmp_path / folder, *callbacks, model=Remembering)
         histories.append(model.history)
     assert histories[0] == histories[1]
     recording = open_run(run.logger.log_dir)
-    assert "model.by_name" in str(recording.untouched(8).put_back)
+    put_back = recording.untouched(8).put_back
+    assert "model.by_name" in str(put_back)
+    assert {name.partition(".")[0] for name in put_back} == {"model"}
     assert "training untouched: checked at 3 steps" in describe(recording)
-
-
-class Stored(Tiny):
-    """Keeps its outputs in what exists during a validation only."""
-
-    def on_validation_epoch_start(self):
-        self.outputs = []
-
-    def on_validation_epoch_end(self):
-        del self.outputs
-
-    def validation_step(self, batch, index):  # noqa: ARG002
-        states = self.encoder(self.embed(batch[0]), src_key_padding_mask=batch[0] == 0)
-        self.outputs.append(F.cross_entropy(self.classify(self.norm(states[:, 0])), batch[1]))
-        self.log("val_loss", self.outputs[-1])
-
-
-def test_a_replay_that_fails_before_training_is_tried_again_in_the_validation(tmp_path):
-    recording, _ = watched(tmp_path, model=Stored)
-    assert list(recording.steps) == [4, 8]
-
-
-class Weighted(Tiny):
-    def training_step(self, batch, _):
-        ids, labels, weight = batch
-        rows = self.norm(self.encoder(self.embed(ids), src_key_padding_mask=ids == 0)[:, 0])
-        loss = (F.cross_entropy(self.classify(rows), labels, reduction="none") * weight).mean()
-        self.losses.append(loss.item())
-        return loss
-
-
-def weighted():
-    def join(samples):
-        return (*collate(samples), torch.ones(len(samples)))
-
-    train_loader, val = loaders()
-    return DataLoader(train_loader.dataset, 16, collate_fn=join), val
-
-
-def test_training_batches_that_validation_cannot_read_are_left_out_by_name(tmp_path):
-    with pytest.warns(UserWarning, match=r"training sentences are left out.*train_probes=0"):
-        recording, _ = watched(tmp_path, model=Weighted, data=weighted, fails=True)
-    assert list(recording.steps) == [0, 4, 8]
-    assert {probe.split for probe in recording.probes} == {"val", "lens"}
-
-
-class WeightedCall(Weighted):
-    def training_step(self, batch, index):
-        return Tiny.training_step(self, batch[:2], index)
-
-
-def test_training_batches_are_read_as_the_training_step_reads_them(tmp_path):
-    recording, _ = watched(tmp_path, model=WeightedCall, data=weighted)
-    assert {probe.split for probe in recording.probes} == {"val", "lens", "train", "train_output"}
-
-
-@pytest.mark.parametrize("options", [{"check_val_every_n_epoch": 2, "epochs": 4}, {}])
-def test_without_a_sanity_check_recording_begins_with_training_sentences(options, tmp_path):
-    recording, _ = watched(tmp_path, num_sanity_val_steps=0, **options)
-    steps = {2: [0, 8, 16], None: [0, 4, 8]}[options.get("check_val_every_n_epoch")]
-    assert list(recording.steps) == steps
-    assert [p.split for p in recording.probes if p.measured] == ["train"] * 3 + ["val"] * 4
-    values = recording.probe_metrics(part="encoder", split="val")
-    assert np.isnan(values[0]).all()
-    assert np.isfinite(values[1:, ..., 0]).all()
-
-
-def test_without_any_validation_training_sentences_are_recorded_and_it_is_said_once(tmp_path):
-    with pytest.warns(UserWarning, match="trained without validation") as said:
-        recording, _ = watched(tmp_path, data=lambda: loaders()[:1], fails=True)
-    assert len([each for each in said if "without validation" in str(each.message)]) == 1
-    assert list(recording.steps) == [0, 4, 8]
-    assert {probe.split for probe in recording.probes} == {"train", "train_output"}
 
 
 class Swapping(L.Callback):
@@ -282,18 +183,6 @@ class Swapping(L.Callback):
     def on_validation_epoch_end(self, trainer, pl_module):
         if not trainer.sanity_checking:
             self.scale(pl_module, 0.5)
-
-
-def embedded(recording, weights, step):
-    """Return the queries of a lens sentence, and what some weights make of it."""
-    seen = recording.vectors(step=step, part="encoder", layer=0, head=0)
-    probe = next(p for p in recording.probes if p.split == "lens")
-    ids = torch.tensor([WORDS.index(text) for text in probe.source.text])
-    own = F.linear(weights["embed.weight"][ids], *(weights[f"{LAYER}.in_proj_{k}"] for k in KINDS))
-    return seen.query[seen.query_probe == probe.index], own[:, :8].numpy()
-
-
-LAYER, KINDS = "encoder.layers.0.self_attn", ("weight", "bias")
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -313,18 +202,6 @@ def test_weights_that_are_lent_for_a_validation_are_those_that_are_recorded(make
     assert [recording.untouched(step).lent for step in recording.steps] == [False, True, True]
     np.testing.assert_allclose(*embedded(recording, validated[4], 4), atol=2e-3)
     assert "weights that were in place for the validation only" in describe(recording)
-
-
-class Late(Tiny):
-    def on_train_start(self):
-        for parameter in self.parameters():
-            nn.init.normal_(parameter)
-        self.begun = {name: value.clone() for name, value in self.state_dict().items()}
-
-
-def test_step_0_is_the_weights_that_the_first_optimizer_step_starts_from(tmp_path):
-    recording, model = watched(tmp_path, model=Late)
-    np.testing.assert_allclose(*embedded(recording, model.begun, 0), atol=4e-3)
 
 
 class Stopping(L.Callback):
@@ -363,37 +240,3 @@ def test_a_second_training_or_validation_in_one_directory_leaves_the_first_recor
     ]
     assert [list(recording.steps) for recording in kept] == [[0, 4, 8]] * 2 + [[8]] * 2
     assert [recording.options["seed"] for recording in kept] == [1, 2, 2, 2]
-
-
-def test_a_resumed_training_has_the_same_sentences_wherever_it_records(tmp_path):
-    run, *_ = train(tmp_path / "first", monitor(), epochs=1)
-    run.save_checkpoint(tmp_path / "one.ckpt")
-    again = trainer(tmp_path / "second", monitor(), epochs=2)
-    again.fit(Tiny(), *loaders(), ckpt_path=tmp_path / "one.ckpt", weights_only=True)
-    first, second = (open_run(each.logger.log_dir) for each in (run, again))
-    assert first.probes == second.probes
-    assert list(second.steps) == [4, 8]
-
-
-def test_success_is_said_in_one_line_and_predicting_leaves_nothing(tmp_path, capsys, caplog):
-    # Lightning speaks through the logger of whichever of its two packages was imported last.
-    said = logging.handlers.QueueHandler(queue.SimpleQueue())
-    rank_zero.log.addHandler(said)
-    try:
-        with caplog.at_level("INFO", logger=rank_zero.log.name):
-            train(tmp_path / "fit", monitor(), epochs=1)
-    finally:
-        rank_zero.log.removeHandler(said)
-    records = [said.queue.get() for _ in range(said.queue.qsize())]
-    [line] = [record.message for record in records if "AttentionMonitor" in record.message]
-    assert "6 validation and 6 training sentences" in line
-    assert "encoder of 2 layers x 2 heads" in line
-    assert f"tensorboard --logdir {tmp_path / 'fit' / 'lightning_logs' / 'version_0'}" in line
-
-    class Predicting(Tiny):
-        def predict_step(self, batch, _):
-            return self(batch[0])
-
-    trainer(tmp_path / "predict", monitor(), logger=False).predict(Predicting(), loaders()[1])
-    assert not (tmp_path / "predict").exists()
-    capsys.readouterr()
