@@ -1,4 +1,4 @@
-"""What a training was and what it left: every batch, loss, weight, random state and file, as hashes."""
+"""What a training was and what it left, as hashes: batches, losses, weights, states, files."""
 
 from __future__ import annotations
 

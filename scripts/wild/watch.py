@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-import numpy as np
-import torch
 from ledger import Ledger
 from torch import Tensor, nn
 
@@ -59,32 +56,33 @@ class Watch:
 
 
 def _noting(pl: ModuleType, watch: Watch) -> object:
+    """Return a callback of a Lightning; each hook gets the trainer and the module first."""
     ledger = watch.ledger
 
     class Noting(pl.Callback):  # type: ignore[name-defined,misc]
-        def on_fit_start(self, trainer, pl_module):  # type: ignore[no-untyped-def]
-            watch.attach(pl_module)
+        def on_fit_start(self, *given: Any) -> None:
+            watch.attach(given[1])
 
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):  # type: ignore[no-untyped-def]
-            ledger.batch("training", batch)
+        def on_train_batch_start(self, *given: Any) -> None:
+            ledger.batch("training", given[2])
 
-        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):  # type: ignore[no-untyped-def]
-            ledger.loss(outputs)
+        def on_train_batch_end(self, *given: Any) -> None:
+            ledger.loss(given[2])
 
-        def on_validation_start(self, trainer, pl_module):  # type: ignore[no-untyped-def]
+        def on_validation_start(self, *_: Any) -> None:
             watch.own.clear()
 
-        def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):  # type: ignore[no-untyped-def]
-            ledger.batch("validation", batch)
+        def on_validation_batch_start(self, *given: Any) -> None:
+            ledger.batch("validation", given[2])
             watch.listening = True
 
-        def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):  # type: ignore[no-untyped-def]
+        def on_validation_batch_end(self, *given: Any) -> None:
             watch.listening = False
-            ledger.loss(outputs)
+            ledger.loss(given[2])
 
-        def on_train_end(self, trainer, pl_module):  # type: ignore[no-untyped-def]
-            ledger.loss({k: v for k, v in trainer.callback_metrics.items()})
-            watch.model = pl_module
+        def on_train_end(self, *given: Any) -> None:
+            trainer, watch.model = given
+            ledger.loss(dict(trainer.callback_metrics))
             watch.optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
 
     return Noting()

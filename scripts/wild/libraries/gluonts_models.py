@@ -5,7 +5,6 @@ from __future__ import annotations
 import lightning.pytorch as pl
 import numpy as np
 from gluonts.dataset.common import ListDataset
-from gluonts.torch.model.i_transformer import ITransformerEstimator
 from gluonts.torch.model.patch_tst import PatchTSTEstimator
 from gluonts.torch.model.tft import TemporalFusionTransformerEstimator
 from torch import nn
@@ -47,16 +46,17 @@ def tft(watch: Watch) -> None:
     # The model asks for the mean over its heads, and drops it.
     watch.listens = nn.MultiheadAttention, lambda _m, _i, out: out[1].unsqueeze(1)
     _train(
-        watch, TemporalFusionTransformerEstimator, freq="D", num_heads=2, hidden_dim=8, variable_dim=4
+        watch,
+        TemporalFusionTransformerEstimator,
+        freq="D",
+        num_heads=2,
+        hidden_dim=8,
+        variable_dim=4,
     )
 
 
 def patch_tst(watch: Watch) -> None:
     _train(watch, PatchTSTEstimator, patch_len=4, stride=2, d_model=16, nhead=2)
-
-
-def i_transformer(watch: Watch) -> None:
-    _train(watch, ITransformerEstimator, d_model=16, nhead=2)
 
 
 MODELS = {"TemporalFusionTransformer": tft, "PatchTST": patch_tst}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
@@ -23,11 +25,13 @@ HORIZON = 4
 def _frame(series: int = 4, steps: int = 80) -> pd.DataFrame:
     noise = np.random.default_rng(0).normal(size=(series, steps)) / 4
     values = np.sin(np.arange(steps) / 3 + np.arange(series)[:, None]) + noise
-    return pd.DataFrame({
-        "unique_id": np.repeat([f"shop {i}" for i in range(series)], steps),
-        "ds": np.tile(pd.date_range("2020-01-01", periods=steps, freq="D"), series),
-        "y": values.reshape(-1).astype("float32"),
-    })
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat([f"shop {i}" for i in range(series)], steps),
+            "ds": np.tile(pd.date_range("2020-01-01", periods=steps, freq="D"), series),
+            "y": values.reshape(-1).astype("float32"),
+        }
+    )
 
 
 def _train(watch: Watch, kind: type, **options: object) -> None:
@@ -48,12 +52,12 @@ def _train(watch: Watch, kind: type, **options: object) -> None:
     NeuralForecast(models=[model], freq="D").fit(_frame(), val_size=2 * HORIZON)
 
 
-def _softmax(_module: nn.Module, inputs: tuple[object, ...], _output: object) -> Tensor:
+def _softmax(_module: nn.Module, inputs: tuple[Any, ...], _output: object) -> Tensor:
     """What full attention comes to: it is called with ``[row, token, head, d_head]``."""
-    query, key = inputs[0], inputs[1]
-    assert isinstance(query, Tensor) and isinstance(key, Tensor)
+    query, key, *_ = inputs
     scores = torch.einsum("rqhd,rkhd->rhqk", query.double(), key.double())
-    return (scores / query.shape[-1] ** 0.5).softmax(-1)
+    weights: Tensor = (scores / query.shape[-1] ** 0.5).softmax(-1)
+    return weights
 
 
 def tft(watch: Watch) -> None:
@@ -81,9 +85,7 @@ def i_transformer(watch: Watch) -> None:
 
 def time_xer(watch: Watch) -> None:
     watch.listens = FullAttention, _softmax
-    _train(
-        watch, TimeXer, n_series=4, hidden_size=16, n_heads=2, e_layers=2, d_ff=16, patch_len=4
-    )
+    _train(watch, TimeXer, n_series=4, hidden_size=16, n_heads=2, e_layers=2, d_ff=16, patch_len=4)
 
 
 MODELS = {

@@ -13,6 +13,7 @@ from watch import Watch
 
 REQUIREMENTS = ("pytorch-forecasting",)
 PACKAGES = ("pytorch-forecasting", "lightning")
+TRAINED = 50  # of 60 days
 LINE = "lightning.pytorch.Trainer(callbacks=[AttentionMonitor()])"
 
 
@@ -20,14 +21,16 @@ def tft(watch: Watch) -> None:
     steps, series = 60, "abc"
     noise = np.random.default_rng(0).normal(size=(len(series), steps)) / 4
     values = np.sin(np.arange(steps) / 3) + noise
-    frame = pd.DataFrame({
-        "t": np.tile(np.arange(steps), len(series)),
-        "series": np.repeat(list(series), steps),
-        "value": values.reshape(-1).astype("float32"),
-    })
+    frame = pd.DataFrame(
+        {
+            "t": np.tile(np.arange(steps), len(series)),
+            "series": np.repeat(list(series), steps),
+            "value": values.reshape(-1).astype("float32"),
+        }
+    )
     known = {"max_encoder_length": 12, "min_encoder_length": 6, "max_prediction_length": 4}
     training = TimeSeriesDataSet(
-        frame[frame.t < 50],
+        frame[frame.t < TRAINED],
         time_idx="t",
         target="value",
         group_ids=["series"],
@@ -35,7 +38,7 @@ def tft(watch: Watch) -> None:
         time_varying_known_reals=["t"],
         **known,
     )
-    validation = TimeSeriesDataSet.from_dataset(training, frame, min_prediction_idx=50)
+    validation = TimeSeriesDataSet.from_dataset(training, frame, min_prediction_idx=TRAINED)
     model = TemporalFusionTransformer.from_dataset(
         training, hidden_size=8, attention_head_size=2, hidden_continuous_size=4, dropout=0.1
     )

@@ -76,7 +76,8 @@ def gate(watch: Watch) -> None:
 
 def auto_int(watch: Watch) -> None:
     _train(
-        watch, AutoIntConfig(task="classification", head_config=HEAD, num_heads=2, num_attn_blocks=2)
+        watch,
+        AutoIntConfig(task="classification", head_config=HEAD, num_heads=2, num_attn_blocks=2),
     )
 
 
