@@ -73,8 +73,8 @@ class Snapshot:
         self._held: list[object] = []  # so that no id is given to another object
         self._renewed: dict[int, object] = {}
         self._lent: dict[int, Tensor] = {}
-        # The last is taken first: what both reach is called after the root that was named first.
-        self._queue: list[tuple[object, Parent]] = [(o, (None, name)) for name, o in roots][::-1]
+        self._queue: list[tuple[object, Parent]] = [(obj, (None, name)) for name, obj in roots]
+        self._queue.reverse()  # the last is taken first; what two reach is the first one's
         while self._queue and len(self._seen) < MOST_OBJECTS:
             obj, parent = self._queue.pop()
             self._visit(obj, parent)
