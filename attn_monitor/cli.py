@@ -157,6 +157,16 @@ def _untouched(run: Run) -> list[str]:
     return lines
 
 
+def _watched(run: Run) -> list[str]:
+    """Say at which steps only what was known to matter was looked at, and why not at others."""
+    reasons = [reason for step in run.steps if (reason := run.watched(step)) is not None]
+    if not reasons:
+        return []
+    why = next(filter(None, reasons), "")
+    line = f"attention looked up where an earlier pass had seen it: {reasons.count('')} steps"
+    return [line if not why else f"{line}; every operator watched in the others, first as {why}"]
+
+
 def describe(run: Run) -> str:
     """Return a recording in words: steps, probes, parts, and each metric from first to last."""
     val, train = (sum(p.split == split for p in run.probes) for split in MEASURED)
@@ -167,6 +177,7 @@ def describe(run: Run) -> str:
         f"{val} validation and {train} training probes"
         + (f", {further} further sentences for HeadLens and signals" if further else ""),
         *_untouched(run),
+        *_watched(run),
     ]
     for name in run.parts:
         part = run.part(name)

@@ -12,9 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attn_monitor.capture.kernels import watching
+from attn_monitor.capture.lessons import Learning, Lesson, Lessons, Looking
 from attn_monitor.capture.missing import Gap, find_gaps
 from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.muting import Muting
+from attn_monitor.capture.modules import module_names
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
@@ -31,6 +33,7 @@ def capture(
     verify: bool = True,
     follower: Follower | None = None,
     muting: Muting | None = None,
+    lesson: Lesson | None = None,
 ) -> Iterator[AttentionCapture]:
     """Read every attention call of ``model`` inside the ``with`` block, without changing it.
 
@@ -46,6 +49,10 @@ def capture(
             each record knows whose tokens it is about; by default what enters the model is
             followed while ``verify`` is on.
         muting: Heads that are silent meanwhile: the one thing that does change the model.
+        lesson: Where attention was in an earlier pass over this very batch. While it is usable
+            and nothing is verified or followed, only these places are looked at, which costs a
+            fraction; :attr:`AttentionCapture.difference` says whether the pass went as the one
+            before, and what was seen is incomplete where it did not. Else it is filled.
 
     Yields:
         The capture; read it during or after the block.
@@ -58,11 +65,24 @@ def capture(
         torch.Size([1, 2, 5, 5])
     """
     followed = Follower() if follower is None and verify else follower
-    attention = AttentionCapture(model, sink=sink, verify=verify, follower=followed)
+    lessons: Lessons | None = None
+    if lesson is not None and lesson.usable and not verify and followed is None:
+        lessons = Looking(lesson)
+    elif lesson is not None:
+        lessons = Learning(lesson, module_names(model))
+    attention = AttentionCapture(
+        model, sink=sink, verify=verify, follower=followed, lessons=lessons
+    )
     tracer = attention.tracer
     tracer.muting = muting
-    with tracer.running(), eagerly(), watching(tracer), CaptureMode(tracer):
+    mode = CaptureMode(tracer)
+    turned_on = lessons.through(mode) if isinstance(lessons, Looking) else mode
+    with tracer.running(), eagerly(), watching(tracer), turned_on:
         yield attention
+    if isinstance(lessons, Looking):
+        lessons.end()
+    elif lessons is not None:
+        lessons.end(tracer.errors)
 
 
 @contextmanager
@@ -96,15 +116,24 @@ class AttentionCapture:
         sink: Sink | None,
         verify: bool,
         follower: Follower | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         self.model = model
         self.records: list[Record] = []
-        self.tracer = Tracer(model, sink or self.records.append, verify=verify, follower=follower)
+        self.tracer = Tracer(
+            model, sink or self.records.append, verify=verify, follower=follower, lessons=lessons
+        )
 
     @property
     def errors(self) -> list[str]:
         """Problems inside the capture, each once; they never reach the model."""
         return list(self.tracer.errors)
+
+    @property
+    def difference(self) -> str:
+        """What did not go as learned, so that records may be missing; empty for nothing."""
+        lessons = self.tracer.lessons
+        return lessons.difference if isinstance(lessons, Looking) else ""
 
     @property
     def gaps(self) -> tuple[Gap, ...]:

@@ -61,7 +61,12 @@ class CaptureMode(TorchDispatchMode):
                 return split
         announce(func, args, kwargs)
         result = func(*args, **kwargs)
-        if self._tracer.paused or self._in_backward():
+        lessons = self._tracer.lessons
+        if (
+            self._tracer.paused
+            or self._in_backward()
+            or not (lessons is None or lessons.wants(func))
+        ):
             return result
         if func not in self._observers:
             self._observers[func] = observer_of(func)
@@ -70,6 +75,8 @@ class CaptureMode(TorchDispatchMode):
             self._tracer.guarded(_follow, OperatorCall(func, args, kwargs, result))
         if observer is not None:
             self._tracer.guarded(observer, OperatorCall(func, args, kwargs, result))
+        if lessons is not None:
+            lessons.showed(result)
         return result
 
     @staticmethod

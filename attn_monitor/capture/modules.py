@@ -14,6 +14,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
+from attn_monitor.capture.lessons import Lessons
 from attn_monitor.capture.sources import Follower
 
 _WRAPPERS: Final = (
@@ -66,12 +67,14 @@ class ModuleStack:
     :class:`torch.nn.TransformerEncoderLayer` away from its fused path.
     """
 
-    def __init__(self, model: nn.Module, follower: Follower | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, follower: Follower | None = None, lessons: Lessons | None = None
+    ) -> None:
         self._model = model
         self._follower = follower
-        self._names = module_names(model)
+        self._names = module_names(model) if lessons is None else lessons.names
         self._running: list[nn.Module] = []
-        self._entered: list[tuple[int, tuple[int, ...]]] = []
+        self._entered: list[tuple[int, tuple[object, ...]]] = []
         self._entries = 0
         self.ran: set[nn.Module] = set()
         self.attended: set[nn.Module] = set()
@@ -79,6 +82,7 @@ class ModuleStack:
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self._sentences: tuple[int, ...] = ()  # axes that may count them, of whatever came first
+        self._lessons = lessons
         self.results = ForwardResults()
 
     @contextmanager
@@ -99,15 +103,16 @@ class ModuleStack:
             return
         if not self._running:
             self._input_shape, self._sentences = (), _leading(inputs)
-        if not self._input_shape and inputs and isinstance(inputs[0], Tensor):
-            tensor = inputs[0]
-            self._input_shape = () if tensor.is_nested else tuple(tensor.shape)
+        if not self._input_shape:
+            self._input_shape = _shape(inputs)
         if self._follower is not None:
             self._follow(self._follower, module, inputs)
         self._running.append(module)
         self.ran.add(module)
         self._entries += 1
-        self._entered.append((self._entries, _shape(inputs)))
+        self._entered.append((self._entries, inputs))
+        if self._lessons is not None:
+            self._lessons.boundary(module)
 
     def _follow(self, follower: Follower, module: nn.Module, inputs: tuple[object, ...]) -> None:
         """Follow what enters the model, and ids that were made inside of it."""
@@ -121,6 +126,8 @@ class ModuleStack:
             self._running.pop()
             self._entered.pop()
             self.results.left(module, output)
+            if self._lessons is not None:
+                self._lessons.boundary(None)
 
     def innermost(self) -> tuple[str, nn.Module]:
         """Return the path and the innermost running module that belongs to the model."""
@@ -140,7 +147,8 @@ class ModuleStack:
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Return the shapes of what the running modules were given, innermost first."""
-        return [shape for _, shape in reversed(self._entered) if shape]
+        found = (_shape(inputs) for _, inputs in reversed(self._entered))
+        return [shape for shape in found if shape]
 
     def scope(self) -> tuple[int, ...]:
         """Return a number for each running module call, outermost first."""

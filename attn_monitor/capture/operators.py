@@ -10,7 +10,7 @@ from inspect import signature
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one is made per operator: freezing it would cost more than the rest
 class OperatorCall:
     """A finished call of a PyTorch operator, or of a registered kernel's Python function.
 

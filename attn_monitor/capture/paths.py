@@ -128,7 +128,7 @@ def beginning(values: Tensor, origin: tuple[int, ...] | None = None) -> Buffer |
     """Return the buffer of values that were not followed until now; ``None`` if they cannot be."""
     if not _plain(values):
         return None
-    if any(
+    if not values.is_contiguous() and any(
         step == 0 and size > 1 for step, size in zip(values.stride(), values.shape, strict=True)
     ):
         return None  # repeated in place

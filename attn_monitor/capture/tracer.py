@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from attn_monitor.capture.lessons import Lessons, Looking
 from attn_monitor.capture.modules import ModuleStack
 from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.notes import taking_notes
@@ -83,13 +84,21 @@ class Tracer:
         modules: The modules that are running.
         errors: Problems inside the capture, each once.
         muting: Heads that are silent in this pass.
+        lessons: Learns where attention is, or goes by what was learned.
         paused: Operators are not looked at: they run inside a kernel that reports itself.
     """
 
     def __init__(
-        self, model: nn.Module, sink: Sink, *, verify: bool, follower: Follower | None = None
+        self,
+        model: nn.Module,
+        sink: Sink,
+        *,
+        verify: bool,
+        follower: Follower | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
-        self.modules = ModuleStack(model, follower)
+        self.modules = ModuleStack(model, follower, lessons)
+        self.lessons = lessons
         self.follower = follower
         self.errors: list[str] = []
         self._sink = sink
@@ -156,10 +165,12 @@ class Tracer:
             with self.pausing():
                 self.muting.attended(name, seen.mixed, seen.output)
         self.modules.note_attention()
+        if self.lessons is not None:
+            self.lessons.attention(record)
         number = next(self._numbers)
         self._waiting[number] = record
         if seen.output_projection is None:
-            path = self._path(seen, number)
+            path = None if isinstance(self.lessons, Looking) else self._path(seen, number)
             set_tag(seen.output, Attended(frozenset({number}), path))
         else:
             self.flush()
@@ -196,6 +207,8 @@ class Tracer:
         calls = tag.calls.intersection(self._waiting)
         if not calls:
             return
+        if self.lessons is not None:
+            self.lessons.projected()
         whole = self._ends.get(tag.calls)
         if tag.path is not None:
             whole = _whole(tag.path, source)
@@ -237,6 +250,8 @@ class Tracer:
         for record in records:
             record.call = self._calls[record.module]
             self._calls[record.module] += 1
+            if not (self.lessons is None or self.lessons.knows(record)):
+                continue
             try:
                 with torch.no_grad(), self.pausing():
                     self._sink(record)

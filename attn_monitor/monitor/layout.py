@@ -20,6 +20,7 @@ from attn_monitor.capture import (
     capture,
     describe_missing,
 )
+from attn_monitor.capture.lessons import Lesson
 from attn_monitor.capture.missing import Gap, describe_gaps
 from attn_monitor.capture.sources import Follower
 from attn_monitor.core.errors import NothingCapturedError
@@ -54,6 +55,7 @@ class Layout:
         probes: The sentences in replay order.
         widths: Entries of a query, key or value vector in each part, of its widest layer.
         gaps: What ran, looks like attention, and was not captured.
+        lessons: For each probe batch, where its attention was: replays need look only there.
     """
 
     parts: tuple[Part, ...]
@@ -63,6 +65,7 @@ class Layout:
     probes: tuple[Probe, ...]
     widths: dict[str, int]
     gaps: tuple[Gap, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
 
     def part(self, name: str) -> Part:
         """Return the part of that name."""
@@ -127,6 +130,7 @@ def find_layout(
         probes=_probes(named, images, failures),
         widths=_widths(texts, seen),
         gaps=gaps,
+        lessons=tuple(run.lesson for run in seen),
     )
 
 
@@ -139,12 +143,14 @@ class _Run:
         seeds: The tensors of the batch, with what they are called.
         sizes: Entries of a query and of a value vector of each call.
         gaps: What ran, looks like attention, and was not captured.
+        lesson: Where its attention was.
     """
 
     calls: tuple[Call, ...]
     seeds: tuple[tuple[str, Tensor], ...]
     sizes: Mapping[Key, tuple[int, int]]
     gaps: tuple[Gap, ...] = ()
+    lesson: Lesson
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,19 +161,25 @@ class _Run:
 def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
     calls: list[Call] = []
     sizes: dict[Key, tuple[int, int]] = {}
-    follower = Follower()
+    follower, lesson = Follower(), Lesson()
 
     def note(record: Record) -> None:
         calls.append(Call.of(record))
         sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
 
-    with capture(model, sink=note, verify=True, follower=follower) as seen:
+    with capture(model, sink=note, verify=True, follower=follower, lesson=lesson) as seen:
         for name, tensor in ranked(batch):
             follower.add(name, tensor)
         replay(batch.input)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
-    return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes, gaps=seen.gaps)
+    return _Run(
+        calls=tuple(calls),
+        seeds=tuple(follower.seeds),
+        sizes=sizes,
+        gaps=seen.gaps,
+        lesson=lesson,
+    )
 
 
 def _watching(model: nn.Module, replay: Replay) -> Observe:

@@ -39,6 +39,8 @@ class Observation:
         classes: Probe index -> class scores and what every token adds to them; empty for models
             that do not classify sentences.
         later: What is to be written over metrics once they are computed.
+        watched: Why every operator was watched and not those alone that were known to matter; one
+            reason per batch where that was so.
     """
 
     attention: dict[str, _Maps]
@@ -50,6 +52,7 @@ class Observation:
     deferred: Deferred
     classes: dict[int, ClassAnswer] = field(default_factory=dict)
     later: list[Callable[[], None]] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
 
     def finish(self) -> None:
         """Compute what waits; may run in any thread, once.

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import nn
 
 from attn_monitor.analysis import MetricSet
-from attn_monitor.capture import Record, capture
+from attn_monitor.capture import AttentionCapture, Record, capture
 from attn_monitor.capture.outputs import Outputs
+from attn_monitor.capture.tracer import Sink
 from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.maps import Maps, MapsByRows
@@ -68,8 +69,7 @@ class Recorder:
         first, sizes = 0, SizeReader()
         for number, batch in enumerate(self.layout.batches):
             sink = _Sink(self.layout, self.plan, seen, number, first, self.failures, sizes)
-            with capture(self.model, sink=sink, verify=False) as attention:
-                replay(batch.input)
+            attention = self._replayed(number, replay, sink, seen)
             for error in attention.errors:
                 self.failures.report(error, doing="capturing attention")
             sink.say_what_is_missing()
@@ -85,10 +85,26 @@ class Recorder:
         """Replay the first batch to see whether the model classifies sentences, and how."""
         batch = self.layout.batches[0]
         with self.failures.contained("looking for the model's classes"):
-            with capture(self.model, sink=forget, verify=False) as attention:
-                replay(batch.input)
+            attention = self._replayed(0, replay, forget)
             self.classes = find_classes(self.model, attention.outputs, batch.tokens)
         return None if self.classes is None else self.classes.layer
+
+    def _replayed(
+        self, number: int, replay: Replay, sink: Sink, seen: Observation | None = None
+    ) -> AttentionCapture:
+        """Replay a batch, looking only where its attention was the last time, if that can be.
+
+        Where that pass goes otherwise than the last one, it is repeated, and everything watched.
+        """
+        batch, lesson = self.layout.batches[number], self.layout.lessons[number]
+        for _ in range(1 + lesson.usable):
+            if seen is not None and lesson.why_not:
+                seen.watched.append(lesson.why_not)
+            with capture(self.model, sink=sink, verify=False, lesson=lesson) as attention:
+                replay(batch.input)
+            if not attention.difference:
+                break
+        return attention
 
     def _read_classes(
         self, seen: Observation, batch: ProbeBatch, first: int, outputs: Outputs, replay: Replay

@@ -298,6 +298,7 @@ class Session:
             windows=observation.windows,
             thumbnails=observation.thumbnails,
             classes=observation.classes,
+            watched=next(iter(observation.watched), ""),
             scalars={**scalars, **seen.measured},
             untouched=replace(seen.proof, lent=bool(weights) and list(weights) != seen.weights),
         )

@@ -76,6 +76,7 @@ class Commit:
             Empty, like the two before and the next, in a step of an earlier version.
         file_crc: The checksum of all of the zip file.
         untouched: That the training was left as it was; ``None`` where nobody checked.
+        watched: Why every operator of the replay was watched; see :class:`StepRecord`.
     """
 
     step: int
@@ -98,6 +99,7 @@ class Commit:
     directory_crc: str = ""
     file_crc: str = ""
     untouched: Untouched | None = None
+    watched: str | None = None
 
     @property
     def has_maps(self) -> bool:
@@ -138,6 +140,7 @@ def commit_line(commit: Commit) -> bytes:
             **({"windows": commit.windows} if any(commit.windows.values()) else {}),
             **({"thumbnails": commit.thumbnails} if any(commit.thumbnails.values()) else {}),
             **({} if commit.untouched is None else {"untouched": asdict(commit.untouched)}),
+            **({} if commit.watched is None else {"watched": commit.watched}),
         }
     )
 
@@ -361,6 +364,7 @@ def _commit(line: Mapping[str, object], attempt: int) -> Commit:
         directory_crc=as_str(line.get("directory", ""), "directory"),
         file_crc=as_str(line.get("file", ""), "file"),
         untouched=_untouched(line.get("untouched")),
+        watched=as_str(line["watched"], "watched") if "watched" in line else None,
     )
 
 

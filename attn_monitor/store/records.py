@@ -134,6 +134,8 @@ class StepRecord:
         windows: Part, then probe index, then the window that is kept of maps too large to keep.
         thumbnails: Part, then probe index, then coarse maps.
         untouched: What was compared before and after the replay; ``None`` if nothing was.
+        watched: Why every operator of the replay was watched; empty where those alone were looked
+            at that an earlier pass had shown to matter; ``None`` where that is not known.
     """
 
     step: int
@@ -147,6 +149,7 @@ class StepRecord:
     windows: Mapping[str, Mapping[int, MapWindow]] = field(default_factory=dict)
     thumbnails: Mapping[str, Mapping[int, Thumbnail]] = field(default_factory=dict)
     untouched: Untouched | None = None
+    watched: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

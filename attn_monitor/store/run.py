@@ -125,8 +125,7 @@ class Run:
         ``None`` for a recording that does not say: one made before windows and coarse maps.
         """
         self._view.probe(probe)
-        found = (kept for kept in self._view.info.kept if kept.probe == probe)
-        return next(found, None)
+        return next((kept for kept in self._view.info.kept if kept.probe == probe), None)
 
     @property
     def metrics(self) -> tuple[MetricSpec, ...]:
@@ -157,6 +156,10 @@ class Run:
     def untouched(self, step: int) -> Untouched | None:
         """Return that recording a step left the training as it was, ``None`` if nobody checked."""
         return self._view.commit(step).untouched
+
+    def watched(self, step: int) -> str | None:
+        """Return why every operator of a step's replay was watched; see :class:`StepRecord`."""
+        return self._view.commit(step).watched
 
     def attempt(self, step: int) -> int:
         """Return which writing of the step this is; it changes when the step is recorded anew."""
@@ -367,11 +370,10 @@ class Run:
         Raises:
             NotRecordedError: No such part, probe or step in this recording.
         """
-        view = self._view
-        which = view.part(part)
+        which = self._view.part(part)
         if probe is not None:
-            return probe_series(view, which, probe)
-        return split_series(view, which, split, steps=self._steps(steps))
+            return probe_series(self._view, which, probe)
+        return split_series(self._view, which, split, steps=self._steps(steps))
 
     @property
     def output_specs(self) -> tuple[MetricSpec, ...]:
@@ -394,5 +396,4 @@ class Run:
         return output_series(self._view, split, name, steps=self._steps(steps))
 
     def _steps(self, steps: Sequence[int] | None) -> tuple[int, ...]:
-        view = self._view
-        return view.steps if steps is None else tuple(view.commit(step).step for step in steps)
+        return tuple(self._view.commit(s).step for s in (self.steps if steps is None else steps))

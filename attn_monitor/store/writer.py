@@ -136,6 +136,7 @@ class RunWriter:
             directory_crc=directory_checksum(contents),
             file_crc=crc_text(contents),
             untouched=record.untouched,
+            watched=record.watched,
         )
         self._folder.write(commit.file_name, contents)
         self._append(commit_line(commit))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.tensorboard import SummaryWriter
 
 from attn_monitor import AttentionRecorder, open_run
+from attn_monitor.cli import describe
 from attn_monitor.core.errors import (
     BatchNotUnderstoodError,
     ConfigurationError,
@@ -70,6 +71,33 @@ def test_a_plain_loop_is_recorded_from_the_untrained_model_on(tmp_path):
     own = model.encoder.layers[0].self_attn(states, states, states, average_attn_weights=False)[1]
     seen = run.attention(step=8, probe=0, part="encoder", layer=0)
     np.testing.assert_allclose(seen, own[0].detach(), atol=4e-3)
+    assert [run.watched(step) for step in run.steps] == ["", "", ""]
+    assert "looked up where an earlier pass had seen it: 3 steps" in describe(run)
+
+
+def test_a_model_that_changes_under_way_is_watched_again_and_the_step_says_so(tmp_path):
+    _, val = loaders()
+    model = tiny()
+    with AttentionRecorder(model, val, log_dir=tmp_path, **FEW) as recorder:
+        recorder.record(step=0, epoch=0)
+        model.encoder.layers[1] = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        recorder.record(step=1, epoch=1)
+        recorder.record(step=2, epoch=1)
+        assert recorder.failures.count == 0
+    run = open_run(tmp_path)
+    assert [run.watched(step) for step in run.steps] == [
+        "",
+        "TransformerEncoderLayer was unexpected",
+        "",
+    ]
+    maps = [
+        [run.attention(step=step, probe=0, part="encoder", layer=at) for at in (0, 1)]
+        for step in run.steps
+    ]
+    assert np.abs(maps[0][1] - maps[1][1]).max() > 0.01
+    np.testing.assert_array_equal(maps[1], maps[2])
+    np.testing.assert_array_equal(maps[0][0], maps[1][0])
+    assert "the others, first as TransformerEncoderLayer was unexpected" in describe(run)
 
 
 def test_training_is_the_same_with_and_without_a_recorder(tmp_path):

@@ -79,6 +79,8 @@ def nothing_passed(_call: OperatorCall, _tracer: Tracer) -> None:
 def pass_on(call: OperatorCall, tracer: Tracer) -> None:
     """Give the results of an operator the most telling tag among its operands."""
     view = _keeps_values(call.operator)
+    if view and _is_another_shape(call):
+        return
     chosen = _most_telling(call.args)
     if chosen is None:
         if view:
@@ -97,6 +99,19 @@ def pass_on(call: OperatorCall, tracer: Tracer) -> None:
         _tell_base(call)
 
 
+def _is_another_shape(call: OperatorCall) -> bool:
+    """Pass on the tag of a view of all of a tensor: by far the most frequent operator."""
+    source, output = call.args[0] if call.args else None, call.result
+    if not (isinstance(source, Tensor) and isinstance(output, Tensor)) or call.name in LINEAR:
+        return False
+    tag = tag_of(source)
+    whole = isinstance(tag, (Constant, Lineage)) and output.dtype == source.dtype
+    if not (whole and output.is_floating_point() and output.numel() == source.numel()):
+        return False
+    set_tag(output, tag)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Operand:
     tensor: Tensor
@@ -110,7 +125,7 @@ def _may_carry(name: str, chosen: _Operand, call: OperatorCall) -> bool:
     by = call.args[1] if len(call.args) > 1 else None
     if name in _DIVIDING:
         masked = isinstance(by, Tensor) and by.dim() > 1 and by.shape[-1] == 1
-        return masked or isinstance(chosen.tag, Scores)
+        return masked or (isinstance(chosen.tag, Scores) and isinstance(by, Tensor))
     return name == "add" and isinstance(by, Tensor) and by.dim() == 1  # a bias
 
 
@@ -176,9 +191,8 @@ def _pass_to(
         if passed is not None:
             set_tag(output, passed)
     elif isinstance(tag, Lineage):
-        after = _lineage_after(tag, operand.tensor, output, call, view=view)
-        if after is not None and after.path is not path and (not view or call.name in LINEAR):
-            after = replace(after, path=path)
+        kept = tag.path if view and call.name not in LINEAR else path
+        after = _lineage_after(tag, operand.tensor, output, call, view=view, path=kept)
         if after is not None and call.name in _SOFTMAX:
             after = replace(after, shares=True)
         set_tag(output, after)
@@ -254,28 +268,36 @@ def _by_smaller(call: OperatorCall, output: Tensor) -> bool:
 
 
 def _lineage_after(
-    tag: Lineage, source: Tensor, output: Tensor, call: OperatorCall, *, view: bool
+    tag: Lineage,
+    source: Tensor,
+    output: Tensor,
+    call: OperatorCall,
+    *,
+    view: bool,
+    path: Buffer | None,
 ) -> Lineage | None:
     """Return the lineage after one operator; ``None`` for an input that was computed with."""
     if call.name == "cat" and output.numel() == source.numel():
-        return tag  # joined to an empty cache
+        return replace(tag, path=path)  # joined to an empty cache
     if view:
-        narrowed = output.numel() < source.numel()
-        return replace(_part_of(tag, output), stages=with_stage(tag, source)) if narrowed else tag
+        if output.numel() < source.numel():
+            return replace(_part_of(tag, output), stages=with_stage(tag, source), path=path)
+        return tag if path is tag.path else replace(tag, path=path)
     if not tag.projected:
         sorted_ = call.name in _PICKING and output.numel() >= source.numel()
-        return replace(tag, path=None) if sorted_ else None
+        return replace(tag, path=path) if sorted_ else None
     mixed = any(
         isinstance(other, Lineage) and other.projected and other.projection != tag.projection
         for other in map(tag_of, _tensors(call.args))
     )
     if mixed:
         ancestors = _ancestors_of_joined(call) if call.name in _JOINING else tag.ancestors
-        return Lineage(number=new_number(), ancestors=ancestors, projected=True, changed=True)
-    if output is source:  # in place: the earlier form is gone
-        return replace(tag, number=new_number(), stages=(), changed=True)
+        number = new_number()
+        return Lineage(number=number, ancestors=ancestors, projected=True, changed=True, path=path)
     stages = tag.stages if tag.changed else with_stage(tag, source)
-    return replace(tag, number=new_number(), stages=stages, changed=True)
+    if output is source:  # in place: the earlier form is gone
+        stages = ()
+    return replace(tag, number=new_number(), stages=stages, changed=True, path=path)
 
 
 def _ancestors_of_joined(call: OperatorCall) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from capture_oracles import assert_identical
 from model_zoo import IDS, TARGETS, TOKENS, ZOO
 
 from attn_monitor.capture import capture
+from attn_monitor.capture.lessons import Lesson
 
 BOUNDS = {"eager": 0.0, "sdpa": 2e-7, "flex_attention": 2e-6}
 CASES = [
@@ -29,12 +30,28 @@ def captured(entry, implementation):
     # flex attention is compiled where it is called plainly; capture runs it uncompiled
     stance = "force_eager" if implementation == "flex_attention" else "default"
     with torch.no_grad(), torch.compiler.set_stance(stance):
-        plain = model(**entry.inputs)
-        with capture(model) as attention:
+        plain, lesson = model(**entry.inputs), Lesson()
+        with capture(model, lesson=lesson) as attention:
             watched = model(**entry.inputs)
-    assert_identical(plain.to_tuple(), watched.to_tuple())
-    assert attention.errors == []
+        assert_identical(plain.to_tuple(), watched.to_tuple())
+        assert attention.errors == []
+        with capture(model, verify=False, lesson=lesson) as again:
+            looked_at = model(**entry.inputs)
+    assert_identical(plain.to_tuple(), looked_at.to_tuple())
+    assert_the_same(attention, again)
     return attention
+
+
+def assert_the_same(watched, looked_at):
+    """Going by a lesson shows the very tensors that watching everything shows."""
+    assert looked_at.difference == ""
+    assert looked_at.errors == []
+    assert len(looked_at.records) == len(watched.records)
+    for one, other in zip(watched.records, looked_at.records, strict=True):
+        assert (one.module, one.call, one.kind) == (other.module, other.call, other.kind)
+        assert torch.equal(one.weights(), other.weights())
+        known = one.output_projection, other.output_projection
+        assert known == (None, None) or torch.equal(*known)
 
 
 def worst(weights, truth, valid):

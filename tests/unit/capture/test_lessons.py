@@ -1,0 +1,189 @@
+"""Learn once where attention is, then look there only: what differs is noticed, never missed."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+
+from attn_monitor.capture import capture
+from attn_monitor.capture.lessons import PASSES, PATIENCE, Lesson
+from attn_monitor.capture.tracer import Tracer
+
+WIDTH, HEADS = 16, 2
+WORDS = torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))
+
+
+class Layer(nn.Module):
+    """Fused attention in a module that can be told to behave otherwise."""
+
+    def __init__(self):
+        super().__init__()
+        self.pack, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.heads, self.scaled, self.skipped, self.twice = HEADS, False, False, False
+
+    def forward(self, x):
+        q, k, v = self.pack(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        if self.skipped:
+            return x
+        q = q * 2 if self.scaled else q
+        mixed = functional.scaled_dot_product_attention(q, k, v)
+        if self.twice:
+            mixed = mixed + functional.scaled_dot_product_attention(q, k, v)
+        return x + self.out(mixed.transpose(1, 2).flatten(-2))
+
+
+class Stack(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(Layer() for _ in range(3))
+        self.order = [0, 1, 2]
+
+    def forward(self, x):
+        for at in self.order:
+            x = self.layers[at](x)
+        return x
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return Stack().eval()
+
+
+def passed(model, lesson, **options):
+    with torch.no_grad(), capture(model, verify=False, lesson=lesson, **options) as attention:
+        model(WORDS)
+    return attention
+
+
+def learned(model):
+    lesson = Lesson()
+    passed(model, lesson)
+    assert lesson.why_not == ""
+    return lesson
+
+
+def shown(model, lesson):
+    """Return how many operators the families are shown."""
+    with mock.patch.object(Tracer, "guarded", autospec=True, side_effect=Tracer.guarded) as guarded:
+        passed(model, lesson)
+    return guarded.call_count
+
+
+def test_the_second_pass_looks_at_few_operators(model):
+    lesson = Lesson()
+    everything = shown(model, lesson)
+    assert shown(model, lesson) <= everything / 2  # most of this model is attention
+
+
+def test_what_changes_from_pass_to_pass_is_read_anew(model):
+    lesson = learned(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+    now, watched = passed(model, lesson), passed(model, None)
+    assert now.difference == ""
+    for one, other in zip(now.records, watched.records, strict=True):
+        assert torch.equal(one.weights(), other.weights())
+        assert torch.equal(one.output_projection, other.output_projection)
+        assert torch.equal(one.projected.tensor, other.projected.tensor)
+
+
+def scale(model):
+    model.layers[1].scaled = True
+
+
+def skip(model):
+    model.layers[1].skipped = True
+
+
+def attend_twice(model):
+    model.layers[2].twice = True
+
+
+def lose_a_layer(model):
+    model.order = [0, 1]
+
+
+def swap_layers(model):
+    model.order = [0, 2, 1]
+
+
+def replace_a_layer(model):
+    model.layers[1] = Layer()
+
+
+def regroup_heads(model):
+    model.layers[0].heads = 2 * HEADS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [scale, skip, attend_twice, lose_a_layer, swap_layers, replace_a_layer, regroup_heads],
+)
+def test_whatever_differs_is_noticed_and_learned_anew(model, change):
+    lesson = learned(model)
+    change(model)
+    assert passed(model, lesson).difference
+    assert not lesson.usable
+    anew = passed(model, lesson)
+    assert anew.difference == ""
+    assert lesson.usable or change is attend_twice  # put together from two: always watched
+    assert len(passed(model, lesson).records) == len(anew.records)
+
+
+def test_nothing_is_expected_of_a_model_that_differs_every_time(model):
+    lesson = learned(model)
+    for turn in range(PATIENCE):
+        model.order = [0, 1] if turn % 2 == 0 else [0, 1, 2]
+        assert passed(model, lesson).difference
+        passed(model, lesson)
+    assert not lesson.usable
+
+
+def test_everything_is_watched_again_now_and_then(model):
+    lesson = learned(model)
+    for _ in range(PASSES):
+        assert lesson.usable
+        passed(model, lesson)
+    assert not lesson.usable
+
+
+def test_nothing_stays_on_when_the_model_fails(model):
+    lesson = learned(model)
+    model.layers[1].register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        passed(model, lesson)
+    assert _get_current_dispatch_mode() is None
+
+
+def test_a_mode_of_the_users_own_stays_where_it_is(model):
+    class Counts(TorchDispatchMode):
+        seen = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            Counts.seen += 1
+            return func(*args, **(kwargs or {}))
+
+    inner = model.layers[1].forward
+
+    def within(x):
+        with Counts():
+            return inner(x)
+
+    model.layers[1].forward = within
+    with Counts():
+        model(WORDS)
+    alone, Counts.seen = Counts.seen, 0
+    lesson = learned(model)
+    with Counts():
+        looked_at = passed(model, lesson)
+    assert looked_at.difference == ""
+    assert len(looked_at.records) == 3
+    assert Counts.seen >= alone
+    assert _get_current_dispatch_mode() is None
