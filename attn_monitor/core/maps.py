@@ -183,11 +183,16 @@ class MapsByRows(Maps):
         """Return the weights of the queries ``first:end``; nothing else is made."""
         return self._rows(first, end)
 
-    def held(self) -> Maps:
-        """Return the same maps in memory, their own copy."""
-        attn = np.empty(self.shape, dtype=self.rows(0, 1).dtype)
-        for first, block in self.blocks():
-            attn[:, first : first + block.shape[1]] = block
+    def held(self, attn: Float[np.ndarray, "head query key"] | None = None) -> Maps:
+        """Return the same maps in memory, their own copy.
+
+        Args:
+            attn: The weights, where somebody has made them already.
+        """
+        if attn is None:
+            attn = np.empty(self.shape, dtype=self.rows(0, 1).dtype)
+            for first, block in self.blocks():
+                attn[:, first : first + block.shape[1]] = block
         return Maps(
             attn=attn,
             causal=self.causal,

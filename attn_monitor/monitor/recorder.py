@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -26,7 +27,8 @@ from attn_monitor.monitor.layout import Layout, Replay
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
 from attn_monitor.monitor.probes import ProbeBatch
-from attn_monitor.monitor.view import View
+from attn_monitor.monitor.turning import Ends
+from attn_monitor.monitor.view import Stack, View
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,26 +87,38 @@ class Recorder:
         """Replay the first batch to see whether the model classifies sentences, and how."""
         batch = self.layout.batches[0]
         with self.failures.contained("looking for the model's classes"):
-            attention = self._replayed(0, replay, forget)
-            self.classes = find_classes(self.model, attention.outputs, batch.tokens)
+            ends = Ends()
+            with capture(self.model, sink=forget, verify=False) as attention, ends.noted():
+                replay(batch.input)
+            self.classes = find_classes(self.model, attention.outputs, batch.tokens, ends)
         return None if self.classes is None else self.classes.layer
 
     def _replayed(
-        self, number: int, replay: Replay, sink: Sink, seen: Observation | None = None
+        self, number: int, replay: Replay, sink: Sink, seen: Observation
     ) -> AttentionCapture:
         """Replay a batch, looking only where its attention was the last time, if that can be.
 
         Where that pass goes otherwise than the last one, it is repeated, and everything watched.
+        The gradients of a classifier's head are kept on the way.
         """
         batch, lesson = self.layout.batches[number], self.layout.lessons[number]
-        for _ in range(1 + lesson.usable):
-            if seen is not None and lesson.why_not:
+        while True:
+            if lesson.why_not:
                 seen.watched.append(lesson.why_not)
-            with capture(self.model, sink=sink, verify=False, lesson=lesson) as attention:
-                replay(batch.input)
+            turn = self.classes.turn if self.classes and batch.split in MEASURED else None
+            try:
+                with (
+                    capture(self.model, sink=sink, verify=False, lesson=lesson) as attention,
+                    nullcontext() if turn is None else turn.taken(),
+                ):
+                    replay(batch.input)
+            except Exception:
+                if turn is None or self.classes is None:
+                    raise
+                self.classes = replace(self.classes, turn=None)  # a head that minds gradients
+                continue
             if not attention.difference:
-                break
-        return attention
+                return attention
 
     def _read_classes(
         self, seen: Observation, batch: ProbeBatch, first: int, outputs: Outputs, replay: Replay
@@ -156,11 +170,12 @@ class _Sink:
         if measured:
             with self.failures.contained("measuring what heads write"):
                 table = self.sizes.read(record)
+        stack = Stack(record)
         for piece in pieces:
             part, probe = self.layout.part(piece.part), self.layout.probes[self.first + piece.probe]
             now = self._as_it_is(piece, record)
             if now is not None:
-                self._reduce(View(record, part, probe, now, table))
+                self._reduce(View(record, part, probe, now, table, stack))
 
     def _as_it_is(self, piece: Piece, record: Record) -> Piece | None:
         """Return what a record shows of a probe now, also where its layer lost heads."""

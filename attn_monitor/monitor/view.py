@@ -19,6 +19,34 @@ from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.head_sizes import SizeTable
 
 LARGEST_LAYER: Final = 1 << 22  # weights of one layer and sentence that may exist at once: 16 MB
+TOGETHER: Final = 1 << 19  # weights that are made together: two megabytes, in the cache
+
+
+@dataclass(slots=True)
+class Stack:
+    """The maps of one record, made for several sentences at a time.
+
+    Short sentences would take longer to ask for one by one than to make.
+    """
+
+    record: Record
+    _first: int = 0
+    _maps: Float[np.ndarray, "matrix query key"] | None = None
+
+    def of(self, matrices: tuple[int, ...]) -> Float[np.ndarray, "matrix query key"] | None:
+        """Return some maps, not to be kept; ``None`` if they would take too much memory."""
+        sentences, heads, queries, keys = self.record.shape
+        each = heads * queries * keys
+        start, end = min(matrices) // heads, max(matrices) // heads + 1
+        if (end - start) * each > LARGEST_LAYER:
+            return None
+        known = range(self._first, self._first + (0 if self._maps is None else len(self._maps)))
+        if self._maps is None or min(matrices) not in known or max(matrices) not in known:
+            end = min(sentences, max(end, start + TOGETHER // each))
+            maps = to_numpy(self.record.weights(slice(start, end)))
+            self._maps, self._first = maps.reshape(-1, queries, keys), start * heads
+        found: np.ndarray = self._maps[_pick(tuple(m - self._first for m in matrices))]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +59,7 @@ class View:
         probe: The sentence.
         piece: Which maps of the record are of this sentence, and where its tokens are.
         sizes: How large what the record's heads handle is; ``None`` where nobody looked.
+        stack: The maps of the record.
     """
 
     record: Record
@@ -38,6 +67,7 @@ class View:
     probe: Probe
     piece: Piece
     sizes: SizeTable | None
+    stack: Stack
 
     def maps(self) -> Maps:
         """Return the maps; those of a large layer are made a few rows at a time, now and here."""
@@ -72,7 +102,10 @@ class View:
             if self.sizes is None
             else self.sizes.of(piece, self.part.layers[piece.layer].heads),
         )
-        return large if np.prod(shape) > LARGEST_LAYER else large.held()
+        if np.prod(shape) > LARGEST_LAYER:
+            return large
+        stacked = self.stack.of(piece.matrices)
+        return large.held(None if stacked is None else stacked[:, queries][:, :, keys].copy())
 
     def vectors(
         self,
@@ -93,10 +126,10 @@ class View:
     def _stacked(self, shared: Tensor, tokens: slice | list[int]) -> Float[np.ndarray, "head t d"]:
         group = self.record.heads // shared.shape[1]
         blocks = [
-            to_numpy(shared[at])[[head // group for head in heads]][:, tokens]
+            to_numpy(shared[at])[_pick(tuple(head // group for head in heads))][:, tokens]
             for at, heads in self._places()
         ]
-        return np.concatenate(blocks)
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _places(self) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Yield a sentence of the record, and the heads in it, for each run of maps."""
