@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from attn_monitor.core.errors import ConfigurationError, NotRecordedError
 from attn_monitor.monitor.batches import BatchTokens, Stream
 from attn_monitor.monitor.class_reader import find_classes
+from attn_monitor.monitor.turning import Ends
 from attn_monitor.store import RunWriter, open_run
 
 LENGTHS = (5, 3)
@@ -90,6 +92,54 @@ def test_another_head_is_read_by_the_gradient_and_leaves_none_behind():
         expected = np.zeros((LENGTHS[row], CLASSES), np.float32)
         expected[0] = (slope * first).sum(-1)
         np.testing.assert_allclose(answers[row].contributions, expected, atol=1e-5)
+
+
+def passed(model, x, around):
+    with torch.no_grad(), capture(model, verify=False) as attention, around:
+        model(x)
+    return attention.outputs
+
+
+def test_gradients_kept_from_the_last_states_on_are_those_of_a_whole_pass():
+    torch.manual_seed(1)
+    model = Classifier("tanh").eval()
+    x, ends = torch.randn(2, max(LENGTHS), 8), Ends()
+    reader = find_classes(model, passed(model, x, ends.noted()), tokens(), ends)
+    expected = reader.answers(passed(model, x, nullcontext()), tokens(), lambda: model(x))
+    outputs = passed(model, x, reader.turn.taken())
+    answers = reader.answers(outputs, tokens(), lambda: pytest.fail("replayed once more"))
+    for row in range(2):
+        assert np.abs(expected[row].contributions).max() > 0.01
+        np.testing.assert_allclose(
+            answers[row].contributions, expected[row].contributions, atol=1e-6
+        )
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert outputs.last_hidden.grad_fn is None  # nothing before it was kept
+
+
+def test_states_that_were_used_before_they_were_returned_need_a_whole_pass():
+    class Body(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = Classifier("mean").encoder
+
+        def forward(self, x):
+            states = self.encoder(x) * 2
+            return states, states.mean(1).tanh()
+
+    class Early(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.linear = Body(), nn.Linear(8, CLASSES)
+
+        def forward(self, x):
+            states, mean = self.body(x)
+            return self.linear(states[:, 0].tanh() + mean)
+
+    torch.manual_seed(0)
+    model, x, ends = Early().eval(), torch.randn(2, max(LENGTHS), 8), Ends()
+    outputs = passed(model, x, ends.noted())
+    assert find_classes(model, outputs, tokens(), ends).turn is None
 
 
 def test_the_method_is_decided_at_every_step():
