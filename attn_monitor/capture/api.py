@@ -15,8 +15,8 @@ from attn_monitor.capture.kernels import watching
 from attn_monitor.capture.lessons import Learning, Lesson, Lessons, Looking
 from attn_monitor.capture.missing import Gap, find_gaps
 from attn_monitor.capture.mode import CaptureMode
-from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.modules import module_names
+from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
