@@ -162,9 +162,10 @@ def _watched(run: Run) -> list[str]:
     reasons = [reason for step in run.steps if (reason := run.watched(step)) is not None]
     if not reasons:
         return []
-    why = next(filter(None, reasons), "")
-    line = f"attention looked up where an earlier pass had seen it: {reasons.count('')} steps"
-    return [line if not why else f"{line}; every operator watched in the others, first as {why}"]
+    why = list(dict.fromkeys(filter(None, reasons)))
+    others = f"; every operator watched in the others ({'; '.join(why[:3])})" if why else ""
+    known = f"{reasons.count('')} of {len(reasons)} steps"
+    return [f"attention looked up where an earlier pass had seen it: {known}{others}"]
 
 
 def describe(run: Run) -> str:

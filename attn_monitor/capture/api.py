@@ -49,10 +49,12 @@ def capture(
             each record knows whose tokens it is about; by default what enters the model is
             followed while ``verify`` is on.
         muting: Heads that are silent meanwhile: the one thing that does change the model.
-        lesson: Where attention was in an earlier pass over this very batch. While it is usable
-            and nothing is verified or followed, only these places are looked at, which costs a
-            fraction; :attr:`AttentionCapture.difference` says whether the pass went as the one
-            before, and what was seen is incomplete where it did not. Else it is filled.
+        lesson: What ran in an earlier pass over this very batch; needs ``verify=False`` and no
+            follower, which run operators of their own. While it is usable, the operators on the
+            way of attention alone are looked at closely; records then lack what queries and keys
+            were before their positions, and :attr:`AttentionCapture.difference` says whether the
+            pass went as the one before: what was seen is incomplete where it did not. Else the
+            lesson is filled.
 
     Yields:
         The capture; read it during or after the block.
@@ -66,18 +68,15 @@ def capture(
     """
     followed = Follower() if follower is None and verify else follower
     lessons: Lessons | None = None
-    if lesson is not None and lesson.usable and not verify and followed is None:
-        lessons = Looking(lesson)
-    elif lesson is not None:
-        lessons = Learning(lesson, module_names(model))
+    if lesson is not None and not verify and followed is None:
+        usable = lesson.usable
+        lessons = Looking(lesson) if usable else Learning(lesson, module_names(model))
     attention = AttentionCapture(
         model, sink=sink, verify=verify, follower=followed, lessons=lessons
     )
     tracer = attention.tracer
     tracer.muting = muting
-    mode = CaptureMode(tracer)
-    turned_on = lessons.through(mode) if isinstance(lessons, Looking) else mode
-    with tracer.running(), eagerly(), watching(tracer), turned_on:
+    with tracer.running(), eagerly(), watching(tracer), CaptureMode(tracer):
         yield attention
     if isinstance(lessons, Looking):
         lessons.end()

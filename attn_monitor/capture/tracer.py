@@ -208,7 +208,7 @@ class Tracer:
         if not calls:
             return
         if self.lessons is not None:
-            self.lessons.projected()
+            self.lessons.projected(calls)
         whole = self._ends.get(tag.calls)
         if tag.path is not None:
             whole = _whole(tag.path, source)

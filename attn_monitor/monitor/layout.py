@@ -55,7 +55,7 @@ class Layout:
         probes: The sentences in replay order.
         widths: Entries of a query, key or value vector in each part, of its widest layer.
         gaps: What ran, looks like attention, and was not captured.
-        lessons: For each probe batch, where its attention was: replays need look only there.
+        lessons: For each probe batch, what ran and what of it has to do with attention.
     """
 
     parts: tuple[Part, ...]
@@ -130,7 +130,7 @@ def find_layout(
         probes=_probes(named, images, failures),
         widths=_widths(texts, seen),
         gaps=gaps,
-        lessons=tuple(run.lesson for run in seen),
+        lessons=tuple(Lesson() for _ in seen),
     )
 
 
@@ -143,14 +143,12 @@ class _Run:
         seeds: The tensors of the batch, with what they are called.
         sizes: Entries of a query and of a value vector of each call.
         gaps: What ran, looks like attention, and was not captured.
-        lesson: Where its attention was.
     """
 
     calls: tuple[Call, ...]
     seeds: tuple[tuple[str, Tensor], ...]
     sizes: Mapping[Key, tuple[int, int]]
     gaps: tuple[Gap, ...] = ()
-    lesson: Lesson
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -161,25 +159,19 @@ class _Run:
 def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
     calls: list[Call] = []
     sizes: dict[Key, tuple[int, int]] = {}
-    follower, lesson = Follower(), Lesson()
+    follower = Follower()
 
     def note(record: Record) -> None:
         calls.append(Call.of(record))
         sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
 
-    with capture(model, sink=note, verify=True, follower=follower, lesson=lesson) as seen:
+    with capture(model, sink=note, verify=True, follower=follower) as seen:
         for name, tensor in ranked(batch):
             follower.add(name, tensor)
         replay(batch.input)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
-    return _Run(
-        calls=tuple(calls),
-        seeds=tuple(follower.seeds),
-        sizes=sizes,
-        gaps=seen.gaps,
-        lesson=lesson,
-    )
+    return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes, gaps=seen.gaps)
 
 
 def _watching(model: nn.Module, replay: Replay) -> Observe:

@@ -103,8 +103,8 @@ class Recorder:
         """
         batch, lesson = self.layout.batches[number], self.layout.lessons[number]
         while True:
-            if lesson.why_not:
-                seen.watched.append(lesson.why_not)
+            if lesson.reason:
+                seen.watched.append(lesson.reason)
             turn = self.classes.turn if self.classes and batch.split in MEASURED else None
             try:
                 with (

@@ -71,8 +71,8 @@ def test_a_plain_loop_is_recorded_from_the_untrained_model_on(tmp_path):
     own = model.encoder.layers[0].self_attn(states, states, states, average_attn_weights=False)[1]
     seen = run.attention(step=8, probe=0, part="encoder", layer=0)
     np.testing.assert_allclose(seen, own[0].detach(), atol=4e-3)
-    assert [run.watched(step) for step in run.steps] == ["", "", ""]
-    assert "looked up where an earlier pass had seen it: 3 steps" in describe(run)
+    assert [run.watched(step) for step in run.steps] == ["it was the first pass", "", ""]
+    assert "looked up where an earlier pass had seen it: 2 of 3 steps; every" in describe(run)
 
 
 def test_a_model_that_changes_under_way_is_watched_again_and_the_step_says_so(tmp_path):
@@ -80,12 +80,14 @@ def test_a_model_that_changes_under_way_is_watched_again_and_the_step_says_so(tm
     model = tiny()
     with AttentionRecorder(model, val, log_dir=tmp_path, **FEW) as recorder:
         recorder.record(step=0, epoch=0)
+        recorder.record(step=1, epoch=0)
         model.encoder.layers[1] = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
-        recorder.record(step=1, epoch=1)
         recorder.record(step=2, epoch=1)
+        recorder.record(step=3, epoch=1)
         assert recorder.failures.count == 0
     run = open_run(tmp_path)
     assert [run.watched(step) for step in run.steps] == [
+        "it was the first pass",
         "",
         "TransformerEncoderLayer was unexpected",
         "",
@@ -94,10 +96,10 @@ def test_a_model_that_changes_under_way_is_watched_again_and_the_step_says_so(tm
         [run.attention(step=step, probe=0, part="encoder", layer=at) for at in (0, 1)]
         for step in run.steps
     ]
-    assert np.abs(maps[0][1] - maps[1][1]).max() > 0.01
-    np.testing.assert_array_equal(maps[1], maps[2])
+    assert np.abs(maps[1][1] - maps[2][1]).max() > 0.01
+    np.testing.assert_array_equal(maps[2], maps[3])
     np.testing.assert_array_equal(maps[0][0], maps[1][0])
-    assert "the others, first as TransformerEncoderLayer was unexpected" in describe(run)
+    assert "it was the first pass; TransformerEncoderLayer was unexpected" in describe(run)
 
 
 def test_training_is_the_same_with_and_without_a_recorder(tmp_path):

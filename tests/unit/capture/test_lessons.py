@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from attn_monitor.capture import capture
 from attn_monitor.capture.lessons import PASSES, PATIENCE, Lesson
 from attn_monitor.capture.tracer import Tracer
+from attn_monitor.capture.writes import before_writes
 
 WIDTH, HEADS = 16, 2
 WORDS = torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))
@@ -135,6 +136,14 @@ def test_whatever_differs_is_noticed_and_learned_anew(model, change):
     assert anew.difference == ""
     assert lesson.usable or change is attend_twice  # put together from two: always watched
     assert len(passed(model, lesson).records) == len(anew.records)
+
+
+def test_what_is_written_far_from_attention_is_said_before_it_is_written(model):
+    lesson, buffer, seen = learned(model), torch.zeros(3), []
+    model.layers[1].register_forward_pre_hook(lambda *_: (buffer.add_(1), None)[1])
+    with before_writes(lambda tensor: seen.append(tensor.clone())):
+        assert passed(model, lesson).difference
+    assert [tensor.tolist() for tensor in seen] == [[0, 0, 0]]
 
 
 def test_nothing_is_expected_of_a_model_that_differs_every_time(model):
