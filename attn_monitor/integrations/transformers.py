@@ -14,8 +14,8 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
 
-from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
+from attn_monitor.integrations.forward import TrainingForward
 from attn_monitor.integrations.report_to import reported_to
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.options import MonitorOptions
@@ -62,18 +62,13 @@ class AttentionCallback(TrainerCallback):
         **options: Any,  # the fields of MonitorOptions
     ) -> None:
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
-        chosen = MonitorOptions(**options)  # refused here and not after hours in a queue
-        if chosen.watch is not None:
-            raise ConfigurationError(
-                f"watch={chosen.watch}: transformers.Trainer gives a callback no hold on the "
-                "training forward, so nothing would be read; leave watch out, or use "
-                "AttentionMonitor, or AttentionRecorder.watch(step) in a loop of your own"
-            )
+        self._watch = MonitorOptions(**options).watch  # refused here, not after hours in a queue
         self.failures = Failures()
         self.run_dir: str | None = None if log_dir is None else os.fspath(log_dir)
         self._options = options
         self._log_dir = self.run_dir
         self._recorder: AttentionRecorder | None = None
+        self._forward: TrainingForward | None = None
         self._pending = False  # whether a training waits for its first evaluation batch
         self._last_step: int | None = None
         self._metrics: dict[str, float] = {}
@@ -133,6 +128,17 @@ class AttentionCallback(TrainerCallback):
         if state.global_step == 0 or self.schedule.at_validation(epochs, of=_last_epoch(args)):
             self._record(state)
 
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> None:
+        """Wait for the forward pass of a training batch that is to be read."""
+        if self._forward is not None:
+            self._forward.begins(kwargs["model"], args, state.global_step)
+
     def on_step_end(
         self,
         args: TrainingArguments,  # noqa: ARG002
@@ -141,6 +147,8 @@ class AttentionCallback(TrainerCallback):
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Record every n optimizer steps, if that is the schedule."""
+        if self._forward is not None:
+            self._forward.ends()
         if self.schedule.at_step(state.global_step):
             self._record(state)
 
@@ -219,6 +227,8 @@ class AttentionCallback(TrainerCallback):
         )
         self.failures, self.run_dir = recorder.failures, directory
         self._recorder, self._last_step = recorder, None
+        if self._watch is not None:
+            self._forward = TrainingForward(self._watch, recorder, recorder.failures)
         # A training that fails calls no hook: what was recorded is written when Python ends.
         atexit.register(self._end)
 
@@ -231,6 +241,9 @@ class AttentionCallback(TrainerCallback):
         self._recorder.record(step=state.global_step, epoch=_whole_epochs(state), scalars=scalars)
 
     def _end(self) -> None:
+        if self._forward is not None:
+            self._forward.ends()
+            self._forward = None
         if self._recorder is not None:
             self._recorder.close()
             self._recorder = None

@@ -54,7 +54,7 @@ class Growth:
         self._failures = failures
         self._give = give
         self._replay = replay
-        self._compiled = _runs_compiled(model)
+        self._compiled = holds_compiled(model)
         self._compiled_before = compiled
         self._shapes = {p.name: (len(p.layers), p.heads) for p in parts}
         self._places = {
@@ -174,7 +174,7 @@ def compiled_so_far() -> int:
     return 0 if utils is None else int(utils.counters["frames"]["total"])
 
 
-def _runs_compiled(model: nn.Module) -> bool:
+def holds_compiled(model: nn.Module) -> bool:
     """Return whether a module, or a function that its class can name, is compiled."""
     forwards = {type(module).forward for module in model.modules()}
     names = [getattr(forward, "__globals__", {}) for forward in forwards]

@@ -28,18 +28,59 @@ def assert_same(one, other):
     assert all(torch.equal(value, ours[name]) for name, value in one.model.state_dict().items())
 
 
+class Peeking(TrainerCallback):
+    """Keeps what the first layer of attention gets, first in every optimizer step."""
+
+    seen = ()
+
+    def on_train_begin(self, *_, model, **__):
+        type(self).seen, self.waits = [], False
+        layer = model.bert.encoder.layer[0].attention.self
+
+        def keep(module, given, named):
+            if self.waits and module.training:
+                self.waits = False
+                states = (given[0] if given else named["hidden_states"]).detach().double()
+                weights = [x.detach().double().clone() for x in module.parameters()]
+                mask = given[1] if len(given) > 1 else named.get("attention_mask")
+                type(self).seen.append((weights, states, mask))
+
+        layer.register_forward_pre_hook(keep, with_kwargs=True)
+
+    def on_step_begin(self, *_, **__):
+        self.waits = True
+
+
+def check_scores(reading, weights, states, mask):
+    """The oracle: scores in float64, from what entered the layer and its weights then."""
+    q, k = (
+        (states @ weight.T + bias).unflatten(-1, (2, 8)).transpose(1, 2)
+        for weight, bias in zip(weights[0:4:2], weights[1:4:2], strict=True)
+    )
+    scores = q @ k.mT / 8**0.5
+    if mask is not None:
+        hidden = ~mask if mask.dtype == torch.bool else mask < 0
+        scores = scores.masked_fill(hidden, -torch.inf)
+    found = reading.heads["encoder"][:, 0]
+    np.testing.assert_allclose(found[0], scores.amax((0, 2, 3)), rtol=1e-4)
+
+
 @pytest.mark.parametrize("accumulation", [1, 4])
 def test_losses_and_weights_are_the_same_bit_for_bit(accumulation, tmp_path):
     options = {"gradient_accumulation_steps": accumulation}
     plain = trainer(tmp_path / "a", **options)
     plain.train()
-    callback = AttentionCallback(**FEW)
-    watched = trainer(tmp_path / "b", callback, **options)
+    callback = AttentionCallback(**FEW, watch=1)
+    watched = trainer(tmp_path / "b", callback, Peeking(), **options)
     watched.train()
     assert callback.failures.count == 0
     assert_same(plain, watched)
     run = open_run(callback.run_dir)
     steps = 4 // accumulation
+    readings = run.remarks.readings
+    assert [reading.step for reading in readings] == list(range(2 * steps))
+    for reading, (layer, states, visible) in zip(readings, Peeking.seen, strict=True):
+        check_scores(reading, layer, states, visible)
     assert list(run.steps) == [0, steps, 2 * steps]
     assert list(run.epochs) == [0, 1, 2]
     last = [row for row in watched.state.log_history if "eval_loss" in row][-1]
@@ -177,8 +218,8 @@ def test_wrong_options_are_refused_when_they_are_set():
         AttentionCallback(probes=0)
     with pytest.raises(ConfigurationError, match="every_n_epochs"):
         AttentionCallback(every_n_epochs=0)
-    with pytest.raises(ConfigurationError, match="nothing would be read"):
-        AttentionCallback(watch=50)
+    with pytest.raises(ConfigurationError, match="watch must be an integer >= 1, got 0"):
+        AttentionCallback(watch=0)
 
 
 def test_its_checkpoints_give_what_was_recorded_live(tmp_path):
