@@ -168,7 +168,7 @@ def ways_of(lengths: Iterable[int], stack: ExitStack) -> Iterator[Way]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     logs = folder / "logs"
     drawn = ".content [data-layer][data-head]"
-    act = ("[data-layer='0'][data-head='0'][data-token='1'][data-value]", "mouseover")
+    act = (".token-box[data-layer='0'][data-token='1']", "mouseover")
     for tokens in lengths:
         here = folder / str(tokens)
         here.mkdir()

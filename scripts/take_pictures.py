@@ -40,10 +40,10 @@ def all_layers(setting: str) -> str:
 MIXED = {"layers": "0:sev0.08,1:mev0.1,2:shv0.08,3:mpv0.1,4:shv0.1,5:mev0.1"}
 SHORT = {"probe": "4"}
 CHANGES = "0:shv0.15,1:mev0.1,2:shv0.15,3:mev0.1,4:shv0.15,5:mev0.1"
-BAR = '[data-layer="2"][data-head="3"][data-token="2"][data-value]'
+BOX = '.token-box[data-layer="2"][data-token="2"]'
 ALL = (
     Picture("network", MIXED),
-    Picture("network-hover", MIXED, hover=BAR, themes=("light",)),
+    Picture("network-hover", MIXED, hover=BOX, themes=("light",)),
     Picture("network-1100", MIXED, width=1100, themes=("light",)),
     Picture("maps", SHORT | {"layers": all_layers("mev0.1")}),
     Picture("piles", SHORT | {"layers": all_layers("phv0.1d0.25")}, ready=".pile, [data-pile]"),

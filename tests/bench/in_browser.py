@@ -81,6 +81,30 @@ def spelled(milliseconds) -> str:
     return f"{statistics.median(ordered):.0f} ms (p95 {high:.0f}, n = {len(ordered)})"
 
 
+class Traffic:
+    """Requests of a page on their way.
+
+    Playwright's own ``networkidle`` is said once per frame, so it is no news after the first key,
+    and may never be said while the tab asks every few seconds for new steps.
+    """
+
+    def __init__(self, page):
+        self.page, self.pending = page, set()
+        page.on("request", self.pending.add)
+        for event in ("requestfinished", "requestfailed"):
+            page.on(event, self.pending.discard)
+
+    def wait_until_quiet(self, for_ms=300, limit_ms=60_000):
+        """Return once nothing was on its way for so long."""
+        quiet = 0
+        for _ in range(limit_ms // 50):
+            self.page.wait_for_timeout(50)
+            quiet = 0 if self.pending else quiet + 50
+            if quiet >= for_ms:
+                return
+        raise AssertionError(f"still asked for: {[request.url for request in self.pending]}")
+
+
 @contextmanager
 def fresh_page(browser, **options):
     """A page with nothing in its caches."""

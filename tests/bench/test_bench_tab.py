@@ -16,6 +16,7 @@ from in_browser import (
     PAINTED,
     TO_GRAPH,
     TO_PAINTED,
+    Traffic,
     conditions,
     fresh_page,
     page_memory,
@@ -86,20 +87,22 @@ def frame_of(page):
 
 
 def opened(page, url, *, step):
+    """The tab's frame with everything drawn, and what the page has on its way."""
+    traffic = Traffic(page)
     page.goto(f"{url}#attn_monitor&p.attn_monitor.step={step}")
     frame = frame_of(page)
     frame.wait_for_selector(f".content[data-step='{step}'] [data-layer][data-head]", timeout=60_000)
-    page.wait_for_load_state("networkidle")
+    traffic.wait_until_quiet()
     frame.focus("[role=slider]")
-    return frame
+    return frame, traffic
 
 
-def press(page, frame, key, wanted):
+def press(page, frame, traffic, key, wanted):
     """Milliseconds from a key press to the frame that shows the step."""
     frame.evaluate(TO_PAINTED, ["keydown", wanted])
     page.keyboard.press(key)
     took = frame.evaluate(PAINTED)
-    page.wait_for_load_state("networkidle")
+    traffic.wait_until_quiet()
     return took
 
 
@@ -111,11 +114,11 @@ def say(capsys, browser, text):
 def test_the_slider_follows_the_keys(chromium, url, model, code, capsys):  # noqa: F811
     steps = model.steps
     with fresh_page(chromium) as page:
-        frame = opened(page, url, step=steps[0])
+        frame, traffic = opened(page, url, step=steps[0])
         forth = [("ArrowRight", step) for step in steps[1:]]
         back = [("ArrowLeft", step) for step in steps[-2::-1]]
         moves = ((forth + back) * ROUNDS)[:ROUNDS]
-        times = [press(page, frame, *move) for move in moves]
+        times = [press(page, frame, traffic, *move) for move in moves]
         heap, private = page_memory(page)
     say(
         capsys,
@@ -133,8 +136,8 @@ def test_a_step_never_seen_is_fetched_and_painted(chromium, url, model, code, ca
     times = []
     for _ in range(ROUNDS):
         with fresh_page(chromium) as page:
-            frame = opened(page, url, step=first)
-            times.append(press(page, frame, "End", last))
+            frame, traffic = opened(page, url, step=first)
+            times.append(press(page, frame, traffic, "End", last))
     say(capsys, chromium, f"{model}, {code}: first to last step, not yet fetched, {spelled(times)}")
     assert statistics.median(times) <= 1000
 
@@ -150,10 +153,11 @@ def test_the_first_view_is_usable_soon_after_the_tab_is_opened(
     times = []
     for _ in range(ROUNDS):
         with fresh_page(chromium) as page:
+            traffic = Traffic(page)
             page.goto(f"{url}#timeseries")
             tab = page.get_by_role("tab", name=re.compile("attention", re.I))
             tab.wait_for(timeout=60_000)
-            page.wait_for_load_state("networkidle")
+            traffic.wait_until_quiet()
             page.evaluate(
                 "() => addEventListener('click', (e) => {"
                 " window.clicked = performance.timeOrigin + e.timeStamp; }, { capture: true })"
@@ -179,7 +183,7 @@ def test_a_click_on_graph_shows_the_graph(chromium, url, model, code, capsys):  
     times = []
     for _ in range(ROUNDS // 2):
         with fresh_page(chromium) as page:
-            frame = opened(page, url, step=model.steps[-1])
+            frame, _ = opened(page, url, step=model.steps[-1])
             frame.evaluate(TO_GRAPH)
             frame.click("nav >> text=Graph")
             times.append(frame.evaluate(PAINTED))
@@ -187,12 +191,12 @@ def test_a_click_on_graph_shows_the_graph(chromium, url, model, code, capsys):  
     assert code != "this" or statistics.median(times) <= GRAPH_BUDGET
 
 
-def go_back(page, frame, start):
+def go_back(page, frame, traffic, start):
     """Show the step to play from, and wait until nothing is drawn or fetched for it any more."""
     frame.focus("[role=slider]")
     page.keyboard.press("Home")
     frame.wait_for_selector(f".content[data-step='{start}']", state="attached")
-    page.wait_for_load_state("networkidle")
+    traffic.wait_until_quiet()
 
 
 def play(frame, last):
@@ -218,11 +222,11 @@ def test_play_never_blocks_the_page_for_long(chromium, url, model, code, capsys)
     steps = model.steps.index(last) - model.steps.index(start)
     tasks, seen = [], 0
     with fresh_page(chromium) as page:
-        frame = opened(page, url, step=start)
+        frame, traffic = opened(page, url, step=start)
         watch_long_tasks(frame)
         while seen < 20:
             if seen:
-                go_back(page, frame, start)
+                go_back(page, frame, traffic, start)
             tasks += play(frame, last)
             seen += steps
     longest = max(tasks, default=0.0)

@@ -44,6 +44,13 @@ def order_of_maps(tab, layer):
     return [head for _, _, head in sorted(by_place)]
 
 
+def point_at_bar(tab, *, layer, head, token, heads):
+    """Move the pointer to a head's bar in a token's box; heads stand there side by side."""
+    box = tab.frame.locator(f'.token-box[data-layer="{layer}"][data-token="{token}"]')
+    size = box.bounding_box()
+    box.hover(position={"x": (head + 0.5) * size["width"] / heads, "y": size["height"] / 2})
+
+
 def until_equal(tab, pair, tries=100):
     """Wait until what is drawn equals what was recorded: drawing follows loading."""
     for _ in range(tries):

@@ -7,7 +7,14 @@ import pytest
 
 from attn_monitor import open_run
 from tests.e2e.conftest import serve, start_training
-from tests.e2e.hands import choose_run, order_of_maps, shown_step, slider, until_equal
+from tests.e2e.hands import (
+    choose_run,
+    order_of_maps,
+    point_at_bar,
+    shown_step,
+    slider,
+    until_equal,
+)
 from tests.odd_recordings import HOSTILE, record_hostile_run, record_steps
 
 MODES = {
@@ -108,12 +115,11 @@ def test_a_layer_switches_to_maps_and_sorts_its_heads(tab, recording):
 
 def test_hovering_a_bar_shows_that_heads_map_and_its_value_is_the_column_sum(tab, recording):
     choose_run(tab, "airline/version_0 ")
-    bar = tab.frame.locator('[data-layer="1"][data-head="3"][data-token="1"][data-value]').first
-    bar.wait_for(state="attached")
+    point_at_bar(tab, layer=1, head=3, token=1, heads=8)
+    bar = tab.frame.locator('.bar-slot[data-layer="1"][data-head="3"][data-token="1"]')
     maps = recording.attention(step=recording.steps[-1], probe=0, part="encoder", layer=1)
     share = maps[3].sum(0)[1] / maps.shape[1]
     assert float(bar.get_attribute("data-value")) == pytest.approx(share, abs=1e-6)
-    bar.hover(force=True)
     popup = tab.frame.get_by_role("dialog", name=re.compile("Layer 2.*head 4"))
     popup.wait_for()
     for token in recording.probes[0].source.text:

@@ -61,21 +61,23 @@ export function meanOverHeads(maps: Maps, layer: number, heads: number): Matrix 
       sum[cell] = (sum[cell] ?? 0) + (maps.data[start + cell] ?? 0);
     }
   }
-  const data = Float32Array.from(sum, (total) => total / heads);
+  const data = new Float32Array(size);
+  for (let cell = 0; cell < size; cell++) {
+    data[cell] = (sum[cell] ?? 0) / heads;
+  }
   return { data, rows: maps.queries, cols: maps.keys };
 }
 
 /** Share of all attention each key receives: column sum / number of queries. */
 export function keyShares(map: Matrix): Float32Array {
-  const shares = new Float32Array(map.cols);
-  for (let key = 0; key < map.cols; key++) {
-    let sum = 0;
-    for (let query = 0; query < map.rows; query++) {
-      sum += map.data[query * map.cols + key] ?? 0;
+  const { data, rows, cols } = map;
+  const sums = new Float64Array(cols);
+  for (let start = 0; start < rows * cols; start += cols) {
+    for (let key = 0; key < cols; key++) {
+      sums[key] = (sums[key] ?? 0) + (data[start + key] ?? 0);
     }
-    shares[key] = map.rows > 0 ? sum / map.rows : 0;
   }
-  return shares;
+  return new Float32Array(sums.map((sum) => (rows > 0 ? sum / rows : 0)));
 }
 
 /** The value at a cell; 0 outside. */
@@ -103,10 +105,14 @@ export function strongest(map: Matrix, rows: number, cols: number): Matrix {
     return map;
   }
   const data = new Float32Array(high * wide);
+  const places = new Uint32Array(map.cols);
+  for (let col = 0; col < map.cols; col++) {
+    places[col] = Math.floor((col * wide) / map.cols);
+  }
   for (let row = 0; row < map.rows; row++) {
     const to = Math.floor((row * high) / map.rows) * wide;
     for (let col = 0; col < map.cols; col++) {
-      const cell = to + Math.floor((col * wide) / map.cols);
+      const cell = to + (places[col] ?? 0);
       const value = map.data[row * map.cols + col] ?? 0;
       if (!(Math.abs(value) <= Math.abs(data[cell] ?? 0))) {
         data[cell] = Number.isNaN(data[cell] ?? 0) ? Number.NaN : value;

@@ -5,8 +5,23 @@ const LONGEST = 200;
 /** Control characters and bidirectional overrides: they would redraw the text around them. */
 const STEERING = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
+const known = new Map<string, string>();
+const MOST_KNOWN = 10_000;
+
 /** A token for the screen: word-start marks removed, invisible characters made visible. */
 export function tokenText(token: string): string {
+  let text = known.get(token);
+  if (text === undefined) {
+    text = visibleText(token);
+    if (known.size >= MOST_KNOWN) {
+      known.clear();
+    }
+    known.set(token, text);
+  }
+  return text;
+}
+
+function visibleText(token: string): string {
   const short = token.length > LONGEST ? `${token.slice(0, LONGEST)}…` : token;
   const bare = short.length > 1 ? short.replace(/^[▁Ġ]/u, "") : short;
   const visible = bare.replace(/Ċ|\n/gu, "↵").replace(/\t/gu, "⇥").replace(STEERING, "\ufffd");

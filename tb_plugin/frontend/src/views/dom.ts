@@ -14,6 +14,13 @@ export function setAll(node: Element, attributes: Attributes): void {
   }
 }
 
+/** Set an attribute only when it differs: the browser redraws what is set to what it was. */
+export function setChanged(node: Element, name: string, value: string): void {
+  if (node.getAttribute(name) !== value) {
+    node.setAttribute(name, value);
+  }
+}
+
 export function html<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},

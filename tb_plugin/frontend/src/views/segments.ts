@@ -1,5 +1,5 @@
 // A row of buttons of which one is pressed, for headers that views draw themselves.
-import { html } from "./dom";
+import { html, setChanged } from "./dom";
 
 export interface Segments<Value extends string> {
   readonly root: HTMLElement;
@@ -24,9 +24,9 @@ export function createSegments<Value extends string>(
     update(current, disabled = {}) {
       for (const { value, button, title } of buttons) {
         const reason = disabled[value];
-        button.setAttribute("aria-pressed", String(value === current));
+        setChanged(button, "aria-pressed", String(value === current));
         button.disabled = reason !== undefined;
-        button.title = reason ?? title;
+        setChanged(button, "title", reason ?? title);
       }
     },
   };

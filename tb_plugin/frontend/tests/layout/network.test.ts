@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MetricSpec } from "../../src/core/recording";
-import { barHeight, tokenBars } from "../../src/layout/network/bars";
+import { barHeight, barPlace, headAt } from "../../src/layout/network/bars";
 import { type NetworkShape, networkGeometry } from "../../src/layout/network/columns";
 import { BY_NUMBER, sortedHeads } from "../../src/layout/network/head_sort";
 import { mapGrid } from "../../src/layout/network/map_grid";
@@ -70,7 +70,18 @@ describe("token bars", () => {
   it("are linear from 0 to 0.25 and capped above", () => {
     expect(barHeight(0.125, 21)).toBeCloseTo(10);
     expect(barHeight(0.9, 21)).toBeCloseTo(20);
-    expect(tokenBars([0.1, 0.3], 62, 30).map(({ clipped }) => clipped)).toEqual([false, true]);
+  });
+
+  it.each([1, 4, 12, 16])("are found under the pointer where they stand: %i heads", (heads) => {
+    for (let head = 0; head < heads; head++) {
+      const { x, width } = barPlace(head, heads, 62);
+      expect([x + 0.01, x + width / 2, x + width].map((at) => headAt(at, heads, 62))).toEqual(
+        new Array(3).fill(head),
+      );
+    }
+    expect([headAt(1, heads, 62), headAt(61, heads, 62), headAt(30, 0, 62)]).toEqual(
+      new Array(3).fill(null),
+    );
   });
 });
 

@@ -31,15 +31,19 @@ class QueuedChannel {
 function picture(cost: number, sight: number[]) {
   const drawn: number[] = [];
   const finished: number[] = [];
+  const measured: number[] = [];
   const schedule: Schedule = createSchedule({
     draw: (layer) => {
       drawn.push(layer);
       clock += cost;
     },
-    inSight: () => sight,
+    inSight: () => {
+      measured.push(sight.length);
+      return sight;
+    },
     onDrawn: () => finished.push(drawn.length),
   });
-  return { drawn, finished, schedule, sight };
+  return { drawn, finished, measured, schedule, sight };
 }
 
 const runTask = (): void => tasks.shift()?.();
@@ -65,7 +69,7 @@ afterEach(() => {
 describe("createSchedule", () => {
   it("draws what is in sight at once where that is asked for, and the rest later", () => {
     const { drawn, finished, schedule } = picture(100, [2, 3]);
-    schedule.restart(LAYERS, "at-once");
+    schedule.restart(LAYERS, "at-once", LAYERS);
     expect([drawn, finished]).toEqual([[2, 3], [2]]);
     vi.runAllTimers();
     expect(drawn).toEqual([2, 3, 0, 1, 4, 5]);
@@ -74,7 +78,7 @@ describe("createSchedule", () => {
 
   it("gives the page a turn after every layer that takes as long as a slice", () => {
     const { drawn, finished, schedule } = picture(SLICE, [2, 3, 4]);
-    schedule.restart(LAYERS, "slices");
+    schedule.restart(LAYERS, "slices", LAYERS);
     const seen = [0, 1, 2, 3].map(() => {
       runTask();
       return drawn.length;
@@ -85,7 +89,7 @@ describe("createSchedule", () => {
 
   it("draws cheap layers together", () => {
     const { drawn, finished, schedule } = picture(1, [2, 3, 4]);
-    schedule.restart(LAYERS, "slices");
+    schedule.restart(LAYERS, "slices", LAYERS);
     expect([drawn, schedule.busy()]).toEqual([[], true]);
     runTask();
     expect([drawn, finished, schedule.busy()]).toEqual([[2, 3, 4], [3], false]);
@@ -95,9 +99,9 @@ describe("createSchedule", () => {
 
   it("forgets a step that another one overtakes", () => {
     const { drawn, finished, schedule } = picture(SLICE, [0, 1]);
-    schedule.restart(LAYERS, "slices");
+    schedule.restart(LAYERS, "slices", LAYERS);
     runTask();
-    schedule.restart(LAYERS, "slices");
+    schedule.restart(LAYERS, "slices", LAYERS);
     tasks.splice(0).forEach((task) => {
       task();
     });
@@ -109,7 +113,7 @@ describe("createSchedule", () => {
 
   it("turns to the layers that are scrolled into sight", () => {
     const { drawn, schedule, sight } = picture(SLICE, [0, 1, 2]);
-    schedule.restart(LAYERS, "slices");
+    schedule.restart(LAYERS, "slices", LAYERS);
     runTask();
     sight.splice(0, 3, 4, 5);
     scroll();
@@ -118,9 +122,21 @@ describe("createSchedule", () => {
     expect(drawn).toEqual([0, 4, 5]);
   });
 
+  it("measures the page again only after a scroll, or for other places", () => {
+    const { measured, schedule } = picture(1, [0, 1]);
+    schedule.restart(LAYERS, "at-once", LAYERS);
+    schedule.restart(LAYERS, "at-once", LAYERS);
+    expect(measured).toEqual([2]);
+    scroll();
+    schedule.restart(LAYERS, "at-once", LAYERS);
+    expect(measured).toEqual([2, 2]);
+    schedule.restart(LAYERS, "at-once", {});
+    expect(measured).toEqual([2, 2, 2]);
+  });
+
   it("draws nothing once it is stopped", () => {
     const { drawn, schedule } = picture(1, [0]);
-    schedule.restart(LAYERS, "slices");
+    schedule.restart(LAYERS, "slices", LAYERS);
     schedule.stop();
     runTask();
     vi.runAllTimers();

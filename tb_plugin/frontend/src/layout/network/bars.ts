@@ -3,15 +3,6 @@
 /** A bar as high as its box; more is drawn as a full box with a cap. */
 export const BAR_DOMAIN = 0.25;
 
-export interface Bar {
-  readonly head: number;
-  readonly share: number;
-  readonly x: number;
-  readonly width: number;
-  readonly height: number;
-  readonly clipped: boolean;
-}
-
 const SIDE = 2;
 const GAP = 0.6;
 
@@ -21,15 +12,14 @@ export const barHeight = (share: number, boxHeight: number): number =>
     ? 0
     : (Math.min(BAR_DOMAIN, Math.max(0, share)) / BAR_DOMAIN) * (boxHeight - 1);
 
-/** The bars of one token, heads in their own order. `shares` holds one value per head. */
-export function tokenBars(shares: readonly number[], width: number, boxHeight: number): Bar[] {
-  const slot = (width - 2 * SIDE) / Math.max(1, shares.length);
-  return shares.map((share, head) => ({
-    head,
-    share,
-    x: SIDE + head * slot,
-    width: Math.max(0.5, slot - GAP),
-    height: barHeight(share, boxHeight),
-    clipped: share > BAR_DOMAIN,
-  }));
+/** The head whose bar's place a point of a box lies in, `x` px from its left; null at its sides. */
+export function headAt(x: number, heads: number, width: number): number | null {
+  const head = Math.floor(((x - SIDE) / (width - 2 * SIDE)) * heads);
+  return head >= 0 && head < heads ? head : null;
+}
+
+/** Where a head's bars stand in a box; heads in their own order. */
+export function barPlace(head: number, heads: number, width: number): { x: number; width: number } {
+  const slot = (width - 2 * SIDE) / Math.max(1, heads);
+  return { x: SIDE + head * slot, width: Math.max(0.5, slot - GAP) };
 }

@@ -28,6 +28,22 @@ export const FEWEST_LINKS = 8;
  * being first.
  */
 export function selectLinks(mean: Matrix, cut: LinkCut, even: Matrix): LinkSelection {
+  const last = known.get(mean);
+  if (last?.cut === cut && last.even === even) {
+    return last.selection;
+  }
+  const selection = selected(mean, cut, even);
+  known.set(mean, { cut, even, selection });
+  return selection;
+}
+
+/** The last answer about every mean: what is drawn is also counted, and drawn again when hovered. */
+const known = new WeakMap<
+  Matrix,
+  { readonly cut: LinkCut; readonly even: Matrix; readonly selection: LinkSelection }
+>();
+
+function selected(mean: Matrix, cut: LinkCut, even: Matrix): LinkSelection {
   const links = chosen(mean, cut, even).sort(order);
   const sum = links.reduce((all, link) => all + link.weight, 0);
   return {

@@ -15,11 +15,18 @@ export interface LayerNumbers {
   readonly shares: readonly Float32Array[];
 }
 
+const known = new WeakMap<Maps, Map<number, LayerNumbers>>();
+
+/** The numbers of a layer, computed once for all who draw or count its links. */
 export function layerNumbers(maps: Maps, layer: number, heads: number): LayerNumbers {
-  return {
+  const layers = known.get(maps) ?? new Map<number, LayerNumbers>();
+  known.set(maps, layers);
+  const numbers = layers.get(layer) ?? {
     mean: meanOverHeads(maps, layer, heads),
     shares: Array.from({ length: heads }, (_, head) => keyShares(headMap(maps, layer, head))),
   };
+  layers.set(layer, numbers);
+  return numbers;
 }
 
 /** The mean of some heads as shown: at one step, or the change between two. */

@@ -1,9 +1,9 @@
 // How much of all attention the drawn links are, over all layers that are shown as links.
 import type { Maps, Matrix } from "../../core/maps";
-import { meanOverHeads } from "../../core/maps";
 import type { Range } from "../../core/window";
 import type { LayerView } from "./layer_view";
 import { selectLinks } from "./links";
+import { layerNumbers } from "./network_numbers";
 
 export interface ShownLinks {
   readonly drawn: number;
@@ -25,7 +25,7 @@ export function shownLinks(
     const view = views[layer];
     const uniform = even[layer];
     if (view?.mode === "sankey" && uniform) {
-      const mean = meanOverHeads(maps, layer, heads[layer] ?? maps.heads);
+      const { mean } = layerNumbers(maps, layer, heads[layer] ?? maps.heads);
       const picked = selectLinks(mean, view.cut, uniform);
       drawn += picked.links.length;
       total += picked.total;

@@ -3,7 +3,7 @@
 import type { LinkCut } from "../../core/selection";
 import { cutSlider } from "../../layout/network/link_cut";
 import { cutLabel } from "../../scale/format";
-import { html, setText } from "../dom";
+import { html, setChanged, setText } from "../dom";
 
 export interface CutControl {
   readonly root: HTMLElement;
@@ -50,7 +50,9 @@ export function createCutControl(layer: number, onCut: (cut: LinkCut) => void): 
       size = { queries, keys };
       rule.value = cut.kind;
       const { min, max, step } = cutSlider(cut.kind, queries, keys);
-      Object.assign(slider, { min: String(min), max: String(max), step: String(step) });
+      setChanged(slider, "min", String(min));
+      setChanged(slider, "max", String(max));
+      setChanged(slider, "step", String(step));
       if (slider.valueAsNumber !== cut.amount) {
         slider.value = String(cut.amount);
       }

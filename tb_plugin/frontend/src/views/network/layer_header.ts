@@ -64,9 +64,14 @@ export function createLayerHeader(layer: number): LayerHeader {
       if (controls.firstChild !== control) {
         controls.replaceChildren(control);
       }
-      cut.update(view.cut, next.props.query.length, next.props.key.length);
-      pile.update(view.pile, next.props.piles?.[layer] ?? null);
-      sorts.update(view.sort, next.props.sorts[layer], next.props.metrics);
+      const { query, key, piles, sorts: values, metrics } = next.props;
+      if (view.mode === "sankey") {
+        cut.update(view.cut, query.length, key.length);
+      } else if (view.mode === "maps") {
+        sorts.update(view.sort, values[layer], metrics);
+      } else {
+        pile.update(view.pile, piles?.[layer] ?? null);
+      }
     },
   };
 }

@@ -5,7 +5,7 @@ import type { HeldHead, PinnedToken } from "../../core/selection";
 import { type Range, sizeOf } from "../../core/window";
 import { type NetworkGeometry, networkGeometry } from "../../layout/network/columns";
 import { type LayerNumbers, layerNumbers } from "../../layout/network/network_numbers";
-import { html, svg } from "../dom";
+import { html, setChanged, svg } from "../dom";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { createLayerHeader, type LayerHeader } from "./layer_header";
@@ -15,7 +15,7 @@ import { createPopup, type PopupTarget } from "./popup";
 import { headsOf, type NetworkFrame, type NetworkProps } from "./props";
 import { createSankey, type SankeyPanel } from "./sankey";
 import { createSchedule } from "./schedule";
-import { type BarTarget, createTokenColumns } from "./token_columns";
+import { type BarTarget, createTokenColumns, type TokenColumns } from "./token_columns";
 
 type Panel =
   | { readonly mode: "sankey"; readonly panel: SankeyPanel }
@@ -34,8 +34,6 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
   let headers: { readonly first: number; readonly rows: LayerHeader[] } = { first: 0, rows: [] };
   const panels = new Map<number, Panel>();
   const geometryOf = rememberGeometry();
-  const numbersOf = rememberNumbers();
-  const beforeOf = rememberNumbers();
   const tooltip = createTooltip(root);
   const togglePin = (token: PinnedToken): void => {
     const pin = frame?.props.pin;
@@ -128,7 +126,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
     }
     const { props, geometry } = frame;
     const numbers = numbersOf(props, props.maps, layer);
-    const before = props.reference ? beforeOf(props, props.reference, layer) : null;
+    const before = props.reference ? numbersOf(props, props.reference, layer) : null;
     for (const column of geometry.columns) {
       if (column.layer === layer) {
         columns.draw(frame, column, numbers, before);
@@ -161,7 +159,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       const made = panels.get(layer);
       if (made?.mode === "sankey") {
         const { maps, reference } = now.props;
-        const before = reference ? beforeOf(now.props, reference, layer) : null;
+        const before = reference ? numbersOf(now.props, reference, layer) : null;
         made.panel.update(now, numbersOf(now.props, maps, layer), before);
       }
     }
@@ -196,7 +194,7 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       ...lock,
       heads: [lock.head],
       query: null,
-      box: anchorOf(root, lock),
+      box: anchorOf(root, lock, columns),
       locked: true,
     });
   };
@@ -209,12 +207,12 @@ export function createNetwork(host: HTMLElement): View<NetworkProps> {
       frame = next;
       root.style.width = `${next.geometry.width}px`;
       root.style.height = `${next.geometry.height}px`;
-      picture.setAttribute("width", String(next.geometry.width));
-      picture.setAttribute("height", String(next.geometry.height));
+      setChanged(picture, "width", String(next.geometry.width));
+      setChanged(picture, "height", String(next.geometry.height));
       updateHeaders(next);
       columns.prepare(next);
       dropPanels(props.range);
-      schedule.restart(props.range, how);
+      schedule.restart(props.range, how, next.geometry);
       if (props.lock || wasLocked) {
         showLocked(next);
       } else {
@@ -238,12 +236,15 @@ const isNextStep = (before: NetworkProps, after: NetworkProps, drawing: boolean)
   before.range === after.range &&
   (drawing || before.maps !== after.maps || before.playing !== after.playing);
 
-/** The node the held head was opened from: its bar, else its map, else the view itself. */
-function anchorOf(root: HTMLElement, { layer, head, key }: HeldHead): DOMRect {
-  const which = `[data-layer="${layer}"][data-head="${head}"]`;
-  const bars = root.querySelectorAll(`.bar-slot${which}`);
-  const node = key === null ? root.querySelector(`canvas${which}`) : bars[key];
-  return (node ?? bars[0] ?? root).getBoundingClientRect();
+/** Where the held head was opened from: its bar, else its map, else the view itself. */
+function anchorOf(root: HTMLElement, held: HeldHead, columns: TokenColumns): DOMRect {
+  const { layer, head, key } = held;
+  const map = root.querySelector(`canvas[data-layer="${layer}"][data-head="${head}"]`);
+  return (
+    (key === null ? map?.getBoundingClientRect() : null) ??
+    columns.barBox({ layer, head, key: key ?? 0 }) ??
+    root.getBoundingClientRect()
+  );
 }
 
 /** Positions change with the window and the sentence, never with the step. */
@@ -267,18 +268,8 @@ function rememberGeometry(): (props: NetworkProps) => NetworkGeometry {
   };
 }
 
-/** Column sums and means of the maps last seen: a moved threshold does not compute them again. */
-function rememberNumbers(): (props: NetworkProps, maps: Maps, layer: number) => LayerNumbers {
-  let known: { maps: Maps; layers: Map<number, LayerNumbers> } | null = null;
-  return (props, maps, layer) => {
-    if (known?.maps !== maps) {
-      known = { maps, layers: new Map() };
-    }
-    const numbers = known.layers.get(layer) ?? layerNumbers(maps, layer, headsOf(props, layer));
-    known.layers.set(layer, numbers);
-    return numbers;
-  };
-}
+const numbersOf = (props: NetworkProps, maps: Maps, layer: number): LayerNumbers =>
+  layerNumbers(maps, layer, headsOf(props, layer));
 
 /** The layers of which any part lies between the edges of the scrolling window. */
 function visibleLayers(host: HTMLElement, frame: NetworkFrame | null): number[] {

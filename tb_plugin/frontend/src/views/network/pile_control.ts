@@ -34,6 +34,7 @@ export function createPileControl(
     value,
     count,
   );
+  let ticked: PileTree | null = null;
   slider.addEventListener("input", () => onDistance(slider.valueAsNumber));
   return {
     root,
@@ -44,12 +45,15 @@ export function createPileControl(
       setText(value, fixed(distance));
       const piles = tree ? pilesAt(tree, distance).length : 0;
       setText(count, tree ? `${piles} ${piles === 1 ? "pile" : "piles"}` : "");
-      ticks.replaceChildren(
-        ...(tree?.merges ?? []).map(([, , height]) => {
-          const x = INSET + Math.min(1, height / PILE_LIMIT) * (WIDTH - 2 * INSET);
-          return svg("line", { x1: x, x2: x, y1: 0, y2: 5 });
-        }),
-      );
+      if (tree !== ticked) {
+        ticked = tree;
+        ticks.replaceChildren(
+          ...(tree?.merges ?? []).map(([, , height]) => {
+            const x = INSET + Math.min(1, height / PILE_LIMIT) * (WIDTH - 2 * INSET);
+            return svg("line", { x1: x, x2: x, y1: 0, y2: 5 });
+          }),
+        );
+      }
     },
   };
 }

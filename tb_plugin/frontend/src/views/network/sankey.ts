@@ -1,5 +1,4 @@
 // Sankey panels: one link per (query, key) pair whose mean weight passes the layer's cut.
-import { type Selection, select } from "d3-selection";
 import { linkHorizontal } from "d3-shape";
 import type { Axis } from "../../core/axis";
 import { at, type Matrix } from "../../core/maps";
@@ -63,9 +62,13 @@ export function createSankey(
   links.append(root);
   host.append(noteFrame);
   let frame: NetworkFrame | null = null;
+  const nodes: LinkNode[] = [];
+  let drawnLinks: readonly Drawn[] = [];
+  const linkOf = ({ target }: Event): Drawn | null =>
+    drawnLinks[nodes.findIndex(({ path }) => path === target)] ?? null;
 
   const show = (event: PointerEvent): void => {
-    const drawn = frame && event.target instanceof SVGPathElement ? datum(event.target) : null;
+    const drawn = linkOf(event);
     if (frame && drawn) {
       tooltip.show(event, describe(drawn, frame, layer));
     } else {
@@ -75,7 +78,7 @@ export function createSankey(
   root.addEventListener("pointermove", show);
   root.addEventListener("pointerleave", () => tooltip.hide());
   root.addEventListener("click", (event) => {
-    const drawn = event.target instanceof SVGPathElement ? datum(event.target) : null;
+    const drawn = linkOf(event);
     if (frame && drawn) {
       const { pin } = frame.props;
       const same = pin?.axis === "key" && pin.index === drawn.key;
@@ -89,7 +92,8 @@ export function createSankey(
       const picked = pick(numbers, before, cutOf(next, layer), evenOf(next.props, layer));
       const held = next.hovered ?? next.props.pin ?? lockedToken(next, layer);
       const links = held ? withAllOf(held, picked.links, numbers, before) : picked.links;
-      joinLinks(root, next, layer, decorate(next, layer, links, numbers, before));
+      drawnLinks = decorate(next, layer, links, numbers, before);
+      drawLinks(root, nodes, next, layer, drawnLinks);
       placePanel(noteFrame, next, layer);
       setText(note, picked.note);
       noteFrame.classList.toggle("empty", picked.links.length === 0);
@@ -104,8 +108,6 @@ export function createSankey(
 
 const cutOf = (frame: NetworkFrame, layer: number): LinkCut =>
   frame.props.layers[layer]?.cut ?? DEFAULT_CUT;
-
-const datum = (path: SVGPathElement): Drawn | null => select<SVGPathElement, Drawn>(path).datum();
 
 interface Picked {
   readonly links: readonly (Link & { readonly fate?: Fate })[];
@@ -191,25 +193,50 @@ function lockedToken(frame: NetworkFrame, layer: number): { axis: "key"; index: 
     : null;
 }
 
-function joinLinks(root: SVGGElement, frame: NetworkFrame, layer: number, links: Drawn[]): void {
+/** A path, and the attributes that were last set: asking the page for them costs as much as setting. */
+interface LinkNode {
+  readonly path: SVGPathElement;
+  readonly said: Map<string, string>;
+}
+
+/** Nodes are used again for other links: making and moving them costs more than changing them. */
+function drawLinks(
+  root: SVGGElement,
+  nodes: LinkNode[],
+  frame: NetworkFrame,
+  layer: number,
+  links: readonly Drawn[],
+): void {
   const { geometry, props } = frame;
   const panel = geometry.panels[layer];
   const left = (panel?.x ?? 0) + 1;
   const right = left + geometry.panelWidth - 2;
-  const paths: Selection<SVGPathElement, Drawn, SVGGElement, unknown> = select(root)
-    .selectAll<SVGPathElement, Drawn>("path")
-    .data(links, (link) => `${link.query}-${link.key}`)
-    .join((enter) => enter.append("path").attr("role", "img"));
-  paths
-    .attr("class", (link) => `link ${tone(link)}`)
-    .attr("d", (link) => curve({ source: [left, link.y0], target: [right, link.y1] }))
-    .attr("stroke-width", (link) => link.width.toFixed(2))
-    .attr("data-layer", layer)
-    .attr("data-query", (link) => recorded(props.query, link.query))
-    .attr("data-key", (link) => recorded(props.key, link.key))
-    .attr("data-weight", (link) => String(link.value))
-    .attr("aria-label", (link) => sentence(link, frame))
-    .order();
+  for (const { path } of nodes.splice(links.length)) {
+    path.remove();
+  }
+  links.forEach((link, place) => {
+    const node = nodes[place] ?? {
+      path: svg("path", { role: "img", "data-layer": layer }),
+      said: new Map<string, string>(),
+    };
+    const say = (name: string, value: string): void => {
+      if (node.said.get(name) !== value) {
+        node.said.set(name, value);
+        node.path.setAttribute(name, value);
+      }
+    };
+    say("class", `link ${tone(link)}`);
+    say("d", curve({ source: [left, link.y0], target: [right, link.y1] }) ?? "");
+    say("stroke-width", link.width.toFixed(2));
+    say("data-query", String(recorded(props.query, link.query)));
+    say("data-key", String(recorded(props.key, link.key)));
+    say("data-weight", String(link.value));
+    say("aria-label", sentence(link, frame));
+    if (place === nodes.length) {
+      nodes.push(node);
+      root.append(node.path);
+    }
+  });
 }
 
 const recorded = (axis: Axis, index: number): number => axis[index]?.members[0] ?? index;

@@ -5,9 +5,10 @@ import { nextTask } from "../next_task";
 export interface Schedule {
   /**
    * Everything must be drawn again: what is in sight `at-once`, before this returns, or in
-   * `slices` between which the page can answer.
+   * `slices` between which the page can answer. What is in sight is measured again when the page
+   * was scrolled, and for another `geometry`.
    */
-  restart(range: Range, how: "at-once" | "slices"): void;
+  restart(range: Range, how: "at-once" | "slices", geometry: object): void;
   /** Whether a layer in sight still waits. */
   busy(): boolean;
   stop(): void;
@@ -15,7 +16,7 @@ export interface Schedule {
 
 export interface Drawing {
   readonly draw: (layer: number) => void;
-  /** The layers in sight; measures, so it is asked once per picture and once per scroll. */
+  /** The layers in sight; measures the page, which must be laid out for it. */
   readonly inSight: () => readonly number[];
   /** Every layer in sight is drawn. */
   readonly onDrawn: () => void;
@@ -32,7 +33,15 @@ export function createSchedule({ draw, inSight, onDrawn }: Drawing): Schedule {
   let slices = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let cancel = (): void => undefined;
+  let measured: { readonly layers: readonly number[]; readonly geometry: object } | null = null;
+  let geometry: object = {};
 
+  const layersInSight = (): readonly number[] => {
+    if (measured?.geometry !== geometry) {
+      measured = { layers: inSight(), geometry };
+    }
+    return measured.layers;
+  };
   const drawNow = (layer: number): void => {
     if (waiting.delete(layer)) {
       draw(layer);
@@ -63,15 +72,16 @@ export function createSchedule({ draw, inSight, onDrawn }: Drawing): Schedule {
     cancel = nextTask(drawSlice);
   };
   const drawSight = (): void => {
-    urgent = [...inSight()];
+    urgent = [...layersInSight()];
     drawSlice();
   };
   // Scroll events do not bubble; the scrolling element is outside of the view.
   const onScroll = (): void => {
+    measured = null;
     if (slices) {
-      urgent = [...inSight()];
+      urgent = [...layersInSight()];
     } else if (waiting.size > 0) {
-      inSight().forEach(drawNow);
+      layersInSight().forEach(drawNow);
     }
   };
   const halt = (): void => {
@@ -83,8 +93,9 @@ export function createSchedule({ draw, inSight, onDrawn }: Drawing): Schedule {
   document.addEventListener("scroll", onScroll, { capture: true, passive: true });
 
   return {
-    restart({ start, stop }, how) {
+    restart({ start, stop }, how, next) {
       halt();
+      geometry = next;
       for (let layer = start; layer < stop; layer++) {
         waiting.add(layer);
       }
@@ -92,7 +103,7 @@ export function createSchedule({ draw, inSight, onDrawn }: Drawing): Schedule {
       if (slices) {
         cancel = nextTask(drawSight);
       } else {
-        inSight().forEach(drawNow);
+        layersInSight().forEach(drawNow);
         drawnInSight();
       }
     },

@@ -2,11 +2,11 @@
 import type { Axis } from "../../core/axis";
 import { keyShares } from "../../core/maps";
 import type { PinnedToken } from "../../core/selection";
-import { barHeight, tokenBars } from "../../layout/network/bars";
+import { BAR_DOMAIN, barHeight, barPlace, headAt } from "../../layout/network/bars";
 import type { NetworkGeometry, TokenColumn } from "../../layout/network/columns";
 import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { tokenText } from "../../scale/text";
-import { svg, thumbnail } from "../dom";
+import { setAll, setChanged, svg, thumbnail } from "../dom";
 import { fitLabel } from "../measure";
 import { evenOf, headsOf, type NetworkFrame } from "./props";
 
@@ -31,13 +31,20 @@ interface ColumnNodes {
   readonly bars: readonly SVGPathElement[];
   readonly caps: readonly SVGPathElement[];
   readonly before: SVGPathElement;
-  /** Invisible targets, [token][head], each as high as its box. */
-  readonly slots: readonly (readonly SVGRectElement[])[];
+  /** Shares of attention that the bars show, [head][token]. */
+  shares: LayerNumbers["shares"];
+}
+
+/** What a box is of. */
+interface Place extends PinnedToken {
+  readonly nodes: ColumnNodes;
 }
 
 export interface TokenColumns {
   /** Forget columns that no longer fit the sentence, the window or the model. */
   prepare(frame: NetworkFrame): void;
+  /** Where on the page a head's bar of a key stands; null where it is not drawn. */
+  barBox(bar: Omit<BarTarget, "box">): DOMRect | null;
   /** Draw one column: its boxes if they are not there yet, then its bars. */
   draw(
     frame: NetworkFrame,
@@ -50,35 +57,77 @@ export interface TokenColumns {
 export function createTokenColumns(root: SVGGElement, events: TokenEvents): TokenColumns {
   const columns = new Map<string, ColumnNodes>();
   let built: { geometry: NetworkGeometry; query: Axis; key: Axis } | null = null;
-  const targets = new Map<EventTarget, Omit<BarTarget, "box">>();
-  const tokens = new Map<EventTarget, PinnedToken>();
+  const places = new Map<EventTarget, Place>();
+  // One frame for the bar under the pointer: a target for every bar would be thousands of nodes.
+  const slot = svg("rect", { class: "bar-slot" });
+  let pointed: { place: Place; head: number | null } | null = null;
 
-  const barOf = (event: Event): BarTarget | null => {
-    const bar = event.target ? targets.get(event.target) : undefined;
-    return bar && event.target instanceof Element
-      ? { ...bar, box: event.target.getBoundingClientRect() }
-      : null;
+  const placeOf = ({ target }: Event): Place | undefined =>
+    target === null ? undefined : places.get(target);
+  const headUnder = ({ nodes, index }: Place, { clientX }: MouseEvent): number | null => {
+    const left = nodes.boxes[index]?.getBoundingClientRect().left ?? 0;
+    return headAt(clientX - left, nodes.bars.length, built?.geometry.tokenWidth ?? 0);
   };
-  const tokenOf = (event: Event): PinnedToken | null => {
-    const bar = event.target ? targets.get(event.target) : undefined;
-    const token = event.target ? tokens.get(event.target) : undefined;
-    return bar ? { axis: "key", index: bar.key } : (token ?? null);
+  const barOf = ({ nodes, index }: Place, head: number | null): BarTarget | null => {
+    const box = nodes.boxes[index]?.getBoundingClientRect();
+    const { layer } = nodes.column;
+    if (!box || layer === null || head === null || !built) {
+      return null;
+    }
+    const { x, width } = barPlace(head, nodes.bars.length, built.geometry.tokenWidth);
+    return {
+      layer,
+      head,
+      key: index,
+      box: new DOMRect(box.left + x, box.top, width, box.height),
+    };
   };
-  root.addEventListener("pointerover", (event) => {
-    events.onBar(barOf(event));
-    events.onTokenHover(tokenOf(event));
+  const showSlot = (): void => {
+    if (!pointed || pointed.head === null || !built) {
+      slot.remove();
+      return;
+    }
+    const { geometry, key } = built;
+    const { head, place } = pointed;
+    const { nodes, index } = place;
+    const row = rowOf(geometry, nodes.column);
+    setAll(slot, {
+      ...barPlace(head, nodes.bars.length, geometry.tokenWidth),
+      y: index * row,
+      height: row - geometry.rowGap,
+      "data-layer": nodes.column.layer,
+      "data-head": head,
+      "data-token": key[index]?.members[0] ?? index,
+      "data-value": nodes.shares[head]?.[index] ?? 0,
+    });
+    if (slot.parentNode !== nodes.root) {
+      nodes.root.append(slot);
+    }
+  };
+  const point = (place: Place | null, head: number | null): void => {
+    if (place?.nodes === pointed?.place.nodes && place?.index === pointed?.place.index) {
+      if (head === (pointed?.head ?? null)) {
+        return;
+      }
+    }
+    pointed = place && { place, head };
+    showSlot();
+    events.onBar(place && barOf(place, head));
+    events.onTokenHover(place && { axis: place.axis, index: place.index });
+  };
+
+  root.addEventListener("pointermove", (event) => {
+    const place = placeOf(event);
+    point(place ?? null, place ? headUnder(place, event) : null);
   });
-  root.addEventListener("pointerleave", () => {
-    events.onBar(null);
-    events.onTokenHover(null);
-  });
+  root.addEventListener("pointerleave", () => point(null, null));
   root.addEventListener("click", (event) => {
-    const bar = barOf(event);
-    const token = event.target ? tokens.get(event.target) : undefined;
+    const place = placeOf(event);
+    const bar = place && barOf(place, headUnder(place, event));
     if (bar) {
       events.onBarClick(bar);
-    } else if (token) {
-      events.onTokenClick(token);
+    } else if (place) {
+      events.onTokenClick({ axis: place.axis, index: place.index });
     }
   });
 
@@ -87,21 +136,29 @@ export function createTokenColumns(root: SVGGElement, events: TokenEvents): Toke
       if (built?.geometry !== geometry || built.query !== props.query || built.key !== props.key) {
         built = { geometry, query: props.query, key: props.key };
         columns.clear();
-        targets.clear();
-        tokens.clear();
+        places.clear();
+        pointed = null;
         root.replaceChildren();
       }
+    },
+    barBox({ layer, head, key }) {
+      const nodes = [...columns.values()].find(({ column }) => column.layer === layer);
+      return (nodes && barOf({ nodes, axis: "key", index: key }, head)?.box) ?? null;
     },
     draw(frame, column, numbers, before) {
       let nodes = columns.get(column.id);
       if (!nodes) {
-        nodes = buildColumn(frame, column, targets, tokens);
+        nodes = buildColumn(frame, column, places);
         columns.set(column.id, nodes);
         root.append(nodes.root);
       }
       markPinned(nodes, frame.props.pin);
       if (numbers) {
-        fillBars(frame, nodes, numbers, before);
+        nodes.shares = numbers.shares;
+        fillBars(frame, nodes, before);
+        if (pointed?.place.nodes === nodes) {
+          showSlot();
+        }
       }
     },
   };
@@ -114,8 +171,7 @@ function rowOf(geometry: NetworkGeometry, column: TokenColumn): number {
 function buildColumn(
   frame: NetworkFrame,
   column: TokenColumn,
-  targets: Map<EventTarget, Omit<BarTarget, "box">>,
-  tokens: Map<EventTarget, PinnedToken>,
+  places: Map<EventTarget, Place>,
 ): ColumnNodes {
   const { geometry, props } = frame;
   const axis = column.axis === "key" ? props.key : props.query;
@@ -128,20 +184,20 @@ function buildColumn(
     role: "group",
     "aria-label": columnName(column, props.part.kind === "cross"),
   });
-  const boxes = axis.map((_, index) => {
-    const box = svg("rect", {
+  const boxes = axis.map(({ members }, index) =>
+    svg("rect", {
       class: "token-box",
       y: index * row,
       width: geometry.tokenWidth,
       height,
       rx: 2,
-    });
-    tokens.set(box, { axis: column.axis, index });
-    return box;
-  });
+      "data-layer": column.layer,
+      "data-token": members[0] ?? index,
+    }),
+  );
   const layers = Array.from({ length: heads }, (_, head) => ({
-    bar: headPath(head, "bar"),
-    cap: headPath(head, "bar-cap"),
+    bar: headPath(head, "bar", column.layer),
+    cap: headPath(head, "bar-cap", column.layer),
   }));
   const before = svg("path", { class: "bar-before" });
   const uniform = svg("path", {
@@ -162,28 +218,14 @@ function buildColumn(
     const place = { x: geometry.tokenWidth / 2, y: index * row + height / 2 + 4 };
     return [svg("text", { class: "token", ...place, "font-size": size }, text)];
   });
-  const slots = axis.map((token, index) =>
-    tokenBars(new Array<number>(heads).fill(0), geometry.tokenWidth, height).map((bar) => {
-      const slot = svg("rect", {
-        class: "bar-slot",
-        x: bar.x,
-        y: index * row,
-        width: bar.width,
-        height,
-        "data-layer": column.layer,
-        "data-head": bar.head,
-        "data-token": token.members[0] ?? index,
-      });
-      if (column.layer !== null) {
-        targets.set(slot, { layer: column.layer, head: bar.head, key: index });
-      }
-      return slot;
-    }),
-  );
   const bars = layers.map(({ bar }) => bar);
   const caps = layers.map(({ cap }) => cap);
-  root.append(...boxes, ...pictures, ...bars, ...caps, before, uniform, ...labels, ...slots.flat());
-  return { root, column, boxes, bars, caps, before, slots };
+  root.append(...boxes, ...pictures, ...bars, ...caps, before, uniform, ...labels);
+  const nodes: ColumnNodes = { root, column, boxes, bars, caps, before, shares: [] };
+  boxes.forEach((box, index) => {
+    places.set(box, { nodes, axis: column.axis, index });
+  });
+  return nodes;
 }
 
 function columnName(column: TokenColumn, cross: boolean): string {
@@ -195,8 +237,8 @@ function columnName(column: TokenColumn, cross: boolean): string {
     : `Tokens before layer ${column.layer + 1}`;
 }
 
-function headPath(head: number, className: string): SVGPathElement {
-  const path = svg("path", { class: className });
+function headPath(head: number, name: string, layer: number | null): SVGPathElement {
+  const path = svg("path", { class: name, "data-layer": layer, "data-head": head });
   path.style.fill = `var(--head-${head % 16})`;
   return path;
 }
@@ -219,42 +261,38 @@ function markPinned(nodes: ColumnNodes, pin: PinnedToken | null): void {
   });
 }
 
-function fillBars(
-  frame: NetworkFrame,
-  nodes: ColumnNodes,
-  numbers: LayerNumbers,
-  before: LayerNumbers | null,
-): void {
+function fillBars(frame: NetworkFrame, nodes: ColumnNodes, before: LayerNumbers | null): void {
   const { geometry } = frame;
   const row = rowOf(geometry, nodes.column);
   const height = row - geometry.rowGap;
   const heads = nodes.bars.length;
-  const bars = new Array<string>(heads).fill("");
-  const caps = new Array<string>(heads).fill("");
+  const bottoms = nodes.boxes.map((_, token) => short(token * row + height));
+  const tops = nodes.boxes.map((_, token) => short(token * row));
   let ticks = "";
-  nodes.slots.forEach((slots, token) => {
-    const shares = slots.map((_, head) => numbers.shares[head]?.[token] ?? 0);
-    const bottom = token * row + height;
-    for (const bar of tokenBars(shares, geometry.tokenWidth, height)) {
-      const { head, x, width } = bar;
-      const tall = bar.height.toFixed(2);
-      bars[head] += `M${x.toFixed(2)},${bottom.toFixed(2)}v-${tall}h${width.toFixed(2)}v${tall}z`;
-      if (bar.clipped) {
-        caps[head] +=
-          `M${x.toFixed(2)},${(token * row).toFixed(2)}h${width.toFixed(2)}v2.5h-${width.toFixed(2)}z`;
+  for (let head = 0; head < heads; head++) {
+    const place = barPlace(head, heads, geometry.tokenWidth);
+    const [x, width] = [short(place.x), short(place.width)];
+    const shares = nodes.shares[head];
+    let [bars, caps] = ["", ""];
+    for (let token = 0; token < bottoms.length; token++) {
+      const share = shares?.[token] ?? 0;
+      const tall = short(barHeight(share, height));
+      if (tall > 0) {
+        bars += `M${x},${bottoms[token]}v-${tall}h${width}v${tall}z`;
+      }
+      if (share > BAR_DOMAIN) {
+        caps += `M${x},${tops[token]}h${width}v2.5h-${width}z`;
       }
       if (before) {
         const was = barHeight(before.shares[head]?.[token] ?? 0, height);
-        ticks += `M${x.toFixed(2)},${(bottom - was).toFixed(2)}h${width.toFixed(2)}`;
+        ticks += `M${x},${short((bottoms[token] ?? 0) - was)}h${width}`;
       }
-      slots[head]?.setAttribute("data-value", String(bar.share));
     }
-  });
-  for (const [head, path] of nodes.bars.entries()) {
-    path.setAttribute("d", bars[head] ?? "");
+    setChanged(nodes.bars[head] ?? nodes.before, "d", bars);
+    setChanged(nodes.caps[head] ?? nodes.before, "d", caps);
   }
-  for (const [head, path] of nodes.caps.entries()) {
-    path.setAttribute("d", caps[head] ?? "");
-  }
-  nodes.before.setAttribute("d", ticks);
+  setChanged(nodes.before, "d", ticks);
 }
+
+/** To a hundredth of a pixel: long numbers make long paths. */
+const short = (px: number): number => Math.round(px * 100) / 100;
