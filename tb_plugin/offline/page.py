@@ -13,9 +13,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
-from attn_monitor.core.errors import ConfigurationError
 from tb_plugin.offline.questions import Question
-from tb_plugin.server.static import BUNDLE, OFFLINE
+from tb_plugin.server.static import BUNDLE, OFFLINE, whole_script
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'sha256-{digest}'; style-src data: 'unsafe-inline'; "
@@ -42,14 +41,9 @@ def script(bundle: Path = BUNDLE) -> bytes:
     Raises:
         ConfigurationError: This installation has no front end.
     """
-    path = bundle / OFFLINE
-    if not path.is_file():
-        raise ConfigurationError(
-            f"the front end is missing from this installation ({OFFLINE}); reinstall attn-monitor, "
-            "or run `npm ci && npm run build` in tb_plugin/frontend of a checkout"
-        )
     # Inside a script element only these two end or suspend it; both can only be in strings.
-    return path.read_bytes().replace(b"</script", b"<\\/script").replace(b"<!--", b"<\\!--")
+    code = whole_script(OFFLINE, bundle=bundle)
+    return code.replace(b"</script", b"<\\/script").replace(b"<!--", b"<\\!--")
 
 
 def page_bytes(count: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store import Run
 from tb_plugin.server.arrays import metrics_frame
 from tb_plugin.server.describe import Json, describe_classes, describe_run, dump_json
@@ -28,6 +29,7 @@ from tb_plugin.server.queries import (
 from tb_plugin.server.readers import Readers
 
 Query = TypeVar("Query")
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,36 @@ def answer(name: str, readers: Readers, run: Run, query: object) -> bytes:
     body = dump_json(found)
     readers.answers.keep(identity, body, len(body))
     return body
+
+
+def answer_newest(
+    name: str, readers: Readers, run: Run, query: object, *, newest: Callable[[], Run]
+) -> tuple[bytes, Run]:
+    """Return an answer, and the run as it was then.
+
+    While training goes on, maps are thinned under a reader: what was there when it looked may be
+    gone when it reads. Where that is so, the newest state of the run is asked.
+
+    Args:
+        name: A key of :data:`ROUTES`.
+        readers: What to read with.
+        run: The recording as it was last seen.
+        query: What ``ROUTES[name].read`` returned.
+        newest: Looks again.
+
+    Raises:
+        NotRecordedError: The recording does not hold it.
+        CorruptRecordingError: A file of it is damaged.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return answer(name, readers, run, query), run
+        except (NotRecordedError, CorruptRecordingError):
+            again = newest()
+            if again.version == run.version:
+                raise
+            run = again
+    return answer(name, readers, run, query), run
 
 
 def query_step(query: object) -> int:

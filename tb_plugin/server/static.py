@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from attn_monitor.core.errors import ConfigurationError
+
 BUNDLE: Final = Path(__file__).resolve().parent.parent / "static"
 ENTRY: Final = "index.js"
 OFFLINE: Final = "offline.js"  # the tab in one script, for files that are opened from a disk
+NOTEBOOK: Final = "notebook.js"  # the module of the notebook's widget
 # Windows' registry may know other types, and with `nosniff` a wrong one stops the page.
 TYPES: Final = {
     ".js": "text/javascript",
@@ -59,11 +62,26 @@ def static_file(name: str, *, bundle: Path = BUNDLE) -> StaticFile | None:
     )
 
 
+def whole_script(name: str, *, bundle: Path = BUNDLE) -> bytes:
+    """Return a script that is not served: the one of pages, or the one of the notebook's widget.
+
+    Raises:
+        ConfigurationError: This installation has no front end.
+    """
+    path = bundle / name
+    if not path.is_file():
+        raise ConfigurationError(
+            f"the front end is missing from this installation ({name}); reinstall attn-monitor, "
+            "or run `npm ci && npm run build` in tb_plugin/frontend of a checkout"
+        )
+    return path.read_bytes()
+
+
 def _files(bundle: Path) -> dict[str, Path]:
     # Listed at each request: a handful of files, and a rebuilt bundle shows without a restart.
     return {
         path.relative_to(bundle).as_posix(): path
         for path in bundle.rglob("*")
         if path.suffix in TYPES and path.is_file() and not path.is_symlink()
-        if path.name != OFFLINE
+        if path.name not in {OFFLINE, NOTEBOOK}
     }

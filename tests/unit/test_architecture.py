@@ -42,6 +42,10 @@ ALLOWED = {
         {"core", "analysis", "signals", "store"},
         {"numpy", "tensorboard", "werkzeug", "threadpoolctl", "jaxtyping"},
     ),
+    "tb_plugin/notebook": (
+        {"core", "store", "tb_plugin.metadata", "tb_plugin.offline", "tb_plugin.server"},
+        {"anywidget", "traitlets", "tensorboard"},
+    ),
     "tb_plugin/offline": ({"core", "store", "tb_plugin.server"}, {"numpy"}),
 }
 

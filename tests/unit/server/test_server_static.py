@@ -13,6 +13,7 @@ def bundle(tmp_path):
     (root / "index.js.map").write_text("{}")
     (root / "notes.txt").write_text("x")
     (root / "offline.js").write_text("show()")
+    (root / "notebook.js").write_text("export default {}")
     (tmp_path / "secret.js").write_text("secret")
     (root / "linked.js").symlink_to(tmp_path / "secret.js")
     return root
@@ -45,6 +46,7 @@ def test_files_named_by_their_content_may_be_kept_and_the_entry_may_not(bundle):
         "index.js.map",
         "notes.txt",
         "offline.js",
+        "notebook.js",
         "chunks",
         "/etc",
     ],

@@ -1,4 +1,5 @@
 // Answers that travel inside an offline page, one element each (tb_plugin/offline/page.py).
+import { unpacked } from "./packed";
 import type { Ask } from "./source";
 
 /** The part of an element `<script data-question="piles?…">` that is read. */
@@ -40,11 +41,8 @@ function missing(question: string): Error {
   return new Error(`${what} not in this file; the recording itself may have it.`);
 }
 
-async function unpacked(base64: string): Promise<ArrayBuffer> {
-  const packed = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).arrayBuffer();
-}
+const bytesOf = (base64: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
 /** Ask the page itself. */
 export function insidePage(answers: Iterable<Answer>): Ask {
@@ -57,7 +55,7 @@ export function insidePage(answers: Iterable<Answer>): Ask {
     if (answer === undefined) {
       throw missing(question);
     }
-    const bytes = await unpacked(answer.textContent ?? "");
+    const bytes = await unpacked(bytesOf(answer.textContent ?? ""));
     signal.throwIfAborted();
     return bytes;
   };
