@@ -20,6 +20,7 @@ from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
 from attn_monitor.capture.record import Record
+from attn_monitor.capture.shaking import Shaking
 from attn_monitor.capture.sources import Follower
 from attn_monitor.capture.tracer import Sink, Tracer
 from attn_monitor.core.nouns import Part
@@ -34,6 +35,7 @@ def capture(
     follower: Follower | None = None,
     muting: Muting | None = None,
     lesson: Lesson | None = None,
+    shaking: bool = False,
 ) -> Iterator[AttentionCapture]:
     """Read every attention call of ``model`` inside the ``with`` block, without changing it.
 
@@ -48,13 +50,15 @@ def capture(
         follower: Follows the entries of a batch to the attention that they take part in, so that
             each record knows whose tokens it is about; by default what enters the model is
             followed while ``verify`` is on.
-        muting: Heads that are silent meanwhile: the one thing that does change the model.
+        muting: Heads that are silent meanwhile: this does change what the model computes.
         lesson: What ran in an earlier pass over this very batch; needs ``verify=False`` and no
             follower, which run operators of their own. While it is usable, the operators on the
             way of attention alone are looked at closely; records then lack what queries and keys
             were before their positions, and :attr:`AttentionCapture.difference` says whether the
             pass went as the one before: what was seen is incomplete where it did not. Else the
             lesson is filled.
+        shaking: Let layers with weights answer as if these were others, to see whose tokens are
+            compared then: this changes it, too.
 
     Yields:
         The capture; read it during or after the block.
@@ -76,6 +80,7 @@ def capture(
     )
     tracer = attention.tracer
     tracer.muting = muting
+    tracer.shaken = Shaking() if shaking else None
     with tracer.running(), eagerly(), watching(tracer), CaptureMode(tracer):
         yield attention
     if isinstance(lessons, Looking):

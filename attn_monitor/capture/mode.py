@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_monitor.capture.families import observer_of
 from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.sources import LOOKING_UP
 from attn_monitor.capture.tracer import Observer, Tracer
 from attn_monitor.capture.travel import follow
 from attn_monitor.capture.writes import announce
@@ -17,8 +18,10 @@ from attn_monitor.capture.writes import announce
 Operator = Callable[..., object]
 
 
-def _follow(call: OperatorCall, _tracer: Tracer) -> None:
+def _follow(call: OperatorCall, tracer: Tracer) -> None:
     follow(call)
+    if tracer.follower is not None and call.name in LOOKING_UP:
+        tracer.follower.looked_up(call)
 
 
 class CaptureMode(TorchDispatchMode):
@@ -68,6 +71,8 @@ class CaptureMode(TorchDispatchMode):
             or not (lessons is None or lessons.wants(func))
         ):
             return result
+        if self._tracer.shaken is not None:
+            result = self._tracer.shaken(OperatorCall(func, args, kwargs, result))
         if func not in self._observers:
             self._observers[func] = observer_of(func)
         observer = self._observers[func]

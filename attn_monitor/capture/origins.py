@@ -169,6 +169,23 @@ def all_mixed(shape: Sequence[int]) -> Tensor:
     return torch.full((1,) * len(shape), ALL_MIXED, dtype=torch.int64).expand(tuple(shape))
 
 
+def forgotten(code: Tensor, other: Tensor) -> Tensor:
+    """Return codes without the coordinates in which they differ anywhere from others.
+
+    A coordinate that differs at one place is by chance the same at another: it is known nowhere.
+    """
+    if torch.equal(code, other):
+        return code
+    if bool(((code == NOTHING) != (other == NOTHING)).any()):
+        return all_mixed(code.shape).clone()
+    result = code.clone()
+    for shift, most in zip(_SHIFTS, MIXED, strict=True):
+        mask = most << shift
+        if bool(((code & mask) != (other & mask)).any()):
+            result |= mask
+    return torch.where(code == NOTHING, NOTHING, result)
+
+
 def overwrite(target: Tensor, source: Tensor) -> None:
     """Write codes into a part of others, in place; both may have repeated axes."""
     source = source.expand(target.shape) if source.shape != target.shape else source

@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import (
     NOTHING,
     Origin,
@@ -19,7 +20,12 @@ from attn_monitor.capture.origins import (
 )
 from attn_monitor.core.nouns import PartKind
 
+LOOKING_UP: Final = {"embedding": "indices", "index_select": "index", "index": "indices"}
+UNSURE: Final = -(1 << 31)  # in place of an id that is read as one thing here, as another there
 _SENTENCE_AXES: Final = 2
+_MOST: Final = 0.5  # of the ids are read as they are
+_MANY_BY_ONE: Final = 0.2  # if one id replaces all others
+_FEW: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,41 @@ class Follower:
     def __init__(self) -> None:
         self.seeds: list[tuple[str, Tensor]] = []
         self._number = 0
+        self._read: dict[int, tuple[Tensor, Tensor]] = {}  # ids of the batch; which were read
+
+    def looked_up(self, call: OperatorCall) -> None:
+        """Note with which ids a table of vectors was asked.
+
+        Where a model puts others in the place of some ids of the batch, a mask, say, those that
+        were read are what stands there from here on.
+        """
+        asked = call.argument(LOOKING_UP[call.name])
+        index = asked[0] if isinstance(asked, (list, tuple)) and len(asked) == 1 else asked
+        origin = origin_of(index) if isinstance(index, Tensor) else None
+        table = next((x for x in call.args if isinstance(x, Tensor)), None)
+        of_weights = table is not None and getattr(origin_of(table), "learned", False)
+        if origin is None or origin.code is None or not isinstance(index, Tensor) or not of_weights:
+            return
+        for number in coordinate(origin.code, 3).unique().tolist():
+            ids = self.seeds[number - 1][1] if number > 0 else index
+            integer = ids.dtype in {torch.int64, torch.int32}
+            if number > 0 and integer and ids.dim() == _SENTENCE_AXES:
+                self._reread(number, index, origin.code)
+
+    def _reread(self, number: int, index: Tensor, code: Tensor) -> None:
+        rows, columns = (coordinate(code, which) for which in (0, 1))
+        here = (coordinate(code, 3) == number) & (rows >= 0) & (columns >= 0)
+        places, given = (rows[here], columns[here]), index[here]
+        name, now = self.seeds[number - 1]
+        ids, read = self._read.setdefault(number, (now, torch.zeros_like(now, dtype=torch.bool)))
+        given = given.to(ids)
+        if not _same_numbering(ids[places], given):
+            return
+        changed = now.clone()
+        changed[places] = torch.where(read[places] & (now[places] != given), UNSURE, given)
+        read[places] = True
+        if not torch.equal(changed, now):
+            self.seeds[number - 1] = name, changed
 
     def add(self, name: str, tensor: Tensor) -> None:
         """Follow a tensor's entries from here on, unless it is followed already."""
@@ -128,6 +169,17 @@ class Follower:
             learned=asking.learned and asked.learned,
             digests=query.double().sum(dim=(2, 3)).cpu(),
         )
+
+
+def _same_numbering(held: Tensor, given: Tensor) -> bool:
+    """Return whether a table is asked with the batch's ids, some of them replaced.
+
+    Else it has a numbering of its own, as tables of positions, segments or buckets have.
+    """
+    same = held == given
+    kept, every = len(held[same].unique()), max(len(held.unique()), 1)
+    by_one = len(given[~same].unique()) == 1 and kept >= _FEW  # every one by a mask
+    return kept >= every * (_MANY_BY_ONE if by_one else _MOST)
 
 
 def _per_token(tensor: Tensor, source: Tensor, origin: Origin) -> Tensor | None:

@@ -86,6 +86,7 @@ class Tracer:
         muting: Heads that are silent in this pass.
         lessons: Learns where attention is, or goes by what was learned.
         paused: Operators are not looked at: they run inside a kernel that reports itself.
+        shaken: Returns an operator's result as it might be with other weights.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Tracer:
         self._invocation = 0
         self.paused = False
         self.muting: Muting | None = None
+        self.shaken: Callable[[OperatorCall], object] | None = None
 
     @property
     def seen(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from attn_monitor.capture.moves import MOVING, RESHAPING, SAME, Answer, code_of, moved, tensors
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import (
+    ALL_MIXED,
     Origin,
     all_mixed,
     compact,
@@ -179,6 +180,29 @@ def _copied(call: OperatorCall, _coded: Known, results: Sequence[Tensor]) -> lis
     return [None if code is None else code.expand(results[0].shape)]
 
 
+def _added(call: OperatorCall, _coded: Known, results: Sequence[Tensor]) -> list[Answer]:
+    """Rows are added where an index says; which of several at one place it is, nobody knows."""
+    scattered = call.name.startswith("scatter")
+    rows, index = call.tensor("src" if scattered else "source"), call.tensor("index")
+    old, new = code_of(call.tensor("self")), code_of(rows)
+    if new is None:
+        return [None if old is None else old.clone()]
+    at = int(call.number("dim", 0.0)) % rows.dim()
+    if scattered:
+        new = new[tuple(slice(size) for size in index.shape)]
+    else:
+        index = index.reshape([-1 if dim == at else 1 for dim in range(rows.dim())])
+        index = index.expand(rows.shape)
+    low, high = (
+        torch.full(results[0].shape, none, dtype=new.dtype, device=new.device).scatter_reduce(
+            at, index, new, how
+        )
+        for none, how in ((ALL_MIXED, "amin"), (0, "amax"))
+    )
+    laid = torch.where(high == 0, high, torch.where(low == high, low, ALL_MIXED))
+    return [laid if old is None else merged(old, laid)]
+
+
 def _mixed_along(call: OperatorCall, coded: Known, results: Sequence[Tensor]) -> list[Answer]:
     code, axis = _first_code(coded), call.argument("dim")
     dims = list(axis) if isinstance(axis, Sequence) else [int(call.number("dim", -1.0))]
@@ -287,6 +311,7 @@ def _recurrent(call: OperatorCall, _coded: Known, results: Sequence[Tensor]) -> 
 _RULES: Final = {
     frozenset({"embedding"}): _embedded,
     frozenset({"copy"}): _copied,
+    frozenset({"index_add", "scatter_add", "scatter_reduce", "index_reduce"}): _added,
     _REDUCING: _over_axes,
     _MIXING: _mixed_along,
     _RECURRENT: _recurrent,

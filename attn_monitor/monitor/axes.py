@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -113,6 +113,7 @@ def name_axes(
     tokens: TokenSource,
     labels: Labels | None = None,
     failures: Failures,
+    loose: Container[Key] = (),
 ) -> Axes:
     """Return which tokens lie along the axes of every part, for each probe of a batch.
 
@@ -124,9 +125,11 @@ def name_axes(
         tokens: Turns ids into strings.
         labels: What the user calls things.
         failures: Told what could not be named.
+        loose: Calls of which it was said already that nobody can know their words.
     """
     said = labels or Labels(failures=failures)
-    return _Namer(texts, batch, calls, seeds, tokens=tokens, labels=said, failures=failures).axes()
+    namer = _Namer(texts, batch, calls, seeds, tokens=tokens, labels=said, failures=failures)
+    return namer.axes(loose)
 
 
 class _Namer:
@@ -157,7 +160,7 @@ class _Namer:
                     self.rows[text.part.name] = proof
         self.batch = replace(batch, rows=self._shown(batch.rows))
 
-    def axes(self) -> Axes:
+    def axes(self, loose: Container[Key]) -> Axes:
         """Name everything."""
         pieces: dict[Key, list[Piece]] = {}
         named = {text.part.name: self._named(text, pieces) for text in self.texts}
@@ -177,7 +180,7 @@ class _Namer:
                     axes = PartAxes(part=text.part.name, query=query, key=key)
                     own[at] = (*own[at], axes)
         words = {text.part.name: _words(named[text.part.name]) for text in self.texts}
-        self._say(words)
+        self._say(words, loose)
         self.said.say([text.part.name for text in self.texts])
         return Axes(
             batch=self._lying(named, source, target),
@@ -291,13 +294,13 @@ class _Namer:
             )
             return positions(len(ids))
 
-    def _say(self, words: Mapping[str, Proof]) -> None:
+    def _say(self, words: Mapping[str, Proof], loose: Container[Key]) -> None:
         """Say once for each part whose words somebody knows that they could not be placed."""
         streams = [s for s in (self.batch.tokens.source, self.batch.tokens.target) if s]
         if not all(stream.named for stream in streams):
             return
         for text in self.texts:
-            if words[text.part.name] != "position":
+            if words[text.part.name] != "position" or text.layers[0][0] in loose:
                 continue
             call = self.calls.get(text.layers[0][0])
             lengths = " and ".join(str(stream.longest) for stream in streams)

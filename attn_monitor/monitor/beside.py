@@ -13,7 +13,8 @@ from attn_monitor.core.remarks import Reading
 from attn_monitor.monitor.audit.probes import audit_probes
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.growth import Growth
-from attn_monitor.monitor.layout import Layout, Replay
+from attn_monitor.monitor.guard import Replay
+from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import SIDES
 from attn_monitor.store.remark_lines import audit_fields, reading_fields

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch import nn
 from attn_monitor.capture.writes import before_writes
 from attn_monitor.monitor.silence import nothing_written
 from attn_monitor.monitor.snapshot import Snapshot
+
+Replay = Callable[[object], object]
+_SEED: Final = 0
 
 
 @dataclass(slots=True)
@@ -90,13 +94,34 @@ def _put_flags_back(flags: list[tuple[nn.Module, bool]]) -> None:
             module.training = training
 
 
+def repeatable(replay: Replay, model: nn.Module) -> Replay:
+    """Return a replay that draws the same numbers every time: what a step masks, drops or shuffles.
+
+    To be called where the random state is kept.
+    """
+
+    def replayed(given: object) -> object:
+        random.seed(_SEED)
+        np.random.seed(_SEED)  # noqa: NPY002  # the generator that steps draw from
+        torch.default_generator.manual_seed(_SEED)
+        for device in _devices(model):
+            torch.cuda.default_generators[device].manual_seed(_SEED)
+        return replay(given)
+
+    return replayed
+
+
+def _devices(model: nn.Module | None) -> list[int]:
+    """Return the CUDA devices that a model is on."""
+    parameters = () if model is None else model.parameters()
+    return sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
+
+
 @contextmanager
 def random_state_kept(model: nn.Module | None = None) -> Iterator[None]:
     """Put the random state of Python, numpy, torch and ``model``'s CUDA devices back afterwards."""
-    parameters = () if model is None else model.parameters()
-    devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=_devices(model)):
         try:
             yield
         finally:

@@ -27,8 +27,8 @@ from attn_monitor.core.importance import IMPORTANCE, LOSS, REPEAT, joint_counts,
 from attn_monitor.core.nouns import MEASURED, HeadId, MetricSpec
 from attn_monitor.monitor.answers import rows_of_sentences
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.guard import random_state_kept
-from attn_monitor.monitor.layout import Layout, Replay
+from attn_monitor.monitor.guard import Replay, random_state_kept
+from attn_monitor.monitor.layout import Layout
 
 Kind = Literal["loss", "output"]
 _LOSSES: Final = ("val_loss", "valid_loss", "eval_loss", "test_loss", "loss")

@@ -7,7 +7,8 @@ reduced the moment it is seen, and nothing larger than one layer is ever held.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
@@ -29,16 +30,17 @@ from attn_monitor.monitor.axes import Axes, Piece, name_axes
 from attn_monitor.monitor.batches import transposed
 from attn_monitor.monitor.entries import entries_of
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.guard import Replay
 from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.passes import without_generation
 from attn_monitor.monitor.probes import ProbeBatch
+from attn_monitor.monitor.steady import steadied
 from attn_monitor.monitor.texts import Key, Text, texts_of
 from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trying import Observe, tried
 from attn_monitor.monitor.words import ranked
 
-Replay = Callable[[object], object]
 SHOWN: Final[tuple[Split, ...]] = ("val", "train", "lens")  # the others have no words on screen
 
 
@@ -93,8 +95,9 @@ def find_layout(
     gaps = tuple(dict.fromkeys(gap for run in seen for gap in run.gaps))
     if gaps:
         failures.report(describe_gaps(gaps), doing="looking for attention")
+    seen, loose = _steady(model, batches, replay, seen, failures)
     seen = [
-        replace(run, calls=tried(batch, run.calls, run.seeds, _watching(model, replay)))
+        replace(run, calls=tried(batch, run.calls, run.seeds, _watching(model, replay), loose))
         if batch.split in SHOWN
         else run
         for batch, run in zip(batches, seen, strict=True)
@@ -111,7 +114,14 @@ def find_layout(
     turned = [_upright(batch, run) for batch, run in zip(batches, seen, strict=True)]
     named = [
         name_axes(
-            texts, batch, run.calls, run.seeds, tokens=tokens, labels=labels, failures=failures
+            texts,
+            batch,
+            run.calls,
+            run.seeds,
+            tokens=tokens,
+            labels=labels,
+            failures=failures,
+            loose=loose,
         )
         for batch, run in zip(turned, seen, strict=True)
     ]
@@ -156,7 +166,38 @@ class _Run:
         return tuple(name for name, _ in self.seeds)
 
 
-def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
+def _steady(
+    model: nn.Module,
+    batches: Sequence[ProbeBatch],
+    replay: Replay,
+    seen: Sequence[_Run],
+    failures: Failures,
+) -> tuple[list[_Run], frozenset[Key]]:
+    """Return the runs without what is known of tokens that other weights would put elsewhere.
+
+    And the calls of which this is true. If the first batch has none, no batch is looked at again.
+    """
+    runs, loose = list(seen), set[Key]()
+    for at, (batch, run) in enumerate(zip(batches, seen, strict=True)):
+        if batch.split not in SHOWN or (at and not loose):
+            continue
+        other = run
+        with suppress(Exception):  # a model need not bear numbers that are none of its own
+            other = _run(model, batch, replay, shaking=True)
+        calls, seeds, moved = steadied((run.calls, run.seeds), (other.calls, other.seeds))
+        runs[at] = replace(run, calls=calls, seeds=seeds)
+        loose |= moved
+    if loose:
+        modules = ", ".join(sorted({module for module, _ in loose})[:4])
+        failures.report(
+            f"which tokens {modules} reads, or in which order, changes with the weights. Nobody "
+            "can say what stands where at the next step, so that positions are shown, not words",
+            doing="matching tokens with attention",
+        )
+    return runs, frozenset(loose)
+
+
+def _run(model: nn.Module, batch: ProbeBatch, replay: Replay, *, shaking: bool = False) -> _Run:
     calls: list[Call] = []
     sizes: dict[Key, tuple[int, int]] = {}
     follower = Follower()
@@ -165,7 +206,7 @@ def _run(model: nn.Module, batch: ProbeBatch, replay: Replay) -> _Run:
         calls.append(Call.of(record))
         sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
 
-    with capture(model, sink=note, verify=True, follower=follower) as seen:
+    with capture(model, sink=note, verify=not shaking, follower=follower, shaking=shaking) as seen:
         for name, tensor in ranked(batch):
             follower.add(name, tensor)
         replay(batch.input)

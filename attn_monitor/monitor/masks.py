@@ -16,14 +16,14 @@ from torch import Tensor
 _HIDING: Final = -1e3  # added to scores: whatever is lower hides a key
 _SAYS_REAL: Final = re.compile(r"attention_mask|valid|keep|visible|input_mask")
 _SAYS_PADDING: Final = re.compile(r"pad")
-_IS_MASK: Final = re.compile(r"mask|pad|valid|keep|visible")
+_IS_MASK: Final = re.compile(r"mask|pad|valid|keep|visible|len")
 _OTHER_MASK: Final = re.compile(r"label|loss|special|mlm|global|causal|patch|_id")
 _OF_TARGET: Final = re.compile(r"decoder|target|tgt|trg")
 _MATRIX: Final = 2
 
 
 def names_a_mask(name: str, *, target: bool) -> bool:
-    """Return whether a field of a batch is called like a mask of the source, or of the target."""
+    """Return whether a field of a batch is called like a mask, or lengths, of source or target."""
     lowered = name.lower()
     if not _IS_MASK.search(lowered) or _OTHER_MASK.search(lowered):
         return False
@@ -42,30 +42,38 @@ def kept_by(mask: Tensor, ids: Tensor, *, name: str = "") -> Tensor | None:
 
     Args:
         mask: Boolean, 0 and 1, or numbers added to scores; one entry per token, or per query and
-            key, with or without axes of length 1 between.
+            key, with or without axes of length 1 between. Or the length of each sentence.
         ids: What it belongs to.
         name: What the batch calls it.
     """
-    options = [keep for keep in _readings(mask, ids) if bool(keep.any(dim=1).all())]
+    if mask.dim() == 1:
+        return _kept_by_lengths(mask, ids)
+    readings = list(_readings(mask, ids))
+    if len(readings) == 1:  # hides by what it adds to scores
+        return readings[0] if bool(readings[0].any(dim=1).all()) else None
+    options = [keep for keep in readings if bool(keep.any(dim=1).all())]
     whole = [keep for keep in options if bool(keep.all())]
     explained = whole or [keep for keep in options if _covers_padding(~keep, ids)]
-    if len(explained) == 1 or len(options) == 1:
-        return (explained or options)[0]
-    if not options or (explained and not name):
-        return None  # nothing, or both ways round, explains it
-    return _by_name_or_kinds(mask, ids, options, name.lower())
-
-
-def _by_name_or_kinds(mask: Tensor, ids: Tensor, options: list[Tensor], name: str) -> Tensor | None:
-    real, padding = options
-    if _SAYS_PADDING.search(name):
+    if len(explained) == 1:
+        return explained[0]
+    if not options or not name:
+        return None  # it may be anything: what a loss is taken of, segments, a label per token
+    lowered = name.lower()
+    real, padding = readings
+    if _SAYS_PADDING.search(lowered):
         return padding
-    if _SAYS_REAL.search(name):
-        return real
-    kinds = [_kinds(ids[~keep]) for keep in options]
-    if kinds[0] == kinds[1] or (mask.dtype != torch.bool and not name):
-        return None  # it may be anything: segments, a label per token
-    return real if kinds[0] < kinds[1] else padding
+    return real if _SAYS_REAL.search(lowered) else None
+
+
+def _kept_by_lengths(lengths: Tensor, ids: Tensor) -> Tensor | None:
+    """Return which ids are tokens if these are lengths: one id alone stands behind each."""
+    if lengths.shape != ids.shape[:1] or lengths.dtype not in {torch.int64, torch.int32}:
+        return None
+    if not 1 <= int(lengths.min()) <= int(lengths.max()) <= ids.shape[1]:
+        return None
+    places = torch.arange(ids.shape[1], device=ids.device)
+    keep = places < lengths.to(ids.device)[:, None]
+    return keep if _kinds(ids[~keep]) == 1 else None
 
 
 def _readings(mask: Tensor, ids: Tensor) -> Iterator[Tensor]:

@@ -22,8 +22,9 @@ from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.guard import Replay
 from attn_monitor.monitor.head_sizes import SizeReader, SizeTable
-from attn_monitor.monitor.layout import Layout, Replay
+from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
 from attn_monitor.monitor.probes import ProbeBatch

@@ -20,10 +20,10 @@ from attn_monitor.monitor.beside import Beside
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
-from attn_monitor.monitor.guard import Guard, random_state_kept
+from attn_monitor.monitor.guard import Guard, Replay, random_state_kept, repeatable
 from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.importance import ImportanceMeter
-from attn_monitor.monitor.layout import Replay, find_layout
+from attn_monitor.monitor.layout import find_layout
 from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.observation import Observation
 from attn_monitor.monitor.options import MonitorOptions
@@ -90,7 +90,7 @@ class Session:
         metrics = registered_metrics()
         if options.topology:
             metrics += TOPOLOGY_METRICS
-        self._replay = replay
+        self._replay = replay = repeatable(replay, model)
         self._guard.begin()
         with _quiet_forward(self._guard):
             batches = settled(model, batches, replay, failures)

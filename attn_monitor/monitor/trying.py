@@ -7,7 +7,7 @@ number of its sentence; tokens likewise. A map or token that several of them mov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -35,6 +35,7 @@ def tried(
     calls: Sequence[Call],
     seeds: Sequence[tuple[str, Tensor]],
     observe: Observe,
+    loose: Container[Key] = (),
 ) -> tuple[Call, ...]:
     """Return the calls, with what trying shows of those whose tokens could not be followed.
 
@@ -43,8 +44,10 @@ def tried(
         calls: Its attention calls.
         seeds: The tensors that codes name.
         observe: Replays what it is given, and returns a number per query and key of each call.
+        loose: Calls whose tokens change with the weights: what is found now says nothing.
     """
-    lost = [call.key for call in calls if _lost(call, named=batch.tokens.source.named)]
+    named = batch.tokens.source.named
+    lost = [call.key for call in calls if call.key not in loose and _lost(call, named=named)]
     if not lost:
         return tuple(calls)
     base, again = observe(batch.input), observe(batch.input)
@@ -170,7 +173,9 @@ class _Trial:
 
 
 def _told(found: Tensor, moved: Tensor, torn: Tensor) -> Tensor:
-    return found.masked_fill(torn, -1).masked_fill(~moved, -2)
+    """Return what moves each place; where several move one, the others are so by chance."""
+    known = torch.full_like(found, -1) if bool(torn.any()) else found
+    return known.masked_fill(~moved, -2)
 
 
 def _moved(before: Tensor, after: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from attn_monitor.capture.origins import coordinate
+from attn_monitor.capture.sources import UNSURE
 from attn_monitor.core.nouns import Proof, Tokens
 from attn_monitor.monitor.batches import Ids, Stream, named_tensors, stream_of
 from attn_monitor.monitor.masks import is_binary
@@ -88,7 +89,8 @@ class Reader:
             place = second - stream.starts[first]
             if 0 <= place < len(stream.ids[first]):
                 places.append(at)
-                ids.append(stream.ids[first][place])
+                token = stream.ids[first][place]
+                ids.append(None if token == UNSURE else token)
         if not places:
             return _numbered(len(code))
         known = any(token is not None for token in ids)

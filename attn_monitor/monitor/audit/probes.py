@@ -11,7 +11,8 @@ from attn_monitor.capture.api import eagerly
 from attn_monitor.core.mask_audit import MaskAudit
 from attn_monitor.monitor.audit.audit import audit
 from attn_monitor.monitor.audit.intent import intended
-from attn_monitor.monitor.layout import Layout, Replay
+from attn_monitor.monitor.guard import Replay
+from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import SIDES, Kept, ProbeBatch, probe_batches
 from attn_monitor.monitor.tokens import padding_id

@@ -51,8 +51,38 @@ def test_a_pair_of_id_tensors_is_source_and_target():
 
 
 def test_a_boolean_mask_in_a_tuple_marks_the_valid_tokens():
-    mask = torch.tensor([[True, True, False, False], [True, True, True, False]])
-    assert describe((IDS, mask, LABELS)).source.ids == ((5, 6), (8, 9, 0))
+    mask = torch.tensor([[True, True, True, False], [True, True, False, False]])
+    assert describe((IDS, mask, LABELS)).source.ids == ((5, 6, 7), (8, 9))
+
+
+ANSWERS = torch.tensor([[False, False, True, True], [False, True, True, False]])
+
+
+@pytest.mark.parametrize("answers", [ANSWERS, ~ANSWERS, ANSWERS.long()])
+@pytest.mark.parametrize("name", ["", "loss_mask", "prompt_mask", "completion_mask"])
+def test_what_a_loss_is_taken_of_hides_no_words(answers, name):
+    ids = torch.tensor([[5, 6, 7, 4], [8, 9, 3, 2]])
+    tokens = describe({"input_ids": ids, name: answers} if name else (ids, answers))
+    assert tokens.source.ids == ((5, 6, 7, 4), (8, 9, 3, 2))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        lambda ids, lengths: (ids, lengths, LABELS),
+        lambda ids, lengths: (LABELS, ids, lengths.int()),
+        lambda ids, lengths: {"tokens": ids, "seq_len": lengths},
+    ],
+    ids=["tuple", "behind labels", "mapping"],
+)
+def test_lengths_say_where_padding_begins(batch):
+    def sentences(lengths):
+        return describe_any(batch(IDS, torch.tensor(lengths))).source
+
+    assert sentences([3, 2]).ids == ((5, 6, 7), (8, 9))
+    # Numbers that leave words or no padding are something else: labels, scores.
+    assert {len(ids) for ids in sentences([2, 3]).ids} == {4}
+    assert {len(ids) for ids in sentences([4, 4]).ids} == {4}
 
 
 def test_describe_batch_may_return_words():
