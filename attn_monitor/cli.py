@@ -12,7 +12,7 @@ import numpy as np
 from attn_monitor import __version__, cli_record, cli_report
 from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.core.nouns import MEASURED
-from attn_monitor.store import Run, open_run, verify_run
+from attn_monitor.store import Run, open_run, proofs_of, verify_run
 
 DEFAULT_MAX_MB = 50.0
 
@@ -136,27 +136,6 @@ class _Progress:
             print(f"{what}: {total}", file=sys.stderr, flush=True)
 
 
-def _untouched(run: Run) -> list[str]:
-    """Say whether recording left the training alone, and whose weights are shown."""
-    proofs = {step: proof for step in run.steps if (proof := run.untouched(step)) is not None}
-    if not proofs:
-        return []
-    lines = [
-        f"training untouched: checked at {len(proofs)} steps"
-        + ("" if len(proofs) == len(run.steps) else f" of {len(run.steps)}")
-    ]
-    moved = sorted({name for proof in proofs.values() for name in proof.put_back})
-    if moved:
-        more = f" and {len(moved) - 5} more" if len(moved) > 5 else ""  # noqa: PLR2004
-        lines.append(
-            f"changed by the model when it is run, and put back: {', '.join(moved[:5])}{more}"
-        )
-    lent = [step for step, proof in proofs.items() if proof.lent]
-    if lent:
-        lines.append(f"{len(lent)} steps show weights that were in place for the validation only")
-    return lines
-
-
 def _watched(run: Run) -> list[str]:
     """Say at which steps only what was known to matter was looked at, and why not at others."""
     reasons = [reason for step in run.steps if (reason := run.watched(step)) is not None]
@@ -172,12 +151,13 @@ def describe(run: Run) -> str:
     """Return a recording in words: steps, probes, parts, and each metric from first to last."""
     val, train = (sum(p.split == split for p in run.probes) for split in MEASURED)
     further = len(run.probes) - val - train
+    proofs = proofs_of(run)
     lines = [
         f"{len(run.steps)} recorded steps"
         + (f", {run.steps[0]} to {run.steps[-1]}" if run.steps else ""),
         f"{val} validation and {train} training probes"
         + (f", {further} further sentences for HeadLens and signals" if further else ""),
-        *_untouched(run),
+        *(() if proofs is None else proofs.sentences),
         *_watched(run),
     ]
     for name in run.parts:

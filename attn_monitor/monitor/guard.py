@@ -35,12 +35,14 @@ class Guard:
         others: Further objects that a step may change, with their names.
         skip: Objects that are left alone: the trainer and the monitor itself.
         moved: What moved in a replay so far and was put back, by name.
+        proved: The steps at which nothing was found to have moved for good.
     """
 
     model: nn.Module
     others: tuple[tuple[str, object], ...] = ()
     skip: tuple[object, ...] = ()
     moved: set[str] = field(default_factory=set)
+    proved: set[int] = field(default_factory=set)
     _fragile: set[int] | None = None  # tensors that a pass writes to; unknown before the first
 
     def begin(self) -> None:

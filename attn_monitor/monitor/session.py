@@ -224,6 +224,7 @@ class Session:
         proof = self._untouched(replay, step)
         if proof is not None:
             self.last_step = step
+            self._guard.proved.add(step)
             weights = sums(self._guard.model.parameters(), sampled=True)
             self._pending = _Seen(seen[0], step, epoch, proof, weights, measured)
 

@@ -21,6 +21,7 @@ from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.trainer import Trainer, batches_seen, numbers, replay_through
+from attn_monitor.store import Proofs
 
 _Value = TypeVar("_Value")
 
@@ -199,6 +200,10 @@ class TrainerRecording:
         elif self.options.importance == "last":  # what was trained since the last recorded step
             self._record(numbers(self.trainer.callback_metrics), epoch=self._epochs())
         session.finish()
+        if steps := len(self._guard.proved):
+            moved = tuple(sorted(self._guard.moved))
+            proofs = Proofs(steps=steps, of=steps, put_back=moved, lent=0)
+            self.say(f"AttentionMonitor: {'; '.join(proofs.sentences)}")
 
     def state(self) -> dict[str, Any]:
         """Return what a training needs to go on with the same sentences, for its checkpoint."""

@@ -1,5 +1,6 @@
 """The recording on disk: written during training, read by the tab and by :func:`open_run`."""
 
+from attn_monitor.store.proofs import Proofs, proofs_of
 from attn_monitor.store.records import (
     HeadVectors,
     MapWindow,
@@ -18,6 +19,7 @@ from attn_monitor.store.writer import RunWriter
 __all__ = [
     "HeadVectors",
     "MapWindow",
+    "Proofs",
     "Run",
     "RunInfo",
     "RunWriter",
@@ -30,5 +32,6 @@ __all__ = [
     "dump_tokens",
     "follows",
     "open_run",
+    "proofs_of",
     "verify_run",
 ]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.signals.losses import best_step
-from attn_monitor.store import Run, dump_own_axes, dump_tokens
+from attn_monitor.store import Run, dump_own_axes, dump_tokens, proofs_of
 from tb_plugin.server.excerpt import Excerpt, everything
 
 Json = Mapping[str, object]
@@ -44,6 +44,7 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
             for step, epoch in zip(run.steps, run.epochs, strict=True)
         ],
         "best": _best(run),
+        "untouched": _untouched(run),
         "classes": None if run.classes is None else asdict(run.classes),
         "options": dict(run.options),
         "problems": [*run.problems, *there.notes],
@@ -90,6 +91,11 @@ def _why_no_maps(run: Run, step: int, there: Excerpt) -> str | None:
 def _best(run: Run) -> Json | None:
     step, name = best_step(run.steps, [run.scalars(step) for step in run.steps])
     return None if step is None else {"step": step, "name": name}
+
+
+def _untouched(run: Run) -> Json | None:
+    found = proofs_of(run)
+    return None if found is None else {**asdict(found), "sentences": list(found.sentences)}
 
 
 def _probe(run: Run, probe: Probe) -> Json:

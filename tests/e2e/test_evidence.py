@@ -111,6 +111,9 @@ def test_the_tab_shows_a_fused_model_as_recomputed_and_verified_with_its_error(a
     assert "Layer 2, layers.1: recomputed and verified" in detail
     assert "weak" not in look
     assert tab.frame.get_by_text("Words: followed from the batch").is_visible()
+    checked = tab.frame.get_by_text("Training untouched: checked at 1 step")
+    assert checked.is_visible()
+    assert "optimizer, random state" in checked.get_attribute("title")
 
 
 def test_the_tab_warns_of_the_weakest_layer_and_names_every_one(address, open_tab):

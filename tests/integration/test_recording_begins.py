@@ -132,7 +132,8 @@ def test_success_is_said_in_one_line_and_predicting_leaves_nothing(tmp_path, cap
     finally:
         rank_zero.log.removeHandler(said)
     records = [said.queue.get() for _ in range(said.queue.qsize())]
-    [line] = [record.message for record in records if "AttentionMonitor" in record.message]
+    line, proof = [record.message for record in records if "AttentionMonitor" in record.message]
+    assert proof.startswith("AttentionMonitor: training untouched: checked at 2 steps")
     assert "6 validation and 6 training sentences" in line
     assert "encoder of 2 layers x 2 heads" in line
     assert f"tensorboard --logdir {tmp_path / 'fit' / 'lightning_logs' / 'version_0'}" in line

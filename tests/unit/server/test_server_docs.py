@@ -14,6 +14,7 @@ from wsgi_tab import Tab
 
 from attn_monitor.analysis.methods.redundancy import HeadPair, IdleHead
 from attn_monitor.signals import Band, Curve, Signal
+from attn_monitor.store import Proofs
 from tb_plugin.server.routes import ROUTES
 
 
@@ -72,9 +73,11 @@ def test_json_examples_have_the_fields_of_real_replies(sections, tab):
     run = json.loads(block(sections["`/run`"], "json"))
     real = tab.get("run", run="exp/version_0").json
     assert run["classes"].keys() == {"names", "method"}
+    assert run["untouched"].keys() == {f.name for f in fields(Proofs)} | {"sentences"}
     for document in (run, real):  # these depend on the run
         document["options"] = {}
         document["classes"] = None
+        document["untouched"] = None
         document["probes"][0]["target"] = None
     assert keys_of(run) == keys_of(real)
 

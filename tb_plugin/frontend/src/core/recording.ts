@@ -132,6 +132,18 @@ export interface ClassLayer {
   readonly method: "linear_mean" | "linear_first" | "linear_last" | "gradient";
 }
 
+/** At how many steps of how many the training was compared before and after the replay. */
+export interface Untouched {
+  readonly steps: number;
+  readonly of: number;
+  /** What the model changed when it was run, by name; it was put back. */
+  readonly put_back: readonly string[];
+  /** Steps that show weights that were in place for the validation only. */
+  readonly lent: number;
+  /** What was checked, what was put back, and what was lent: those that apply. */
+  readonly sentences: readonly string[];
+}
+
 export interface Run {
   readonly name: string;
   readonly session: string;
@@ -142,6 +154,8 @@ export interface Run {
   readonly steps: readonly StepEntry[];
   /** The step with the lowest validation loss, and what that was logged as. */
   readonly best?: { readonly step: number; readonly name: string } | null;
+  /** Whether recording left the training as it was; null or absent where nobody checked. */
+  readonly untouched?: Untouched | null;
   /** Null or absent if the model does not classify sentences. */
   readonly classes?: ClassLayer | null;
   readonly options: Readonly<Record<string, string | number | boolean>>;

@@ -122,6 +122,26 @@ function reasonOf(lines: readonly string[]): string {
   return reasons.size > 1 ? `${reasons.size} reasons` : (only.split(":")[0] ?? only);
 }
 
+const COMPARED =
+  "Compared before and after each replay: parameters, buffers, optimizer, random state, batches " +
+  "(of large tensors a sample, in every eighth replay all numbers).";
+
+/** That recording left the training as it was. */
+function Checked() {
+  const found = recording.value?.untouched;
+  const [first = "", ...more] = found?.sentences ?? [];
+  return found ? (
+    <span
+      class={found.steps < found.of ? "evidence weak" : "evidence"}
+      title={[COMPARED, ...more.map(capital)].join("\n")}
+    >
+      {capital(first)}
+    </span>
+  ) : null;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 export function StatusBar() {
   const layers = part.value?.layers ?? [];
   const evidence = layers.length > 0 ? evidenceText(layers) : null;
@@ -147,6 +167,7 @@ export function StatusBar() {
           Words: {proofLabel(part.value.words)}
         </span>
       )}
+      {!offline.value && <Checked />}
     </footer>
   );
 }
