@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,40 @@ class Watch:
         ours = [AttentionMonitor(**options)] if self.watched else []  # type: ignore[arg-type]
         return [_noting(pl, self), *ours]
 
+    def recorder(self, model: nn.Module, batches: object, **options: Any) -> Any:
+        """Return a recorder for a loop, or what takes its place where nobody watches."""
+        from attn_monitor import AttentionRecorder
+
+        if not self.watched:
+            return nullcontext(_Nobody())
+        return AttentionRecorder(model, batches, log_dir=self.folder / "recording", **options)
+
+    def trainer_callbacks(self, **options: Any) -> list[object]:
+        """Return the callbacks of a ``transformers.Trainer``."""
+        from attn_monitor import AttentionCallback
+
+        place = self.folder / "recording"
+        return [AttentionCallback(log_dir=place, **options)] if self.watched else []
+
+    def follow(self, trainer: Any) -> None:
+        """Note the batches that a ``transformers.Trainer`` trains on, in their order."""
+        step = trainer.training_step
+
+        def noting(model: nn.Module, batch: object, *rest: Any) -> object:
+            self.ledger.batch("training", batch)
+            loss = step(model, batch, *rest)
+            self.ledger.loss(loss)
+            return loss
+
+        trainer.training_step = noting
+
+    def finish(self, trainer: Any) -> None:
+        """Note what a ``transformers.Trainer`` ended with; times of day are not compared."""
+        timed = ("_runtime", "_per_second", "train_loss", "total_flos")
+        for row in trainer.state.log_history:
+            self.ledger.loss({k: v for k, v in row.items() if not k.endswith(timed)})
+        self.model, self.optimizers = trainer.model, [trainer.optimizer.state_dict()]
+
     def attach(self, model: nn.Module) -> None:
         """Keep the weights that modules of a kind give out during the newest validation."""
         for name, module in model.named_modules():
@@ -53,6 +88,13 @@ class Watch:
                     self.own.setdefault(name, []).append(weights.detach().cpu().clone())
 
             module.register_forward_hook(keep, with_kwargs=True)
+
+
+class _Nobody:
+    """Records nothing."""
+
+    def record(self, **_: Any) -> None:
+        """Do nothing."""
 
 
 def _noting(pl: ModuleType, watch: Watch) -> object:
