@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs models zoo untouched bench kill damage fuzz soak pictures release clean
+.PHONY: help demo test quick lint docs models zoo untouched wild bench kill damage fuzz soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,10 @@ zoo: $(VENV)/.testable ## every model type of transformers through capture, and 
 
 untouched: $(VENV)/.testable ## 520 generated trainings: the same with the monitor as without? (2 minutes)
 	OMP_NUM_THREADS=1 UNTOUCHED_MODULES=520 $(BIN)/python -m pytest -n 2 tests/integration/test_untouched_at_random.py --timeout 0
+
+wild: $(VENV)/.testable ## other libraries' models with and without the monitor, and docs/wild.md (resumes; 1 hour)
+	$(BIN)/python scripts/wild/run.py build/wild
+	$(BIN)/python scripts/wild/page.py build/wild
 
 bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider

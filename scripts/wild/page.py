@@ -21,7 +21,7 @@ def table(rows: Iterable[Row]) -> str:
     lines = [
         f"PyTorch {torch.__version__}, on a CPU, {len(rows)} models.",
         "",
-        "| Library | Model | Hashes | Recorded, layers × heads × queries × keys | Rows | Words "
+        "| Library | Model | Hashes | Recorded, layers x heads x queries x keys | Rows | Words "
         "| Off the library's own |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -41,7 +41,7 @@ def _row(row: Row) -> str:
         row["model"],
         "equal" if not row["unequal"] else f"**not equal: {', '.join(row['unequal'])}**",
         "; ".join(
-            f"{p['name']} {p['layers']} × {p['heads']} × {p['queries']} × {p['keys']}"
+            f"{p['name']} {p['layers']} x {p['heads']} x {p['queries']} x {p['keys']}"
             for p in parts
         )
         or "nothing",

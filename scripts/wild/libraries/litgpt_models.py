@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from watch import Watch
 
-REQUIREMENTS = ("litgpt",)
+# Without what it pins: transformers, which is there, needs a newer huggingface-hub.
+REQUIREMENTS = ("--no-deps", "litgpt", "jsonargparse", "docstring-parser", "typeshed-client")
 PACKAGES = ("litgpt", "lightning")
 LINE = "with AttentionRecorder(gpt, validation, log_dir=...) as recorder: recorder.record(...)"
 
