@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from attn_monitor import __version__, cli_record, cli_report
-from attn_monitor.core.errors import AttnMonitorError
+from attn_monitor import __version__, cli_record, cli_report, cli_send
+from attn_monitor.core.errors import AttnMonitorError, ConfigurationError
 from attn_monitor.core.nouns import MEASURED
 from attn_monitor.store import Run, open_run, proofs_of, verify_run
 
@@ -69,7 +70,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("run", help=_RUN_HELP)
-    add("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+    add("-o", "--output", type=Path, metavar="FILE", help="the file to write")
+    add("--to", choices=tuple(cli_send.TRACKERS), help="give the page to an experiment tracker")
+    add("--project", default="attention", help="of --to: project, or experiment of MLflow")
+    add("--into", metavar="RUN", help="of --to: the run to add it to (default: a new one)")
     add("--steps", type=spans, help="steps, for example 0,500:900 (default: all)")
     add("--probes", type=spans, help="sentences, numbered from 0 as in the tab's address")
     add("--parts", type=lambda text: tuple(text.split(",")), help="for example encoder,cross")
@@ -104,7 +108,7 @@ def spans(text: str) -> tuple[tuple[int, int], ...]:
 
 def _export(options: argparse.Namespace) -> tuple[str, int]:
     # The one place where attn_monitor knows the tab: a command line stands above both packages.
-    from tb_plugin.offline import Choice, export_run  # noqa: PLC0415
+    from tb_plugin.offline import Choice, export_run, run_name  # noqa: PLC0415
 
     choice = Choice(
         steps=options.steps,
@@ -113,15 +117,23 @@ def _export(options: argparse.Namespace) -> tuple[str, int]:
         lenses=not options.no_lens,
         lens_steps=options.lens_steps,
     )
-    done = export_run(
-        options.run,
-        options.output,
-        choice=choice,
-        name=options.name,
-        max_mb=options.max_mb,
-        progress=_Progress(),
-    )
-    return f"{options.output}: {done.summary()}", 0
+    if options.output is None and options.to is None:
+        raise ConfigurationError("export needs a place for the page: -o FILE, or --to TRACKER")
+    with TemporaryDirectory() as folder:
+        output = options.output or Path(folder) / "attention.html"
+        done = export_run(
+            options.run,
+            output,
+            choice=choice,
+            name=options.name,
+            max_mb=options.max_mb,
+            progress=_Progress(),
+        )
+        if options.to is None:
+            return f"{output}: {done.summary()}", 0
+        name, project = options.name or run_name(options.run), options.project
+        place = cli_send.send(options.to, output, name=name, project=project, into=options.into)
+    return f"{place}: {done.summary()}", 0
 
 
 class _Progress:

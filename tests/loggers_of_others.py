@@ -7,8 +7,11 @@ import pytest
 from lightning.pytorch import loggers
 
 from attn_monitor import AttentionCallback, open_run
+from attn_monitor.cli import main
+from attn_monitor.store import RunWriter
 from tests import tiny_trainer
 from tests.integration.test_loggers import fit
+from tests.recordings import encoder_info, record
 
 
 @pytest.mark.filterwarnings("ignore")  # of W&B's own
@@ -97,3 +100,45 @@ def test_what_a_transformers_trainer_reports_to_gets_both(name, tmp_path, monkey
         with sqlite3.connect(database) as connection:
             logged = "".join(str(row) for row in connection.execute("select * from metrics"))
         assert "attention/row_entropy/encoder" in logged
+
+
+@pytest.mark.parametrize("tracker", ["wandb", "mlflow", "trackio"])
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_page_is_given_to(tracker, tmp_path, monkeypatch, capsys):
+    for variable, value in {
+        "WANDB_MODE": "offline",
+        "WANDB_DIR": str(tmp_path),
+        "WANDB_SILENT": "true",
+        "MLFLOW_ALLOW_FILE_STORE": "true",
+        "TRACKIO_DIR": str(tmp_path / "trackio"),
+    }.items():
+        monkeypatch.setenv(variable, value)
+    if tracker == "mlflow":
+        import mlflow
+
+        mlflow.set_tracking_uri(f"file:{tmp_path / 'mlruns'}")
+    places = [tmp_path]
+    if tracker == "wandb":
+        import wandb
+
+        def init(*given, begin=wandb.init, **options):
+            run = begin(*given, **options)
+            places.append(Path(run.dir))  # below the directory of the first run of a process
+            return run
+
+        monkeypatch.setattr(wandb, "init", init)
+    info = encoder_info()
+    with RunWriter(tmp_path / "run", info) as writer:
+        writer.write(record(info, 5))
+    page = tmp_path / "page.html"
+    run = [str(tmp_path / "run"), "--name", "one"]
+    assert main(["export", *run, "-o", str(page), "--to", tracker, "--project", "maps"]) == 0
+    said = capsys.readouterr().out
+    assert "2 sentences at 1 step" in said
+    kept = [path for place in places for path in place.rglob("*.html") if path != page]
+    assert page.read_bytes() in [path.read_bytes() for path in kept]
+    if tracker == "mlflow":  # and a second time into the run that it made
+        made = said.split("run ")[1].split(",")[0]
+        assert main(["export", *run, "--to", tracker, "--into", made]) == 0
+        artifacts = mlflow.MlflowClient().list_artifacts(made, "attention")
+        assert [a.path for a in artifacts] == ["attention/attention.html", "attention/page.html"]

@@ -9,8 +9,7 @@ from pathlib import Path
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.store import Run
 from tb_plugin.notebook.answers import Answers
-from tb_plugin.offline import export_run
-from tb_plugin.offline.export import run_name
+from tb_plugin.offline import export_run, run_name
 
 _LOWEST = 200
 _PAGE_MB = 10.0  # it is kept in the notebook's file

@@ -141,6 +141,9 @@ THEIRS = (
     "what_a_transformers_trainer_reports_to_gets_both[wandb]",
     "what_a_transformers_trainer_reports_to_gets_both[mlflow]",
     "what_a_transformers_trainer_reports_to_gets_both[trackio]",
+    "an_exported_page_is_given_to[wandb]",
+    "an_exported_page_is_given_to[mlflow]",
+    "an_exported_page_is_given_to[trackio]",
 )
 
 

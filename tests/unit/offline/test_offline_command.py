@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from attn_monitor.cli import main
@@ -30,3 +32,21 @@ def test_a_span_that_is_none_is_refused_before_anything_is_read(tmp_path, capsys
     with pytest.raises(SystemExit):
         main(["export", str(tmp_path), "-o", "x.html", "--steps", "1-3"])
     assert "'1-3' is neither a number nor a span like 500:900" in capsys.readouterr().err
+
+
+def test_a_page_needs_a_place_and_a_tracker_its_package(recording, capsys, monkeypatch):
+    assert main(["export", recording]) == 1
+    assert capsys.readouterr().err.startswith("attn-monitor: export needs a place for the page")
+    monkeypatch.setitem(sys.modules, "trackio", None)  # as where it is not installed
+    assert main(["export", recording, "--no-lens", "--to", "trackio"]) == 1
+    assert "export --to trackio needs the package trackio: pip install" in capsys.readouterr().err
+
+
+def test_what_a_tracker_has_against_the_page_is_one_line(recording, capsys, monkeypatch):
+    class Refuses:
+        def init(self, **_):
+            raise ConnectionError("no network")
+
+    monkeypatch.setitem(sys.modules, "trackio", Refuses())
+    assert main(["export", recording, "--no-lens", "--to", "trackio"]) == 1
+    assert "trackio did not take the page: ConnectionError: no network" in capsys.readouterr().err
