@@ -14,6 +14,7 @@ from attn_monitor.core.nouns import HeadId
 IMPORTANCE: Final = "importance"  # the metric
 LOSS: Final = "importance/loss"  # numbers of a step
 REPEAT: Final = "importance/repeat"
+HARMLESS: Final = 0.01  # of the loss, or of the output
 _WITHOUT: Final = "importance/without_"
 _SHARES: Final = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8)
 
@@ -40,6 +41,16 @@ class HeadImportance:
     loss: float | None
     repeat: float
 
+    @property
+    def can_go(self) -> int:
+        """How many heads, from the front, can be muted together and hardly anything changes.
+
+        The loss rises by at most :data:`HARMLESS` of itself, or the output moves by no more.
+        """
+        scale = 1.0 if self.loss is None else abs(self.loss)
+        fine = (n for n, effect in self.without.items() if effect <= HARMLESS * scale)
+        return max(fine, default=0)
+
     def as_json(self) -> dict[str, object]:
         """Return the same as JSON can hold it; effects that are no numbers are ``None``."""
         return {
@@ -47,6 +58,7 @@ class HeadImportance:
             "unit": self.unit,
             "loss": _number(self.loss),
             "repeat": _number(self.repeat),
+            "can_go": self.can_go,
             "heads": [
                 {"part": head.part, "layer": head.layer, "head": head.head, "effect": effect}
                 for head, effect in self.heads

@@ -13,7 +13,6 @@ from attn_monitor.verdicts.verdict import Level, Verdict, link, number
 
 MANY = 0.25  # of the heads: a run where so many sleep is worth a look
 LISTED = 8
-HARMLESS = 0.01  # of the loss, or of the output
 
 
 def dormant(run: Run) -> Iterator[Verdict]:
@@ -64,12 +63,9 @@ def importance(run: Run) -> Iterator[Verdict]:
     found = next((each for each in measured if each is not None), None)
     if found is None:
         return
-    scale = 1.0 if found.loss is None else abs(found.loss)
-    fine = [count for count, effect in found.without.items() if effect <= HARMLESS * scale]
-    total = len(found.heads)
+    total, count = len(found.heads), found.can_go
     what = "loss" if found.loss is not None else "output"
-    if fine:
-        count = max(fine)
+    if count:
         text = f"{count} of {total} heads can go together: {what} {found.without[count]:+.3g}"
     else:
         effects = [f"{count}: {effect:+.3g}" for count, effect in found.without.items()]
@@ -82,7 +78,7 @@ def importance(run: Run) -> Iterator[Verdict]:
         evidence={
             "step": found.step,
             "heads": total,
-            "can_go": max(fine, default=0),
+            "can_go": count,
             "unit": found.unit,
             "loss": None if found.loss is None else number(found.loss),
             "repeat": number(found.repeat),

@@ -36,7 +36,15 @@ def describe_redundancy(run: Run, query: RedundancyQuery) -> Mapping[str, object
         "pairs": plain(redundant_pairs(chosen)),
         "idle": plain(idle_heads(chosen)),
         "dormant": plain(_dormant(run, query)),
+        "importance": _importance(run, query.step),
     }
+
+
+def _importance(run: Run, step: int) -> Mapping[str, object] | None:
+    """Return what muting heads did at a step, or last before it; ``None`` where nobody measured."""
+    before = (run.importance(each) for each in reversed(run.steps) if each <= step)
+    found = next((each for each in before if each is not None), None)
+    return None if found is None else found.as_json()
 
 
 def _dormant(run: Run, query: RedundancyQuery) -> tuple[DormantHead, ...] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -13,6 +15,8 @@ from recordings import METRICS, encoder_info, record
 
 from attn_monitor import open_run
 from attn_monitor.analysis.metrics.registry import metric_specs
+from attn_monitor.core.importance import IMPORTANCE
+from attn_monitor.core.nouns import MetricSpec
 from tests.e2e.conftest import serve
 
 LAYERS, HEADS, TOKENS = 3, 4, 9
@@ -21,6 +25,12 @@ LOSSES = (0.9, 0.4, 0.7)
 TWINS = ((0, 1), (2, 3))
 LAZY, EVEN = (1, 0), (1, 2)
 ASLEEP, AWAKE = (2, 1), (0, 3)
+UNIT = "loss"
+EFFECTS = np.array([[0.3, 0.02, -0.0004, 0.07], [0.5, 0.9, 0.001, np.nan], [0.4, 0.0, 0.6, 0.2]])
+TOGETHER = {1: -0.0004, 3: 0.0021, 6: 0.35}  # three cost more than each of them says
+MUTED = MetricSpec(
+    name=IMPORTANCE, title="Importance", unit=UNIT, low=None, high=None, reading="", source=""
+)
 [SHARE] = [spec for spec in metric_specs() if spec.name == "writes_share"]
 
 
@@ -29,14 +39,18 @@ def planted(info, step, loss):
 
     One writes nothing from step 10 on, one wrote little before.
     """
-    made = record(info, step, vectors=True, scalars={"val_loss": loss})
+    measured = {"importance/loss": 0.5, "importance/repeat": 0.0}
+    measured |= {f"importance/without_{n}": effect for n, effect in TOGETHER.items()}
+    scalars = {"val_loss": loss, **(measured if step == STEPS[1] else {})}
+    made = record(info, step, vectors=True, scalars=scalars)
     maps = {at: attn.copy() for at, attn in made.attention["encoder"].items()}
     for attn in maps.values():
         attn[TWINS[1]] = attn[TWINS[0]]
         attn[LAZY] = 0.02 / (attn.shape[-1] - 1)
         attn[LAZY][:, 2] = 0.98
         attn[EVEN] = 1 / attn.shape[-1]
-    shares = made.metrics["encoder"][..., -1]
+    made.metrics["encoder"][..., -1] = EFFECTS if step == STEPS[1] else np.nan
+    shares = made.metrics["encoder"][..., -2]
     shares[...] = 1 / HEADS
     shares[:, *ASLEEP] = 0.01 if step else 1 / HEADS
     shares[:, *AWAKE] = 1 / HEADS if step else 0.04
@@ -47,8 +61,8 @@ def planted(info, step, loss):
 def heads_logdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
     info = encoder_info(lengths=(TOKENS, TOKENS), count=LAYERS, heads=HEADS)
-    even = np.column_stack([info.uniform["encoder"], np.full(LAYERS, np.nan, np.float32)])
-    info = replace(info, metrics=(*info.metrics, SHARE), uniform={"encoder": even})
+    even = np.column_stack([info.uniform["encoder"], np.full((LAYERS, 2), np.nan, np.float32)])
+    info = replace(info, metrics=(*info.metrics, SHARE, MUTED), uniform={"encoder": even})
     steps = [planted(info, step, loss) for step, loss in zip(STEPS, LOSSES, strict=True)]
     write_run(folder / "planted", info, steps)
     return folder
@@ -139,6 +153,46 @@ def test_redundant_pairs_and_idle_heads_are_two_clicks_away(heads_tab, open_tab)
         "writes 100 % of an average head; awake; slept from step 0 to 10",
     ]
     tab.page.wait_for_url(re.compile("side=dormant(&|$)"))
+
+
+def test_the_heads_that_can_go_are_listed_with_what_they_cost_together(heads_tab, open_tab):
+    tab = opened(open_tab, heads_tab, step="0")
+    button(tab, "Can go").click()
+    said = tab.frame.locator(".heads-side .note")
+    said.get_by_text("Not measured up to this step").wait_for()
+    tab.page.wait_for_url(re.compile("side=importance(&|$)"))
+    tab = opened(open_tab, heads_tab, step="20")  # measured at step 10
+    button(tab, "Can go").click()
+    lines = tab.frame.locator(".pairs li")
+    lines.first.wait_for()
+    order = [divmod(int(at), HEADS) for at in np.argsort(EFFECTS.ravel())[:-1]]  # not the NaN
+    assert [tuple(place) for place in places(lines.locator("canvas"))] == order
+    rows = [text.split("\n")[-1] for text in lines.all_inner_texts()]
+    minus = "\N{MINUS SIGN}"
+    assert rows[:2] == [f"{minus}0.00040", f"without it: {minus}0.00040"]
+    assert rows[2:5] == ["0", "+0.0010", "without these 3 together: +0.0021"]
+    harmless = tab.frame.locator(".together").evaluate_all("all => all.map(r => r.dataset)")
+    assert [(x["heads"], x["harmless"]) for x in harmless] == [
+        ("1", "true"),
+        ("3", "true"),
+        ("6", "false"),
+    ]
+    side = tab.frame.locator(".heads-side").inner_text()
+    assert "3 of 11 heads can go together: loss +0.0021, measured." in side
+    assert "rise of the loss (0.500) without a head, on the probes at step 10" in side
+    for name, rows in (("CSV", 1 + len(order)), ("JSON", len(order))):
+        with tab.page.expect_download() as saved:
+            tab.frame.locator(".heads-side").get_by_role("button", name=name, exact=True).click()
+        text = Path(saved.value.path()).read_text(encoding="utf-8")
+        assert saved.value.suggested_filename.endswith(name.lower())
+        if name == "CSV":
+            header, first, *_ = text.splitlines()
+            assert header == "rank,part,layer,head,effect,effect_of_all_so_far,unit,step"
+            number = float(np.float32(-0.0004))
+            assert first == f"0,encoder,0,2,{number},-0.0004,loss,10"
+            assert len(text.splitlines()) == rows
+        else:
+            assert len(json.loads(text)["heads"]) == rows
 
 
 def test_one_click_compares_with_the_best_step(heads_tab, open_tab):

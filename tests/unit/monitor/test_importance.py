@@ -20,6 +20,7 @@ from attn_monitor.cli import main
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId
 from attn_monitor.monitor.options import MonitorOptions
+from tests.wsgi_tab import Tab
 
 HEADS, WIDTH, TOKENS = 4, 16, 7
 SIZES = {"vocab_size": 30, "hidden_size": WIDTH, "num_attention_heads": HEADS}
@@ -124,6 +125,11 @@ def test_importance_is_the_rise_of_the_loss_when_a_head_is_muted_by_hand(make, t
     assert [effect for _, effect in found.heads] == sorted(effect for _, effect in found.heads)
     assert max(abs(effect) for _, effect in found.heads) > 1e-4
     assert set(found.without) == {1, 2, 3, 4, 5, 6}
+    assert Tab(tmp_path.parent).get(
+        "redundancy", run=tmp_path.name, step=0, part=run.parts[0]
+    ).json["importance"] == json.loads(json.dumps(found.as_json()))
+    fine = [n for n, effect in found.without.items() if effect <= 0.01 * found.loss]
+    assert found.can_go == max(fine, default=0)
     for count, effect in found.without.items():
         together = loss(*((head.layer, head.head) for head, _ in found.heads[:count]))
         assert effect == pytest.approx(together - loss(), abs=1e-6)

@@ -88,6 +88,7 @@ def test_redundant_heads_are_those_of_the_maps_that_were_recorded(logdir, tab):
     assert [p["distance"] for p in reply["pairs"]] == pytest.approx([p.distance for p in expected])
     assert (reply["split"], reply["sentences"], reply["idle"]) == ("val", 1, [])
     assert reply["dormant"] is None  # a recording that does not know what heads write
+    assert reply["importance"] is None  # and in which nobody muted heads
 
 
 def test_long_texts_give_fewer_sentences_and_say_so(lens_dir, monkeypatch):

@@ -32,6 +32,27 @@ export interface DormantHead {
   readonly spells: readonly (readonly [from: number, to: number | null])[];
 }
 
+/** What muting heads did to the probes, as measured. */
+export interface Importance {
+  readonly step: number;
+  /** `"loss"`: by how much it rose; `"share of the output"`: how far that moved. */
+  readonly unit: string;
+  readonly loss: number | null;
+  /** How far the same pass differed from itself: smaller effects mean nothing. */
+  readonly repeat: number | null;
+  /** How many heads, from the front, can go together for at most 1 %. */
+  readonly can_go: number;
+  /** Every head of any part that could be muted, the least important first. */
+  readonly heads: readonly {
+    readonly part: string;
+    readonly layer: number;
+    readonly head: number;
+    readonly effect: number;
+  }[];
+  /** What muting so many heads from the front together did. */
+  readonly without: readonly { readonly heads: number; readonly effect: number | null }[];
+}
+
 export interface Redundancy {
   readonly step: number;
   readonly part: string;
@@ -42,4 +63,6 @@ export interface Redundancy {
   readonly idle: readonly IdleHead[];
   /** Those asleep first; null where what heads write is not known. */
   readonly dormant: readonly DormantHead[] | null;
+  /** At this step or last before it; null where it was never measured. */
+  readonly importance: Importance | null;
 }

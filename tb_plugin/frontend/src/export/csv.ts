@@ -2,6 +2,7 @@
 import type { Axis } from "../core/axis";
 import { at, holdsLayer, type Maps, type Matrix, type Series, seriesValue } from "../core/maps";
 import type { Part, StepEntry } from "../core/recording";
+import type { Importance } from "../core/redundancy";
 import type { Plane } from "../layout/graph/graph_planes";
 import type { LayerView } from "../layout/network/layer_view";
 import { compareLinks, selectLinks } from "../layout/network/links";
@@ -17,6 +18,24 @@ export function toCsv(header: readonly string[], rows: readonly (readonly Cell[]
     return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return `${[header, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
+}
+
+/** Heads in the order in which they would go: what each does alone, and what the first so many do. */
+export function removalCsv(importance: Importance): string {
+  const together = new Map(importance.without.map(({ heads, effect }) => [heads, effect]));
+  return toCsv(
+    ["rank", "part", "layer", "head", "effect", "effect_of_all_so_far", "unit", "step"],
+    importance.heads.map(({ part, layer, head, effect }, at) => [
+      at,
+      part,
+      layer,
+      head,
+      effect,
+      together.get(at + 1) ?? "",
+      importance.unit,
+      importance.step,
+    ]),
+  );
 }
 
 export interface NetworkTable {

@@ -41,6 +41,16 @@ export function signed(value: number, digits = 2): string {
   return value > 0 && Number(value.toFixed(digits)) !== 0 ? `+${text}` : text;
 }
 
+/** +0.0031 or −0.0031, with two digits that say something. */
+export function effectValue(value: number): string {
+  if (!Number.isFinite(value)) {
+    return "–";
+  }
+  const size = Math.abs(value);
+  const text = size < 1e-7 ? "0" : smallNumber(size);
+  return text === "0" ? text : `${value < 0 ? MINUS : "+"}${text}`;
+}
+
 /** 65 %. */
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;
 

@@ -12,24 +12,9 @@ import { chartGroups } from "../state/derived/signal_charts";
 import { axes, layerViews, metric, shown, steps, view } from "../state/store";
 import { embeddedFonts } from "./fonts";
 import { SCALE_TEXTS } from "./ScaleLegend";
+import { save } from "./save";
 
 const failed = signal<string | null>(null);
-
-/** "airline-version_0_encoder_step-120_probe-0_network": safe in every file system. */
-function fileName(): string {
-  const now = shown.peek();
-  const run = now?.run.name ?? "attention";
-  const rest = now ? `_${now.part.name}_step-${now.entry.step}_probe-${now.probe.index}` : "";
-  return `${run}${rest}_${view.peek().tab}`.replace(/[^\w.-]+/g, "-");
-}
-
-function save(blob: Blob, extension: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${fileName()}.${extension}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
 
 /** What a figure shows, below it: run, part, step and sentence, and what its colours span. */
 function caption(): string[] {

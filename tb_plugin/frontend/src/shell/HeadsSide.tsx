@@ -11,6 +11,7 @@ import { createFigure } from "../views/heads/figure";
 import { createPairs } from "../views/heads/pairs";
 import { createRanking } from "../views/heads/ranking";
 import { changeHeads, compareWithBest, selectHead } from "./actions";
+import { CanGo } from "./CanGo";
 import { headSource } from "./head_source";
 import { Problem } from "./Problem";
 import { Segments } from "./Segments";
@@ -21,6 +22,7 @@ const SIDES: readonly { readonly value: HeadsState["side"]; readonly text: strin
   { value: "pairs", text: "Redundant" },
   { value: "idle", text: "Idle" },
   { value: "dormant", text: "Dormant" },
+  { value: "importance", text: "Can go" },
 ];
 
 /** The selected head's map, and what can be done with it. */
@@ -112,7 +114,7 @@ const wordAt = computed(() => {
 
 const NONE: readonly never[] = [];
 
-type Listed = Exclude<HeadsState["side"], "change">;
+type Listed = Exclude<HeadsState["side"], "change" | "importance">;
 
 const LISTS: Readonly<Record<Listed, { readonly title: string; readonly note: string }>> = {
   pairs: {
@@ -156,6 +158,8 @@ function Redundant({ side }: { readonly side: Listed }) {
             pairs: side === "pairs" ? found.pairs : NONE,
             idle: side === "idle" ? found.idle : NONE,
             dormant: (side === "dormant" ? found.dormant : null) ?? NONE,
+            removal: NONE,
+            part: found.part,
             word: wordAt.value,
             selected: view.value.lock,
             onSelect: selectHead,
@@ -166,11 +170,14 @@ function Redundant({ side }: { readonly side: Listed }) {
   );
 }
 
-/** What is asked about all heads: which changed, do the same, choose nothing or write nothing. */
+/** What is asked about all heads: which changed, do the same, choose or write nothing, can go. */
 export function HeadsSide() {
   const { side } = view.value.heads;
   return (
-    <aside class="side heads-side" aria-label="Heads that changed, are redundant, idle or dormant">
+    <aside
+      class="side heads-side"
+      aria-label="Heads that changed, are redundant, idle or dormant, or can go"
+    >
       <div class="side-content">
         <Held />
         <Segments<HeadsState["side"]>
@@ -180,7 +187,13 @@ export function HeadsSide() {
           current={side}
           onChoose={(next) => changeHeads({ side: next })}
         />
-        {side === "change" ? <Changed /> : <Redundant side={side} />}
+        {side === "change" ? (
+          <Changed />
+        ) : side === "importance" ? (
+          <CanGo />
+        ) : (
+          <Redundant side={side} />
+        )}
       </div>
     </aside>
   );

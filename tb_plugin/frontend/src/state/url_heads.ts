@@ -5,7 +5,7 @@ import { type HeadsState, INITIAL_HEADS } from "./view_state";
 type Pairs = Readonly<Record<string, string | null>>;
 
 const PANELS: readonly HeadsState["panel"][] = ["curves", "maps", "pictures", "list", "joint"];
-const SIDES: readonly HeadsState["side"][] = ["change", "pairs", "idle", "dormant"];
+const SIDES: readonly HeadsState["side"][] = ["change", "pairs", "idle", "dormant", "importance"];
 
 const orderText = ({ key, down }: ListOrder): string => `${key}${down ? "-" : ""}`;
 

@@ -24,8 +24,8 @@ export type CurveSource = "sentence" | "splits";
 /** What the Heads view shows beside its ranking, and how. */
 export interface HeadsState {
   readonly panel: "curves" | "maps" | "pictures" | "list" | "joint";
-  /** What is listed beside it: heads that changed most, that do the same, choose or write nothing. */
-  readonly side: "change" | "pairs" | "idle" | "dormant";
+  /** What is listed beside it: heads that changed most, do the same, choose or write nothing, or can go. */
+  readonly side: "change" | "pairs" | "idle" | "dormant" | "importance";
   /** By what the list of all heads is ordered. */
   readonly order: ListOrder;
   /** By what the points of the query–key map are coloured. */

@@ -1,7 +1,8 @@
-// Pairs of heads that do the same, side by side, and heads that choose or write nothing.
+// Pairs of heads that do the same, side by side, and heads that choose or write nothing, or can go.
 import type { HeadId } from "../../core/recording";
 import type { DormantHead, HeadPair, HeadPlace, IdleHead } from "../../core/redundancy";
-import { fixed, headLabel, percent } from "../../scale/format";
+import type { RemovalRow } from "../../layout/heads/removal";
+import { effectValue, fixed, headLabel, partTitle, percent } from "../../scale/format";
 import { headBadge, html } from "../dom";
 import type { View } from "../view";
 import { createInSight, type MapSource, paintThumb, thumbCanvas } from "./thumb";
@@ -11,6 +12,9 @@ export interface PairsProps {
   readonly pairs: readonly HeadPair[];
   readonly idle: readonly IdleHead[];
   readonly dormant: readonly DormantHead[];
+  readonly removal: readonly RemovalRow[];
+  /** The part whose maps are here: heads of others are named. */
+  readonly part: string;
   /** The word at a position of the shown sentence. */
   readonly word: (place: number) => string;
   readonly selected: HeadId | null;
@@ -67,7 +71,21 @@ export function createPairs(host: HTMLElement): View<PairsProps> {
         html("span", { class: "note" }, dormantText(head)),
       ),
     );
-    list.replaceChildren(...pairs, ...idle, ...dormant);
+    const removal = next.removal.map((row) =>
+      row.kind === "together"
+        ? html(
+            "li",
+            { class: "together", "data-heads": row.heads, "data-harmless": String(row.harmless) },
+            html("span", { class: "note" }, togetherText(row.heads, row.effect)),
+          )
+        : html(
+            "li",
+            { "data-part": row.part },
+            row.part === next.part ? mapOf(row) : html("span", { class: "note" }, elsewhere(row)),
+            html("span", { class: "rank-value" }, effectValue(row.effect)),
+          ),
+    );
+    list.replaceChildren(...pairs, ...idle, ...dormant, ...removal);
   };
 
   return {
@@ -78,6 +96,8 @@ export function createPairs(host: HTMLElement): View<PairsProps> {
         before?.pairs !== next.pairs ||
         before.idle !== next.idle ||
         before.dormant !== next.dormant ||
+        before.removal !== next.removal ||
+        before.part !== next.part ||
         before.word !== next.word
       ) {
         build(next);
@@ -96,6 +116,14 @@ export function createPairs(host: HTMLElement): View<PairsProps> {
     },
   };
 }
+
+const elsewhere = ({ part, layer, head }: HeadId & { readonly part: string }): string =>
+  `${partTitle(part)} ${headLabel({ layer, head })}`;
+
+const togetherText = (heads: number, effect: number | null): string => {
+  const measured = effect === null ? "no number" : effectValue(effect);
+  return heads === 1 ? `without it: ${measured}` : `without these ${heads} together: ${measured}`;
+};
 
 const placed = ([layer, head]: HeadPlace): HeadId => ({ layer, head });
 
