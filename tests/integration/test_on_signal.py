@@ -73,8 +73,14 @@ def fit(root, *, epochs=5, stop=False, on_signal=None):
     return run, told, monitor
 
 
-def test_the_flag_is_told_once_at_the_step_it_fires_and_is_what_the_recording_says(tmp_path):
-    run, told, monitor = fit(tmp_path)
+@pytest.fixture(scope="module")
+def memorised(tmp_path_factory):
+    """A training that was told, and went on to its end."""
+    return fit(tmp_path_factory.mktemp("memorised"))
+
+
+def test_the_flag_is_told_once_at_the_step_it_fires_and_is_what_the_recording_says(memorised):
+    run, told, monitor = memorised
     assert monitor.failures.count == 0
     flags = [signal for signal in told if signal.kind == "flag"]
     assert len(flags) == 1
@@ -115,8 +121,8 @@ def test_a_plain_loop_is_told_as_well(tmp_path):
     assert [(signal.kind, signal.fired) for signal in told] == [("flag", 2)]
 
 
-def test_values_and_p_values_are_scalars(tmp_path):
-    run, told, _ = fit(tmp_path)
+def test_values_and_p_values_are_scalars(memorised):
+    run, told, _ = memorised
     events = EventAccumulator(run.logger.log_dir)
     events.Reload()
     values = {e.step: e.value for e in events.Scalars("z_attention/signals/output_entropy_gap")}
