@@ -111,3 +111,17 @@ def test_where_no_pass_is_over_the_sentence_the_first_is_kept_and_said_to_be_ano
     with pytest.warns(AttentionMonitorWarning, match="and none over the sentence of the batch"):
         found = without_generation(calls(*square(3, 4, 5)), tokens(9), Failures())
     assert kept(found) == [("layers.0", 0, 3, 3), ("layers.1", 0, 3, 3)]
+
+
+def test_what_begins_with_one_token_is_seen_where_most_are_read():
+    batch = BatchTokens(
+        source=Stream(ids=(("?",),), starts=(0,), width=1, named=False)  # a series, without ids
+    )
+    steps = [
+        *calls(*[(12, 12)] * 4, layers=1, name="encoder"),
+        *calls(*square(1, 2, 3, 4), layers=1, name="decoder"),
+        *calls((1, 12), (2, 12), (3, 12), (4, 12), layers=1, kind="cross", name="cross"),
+    ]
+    with pytest.warns(AttentionMonitorWarning, match="and none over the sentence of the batch"):
+        found = without_generation(steps, batch, Failures())
+    assert kept(found) == [("encoder.0", 3, 12, 12), ("decoder.0", 3, 4, 4), ("cross.0", 3, 4, 12)]
