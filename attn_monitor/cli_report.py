@@ -11,7 +11,7 @@ import numpy as np
 
 from attn_monitor.core.errors import ConfigurationError, RunNotFoundError
 from attn_monitor.signals import assess
-from attn_monitor.signals.losses import best_step
+from attn_monitor.signals.losses import best_step, watched
 from attn_monitor.store import Run, open_run
 from attn_monitor.verdicts import judge
 from attn_monitor.verdicts.judge import compared
@@ -131,11 +131,13 @@ def watch(options: argparse.Namespace) -> tuple[str, int]:
 
 def _line(run: Run, at: int) -> str:
     step = run.steps[at]
-    best, name = best_step(run.steps[: at + 1], [run.scalars(s) for s in run.steps[: at + 1]])
+    so_far = [run.scalars(s) for s in run.steps[: at + 1]]
+    best, name = best_step(run.steps[: at + 1], so_far, run.options)
+    extreme = "highest" if watched(so_far, run.options)[1] else "lowest"
     loss = run.scalars(step).get(name) if name else None
     words = [f"step {step}, epoch {run.epochs[at]}"]
     if loss is not None:
-        words.append(f"{name} {loss:.4g}{' (lowest)' if best == step else ''}")
+        words.append(f"{name} {loss:.4g}{f' ({extreme})' if best == step else ''}")
     for part in run.parts:
         if "row_entropy" in {spec.name for spec in run.metrics}:
             entropy = run.metric("row_entropy", part=part)[at]

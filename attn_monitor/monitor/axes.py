@@ -154,7 +154,9 @@ class _Namer:
         self.rows: dict[str, Proof] = {text.part.name: "seen" for text in texts}
         for text in texts:
             for key in (key for layer in text.layers for key in layer if key in self.calls):
-                entries, proof = _by_row(text.entries(self.calls[key], names))
+                every = text.entries(self.calls[key], names)
+                entries, proof = _by_row(every)
+                self._say_several(text, len(every) / max(len(entries), 1), batch)
                 self.found[text.part.name, key] = entries
                 if proof != "seen" and self.rows[text.part.name] != "position":
                     self.rows[text.part.name] = proof
@@ -311,6 +313,15 @@ class _Namer:
                 "If the model adds tokens (a class token, say) or cuts them, return exactly the "
                 "tokens it attends over from AttentionMonitor(describe_batch=...)",
                 doing="matching tokens with attention",
+            )
+
+    def _say_several(self, text: Text, maps: float, batch: ProbeBatch) -> None:
+        if maps > 1 and batch.split == "val":
+            self.failures.report(
+                f"{text.part.name!r} has {maps:g} maps of every sentence of the batch, of windows, "
+                "channels or copies of it, say: the first of them is recorded",
+                doing="matching maps with sentences",
+                once=True,
             )
 
     def _lying(

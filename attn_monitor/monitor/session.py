@@ -34,7 +34,7 @@ from attn_monitor.monitor.report import Report
 from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.summaries import SummaryWriter
-from attn_monitor.signals.losses import best_step
+from attn_monitor.signals.losses import watched
 from attn_monitor.store import RunInfo, RunWriter, StepRecord, Untouched
 
 THOROUGH: Final = 8  # of that many replays one is checked by every number of every parameter
@@ -60,6 +60,7 @@ class Session:
         reads: Returns the fingerprint of the training, to compare before and after a replay;
             with ``True``, of some of its numbers only.
         beside: Where to record if an earlier recording in ``run_dir`` is to be kept.
+        watched_metric: What the training calls its best step by, as options of the recording.
 
     Raises:
         NothingCapturedError: The model ran and no attention was seen.
@@ -82,8 +83,10 @@ class Session:
         guard: Guard | None = None,
         reads: Callable[[bool], Fingerprint] | None = None,
         beside: Earlier | None = None,
+        watched_metric: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options
+        self._watched = watched_metric or {}
         self.failures = failures
         self._guard = Guard(model) if guard is None else guard
         self._reads = reads or (lambda sampled: fingerprint(model, sampled=sampled))
@@ -132,6 +135,7 @@ class Session:
                 **options.summary(),
                 **feed_forward_widths(model, self.layout.parts[0].layers[0].name),
                 "phase": phase,
+                **self._watched,
                 "not_captured": "\n".join(str(gap) for gap in self.layout.gaps),
                 "maps_kept": self._recorder.plan.whole,
                 "vectors_kept": self._recorder.plan.vectors,
@@ -321,10 +325,13 @@ class Session:
         self._written = None
 
     def _is_lowest(self, scalars: Mapping[str, float]) -> bool:
-        _, name = best_step((0,), (scalars,))
-        if name is None or not scalars[name] < self._lowest:
+        name, highest = watched((scalars,), self._watched)
+        if name is None:
             return False
-        self._lowest = scalars[name]
+        value = -scalars[name] if highest else scalars[name]
+        if not value < self._lowest:
+            return False
+        self._lowest = value
         return True
 
     def _measure_if_unmoved(self, seen: _Seen) -> None:

@@ -15,6 +15,7 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.calls import ModuleCalls
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import ReplayBatch
+from attn_monitor.signals.losses import WATCHED, WATCHED_MODE
 
 
 @runtime_checkable
@@ -100,6 +101,24 @@ class Trainer(Protocol):
     def train_dataloader(self) -> Any:  # noqa: ANN401  # as the user passed it
         """Training batches."""
         ...
+
+
+def watched_by(trainer: Trainer) -> dict[str, str]:
+    """Return what the trainer's checkpoints, or else what stops it early, call best.
+
+    As options of a recording; empty where nothing of the kind is set.
+    """
+    callbacks = list(getattr(trainer, "callbacks", ()))
+    for saves in (True, False):
+        for callback in callbacks:
+            name, mode = getattr(callback, "monitor", None), getattr(callback, "mode", None)
+            if (
+                isinstance(name, str)
+                and mode in {"min", "max"}
+                and hasattr(callback, "best_model_path") is saves
+            ):
+                return {WATCHED: name, WATCHED_MODE: str(mode)}
+    return {}
 
 
 def phase_of(trainer: Trainer) -> str:

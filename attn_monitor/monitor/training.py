@@ -20,7 +20,13 @@ from attn_monitor.monitor.probes import ProbeBatch, Side
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
-from attn_monitor.monitor.trainer import Trainer, batches_seen, numbers, replay_through
+from attn_monitor.monitor.trainer import (
+    Trainer,
+    batches_seen,
+    numbers,
+    replay_through,
+    watched_by,
+)
 from attn_monitor.store import Proofs
 
 _Value = TypeVar("_Value")
@@ -292,6 +298,7 @@ class TrainerRecording:
             beside=Earlier(self.phase, step, str(self.resumed.get("session", "")))
             if before is None
             else None,
+            watched_metric=watched_by(trainer),
         )
         if fit:
             self._growth = self.session.beside.growth(self._compiled)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from attn_monitor.signals.findings import Losses
 
 RISE = 0.03
+WATCHED, WATCHED_MODE = "watched_metric", "watched_mode"  # options of a recording
 _VAL = ("val_loss", "valid_loss", "validation_loss", "val/loss", "eval_loss", "val_loss_epoch")
 _TRAIN = ("train_loss_epoch", "train_loss", "train/loss", "loss", "train_loss_step")
 _SMALLEST_SERIES = 3
@@ -43,16 +44,36 @@ def read_losses(
 
 
 def best_step(
-    steps: Sequence[int], scalars: Sequence[Mapping[str, float]]
+    steps: Sequence[int],
+    scalars: Sequence[Mapping[str, float]],
+    options: Mapping[str, object] | None = None,
 ) -> tuple[int | None, str | None]:
-    """Return the step with the lowest validation loss and the loss's name, under any usual name.
+    """Return the step that was best, and by which number.
 
-    The one definition of "best": the mark on the slider, the sentences and the drift use it. Both
-    are ``None`` where no validation loss was logged.
+    That is the number which the training's own checkpoints or early stopping watch, highest or
+    lowest, where one is watched and was logged; else the lowest validation loss, under any usual
+    name. The mark on the slider, the verdicts and ``importance="best"`` use it. Both are ``None``
+    where neither was logged.
+
+    Args:
+        steps: Recorded steps.
+        scalars: What was logged at each.
+        options: Those of the recording, which say what is watched.
     """
-    name = _name(scalars, _VAL, "val")
-    at = lowest(_series(scalars, name))
+    name, highest = watched(scalars, options or {})
+    values = _series(scalars, name)
+    at = lowest(-values if highest else values)
     return (None, None) if at is None else (steps[at], name)
+
+
+def watched(
+    scalars: Sequence[Mapping[str, float]], options: Mapping[str, object]
+) -> tuple[str | None, bool]:
+    """Return by which of the logged numbers steps are judged, and whether the highest is best."""
+    name = options.get(WATCHED)
+    if isinstance(name, str) and any(name in step for step in scalars):
+        return name, options.get(WATCHED_MODE) == "max"
+    return _name(scalars, _VAL, "val"), False
 
 
 def lowest(values: Float[np.ndarray, " step"]) -> int | None:

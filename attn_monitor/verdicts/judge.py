@@ -10,7 +10,7 @@ import numpy as np
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId
 from attn_monitor.signals import assess, remark_signals
-from attn_monitor.signals.losses import best_step
+from attn_monitor.signals.losses import best_step, watched
 from attn_monitor.store import Run
 from attn_monitor.verdicts import beside, heads, writing
 from attn_monitor.verdicts.verdict import Evidence, Verdict, link, number
@@ -151,10 +151,12 @@ def _evidence(run: Run) -> Iterator[Verdict]:
 
 
 def _changed(run: Run) -> Iterator[Verdict]:
-    best, name = best_step(run.steps, [run.scalars(step) for step in run.steps])
+    logged = [run.scalars(step) for step in run.steps]
+    best, name = best_step(run.steps, logged, run.options)
     if best is None or best == run.steps[-1] or not _has(run, "row_entropy"):
         return
     at = run.steps.index(best)
+    extreme = "highest" if watched(logged, run.options)[1] else "lowest"
     moved: list[tuple[float, str]] = []
     for part in run.parts:
         entropy = run.metric("row_entropy", part=part)
@@ -167,7 +169,7 @@ def _changed(run: Run) -> Iterator[Verdict]:
     yield Verdict(
         name="since_best",
         level="clear",
-        sentence=f"since step {best}, the lowest {name}, row entropy moved most in "
+        sentence=f"since step {best}, the {extreme} {name}, row entropy moved most in "
         + ", ".join(f"{label} ({change:+.2f})" for change, label in most),
         evidence={"best_step": best, "moved": {label: number(x) for x, label in most}},
         link=link(view="network", step=run.steps[-1], b=best, show="diff"),

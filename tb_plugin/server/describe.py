@@ -89,7 +89,7 @@ def _why_no_maps(run: Run, step: int, there: Excerpt) -> str | None:
 
 
 def _best(run: Run) -> Json | None:
-    step, name = best_step(run.steps, [run.scalars(step) for step in run.steps])
+    step, name = best_step(run.steps, [run.scalars(step) for step in run.steps], run.options)
     return None if step is None else {"step": step, "name": name}
 
 

@@ -72,6 +72,7 @@ def assert_equal(live, late, steps):
 
 def test_lightnings_checkpoints_give_what_was_recorded_live(trained, tmp_path):
     live, kept = trained
+    assert (live.options["watched_metric"], live.options["watched_mode"]) == ("val_loss", "min")
     train, val = recorded(live)
     model, told = Tiny(), []
     before = {name: value.clone() for name, value in model.state_dict().items()}

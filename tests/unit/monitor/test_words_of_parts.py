@@ -151,7 +151,10 @@ def test_series_that_are_tokens_of_one_sentence_are_one_probe():
 
 def test_labels_that_do_not_fit_are_refused_and_not_cut():
     batch, model = {"series": torch.randn(4, 10)}, Windows()
-    with pytest.warns(AttentionMonitorWarning, match="tokens long, the attention reads 4 by 4"):
+    with (
+        pytest.warns(AttentionMonitorWarning, match="3 maps of every sentence"),
+        pytest.warns(AttentionMonitorWarning, match="tokens long, the attention reads 4 by 4"),
+    ):
         layout = layout_of(model, batch, model, describe_batch=lambda _: [list("abcde")] * 4)
     assert words(layout, "encoder")[0] == ("#0", "#1", "#2", "#3")
 

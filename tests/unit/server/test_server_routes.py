@@ -84,9 +84,16 @@ def test_the_best_step_is_named_with_the_name_of_its_loss(tmp_path):
         tmp_path / "a", info, [record(info, at, scalars=found) for at, found in enumerate(losses)]
     )
     write_run(tmp_path / "b", info, [record(info, 0, scalars={"accuracy": 1.0})])
+    watched = {"watched_metric": "accuracy", "watched_mode": "max"}
+    info = dataclasses.replace(info, options={**info.options, **watched})
+    scores = [{"accuracy": found, "val_loss": found} for found in (0.1, 0.9, 0.5)]
+    write_run(
+        tmp_path / "c", info, [record(info, at, scalars=found) for at, found in enumerate(scores)]
+    )
     tab = Tab(tmp_path)
     assert tab.get("run", run="a").json["best"] == {"step": 1, "name": "eval_loss"}
     assert tab.get("run", run="b").json["best"] is None
+    assert tab.get("run", run="c").json["best"] == {"step": 1, "name": "accuracy"}
 
 
 def test_a_step_without_maps_says_why(tmp_path):

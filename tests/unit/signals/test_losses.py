@@ -64,6 +64,21 @@ def test_the_best_step_is_that_of_the_lowest_loss_whatever_its_name(name):
     assert best_step([0], [{"accuracy": 1.0}]) == (None, None)
 
 
+@pytest.mark.parametrize(("mode", "best"), [("max", 20), ("min", 10)])
+def test_the_best_step_is_that_of_what_the_training_watches(mode, best):
+    logged = [
+        {},
+        {"val_loss": 1.0, "val_f1": float("nan")},
+        {"val_loss": 2.0, "val_f1": 0.1},
+        {"val_loss": 3.0, "val_f1": 0.5},
+        {"val_loss": 4.0, "val_f1": 0.9},
+    ]
+    watched = {"watched_metric": "val_f1", "watched_mode": mode}
+    assert best_step([0, 5, 10, 15, 20], logged, watched) == (best, "val_f1")
+    not_logged = watched | {"watched_metric": "val_bleu"}
+    assert best_step([0, 5, 10, 15, 20], logged, not_logged) == (5, "val_loss")
+
+
 @pytest.mark.parametrize(
     ("logged", "val", "train"),
     [

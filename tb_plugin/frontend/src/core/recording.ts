@@ -152,7 +152,7 @@ export interface Run {
   readonly metrics: readonly MetricSpec[];
   readonly probes: readonly Probe[];
   readonly steps: readonly StepEntry[];
-  /** The step with the lowest validation loss, and what that was logged as. */
+  /** The step that is best by what the training watches, else by its validation loss, and that number's name. */
   readonly best?: { readonly step: number; readonly name: string } | null;
   /** Whether recording left the training as it was; null or absent where nobody checked. */
   readonly untouched?: Untouched | null;
@@ -206,7 +206,7 @@ export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens }
     : { query: probe.source, key: probe.source };
 }
 
-/** The recorded step with the lowest validation loss, as the server found it; null where none was logged. */
+/** The best recorded step, as the server found it; null where nothing to judge by was logged. */
 export const bestValidation = ({ best, steps }: Pick<Run, "best" | "steps">): StepEntry | null =>
   steps.find(({ step }) => step === best?.step) ?? null;
 

@@ -82,7 +82,7 @@ function BestButton() {
       title={
         same
           ? "The shown step is the best one"
-          : `Pins ${stepLabel(lowest)}, the lowest validation loss, as B and shows A − B`
+          : `Pins ${stepLabel(lowest)}, the best validation, as B and shows A − B`
       }
       onClick={compareWithBest}
     >

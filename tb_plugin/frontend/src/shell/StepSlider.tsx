@@ -26,7 +26,7 @@ function TickMark({ tick, count }: { readonly tick: Tick; readonly count: number
   );
 }
 
-/** A green flag over the step with the lowest validation loss. */
+/** A green flag over the step that the training calls best: by what it watches, else by its validation loss. */
 function BestMark({ all, width }: { readonly all: readonly StepEntry[]; readonly width: number }) {
   const at = best.value ? all.indexOf(best.value) : -1;
   if (at < 0) {
