@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
+_NAMES = re.compile(r"[\w-]*\d[\w-]*")  # of a step, a file, a request: another one every time
+_MOST_KINDS = 5
 
 
 class AttentionMonitorWarning(UserWarning):
@@ -21,12 +23,13 @@ class Failures:
     def __init__(self) -> None:
         self.count = 0
         self._said: set[str] = set()
+        self._kinds: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
         """Return all but the lock: trainers are copied, and sent to other processes."""
         with self._lock:
-            return {"count": self.count, "_said": set(self._said)}
+            return {"count": self.count, "_said": set(self._said), "_kinds": self._kinds.copy()}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Take what another counted so far."""
@@ -36,7 +39,8 @@ class Failures:
     def contained(self, doing: str) -> Iterator[None]:
         """Run a block whose errors are reported instead of raised.
 
-        Errors that differ in their numbers alone are one kind: a step's, a file's.
+        Errors that differ in a number alone, or in a name that holds one, are one kind: a step's, a
+        file's, a request's. Of one kind of work a few kinds of errors are said.
 
         Args:
             doing: What was being done, as it continues "while ...".
@@ -45,7 +49,8 @@ class Failures:
             yield
         except Exception as error:  # noqa: BLE001  # whatever it is, the training run goes on
             message = f"{type(error).__name__}: {error}"
-            self._say(message, doing=doing, kind=_NUMBERS.sub("#", message))
+            work = _NAMES.sub("#", doing)
+            self._say(message, doing=doing, kind=_NAMES.sub("#", message), of=work)
 
     def report(self, message: str, *, doing: str, once: bool = False) -> None:
         """Count an error; warn the first time this message comes up.
@@ -58,11 +63,17 @@ class Failures:
         """
         self._say(message, doing=doing, kind=doing if once else message)
 
-    def _say(self, message: str, *, doing: str, kind: str) -> None:
+    def _say(self, message: str, *, doing: str, kind: str, of: str | None = None) -> None:
         with self._lock:
             self.count += 1
             if kind in self._said:
                 return
+            if of is not None:
+                self._kinds[of] += 1
+                if self._kinds[of] > _MOST_KINDS:
+                    return
+                if self._kinds[of] == _MOST_KINDS:
+                    message += ". Further errors of other kinds are counted and not said"
             self._said.add(kind)
         text = f"AttentionMonitor, while {doing}: {message}\nTraining goes on without it."
         # Handed to what shows warnings, past the filters: these belong to the whole process, so

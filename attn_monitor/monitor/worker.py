@@ -32,6 +32,7 @@ class Worker:
         self._jobs: deque[_Job] = deque()
         self._held = 0
         self._done = 0
+        self._stuck = -1  # how many jobs were done when one was last waited for in vain
         self._closing = False
         self._ended = False
         self._changed = threading.Condition()
@@ -48,6 +49,9 @@ class Worker:
     ) -> bool:
         """Queue a job, waiting up to ``within`` seconds for room; return whether it was taken.
 
+        After a wait in vain nothing is waited for until a job is done: a disk that hangs costs the
+        training half a second, not half a second at every step.
+
         Args:
             doing: What the job does, as it continues "while ...".
             job: What to do.
@@ -55,8 +59,10 @@ class Worker:
             within: Seconds.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self.ended or self._has_room(weight), within)
+            if self._stuck != self._done:
+                self._changed.wait_for(lambda: self.ended or self._has_room(weight), within)
             if self.ended or not self._has_room(weight):
+                self._stuck = self._done
                 return False
             self._jobs.append((doing, job, weight))
             self._held += weight

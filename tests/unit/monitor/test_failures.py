@@ -25,6 +25,21 @@ def test_errors_are_never_raised_even_where_warnings_are_errors():
             raise ValueError("no")
 
 
+def test_errors_that_are_worded_anew_every_time_are_said_a_few_times():
+    failures = Failures()
+    with pytest.warns(AttentionMonitorWarning) as said:
+        for step in range(40):
+            with failures.contained(f"writing step {step}"):  # a store names every request
+                raise OSError(f"SlowDown: request {step * 7919:08X}QZ, host a{step}-b")
+            with failures.contained(f"writing step {step}"):
+                raise ValueError("x" * step)
+    texts = [str(one.message) for one in said]
+    assert failures.count == 80
+    assert sum("SlowDown" in text for text in texts) == 1
+    assert len(texts) == 5
+    assert "Further errors of other kinds are counted" in texts[-1]
+
+
 def test_what_differs_with_every_sentence_is_said_once_per_kind_of_work():
     failures = Failures()
     with pytest.warns(AttentionMonitorWarning) as said:

@@ -133,6 +133,24 @@ def test_a_disk_that_hangs_costs_steps_and_no_time(tmp_path, said, monkeypatch):
     assert "2 of 5 steps were recorded, 3 were dropped: 3 because the disk was too slow" in last
 
 
+def test_a_disk_that_hangs_is_waited_for_once_until_it_moves():
+    release, waits = threading.Event(), []
+    worker = Worker(Failures(), waiting_bytes=1)
+    true_wait = worker._changed.wait_for
+    worker._changed.wait_for = lambda ready, within=None: (
+        waits.append(within) or true_wait(ready, within)
+    )
+    for at in range(8):
+        worker.submit(f"hanging {at}", lambda: release.wait(30), weight=9, within=0.01)
+    assert waits.count(0.01) <= 4  # three find room: one is being done, two wait
+    release.set()
+    done = threading.Event()
+    while not worker.submit("moving again", done.set, within=10):
+        pass
+    assert done.wait(20)
+    assert worker.close()
+
+
 def test_small_steps_wait_by_the_hundred(tmp_path, said, monkeypatch):
     free, true_write = threading.Event(), LocalFolder.write
     monkeypatch.setattr(LocalFolder, "write", lambda *args: free.wait(20) and true_write(*args))
