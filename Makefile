@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs models zoo untouched wild bench kill damage fuzz soak pictures release clean
+.PHONY: help demo test quick lint docs models zoo untouched wild bench kill damage fuzz foreign versions soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,18 +71,25 @@ bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider
 
 RELIABLE := PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability
+LEDGER = build/$@-$(shell git rev-parse --short HEAD).jsonl
 
 kill: $(VENV)/.testable ## kill a recording process 1,000 times: nothing acknowledged is lost (resumes)
 	@mkdir -p build
-	$(RELIABLE)/kill.py --kills 1000 --ledger build/kill.jsonl
+	$(RELIABLE)/kill.py --kills 1000 --ledger $(LEDGER)
 
 damage: $(VENV)/.testable ## read and serve 5,000 damaged recordings: answers or typed errors (resumes)
 	@mkdir -p build
-	$(RELIABLE)/damage.py --recordings 5000 --requests 20 --ledger build/damage.jsonl
+	$(RELIABLE)/damage.py --recordings 5000 --requests 20 --ledger $(LEDGER)
 
 fuzz: $(VENV)/.testable ## send 100,000 odd requests: answers or a reason, never 500 (resumes)
 	@mkdir -p build
-	$(RELIABLE)/fuzz.py --requests 100000 --ledger build/fuzz.jsonl
+	$(RELIABLE)/fuzz.py --requests 100000 --ledger $(LEDGER)
+
+foreign: $(VENV)/.testable ## what somebody else's recording takes to open and serve: memory and time
+	$(RELIABLE)/foreign.py
+
+versions: $(VENV)/.testable ## the lowest and newest dependencies, on every Python found here
+	$(BIN)/python scripts/versions.py
 
 soak: $(VENV)/.testable ## half an hour of a growing run with thinning and eight clients
 	$(RELIABLE)/soak.py --minutes 30

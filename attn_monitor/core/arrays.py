@@ -7,8 +7,8 @@ from jaxtyping import Float, Float64, Int64
 
 
 def sum_of_defined(
-    values: Float[np.ndarray, ...], *, axes: tuple[int, ...]
-) -> tuple[Float64[np.ndarray, ...], Int64[np.ndarray, ...]]:
+    values: Float[np.ndarray, "*_any"], *, axes: tuple[int, ...]
+) -> tuple[Float64[np.ndarray, "*_any"], Int64[np.ndarray, "*_any"]]:
     """Return the sum over some axes without the NaNs, and how many values it is made of.
 
     Sums are float64 whatever comes, so that a mean may be taken of several of them
@@ -20,15 +20,15 @@ def sum_of_defined(
 
 
 def mean_of_sums(
-    total: Float64[np.ndarray, ...], count: Int64[np.ndarray, ...]
-) -> Float64[np.ndarray, ...]:
+    total: Float64[np.ndarray, "*_any"], count: Int64[np.ndarray, "*_any"]
+) -> Float64[np.ndarray, "*_any"]:
     """Return the mean of what was summed up; NaN where that is nothing."""
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def mean_of_defined(
-    values: Float[np.ndarray, ...], *, axes: tuple[int, ...]
-) -> Float64[np.ndarray, ...]:
+    values: Float[np.ndarray, "*_any"], *, axes: tuple[int, ...]
+) -> Float64[np.ndarray, "*_any"]:
     """Return the mean over some axes without the NaNs, float64; NaN where there is nothing else.
 
     Infinite values count: they are what was measured. Not ``numpy.nanmean``, which warns where

@@ -137,7 +137,7 @@ class ImportanceMeter:
             )
         return Importance(effects=effects, scalars=scalars)
 
-    def fill(self, measured: Importance, tables: Mapping[str, Float[np.ndarray, ...]]) -> None:
+    def fill(self, measured: Importance, tables: Mapping[str, Float[np.ndarray, "*_any"]]) -> None:
         """Put the effects into the last column of what is recorded of each measured sentence."""
         for name, table in tables.items():
             for probe in self.layout.probes:

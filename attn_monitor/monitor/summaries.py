@@ -93,7 +93,7 @@ _OURS = "attn_monitor."
 _TELLING = ("row_entropy", "sink", "prev", "induction", "head_diversity", "distance", "self")
 
 
-def _mean(values: Float[np.ndarray, ...]) -> float | None:
+def _mean(values: Float[np.ndarray, "*_any"]) -> float | None:
     mean = float(mean_of_defined(values, axes=tuple(range(values.ndim))))
     return None if math.isnan(mean) else mean
 

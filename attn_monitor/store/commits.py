@@ -217,6 +217,9 @@ class CommitLog:
         Returns:
             Whether there was a complete line, or as much of one as no line of ours is long.
         """
+        if self._full is not None:
+            self.consumed += len(data)
+            return True
         if self.torn:
             rest = data.find(b"\n") + 1
             self.torn = rest == 0
@@ -225,7 +228,10 @@ class CommitLog:
         complete = data[: data.rfind(b"\n") + 1]
         at = self.consumed
         for line in complete.split(b"\n"):
-            self._read(line, at)
+            if line:
+                self._read(line, at)
+                if self._full is not None:
+                    break
             at += len(line) + 1
         self.consumed += len(complete)
         if len(data) - len(complete) > LONGEST_LINE:
@@ -240,7 +246,7 @@ class CommitLog:
         return tuple(self._commits[step] for step in self._steps)
 
     def _read(self, line: bytes, at: int) -> None:
-        if not line.strip() or self._full is not None:
+        if not line.strip():
             return
         self._lines += 1
         try:
@@ -286,7 +292,7 @@ class CommitLog:
                 self._held -= _weight(self._commits.pop(self._steps.pop()))
         else:
             step = as_int(line.get("step"), "step")
-            if step in self._commits:
+            if step in self._commits and not self._commits[step].thinned:
                 self._commits[step] = replace(self._commits[step], thinned=True)
 
     def _wrote(self, line: Mapping[str, object], attempt: int) -> bool:

@@ -59,7 +59,7 @@ class RunFollower:
                 view = self._readers[name].refresh(most_bytes=max(0, left))
                 left -= self._readers[name].held_bytes
             except AttnMonitorError as error:
-                errors.append(error)
+                errors.append(_alone(error))
             else:
                 views += [] if view is None else [view]
         return views, errors
@@ -70,3 +70,9 @@ class RunFollower:
             "the Trainer's callbacks, and is this the run's directory (the one with the event "
             "file, for example lightning_logs/version_0)?"
         )
+
+
+def _alone(error: AttnMonitorError) -> AttnMonitorError:
+    """Return an error without what led to it, which holds all that was read of a file."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

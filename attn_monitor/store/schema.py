@@ -44,6 +44,7 @@ from attn_monitor.store.token_json import dump_own_axes, dump_tokens, load_token
 SCHEMA = 1
 LARGEST_RUN_FILE = 64 * 2**20
 _LARGEST_AXIS = 2**16
+_MOST_PROBES = 2**14
 _MOST_VALUES = 2**22  # of one sentence at one step: layers x heads x metrics, over all parts
 _Direction = Literal["ascending", "descending"]
 
@@ -117,7 +118,7 @@ def load_session(data: bytes, where: str, *, most_bytes: int = LARGEST_PARSED) -
     probes = tuple(
         _probe(probe, f"{where}: probes[{at}]")
         for at, probe in enumerate(
-            as_list(document.get("probes"), f"{where}: probes", longest=_LARGEST_AXIS)
+            as_list(document.get("probes"), f"{where}: probes", longest=_MOST_PROBES)
         )
     )
     _unique([part.name for part in parts], f"{where}: part names")

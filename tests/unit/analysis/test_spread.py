@@ -26,8 +26,8 @@ def test_mean_and_band_are_numpys_own_without_the_undefined_sentences(values):
             assert np.isnan([found.mean[step], found.low[step], found.high[step]]).all()
         else:
             np.testing.assert_allclose(found.mean[step], np.nanmean(row), rtol=1e-9, atol=1e-6)
-            np.testing.assert_array_equal(
-                [found.low[step], found.high[step]], np.nanquantile(row, (0.25, 0.75))
+            np.testing.assert_allclose(
+                [found.low[step], found.high[step]], np.nanquantile(row, (0.25, 0.75)), rtol=1e-12
             )
 
 
@@ -44,3 +44,10 @@ def test_the_order_of_sentences_does_not_matter(values, random):
 def test_means_over_several_axes_weigh_every_defined_value_alike():
     values = np.array([[[1.0, np.nan], [2.0, 6.0]], [[np.nan, np.nan], [np.nan, np.nan]]])
     np.testing.assert_array_equal(mean_of_defined(values, axes=(1, 2)), [3.0, np.nan])
+
+
+def test_infinities_keep_the_band_that_they_leave():
+    table = np.array([[np.inf] * 4, [1, 2, np.inf, np.inf], [-np.inf, 1, 2, 3]])
+    found = spread(table)
+    np.testing.assert_array_equal(found.low, [np.inf, 1.75, -np.inf])
+    np.testing.assert_array_equal(found.high, [np.inf, np.inf, 2.25])

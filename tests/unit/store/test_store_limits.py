@@ -1,5 +1,6 @@
 """What a file can make grow has a limit: small here, at full size in docs/reliability.md."""
 
+import gc
 import json
 import tracemalloc
 
@@ -66,6 +67,29 @@ def test_a_description_of_many_pieces_is_refused_before_it_is_read(run_dir, monk
     assert isinstance(error, CorruptRecordingError)
     assert "would take 94 MB of memory, at most 1 MB are allowed" in str(error)
     assert most < 4e6  # the file itself, read twice
+
+
+def test_a_small_description_may_not_take_a_hundred_times_its_size(run_dir):
+    file(run_dir, "run.json").write_bytes(b'{"schema": 1, "x": [' + b"{}," * 300_000 + b"{}]}")
+    error, most = opened(run_dir)
+    assert "would take 94 MB of memory, at most 23 MB are allowed" in str(error)
+    assert most < 4e6
+
+
+def test_a_refusal_lets_go_of_all_that_was_read(run_dir):
+    """An error holds the frames it came through, and these the file."""
+    file(run_dir, "run.json").write_bytes(b'{"schema": 1, "x": "' + b"x" * 3_000_000 + b'"}')
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            with pytest.raises(CorruptRecordingError, match="parts should be a list"):
+                open_run(run_dir)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert held < 1e6
 
 
 def test_ranks_share_one_allowance(run_dir, monkeypatch):
