@@ -228,10 +228,8 @@ class CommitLog:
         complete = data[: data.rfind(b"\n") + 1]
         at = self.consumed
         for line in complete.split(b"\n"):
-            if line:
-                self._read(line, at)
-                if self._full is not None:
-                    break
+            if line and self._read(line, at):
+                break
             at += len(line) + 1
         self.consumed += len(complete)
         if len(data) - len(complete) > LONGEST_LINE:
@@ -245,9 +243,10 @@ class CommitLog:
         """Return the steps that exist, first to last."""
         return tuple(self._commits[step] for step in self._steps)
 
-    def _read(self, line: bytes, at: int) -> None:
+    def _read(self, line: bytes, at: int) -> bool:
+        """Take up a line; return whether it was the last that is read of this recording."""
         if not line.strip():
-            return
+            return False
         self._lines += 1
         try:
             if len(line) > LONGEST_LINE:
@@ -266,6 +265,7 @@ class CommitLog:
                 f"{len(self._commits)} steps and {self._senseless} lines that make no sense are as "
                 "much as is read of one recording"
             )
+        return self._full is not None
 
     def _senseless_line(self, at: int, problem: str) -> None:
         self._senseless += 1
