@@ -150,6 +150,10 @@ class ModuleStack:
         found = (_shape(inputs) for _, inputs in reversed(self._entered))
         return [shape for shape in found if shape]
 
+    def asks_once(self) -> bool:
+        """Return whether the innermost module was given one token per sentence, or one sentence."""
+        return any(1 in shape[:2] for shape in self.shapes()[:1])
+
     def scope(self) -> tuple[int, ...]:
         """Return a number for each running module call, outermost first."""
         return tuple(number for number, _ in self._entered)
@@ -169,7 +173,7 @@ class ModuleStack:
         Only a flat ``[sentence * head, query, key]`` layout needs this. The count is read off the
         modules that are running, else off the number of sentences in their input.
         """
-        counts = [count for count in self._declared_heads() if products % count == 0]
+        counts = [count for count in self.declared_heads() if products % count == 0]
         shape = self._input_shape[:2] or self._sentences
         for count in counts:
             if products // count in shape:
@@ -185,7 +189,8 @@ class ModuleStack:
         Args:
             stacked: Size of the first axis of ``[sentence, head, query, key]``.
         """
-        shape = self._input_shape
+        given = (shape for _, shape in self._entered if len(shape) >= _MATRIX)
+        shape = next(given, self._input_shape)  # of the outermost that runs: sentences as they are
         plausible = shape[:2] if len(shape) <= 3 else shape[:1]  # noqa: PLR2004  # [T, B, d]
         if not shape or stacked in plausible or stacked % shape[0] or shape[0] == 0:
             return 1
@@ -197,7 +202,8 @@ class ModuleStack:
         flagged = getattr(module, "is_cross_attention", False) is True
         return flagged or any(word in lowered for word in _CROSS_WORDS)
 
-    def _declared_heads(self) -> Iterator[int]:
+    def declared_heads(self) -> Iterator[int]:
+        """Yield the numbers of heads that the running modules declare, the innermost first."""
         for module in reversed(self._running):
             for attribute in _HEAD_COUNTS:
                 count = getattr(module, attribute, None)

@@ -88,6 +88,12 @@ class Buffer:
     moved: bool = False
     composed: bool = False
 
+    def coarsest(self) -> torch.dtype:
+        """Return the number format of the fewest digits on the way here."""
+        steps = (buffer for step, out in _steps_before(self) for buffer in (*step.inputs, out))
+        formats = {self.dtype, *(buffer.dtype for buffer in steps)}
+        return max(formats, key=lambda dtype: torch.finfo(dtype).eps)
+
     def sources(self) -> list[Buffer]:
         """Return the beginnings that lead here, in the order in which they were reached."""
         steps = (step for step, _ in _steps_before(self))

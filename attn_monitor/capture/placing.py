@@ -157,7 +157,9 @@ class Placed(WeightRule):
         without = self.without()
         weights = next(self._parts())[..., :keys]
         expected = weights @ drawn.to(weights.device, weights.dtype)
-        found = (self.arriving(some) - without).to(self.sources[0].dtype)
+        found = self.arriving(some) - without
+        if self.place.buffer is not None:
+            found = found.to(self.place.buffer.coarsest())
         if not agreement(expected, found)[1]:
             raise ValueError("its heads and channels could not be told apart")
 

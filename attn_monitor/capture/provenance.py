@@ -7,8 +7,8 @@ number: a reference to them would keep every activation of the network alive.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -19,6 +19,29 @@ from attn_monitor.core.nouns import PartKind
 _KEPT_ANCESTORS: Final = 6
 _KEPT_STAGES: Final = 3
 _numbers = itertools.count()
+
+
+class Stretch(NamedTuple):
+    """Some entries along an axis that does not hold channels: which is told by its stride."""
+
+    stride: int
+    first: int
+    end: int
+
+
+class Ancestor(NamedTuple):
+    """A projection's input, or a stretch of its tokens."""
+
+    number: int
+    stretches: tuple[Stretch, ...] = ()
+
+    def meets(self, other: Ancestor) -> bool:
+        """Return whether both may hold the same tokens."""
+        return self.number == other.number and not any(
+            mine.stride == its.stride and (mine.end <= its.first or its.end <= mine.first)
+            for mine in self.stretches
+            for its in other.stretches
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +55,25 @@ class Lineage:
 
     Attributes:
         number: This very value; its views carry the same number.
-        ancestors: Numbers of the projection inputs that it descends from, nearest first.
+        ancestors: The projection inputs that it descends from, nearest first.
         projection: Number of the projection that made it; ``None`` for an input, and after two
             projections were mixed.
         stages: Earlier forms of it, oldest first, one of which may be "before rotary".
         changed: Something other than views happened since the projection.
-        part: Where a slice of an input begins and its shape; two of them are other tokens.
+        part: Where a slice of an input begins and its shape.
+        stretches: Which of the input's tokens a slice holds.
         path: The memory it lies in, where only linear operators led here from a projection.
         shares: A softmax was taken of it, though it is no product of queries and keys.
     """
 
     number: int
-    ancestors: tuple[int, ...] = ()
+    ancestors: tuple[Ancestor, ...] = ()
     projection: int | None = None
     projected: bool = False
     stages: tuple[Tensor, ...] = ()
     changed: bool = False
     part: tuple[int, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
     path: Buffer | None = None
     shares: bool = False
 
@@ -135,11 +160,36 @@ def projected_from(source: Lineage | None, output: Tensor | None = None) -> Line
     older = source.ancestors[:_KEPT_ANCESTORS] if source is not None and source.projected else ()
     return Lineage(
         number=number,
-        ancestors=() if source is None else (source.number, *older),
+        ancestors=() if source is None else (Ancestor(source.number, source.stretches), *older),
         projection=number,
         projected=True,
         path=None if output is None else beginning(output, origin),
     )
+
+
+def part_of(lineage: Lineage, whole: Tensor, slice_: Tensor) -> Lineage:
+    """Return the lineage of a slice, which knows where in the whole it lies."""
+    part = (*lineage.part, int(slice_.storage_offset()), *slice_.shape)
+    stretch = None if whole.is_nested or slice_.is_nested else _stretch(whole, slice_)
+    added = () if stretch is None else (stretch,)
+    return replace(lineage, part=part, stretches=(*lineage.stretches, *added))
+
+
+def _stretch(whole: Tensor, slice_: Tensor) -> Stretch | None:
+    """Return which tokens a slice holds; ``None`` where it was not cut along one axis of them."""
+    first = int(slice_.storage_offset()) - int(whole.storage_offset())
+    kept = list(zip(slice_.shape, slice_.stride(), strict=True))
+    axes = list(zip(whole.shape, whole.stride(), strict=True))
+    for axis, (size, step) in enumerate(axes):
+        others = axes[:axis] + axes[axis + 1 :]
+        if step <= 1:
+            continue
+        if kept == others:  # one of them
+            return Stretch(step, first // step, first // step + 1)
+        cut = len(kept) == len(axes) and kept[:axis] + kept[axis + 1 :] == others
+        if cut and kept[axis][0] < size and kept[axis][1] == step:
+            return Stretch(step, first // step, first // step + kept[axis][0])
+    return None
 
 
 def with_stage(lineage: Lineage, earlier: Tensor) -> tuple[Tensor, ...]:
@@ -156,7 +206,8 @@ def kinship(query: Tensor, key: Tensor) -> PartKind | None:
         return None
     if not (mine.ancestors and other.ancestors):
         return None
-    return "self" if set(mine.ancestors) & set(other.ancestors) else "cross"
+    akin = any(one.meets(another) for one in mine.ancestors for another in other.ancestors)
+    return "self" if akin else "cross"
 
 
 def before_positions(tensor: Tensor, *, repeats: int = 1) -> Tensor | None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attn_monitor.capture.families.base import observes
-from attn_monitor.capture.families.layouts import head_count, with_heads
+from attn_monitor.capture.families.layouts import Fold, fold_of, head_count, with_heads
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.padding import padded_heads
 from attn_monitor.capture.paths import multiplied
@@ -182,11 +182,15 @@ def _attention(
     values, mixed = value, call.output
     weights, value, mixed = (weights.mT, value.mT, mixed.mT) if second else (weights, value, mixed)
     weights, value, mixed = map(padded_heads, (weights, value, mixed))
+    fold = _fold(scores, weights, tracer)
+    if fold is not None:
+        weights, mixed, value = fold.weights(weights), fold.weights(mixed), fold.shared(value)
     heads = head_count(weights, scores.shape, tracer.modules, scores.left)
     before = _before(scores, weights, second=second)
     same_layout = mixed.shape[:-1] == weights.shape[:-1]
-    weights, value = with_heads(weights.detach(), heads), with_heads(value, heads)
-    pair = _asking(scores, weights, value, heads, second=second)
+    weights = with_heads(weights.detach(), heads)
+    value = value if fold is not None else with_heads(value, heads)
+    pair = _asking(scores, weights, value, heads, fold, second=second)
     largest = scores.largest
     if largest is not None and largest.numel() != weights.shape[0] * heads:
         largest = None
@@ -211,6 +215,16 @@ def _attention(
     )
 
 
+def _fold(scores: Scores, weights: Tensor, tracer: Tracer) -> Fold | None:
+    """Return how heads that share keys are folded into the rows of weights."""
+    if scores.left.is_nested or scores.right.is_nested:
+        return None
+    left, right = scores.left, scores.right.mT
+    turned = left.shape[-2] != weights.shape[-2]
+    pair = (right, left) if turned else (left, right)
+    return fold_of(weights, scores.shape, tracer.modules, pair)
+
+
 def _before(scores: Scores, weights: Tensor, *, second: bool) -> Tensor | None:
     """Return what the softmax was given, laid out like the weights that it made."""
     before = scores.before
@@ -229,13 +243,20 @@ class _Pair(NamedTuple):
     kind: PartKind | None
 
 
-def _asking(scores: Scores, weights: Tensor, value: Tensor, heads: int, *, second: bool) -> _Pair:
+def _asking(
+    scores: Scores, weights: Tensor, value: Tensor, heads: int, fold: Fold | None, *, second: bool
+) -> _Pair:
     """Return the queries and keys that fit these weights.
 
     Several products may share one softmax; each slice of it belongs to the one with its keys.
     Where none fits, because the scores were cut or banded, both are NaN: not known here.
     """
     sentences, _, queries, keys = weights.shape
+    if fold is not None:
+        query, key, origins = scores.left, scores.right.mT, (scores.left, scores.right)
+        if query.shape[-2] != queries * fold.heads:
+            query, key, origins = key, query, (scores.right, scores.left)
+        return _Pair(fold.asking(query), fold.shared(key), origins, scores.kind)
     for part in (scores, *scores.joined):
         transposed = None if part.axes is None else (part.axes[0] > part.axes[1]) != second
         query, key, origins = part.left, part.right.mT, (part.left, part.right)

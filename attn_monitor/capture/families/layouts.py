@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 from attn_monitor.capture.modules import ModuleStack
@@ -14,6 +15,134 @@ from attn_monitor.capture.origins import coordinate, reduced
 
 _MATRIX: Final = 2
 _STACKED: Final = 3
+
+
+class Fold(NamedTuple):
+    """Heads that share keys, whose queries were laid one below the other to meet them at once.
+
+    Attributes:
+        sentences: How many there are.
+        groups: Heads of the keys.
+        heads: Heads that share the keys of one group.
+        queries: Queries of each head.
+        heads_first: In the weights, all queries of one head stand together; else all heads of one
+            query do.
+        asking_heads_first: Likewise in the queries.
+    """
+
+    sentences: int
+    groups: int
+    heads: int
+    queries: int
+    heads_first: bool
+    asking_heads_first: bool
+
+    def weights(self, tensor: Tensor) -> Tensor:
+        """Return ``[sentence, head, query, ...]`` of ``[sentence * group, head * query, ...]``."""
+        return self._apart(tensor, heads_first=self.heads_first)
+
+    def asking(self, tensor: Tensor) -> Tensor:
+        """Return queries likewise."""
+        return self._apart(tensor, heads_first=self.asking_heads_first)
+
+    def shared(self, tensor: Tensor) -> Tensor:
+        """Return ``[sentence, group, key, ...]`` of ``[sentence * group, key, ...]``."""
+        return tensor.reshape(self.sentences, self.groups, *tensor.shape[1:])
+
+    def _apart(self, tensor: Tensor, *, heads_first: bool) -> Tensor:
+        inner = (self.heads, self.queries) if heads_first else (self.queries, self.heads)
+        split = tensor.reshape(self.sentences, self.groups, *inner, tensor.shape[-1])
+        split = split if heads_first else split.transpose(2, 3)
+        return split.reshape(self.sentences, -1, self.queries, tensor.shape[-1])
+
+
+def fold_of(
+    weights: Tensor,
+    shape: tuple[int, ...] | None,
+    modules: ModuleStack,
+    pair: tuple[Tensor, Tensor],
+) -> Fold | None:
+    """Return how heads are folded into the rows of weights; ``None`` if they are not.
+
+    Rows of one head on a grid look alike. So the rows must be about the same tokens again and
+    again, or the running modules must declare as many heads.
+
+    Args:
+        weights: ``[sentence * group, head * query, key]``.
+        shape: The last shape with four or more axes that the scores had on their way.
+        modules: Says what the running modules declare, where nothing else tells.
+        pair: What asks, ``[sentence * group, head * query, d_head]``, and what is asked.
+    """
+    if weights.dim() != _STACKED or shape is None or pair[0].dim() != _STACKED:
+        return None
+    split = _split(shape, weights)
+    if split is None or pair[0].shape[1] != weights.shape[1]:
+        return None
+    sentences, groups, one, other = split
+    heads, asking_first = _heads_of_rows(pair[0], one, other)
+    if heads is None:
+        declared = {count for n in modules.declared_heads() for count in (n, n / groups)}
+        single = 1 in (one, other) and not modules.asks_once()
+        fitting = (size for size in (one, other) if size > 1 and size in declared)
+        heads = 0 if single else next(fitting, 0)
+    if not heads:
+        return None
+    first = None if one == other else one == heads
+    folds = [
+        Fold(sentences, groups, heads, one * other // heads, mine, its)
+        for mine in ((True, False) if first is None else (first,))
+        for its in ((True, False) if asking_first is None else (asking_first,))
+    ]
+    return folds[0] if len(folds) == 1 else max(folds, key=lambda f: _likeness(f, weights, pair))
+
+
+def _heads_of_rows(asking: Tensor, one: int, other: int) -> tuple[int | None, bool | None]:
+    """Return how many rows are about the same token, and whether those stand apart.
+
+    ``None`` where it is not known whose tokens they are; no heads where no token comes again.
+    """
+    code = code_of(asking)
+    tokens = None if code is None else reduced(code, [-1], lenient=True)[..., 0]
+    if tokens is None or not all(bool((coordinate(tokens, at) >= 0).all()) for at in (0, 1)):
+        return None, None
+    for heads, queries in ((one, other), (other, one)):
+        grid = tokens.reshape(-1, heads, queries)
+        if heads > 1 and bool((grid == grid[:, :1]).all()):
+            return heads, True
+        grid = tokens.reshape(-1, queries, heads)
+        if heads > 1 and bool((grid == grid[..., :1]).all()):
+            return heads, False
+    return 0, None
+
+
+def _likeness(fold: Fold, weights: Tensor, pair: tuple[Tensor, Tensor]) -> float:
+    """Return how much the first sentence's weights look like its products, in this layout."""
+    one = fold._replace(sentences=1)
+    seen = one.weights(weights[: fold.groups].detach().float())
+    keys = one.shared(pair[1][: fold.groups].detach().float())
+    asked = keys.repeat_interleave(fold.heads, 1)
+    scores = one.asking(pair[0][: fold.groups].detach().float()) @ asked.mT
+    visible = seen > 0
+    logs = torch.where(visible, seen.clamp_min(1e-38).log(), 0.0)
+    count = visible.sum(-1, keepdim=True).clamp_min(1)
+    mine, its = (
+        torch.where(visible, t - torch.where(visible, t, 0.0).sum(-1, keepdim=True) / count, 0.0)
+        for t in (logs, scores)
+    )
+    return float(torch.cosine_similarity(mine.flatten(), its.flatten(), dim=0))
+
+
+def _split(shape: tuple[int, ...], weights: Tensor) -> tuple[int, int, int, int] | None:
+    """Return sentences, groups and the two sizes that rows are made of; ``None`` if none fit."""
+    stacked, rows, keys = weights.shape
+    sizes = [shape[0], *(size for size in shape[1:] if size > 1)]
+    if keys > 1 and sizes.pop() != keys:
+        return None
+    single = [[*sizes, 1]] if 1 in shape[1:-1] else []
+    for *outer, one, other in (sizes, *single):
+        if outer and (math.prod(outer), one * other) == (stacked, rows):
+            return outer[0], math.prod(outer[1:]), one, other
+    return None
 
 
 def head_count(

@@ -19,12 +19,14 @@ from attn_monitor.capture.operators import OperatorCall, operator_name
 from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, beginning, extended
 from attn_monitor.capture.provenance import (
     CONSTANT,
+    Ancestor,
     Attended,
     Constant,
     Lineage,
     Scores,
     Tag,
     new_number,
+    part_of,
     set_tag,
     tag_of,
     with_stage,
@@ -59,6 +61,13 @@ _JOINING: Final = frozenset({"cat", "index_copy_", "index_put_", "copy_", "slice
 _KEPT_ANCESTORS: Final = 16
 # How a router puts every token where its expert is.
 _PICKING: Final = frozenset({"index", "index_select", "gather"})
+# How tokens are made fewer.
+_POOLING: Final = frozenset(
+    {
+        *("avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "_adaptive_avg_pool3d"),
+        *("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d", "max_pool3d"),
+    }
+)
 # How windows are cut out of tokens.
 _CUTTING: Final = frozenset({"constant_pad_nd", "pad", "roll"})
 _DIVIDING: Final = frozenset({"div", "div_", "mul", "mul_"})
@@ -280,12 +289,9 @@ def _lineage_after(
     if call.name == "cat" and output.numel() == source.numel():
         return replace(tag, path=path)  # joined to an empty cache
     if view:
-        if output.numel() < source.numel():
-            return replace(_part_of(tag, output), stages=with_stage(tag, source), path=path)
-        return tag if path is tag.path else replace(tag, path=path)
+        return _viewed(tag, source, output, path)
     if not tag.projected:
-        sorted_ = call.name in _PICKING and output.numel() >= source.numel()
-        return replace(tag, path=path) if sorted_ else None
+        return _input_after(tag, source, output, call, path)
     mixed = any(
         isinstance(other, Lineage) and other.projected and other.projection != tag.projection
         for other in map(tag_of, _tensors(call.args))
@@ -300,13 +306,36 @@ def _lineage_after(
     return replace(tag, number=new_number(), stages=stages, changed=True, path=path)
 
 
-def _ancestors_of_joined(call: OperatorCall) -> tuple[int, ...]:
+def _viewed(tag: Lineage, source: Tensor, output: Tensor, path: Buffer | None) -> Lineage:
+    """Return the lineage of a view: of the same, or of a part of it."""
+    if output.numel() < source.numel():
+        stages = with_stage(tag, source)
+        return replace(part_of(tag, source, output), stages=stages, path=path)
+    return tag if path is tag.path else replace(tag, path=path)
+
+
+def _input_after(
+    tag: Lineage, source: Tensor, output: Tensor, call: OperatorCall, path: Buffer | None
+) -> Lineage | None:
+    """Return what becomes of an input: the same tokens in another order, or fewer of them."""
+    if call.name in _PICKING:
+        return replace(tag, path=path) if output.numel() >= source.numel() else None
+    pieces = [tag_of(tensor) for tensor in _tensors(call.args)]
+    rejoined = call.name == "cat" and all(
+        isinstance(piece, Lineage) and piece.number == tag.number for piece in pieces
+    )
+    if call.name in _POOLING or rejoined:
+        return replace(tag, path=path, stretches=(), part=(*tag.part, *output.shape))
+    return None
+
+
+def _ancestors_of_joined(call: OperatorCall) -> tuple[Ancestor, ...]:
     """Return the ancestors of cached keys and of the new ones beside them, newest first.
 
     Without the new ones, self-attention with a cache would look like cross-attention.
     """
     tags = [tag_of(tensor) for tensor in reversed(list(_tensors(call.args)))]
-    ancestors = (number for tag in tags if isinstance(tag, Lineage) for number in tag.ancestors)
+    ancestors = (one for tag in tags if isinstance(tag, Lineage) for one in tag.ancestors)
     return tuple(dict.fromkeys(ancestors))[:_KEPT_ANCESTORS]
 
 
@@ -347,11 +376,7 @@ def _name_input(call: OperatorCall) -> None:
         lineage = Lineage(number=new_number())
         set_tag(source, lineage)
         narrowed = output.numel() < source.numel()
-        set_tag(output, _part_of(lineage, output) if narrowed else lineage)
-
-
-def _part_of(lineage: Lineage, slice_: Tensor) -> Lineage:
-    return replace(lineage, part=(*lineage.part, int(slice_.storage_offset()), *slice_.shape))
+        set_tag(output, part_of(lineage, source, output) if narrowed else lineage)
 
 
 def _tensors(values: object) -> Iterator[Tensor]:

@@ -312,3 +312,84 @@ class Routed(nn.Module):
 def test_queries_that_a_router_sorted_are_still_the_same_tokens():
     (part,) = captured(Routed(), torch.randn(2, 5, 16)).arrangement
     assert part.kind == "self"
+
+
+class Pooling(nn.Module):
+    """An encoder whose queries are pooled tokens, and a decoder behind it."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder, self.decoder = (
+            nn.ModuleList(nn.MultiheadAttention(WIDTH, HEADS, batch_first=True) for _ in range(2))
+            for _ in range(2)
+        )
+
+    def forward(self, x):
+        pooled = x
+        for layer in self.encoder:
+            asking = nn.functional.avg_pool1d(pooled.mT, 2).mT
+            pooled = asking + layer(asking, pooled, pooled)[0]
+        x = x + pooled.repeat_interleave(4, 1)
+        for layer in self.decoder:
+            x = x + layer(x, x, x)[0]
+        return x
+
+
+def test_pooled_queries_are_the_same_tokens_and_name_no_encoder_behind_them():
+    attention = captured(Pooling(), torch.randn(2, 8, WIDTH))
+    assert [(p.name, p.kind) for p in attention.arrangement] == [
+        ("encoder.0", "self"),
+        ("encoder.1", "self"),
+        ("decoder", "self"),
+    ]
+
+
+class SlicesOfOneInput(nn.Module):
+    """A decoder that asks with the end of a series for its beginning, after layers of its own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Linear(WIDTH, WIDTH)
+        self.own, self.other = (
+            nn.MultiheadAttention(WIDTH, HEADS, batch_first=True) for _ in range(2)
+        )
+
+    def forward(self, series):
+        past, future = self.embed(series[:, :5]), self.embed(series[:, 5:])
+        future = future + self.own(future, future, future)[0]
+        return self.other(future, past, past)[0]
+
+
+def test_slices_of_one_series_are_other_tokens():
+    with torch.no_grad(), capture(SlicesOfOneInput(), verify=False) as attention:
+        attention.model(torch.randn(2, 8, WIDTH))
+    assert [record.kind for record in attention.records] == ["self", "cross"]
+
+
+class GridFirst(nn.Module):
+    """Asks a table of positions for its grid before it looks at the windows of its images."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.positions = nn.Linear(2, WIDTH)
+        self.tower = nn.Module()
+        self.tower.attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        self.tower.forward = self.windows
+
+    def windows(self, images):
+        windows = images.unflatten(1, (3, 4)).flatten(0, 1)
+        return self.tower.attention(windows, windows, windows)[0]
+
+    def forward(self, *, images):
+        table = self.positions(torch.zeros(5, 5, 2)).sum()
+        return self.tower(images) + table
+
+
+def test_windows_are_counted_by_the_images_and_not_by_a_table_of_positions():
+    model = GridFirst()
+    with torch.no_grad(), capture(model) as attention:
+        model(images=torch.randn(2, 12, WIDTH))
+    assert [(record.windows, record.shape[0]) for record in attention.records] == [(3, 6)]

@@ -25,7 +25,7 @@ IMAGES = """beit clip_vision_model convnext deit dinov2 ijepa pvt segformer
 swin swinv2 vit"""
 PACKED = "qwen2_vl qwen2_5_vl qwen3_vl"
 SOUND = "hubert moonshine wav2vec2 wavlm whisper"
-OTHERS = "decision_transformer lilt"
+OTHERS = "decision_transformer funnel lilt time_series_transformer"
 TYPES = f"{WORDS} {PAIRS} {IMAGES} {PACKED} {SOUND} {OTHERS}".split()
 
 
