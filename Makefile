@@ -59,6 +59,8 @@ models: $(VENV)/.testable ## 2,400 generated models: is every map under its own 
 zoo: $(VENV)/.testable ## every model type of transformers through capture, and docs/zoo.md (resumes; 40 minutes)
 	$(BIN)/python scripts/zoo/sweep.py build/zoo.jsonl
 	$(BIN)/python scripts/zoo/page.py build/zoo.jsonl
+	$(BIN)/python scripts/zoo/field.py build/field.jsonl
+	$(BIN)/python scripts/zoo/field_page.py build/field.jsonl
 
 untouched: $(VENV)/.testable ## 520 generated trainings: the same with the monitor as without? (2 minutes)
 	OMP_NUM_THREADS=1 UNTOUCHED_MODULES=520 $(BIN)/python -m pytest -n 2 tests/integration/test_untouched_at_random.py --timeout 0

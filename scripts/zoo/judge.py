@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from attn_monitor.capture.record import Record
 
 BOUNDS = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 4e-2, torch.float16: 4e-3}
 _MOMENTS, _MOST_ROWS = 6, 4000
-_CROSSING = ("cross", "encoder_attn", "encdec", "multihead_attn")
+_CROSSING = ("cross", "encoder_attn", "encdec", "enc_dec", "multihead_attn")
+_OWN = ("self_attn", "selfattention", "self_attention", "attn1")
 Run = Callable[[], Any]
 
 
@@ -29,7 +31,8 @@ class Finding:
         error: Largest difference of a weight.
         layers: Records.
         without: Records whose output projection is not known.
-        unlike: Records of a module as one map over true positions.
+        unlike: Modules whose pieces are one map over true positions.
+        unplaced: Those of which the linear layers around do not show that the positions are true.
         parts: Layers per part.
         gaps: What the capture says it did not see.
         elsewhere: Softmaxes that met no activations, by module.
@@ -40,6 +43,7 @@ class Finding:
     layers: int = 0
     without: list[str] = field(default_factory=list)
     unlike: int = 0
+    unplaced: list[str] = field(default_factory=list)
     parts: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
@@ -69,7 +73,7 @@ class Finding:
 
     def row(self) -> dict[str, Any]:
         shown = {k: v for k, v in vars(self).items() if v}
-        for name in ("faults", "without", "gaps", "elsewhere"):
+        for name in ("faults", "without", "gaps", "elsewhere", "unplaced"):
             if name in shown:
                 shown[name] = shown[name][:8]
         return {"verdict": self.verdict, **shown}
@@ -99,6 +103,36 @@ def judged(model: nn.Module, run: Run, *, weights: bool = True, bare: bool = Fal
             run()
     _compare(attention, oracle.seen, finding, weights=weights)
     return finding
+
+
+def trained(model: nn.Module, forward: Run) -> dict[str, Any]:
+    """Return the row of one training step: are output and gradients what they were without us?
+
+    Raises:
+        Exception: The model cannot be trained on what it is given.
+    """
+    model.train()
+    state = {n: t.clone() for n, t in model.state_dict().items()}
+
+    def run() -> Any:
+        model.load_state_dict(state)
+        torch.manual_seed(3)
+        model.zero_grad(set_to_none=True)
+        outputs = [t for t in tensors(forward()) if t.requires_grad]
+        sum(t.float().nan_to_num(0.0).pow(2).mean() for t in outputs).backward()
+        return [*outputs, *(p.grad for p in model.parameters() if p.grad is not None)]
+
+    try:
+        run()
+        row = judged(model, run, weights=False, bare=True).row()
+    finally:
+        model.eval()
+        model.zero_grad(set_to_none=True)
+    faults = [f for f in row.get("faults", []) if not f.startswith(("extra", "unproven"))]
+    changed = any(f.startswith("changed") for f in faults)
+    broken = bool(faults) and faults[0].startswith("error")
+    verdict = "changed" if changed else "error" if broken else "exact"
+    return {**row, "faults": faults, "verdict": verdict}
 
 
 def identical(one: object, other: object) -> bool:
@@ -138,7 +172,10 @@ def _compare(attention: AttentionCapture, seen: Seen, finding: Finding, *, weigh
         true[call.module].append(call)
     finding.kinds = " ".join(sorted({f"{r.kind}{'' if _square(r) else '≠'}" for r in records}))
     for name in dict.fromkeys([*mine, *true]):
+        placed = finding.unlike
         _module(name, mine[name], true[name], seen.began[name], finding, weights=weights)
+        if weights and finding.unlike > placed:
+            finding.unplaced += [name for r in mine[name] if not _stands_true(r, seen)][:1]
         _gaps(name, mine[name], true[name], finding)
 
 
@@ -147,8 +184,8 @@ def _square(record: Record) -> bool:
 
 
 def _gaps(name: str, mine: list[Record], true: list[Call], finding: Finding) -> None:
-    if mine or not true:
-        return
+    if mine or all(call.weights.shape[-1] == 1 for call in true):
+        return  # one key alone is weighed with 1
     named = _is_named(name, finding)
     finding.faults.append(f"{'missing' if named else 'silent'}: {name} ({true[0].source})")
 
@@ -166,9 +203,11 @@ def _module(
     name: str, mine: list[Record], true: list[Call], began: int, finding: Finding, *, weights: bool
 ) -> None:
     for record in mine:
-        crossing = any(word in name.lower() for word in _CROSSING)
-        if record.kind == "cross" and _square(record) and record.order is True and not crossing:
+        said = _said(name)
+        if record.kind == "cross" and _square(record) and record.order is True and said != "cross":
             finding.faults.append(f"kind: {name} is causal, and called cross")
+        elif said not in {None, record.kind} and len({r.kind for r in mine}) == 1:
+            finding.faults.append(f"kind: {name} is called {record.kind}")
         if tuple(record.weights().shape) != tuple(record.shape):
             finding.faults.append(f"shape: {name} {tuple(record.shape)}")
         if record.evidence == "unverified" and not bool(record.weights().isnan().any()):
@@ -182,6 +221,9 @@ def _module(
         if len(mine) != len(true):
             finding.unlike += 1
         return
+    if len(mine) == len(true) and any(map(_mislaid, mine, true)):
+        other = tuple(true[0].weights.shape)
+        finding.faults.append(f"wrong: {name} is laid out {mine[0].shape}, was {other}")
     if len(mine) == len(true):
         errors = [_same(record, call) for record, call in zip(mine, true, strict=True)]
         if all(error is not None for error in errors):
@@ -195,6 +237,21 @@ def _module(
                 finding.faults.append(f"split: {name} {per:.3g} records a call")
             return
     _rows(name, mine, true, began, finding)
+
+
+def _mislaid(record: Record, call: Call) -> bool:
+    """Return whether heads stand where queries should, or the other way round."""
+    ours, theirs = tuple(record.shape), tuple(call.weights.shape)
+    same = len(theirs) == len(ours) and ours[0] == theirs[0] and ours[-1] == theirs[-1]
+    return same and sorted(ours) != sorted(theirs) and math.prod(ours) == math.prod(theirs)
+
+
+def _said(name: str) -> str | None:
+    """Return the kind that a module's author calls it, ``None`` where its path says nothing."""
+    lowered = name.lower()
+    if any(word in lowered for word in _CROSSING):
+        return "cross"
+    return "self" if any(word in lowered for word in _OWN) else None
 
 
 def _apart(mine: list[Record], began: int) -> bool:
@@ -254,6 +311,45 @@ def _rows(name: str, mine: list[Record], true: list[Call], began: int, finding: 
         part = f"{apart:.0%} of its rows not captured, {extra:.0%} of those captured not its own"
         kind = "wrong" if extra else "missing" if _is_named(name, finding) else "half"
         finding.faults.append(f"{kind}: {name} {part}; captured {shapes}, was {other}")
+
+
+def _stands_true(record: Record, seen: Seen) -> bool:
+    """Return whether a map's rows and columns are the tokens in their true order.
+
+    They are if the map times what some linear layer inside the module returned is what another
+    layer was given, row by row.
+    """
+    sentences, heads, queries, keys = record.shape
+    shared, width = record.value.shape[1], record.value.shape[-1]
+    weights, bound = record.weights().double(), 20 * BOUNDS[record.query.dtype]
+    inside = [n for n in seen.made if n == record.module or n.startswith(f"{record.module}.")]
+    given = [t for tensors in seen.given.values() for t in tensors]
+    for made in (t for n in inside for t in seen.made[n]):
+        for values in _laid_out(made, sentences, keys, shared * width):
+            value = values.unflatten(-1, (shared, width)).transpose(1, 2).double()
+            mixed = weights @ value.repeat_interleave(heads // shared, 1)
+            rows = mixed.transpose(1, 2).flatten(2)
+            if any(
+                float((rows - other).abs().max()) <= bound
+                for tensor in given
+                for other in _laid_out(tensor, sentences, queries, heads * width)
+            ):
+                return True
+    return False
+
+
+def _laid_out(tensor: Tensor, sentences: int, tokens: int, channels: int) -> Iterator[Tensor]:
+    """Yield ``[sentence, token, channel]`` for every stretch of channels, in both layouts."""
+    rows = sentences * tokens
+    if tensor.numel() % rows or tensor.shape[-1] % channels or tensor.numel() < rows * channels:
+        return
+    flat = tensor.reshape(-1, tensor.shape[-1])
+    if len(flat) != rows:
+        return
+    for part in flat.double().split(channels, -1):
+        yield part.reshape(sentences, tokens, channels)
+        if sentences > 1:
+            yield part.reshape(tokens, sentences, channels).transpose(0, 1)
 
 
 def _moments(weights: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,11 +74,15 @@ class Seen:
         calls: Its attention.
         elsewhere: Modules with a softmax that met no activations, and how often.
         began: How often each module was called.
+        given: What the linear layers right inside each module were given, call by call.
+        made: What they returned.
     """
 
     calls: list[Call] = field(default_factory=list)
     elsewhere: Counter[str] = field(default_factory=Counter)
     began: Counter[str] = field(default_factory=Counter)
+    given: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    made: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass
@@ -128,9 +132,13 @@ class Oracle(TorchFunctionMode):
             self._running.append(self._names[module])
             self.seen.began[self._names[module]] += 1
 
-    def _leave(self, module: nn.Module, _inputs: object, _output: object) -> None:
+    def _leave(self, module: nn.Module, inputs: object, output: object) -> None:
         if module in self._names and self._running:
             self._running.pop()
+            if isinstance(module, nn.Linear) and isinstance(output, Tensor):
+                around = self._names[module].rpartition(".")[0]
+                self.seen.given[around] += [t.detach() for t in _tensors(inputs)][:1]
+                self.seen.made[around].append(output.detach())
 
     @property
     def _module(self) -> str:

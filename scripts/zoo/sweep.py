@@ -123,35 +123,10 @@ def _generation(model: nn.Module | None, fed: feed.Feed) -> Row:
 
 
 def _train(model: nn.Module, fed: feed.Feed) -> Row:
-    model.train()
-
-    def run() -> Any:
-        torch.manual_seed(3)
-        model.zero_grad(set_to_none=True)
-        outputs = [t for t in judge.tensors(model(**fed)) if t.requires_grad]
-        sum(t.float().nan_to_num(0.0).pow(2).mean() for t in outputs).backward()
-        return [*outputs, *(p.grad for p in model.parameters() if p.grad is not None)]
-
-    state = {n: t.clone() for n, t in model.state_dict().items()}
-
-    def fresh() -> Any:
-        model.load_state_dict(state)
-        return run()
-
     try:
-        fresh()
+        return judge.trained(model, lambda: model(**fed))
     except Exception as error:
-        model.eval()
         return {"verdict": "does not run", "why": f"{type(error).__name__}: {str(error)[:200]}"}
-    row = judge.judged(model, fresh, weights=False, bare=True).row()
-    row["faults"] = [f for f in row.get("faults", []) if not f.startswith(("extra", "unproven"))]
-    row["verdict"] = (
-        "changed"
-        if any(f.startswith("changed") for f in row["faults"])
-        else ("error" if row["faults"] and row["faults"][0].startswith("error") else "exact")
-    )
-    model.zero_grad(set_to_none=True)
-    return row
 
 
 def _left(fed: feed.Feed) -> feed.Feed:

@@ -1,0 +1,112 @@
+"""Make ``docs/zoo_field.md`` of rows: ``python scripts/zoo/field_page.py ROWS [ROWS…]``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from page import FAULTS, ORDER, shown, verdict
+
+PAGE = Path(__file__).parents[2] / "docs" / "zoo_field.md"
+WAYS = ("plain", "eager", "slices", "train", "bfloat16")
+Row = dict[str, Any]
+
+INTRODUCTION = """\
+# Models of other libraries through `capture`
+
+Made by `make zoo` ({versions}). Small models with random weights, run as they are, captured, and
+under the oracle of [the page on transformers](zoo.md), which also explains the verdicts. Here the
+oracle also holds the kinds (self or cross) against what the module's author calls them, heads
+against queries, and, where pieces are shown as one map, its rows and columns against what the
+linear layers around were given.
+
+- **timm**: of each file of its models that attends, the smallest model of every name, with two
+  layers and images of 128 pixels where it takes them; *eager* with `fused_attn` off.
+- **x-transformers**: every option that changes attention, alone: in a decoder, with `flash`, and
+  in an encoder with padding.
+- **diffusers**: the configurations of its own tests; *eager* with `AttnProcessor`, *slices* with
+  `set_attention_slice("max")`.
+- **torchvision**, **torchaudio**: their Transformers.
+"""
+
+
+def main(files: Iterable[str]) -> None:
+    """Write the page."""
+    rows: dict[str, Row] = {}
+    for file in files:
+        for line in Path(file).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            rows[row["name"]] = row
+    PAGE.write_text(page(rows), encoding="utf-8")
+
+
+def page(rows: dict[str, Row]) -> str:
+    """Return the page."""
+    shelves: dict[str, dict[str, Row]] = defaultdict(dict)
+    for name, row in rows.items():
+        shelf, _, entry = name.partition(":")
+        shelves[shelf][entry] = row
+    versions = ", ".join([*map(_version, shelves), f"PyTorch {torch.__version__}, CPU"])
+    counts = {shelf: Counter(map(verdict, found.values())) for shelf, found in shelves.items()}
+    kinds = [k for k in (*ORDER, *FAULTS, "not built") if any(c[k] for c in counts.values())]
+    lines = [INTRODUCTION.format(versions=versions), "## In short\n"]
+    lines += ["| library | entries | " + " | ".join(kinds) + " |"]
+    lines += ["| --- | --- |" + " --- |" * len(kinds)]
+    lines += [
+        f"| {shelf} | {len(shelves[shelf])} | {' | '.join(str(count[k] or '') for k in kinds)} |"
+        for shelf, count in counts.items()
+    ]
+    lines += ["", "## What is not exact\n", "| entry | way | what |", "| --- | --- | --- |"]
+    for name, row in rows.items():
+        for way, result in row.get("variants", {}).items():
+            if shown(result) not in {"exact", "pieces", "shaped", "none", "-"}:
+                what = "; ".join((result.get("faults") or result.get("gaps") or [""])[:2])
+                lines.append(f"| {_short(name)} | {way} | {shown(result)}: {_cell(what, 240)} |")
+    lines += ["", "## Entries\n", f"| entry | class | parts | {' | '.join(WAYS)} |"]
+    lines += ["| --- | --- | --- |" + " --- |" * len(WAYS)]
+    for name, row in rows.items():
+        if row.get("variants"):
+            cells = [shown(row["variants"][way]) if way in row["variants"] else "-" for way in WAYS]
+            parts = _cell(_parts(row), 160)
+            lines.append(f"| {_short(name)} | {row['class']} | {parts} | {' | '.join(cells)} |")
+    lines += ["", "## Not built\n", "| entry | what it said |", "| --- | --- |"]
+    lines += [
+        f"| {_short(name)} | {_cell(str(row.get('why', '')), 160)} |"
+        for name, row in rows.items()
+        if not row.get("variants")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _version(shelf: str) -> str:
+    try:
+        return f"{shelf} {metadata.version(shelf.replace('_', '-'))}"
+    except metadata.PackageNotFoundError:
+        return shelf
+
+
+def _short(name: str) -> str:
+    shelf, _, entry = name.partition(":")
+    return f"{shelf} {entry.rpartition('/')[2] if shelf in {'diffusers', 'timm'} else entry}"
+
+
+def _parts(row: Row) -> str:
+    for result in row["variants"].values():
+        if result.get("parts"):
+            return ", ".join(f"{name} ({count})" for name, count in result["parts"].items())
+    return "none"
+
+
+def _cell(text: str, most: int) -> str:
+    line = " ".join(text.split()).replace("|", "/")
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
