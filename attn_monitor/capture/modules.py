@@ -189,8 +189,9 @@ class ModuleStack:
         Args:
             stacked: Size of the first axis of ``[sentence, head, query, key]``.
         """
-        given = (shape for _, shape in self._entered if len(shape) >= _MATRIX)
-        shape = next(given, self._input_shape)  # of the outermost that runs: sentences as they are
+        # Of the outermost that runs: sentences as they are, and no table that was asked before.
+        given = (shape for shape in reversed(self.shapes()) if len(shape) >= _MATRIX)
+        shape = next(given, self._input_shape)
         plausible = shape[:2] if len(shape) <= 3 else shape[:1]  # noqa: PLR2004  # [T, B, d]
         if not shape or stacked in plausible or stacked % shape[0] or shape[0] == 0:
             return 1
