@@ -28,7 +28,7 @@ VIEWS = {
     "graph": "&p.attn_monitor.view=graph",
     "signals": "&p.attn_monitor.view=signals",
 }
-READY = ".panel, .head-cell, .graph-canvas, .chart, .heads-list, .message"
+READY = ".panel, .cell, .graph-canvas, .chart"
 LONG = "long"
 # What is drawn after the last reply came.
 SETTLE_MS = 1500

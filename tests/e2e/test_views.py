@@ -116,6 +116,20 @@ def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page)
     assert canvas.evaluate("c => c.toDataURL()") != fixed
 
 
+def test_what_takes_long_says_so_and_moves_nothing(page):
+    show(page, "demo", step=400, probe=0)
+    content = page.frame.locator(".content")
+    before = content.bounding_box()
+    late = "**/attention?*step=0&*"
+    page.page.route(late, lambda route: (page.page.wait_for_timeout(1500), route.continue_()))
+    page.frame.get_by_role("slider", name="Training step").press("Home")
+    page.frame.get_by_text("Loading epoch 0").wait_for()
+    assert content.bounding_box() == before
+    page.frame.locator(".content[data-step='0']").wait_for()
+    page.page.unroute(late)
+    page.frame.locator(".busy span").wait_for(state="detached")
+
+
 PIXEL = "c => [...c.getContext('2d').getImageData(9, 40, 1, 1).data]"
 NAN_COLOUR = [255, 95, 210, 255]
 

@@ -16,12 +16,13 @@ import {
   view,
 } from "../state/store";
 import { railOpen, TABS } from "./actions";
+import { BusySign } from "./BusySign";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";
 import { HeadsView } from "./HeadsView";
 import { HelpDialog } from "./HelpDialog";
 import { listenToKeys } from "./keys";
-import { LazyGraph } from "./LazyGraph";
+import { fetchGraphSoon, LazyGraph } from "./LazyGraph";
 import { LensDrawer } from "./LensDrawer";
 import { NetworkTools } from "./NetworkTools";
 import { NetworkView } from "./NetworkView";
@@ -128,6 +129,8 @@ function Content({ loader }: { readonly loader: Loader }) {
 
 export function App({ loader, mirror }: { readonly loader: Loader; readonly mirror: Mirror }) {
   useEffect(listenToKeys, []);
+  const drawn = stepOnScreen.value !== undefined;
+  useEffect(() => (drawn ? fetchGraphSoon() : undefined), [drawn]);
   return (
     <div class={railOpen.value ? "app rail-open" : "app"}>
       <Rail />
@@ -150,6 +153,7 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
           data-run={shown.value?.run.name}
           data-probe={shown.value?.probe.index}
         >
+          <BusySign />
           <Content loader={loader} />
         </div>
         <StatusBar />

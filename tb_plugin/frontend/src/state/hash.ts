@@ -1,6 +1,6 @@
 // The address bar. Inside TensorBoard the tab owns the keys `p.attn_monitor.*` of the page's hash;
 // standalone it owns its own hash. The host offers no message for this that works (see the docs).
-import type { Pairs } from "./url";
+import type { Pairs } from "./url_codes";
 
 export const PLUGIN = "attn_monitor";
 const PREFIX = `p.${PLUGIN}.`;

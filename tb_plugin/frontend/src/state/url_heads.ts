@@ -1,15 +1,14 @@
 // How the Heads view is set, as short pairs, and back.
 import { LIST_KEYS, type ListOrder } from "../layout/heads/head_list";
+import type { Said } from "./url_codes";
 import { type HeadsState, INITIAL_HEADS } from "./view_state";
-
-type Pairs = Readonly<Record<string, string | null>>;
 
 const PANELS: readonly HeadsState["panel"][] = ["curves", "maps", "pictures", "list", "joint"];
 const SIDES: readonly HeadsState["side"][] = ["change", "pairs", "idle", "dormant", "importance"];
 
 const orderText = ({ key, down }: ListOrder): string => `${key}${down ? "-" : ""}`;
 
-export const headsPairs = ({ panel, side, order, points, cut }: HeadsState): Pairs => ({
+export const headsPairs = ({ panel, side, order, points, cut }: HeadsState): Said => ({
   panel: panel === INITIAL_HEADS.panel ? null : panel,
   side: side === INITIAL_HEADS.side ? null : side,
   sorted: orderText(order) === orderText(INITIAL_HEADS.order) ? null : orderText(order),

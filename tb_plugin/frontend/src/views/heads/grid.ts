@@ -28,6 +28,9 @@ interface CellNodes extends HeadId {
   readonly value: SVGTextElement;
 }
 
+/** px below which a number would hide the curve: it is said of the cell that is pointed at. */
+const TIGHT = 44;
+
 interface Scene {
   readonly grid: LineGrid;
   readonly domain: Domain;
@@ -142,18 +145,23 @@ function build(props: HeadsProps, picture: SVGSVGElement, numbers: HTMLElement):
             Math.min(grid.cellHeight - CELL_GAP - 1, Math.max(11, lineY(value, domain, grid) + 4)),
           "text-anchor": "end",
         },
-        metricValue(value),
+        limitText(value, domain),
       );
     const name = { class: "grid-layer", x: 8, y: top + 0.5 * grid.cellHeight + 2 };
     return [svg("text", name, `L${layer + 1}`), limit(domain[1]), limit(domain[0])];
   });
   picture.setAttribute("width", String(grid.width));
   picture.setAttribute("height", String(grid.height));
+  picture.classList.toggle("tight", grid.cellWidth < TIGHT);
   picture.replaceChildren(...names, ...cells.map(({ root }) => root));
   numbers.style.width = `${grid.width}px`;
   numbers.replaceChildren(...Array.from({ length: heads }, (_, head) => placedBadge(head, grid)));
   return { grid, domain, cells };
 }
+
+/** An end of the axis; nothing is what cannot be told from nothing at this height. */
+const limitText = (value: number, [low, high]: Domain): string =>
+  Math.abs(value) < 0.005 * (high - low) ? "0" : metricValue(value);
 
 function placedBadge(head: number, grid: LineGrid): HTMLElement {
   const badge = headBadge(head);
