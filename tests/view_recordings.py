@@ -258,7 +258,9 @@ TRANSLATION = Model(
     sources=(sentence(14), sentence(14, start=4)),
     target=Tokens(text=tuple(f"mot{at}" for at in range(11)), special=(10,)),
 )
-FEATURES = Tokens(text=("age", "income", "height", "weight", "city"))
+NAMES = ("age", "income", "height", "weight", "city")
+FEATURES = Tokens(text=NAMES, values=("39", "52,000", "1.71", "68", "Riga"))
+SERIES = Tokens(text=tuple(f"t{at}" if at else "t" for at in range(-23, 1)))
 
 MODELS: dict[str, Model] = {
     "demo": DEMO,
@@ -278,6 +280,7 @@ MODELS: dict[str, Model] = {
     "sixteen": Model(parts=(self_part(4, 16),), sources=(sentence(40),), steps=(0, 100, 200)),
     "onehead": Model(parts=(self_part(2, 1),), sources=(sentence(12),)),
     "tabular": Model(parts=(self_part(3, 8),), sources=(FEATURES, FEATURES)),
+    "series": Model(parts=(self_part(3, 4),), sources=(SERIES, SERIES), steps=(0, 100, 200)),
     "steps200": Model(
         parts=(self_part(2, 4),), sources=(sentence(12),), steps=tuple(range(0, 4000, 20))
     ),

@@ -117,16 +117,20 @@ def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page)
 
 
 def test_what_takes_long_says_so_and_moves_nothing(page):
-    show(page, "demo", step=400, probe=0)
+    run = BESIDE[1]
+    show(page, run, step=400, probe=2)
     content = page.frame.locator(".content")
     before = content.bounding_box()
-    late = "**/attention?*step=0&*"
-    page.page.route(late, lambda route: (page.page.wait_for_timeout(1500), route.continue_()))
-    page.frame.get_by_role("slider", name="Training step").press("Home")
-    page.frame.get_by_text("Loading epoch 0").wait_for()
+    held = []
+    page.page.route("**/attention?*step=100&*", lambda route: held.append(route))
+    chosen = f"attn_monitor&p.attn_monitor.run={run}&p.attn_monitor.probe=2"
+    page.page.evaluate("hash => { location.hash = hash }", f"{chosen}&p.attn_monitor.step=100")
+    page.frame.get_by_text("Loading epoch 1").wait_for()
     assert content.bounding_box() == before
-    page.frame.locator(".content[data-step='0']").wait_for()
-    page.page.unroute(late)
+    for route in held:
+        route.continue_()
+    page.frame.locator(".content[data-step='100']").wait_for()
+    page.page.unroute("**/attention?*step=100&*")
     page.frame.locator(".busy span").wait_for(state="detached")
 
 
@@ -194,6 +198,9 @@ def test_images_are_called_images_and_controls_say_what_they_do(page):
         titles = buttons.evaluate_all("all => all.map(b => b.title)")
         assert len(set(titles)) == 3
         assert "" not in titles
+    show(page, "tabular", step=400, probe=0, layers="1:mh")
+    rows = page.frame.get_by_role("region", name="Probe rows")
+    assert "age = 39" in rows.inner_text()
 
 
 def clicks(tab, run, *buttons):

@@ -92,6 +92,15 @@ describe("the drawing of edges", () => {
     },
   );
 
+  it.each(["light", "dark"] as const)("leaves the weakest class in sight (%s)", (theme) => {
+    const paper = luminance(PAPER[theme]);
+    const shades = [0, 1, 2, 3, 4].map((level) => luminance(channelsOf(classColour(level, theme))));
+    expect(contrast(shades[0] ?? 0, paper)).toBeGreaterThan(theme === "dark" ? 2.2 : 1.8);
+    shades.slice(1).forEach((shade, at) => {
+      expect(contrast(shade, paper)).toBeGreaterThan(1.15 * contrast(shades[at] ?? 0, paper));
+    });
+  });
+
   it("gets thinner where tokens stand close together, and keeps its five classes apart", () => {
     const width = (level: number, pitch: number): number =>
       edgeStroke("weight", { level, share: 0 }, CLASSES, pitch).width;

@@ -8,7 +8,11 @@ import { type Classes, edgeClass } from "./graph";
 export type EdgeColour = "weight" | "head" | "opacity";
 
 const CLASS_WIDTHS = [0.9, 1.6, 2.7, 4.2, 6.2] as const;
-const CLASS_WEIGHTS = [0.1, 0.2, 0.36, 0.6, 0.95] as const;
+/** On a dark ground a thin line needs more light to be seen at all. */
+const CLASS_WEIGHTS = {
+  light: [0.1, 0.2, 0.36, 0.6, 0.95],
+  dark: [0.17, 0.27, 0.42, 0.63, 0.95],
+} as const;
 const BASELINE_WIDTH = 1.5;
 /** px between neighbouring tokens from which on edges have their full width. */
 const ROOMY = 34;
@@ -20,7 +24,7 @@ export const classWidth = (level: number, pitch: number): number =>
 
 /** The shade of a class on the ramp shared by all views. */
 export const classColour = (level: number, theme: Theme): string =>
-  attentionRamp(null, theme).colour(CLASS_WEIGHTS[level] ?? 1);
+  attentionRamp(null, theme).colour(CLASS_WEIGHTS[theme][level] ?? 1);
 
 /** A head's hue, at every class strong enough to be told from others; width tells the class. */
 export const headColour = (level: number, theme: Theme, head: number | null): string =>

@@ -28,8 +28,11 @@ interface CellNodes extends HeadId {
   readonly value: SVGTextElement;
 }
 
-/** px below which a number would hide the curve: it is said of the cell that is pointed at. */
-const TIGHT = 44;
+/** px of a cell below which a number would hide its curve: only the cell pointed at says it. */
+const TIGHT = { width: 64, height: 56 };
+
+const isTight = ({ cellWidth, cellHeight }: LineGrid): boolean =>
+  cellWidth < TIGHT.width && cellHeight < TIGHT.height;
 
 interface Scene {
   readonly grid: LineGrid;
@@ -152,7 +155,7 @@ function build(props: HeadsProps, picture: SVGSVGElement, numbers: HTMLElement):
   });
   picture.setAttribute("width", String(grid.width));
   picture.setAttribute("height", String(grid.height));
-  picture.classList.toggle("tight", grid.cellWidth < TIGHT);
+  picture.classList.toggle("tight", isTight(grid));
   picture.replaceChildren(...names, ...cells.map(({ root }) => root));
   numbers.style.width = `${grid.width}px`;
   numbers.replaceChildren(...Array.from({ length: heads }, (_, head) => placedBadge(head, grid)));
