@@ -122,7 +122,11 @@ def test_what_takes_long_says_so_and_moves_nothing(page):
     content = page.frame.locator(".content")
     before = content.bounding_box()
     held = []
-    page.page.route("**/attention?*step=100&*", lambda route: held.append(route))
+
+    def hold(route):
+        held.append(route)
+
+    page.page.route("**/attention?*step=100&*", hold)
     chosen = f"attn_monitor&p.attn_monitor.run={run}&p.attn_monitor.probe=2"
     page.page.evaluate("hash => { location.hash = hash }", f"{chosen}&p.attn_monitor.step=100")
     page.frame.get_by_text("Loading epoch 1").wait_for()
