@@ -69,6 +69,16 @@ wild: $(VENV)/.testable ## other libraries' models with and without the monitor,
 	$(BIN)/python scripts/wild/run.py build/wild
 	$(BIN)/python scripts/wild/page.py build/wild
 
+$(VENV)/notebooks/.made: tests/notebooks.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)/notebooks
+	$(VENV)/notebooks/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
+		-e '.[notebook]' -r tests/notebooks.txt
+	@touch $@
+
+places: $(VENV)/.testable $(VENV)/notebooks/.made ## one picture in TensorBoard, pages, JupyterLab and marimo? (3 minutes)
+	$(BIN)/python scripts/ensure_chromium.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/places/notebooks.py
+
 bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider
 
