@@ -76,10 +76,11 @@ class CaptureMode(TorchDispatchMode):
         if func not in self._observers:
             self._observers[func] = observer_of(func)
         observer = self._observers[func]
+        call = OperatorCall(func, args, kwargs, result)
         if self._tracer.follower is not None:
-            self._tracer.guarded(_follow, OperatorCall(func, args, kwargs, result))
+            self._tracer.guarded(_follow, call)
         if observer is not None:
-            self._tracer.guarded(observer, OperatorCall(func, args, kwargs, result))
+            self._tracer.guarded(observer, call)
         if lessons is not None:
             lessons.showed(result)
         return result

@@ -45,6 +45,10 @@ _VIEWING: Final = frozenset(
         "mT",
     }
 )
+# Those of one tensor that is looked at otherwise, whose result shares its memory.
+LOOKING: Final = frozenset(
+    {"permute", "transpose", "t", "expand", "slice", "select", "unsqueeze", "squeeze", "detach"}
+)
 # Operators that move entries, and which of their arguments hold entries.
 MOVING: Final = {
     **dict.fromkeys(_VIEWING, ("self",)),

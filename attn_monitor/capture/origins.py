@@ -26,7 +26,7 @@ MOST_SEEDS: Final = MIXED[3] - 1
 NOTHING: Final = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # never changed; frozen ones take thrice as long to make
 class Origin:
     """What is known about a tensor's entries.
 
@@ -41,11 +41,14 @@ class Origin:
     passed: frozenset[int] = field(default_factory=frozenset)
 
 
+_LEARNED: Final = Origin(learned=True)
+
+
 def origin_of(tensor: Tensor) -> Origin | None:
     """Return what is known about a tensor."""
     found: Origin | None = getattr(tensor, ORIGIN, None)
     if found is None and type(tensor) is torch.nn.Parameter:
-        return Origin(learned=True)
+        return _LEARNED
     return found
 
 
@@ -107,7 +110,9 @@ def merged(first: Tensor, second: Tensor) -> Tensor:
     A known coordinate wins over a mixed one, and two different ones are mixed. Of two tensors at
     the same coordinates, ids and a mask over them, the one of the lower number is named.
     """
-    first, second = torch.broadcast_tensors(compact(first), compact(second))
+    first, second = compact(first), compact(second)
+    if first.shape != second.shape:
+        first, second = torch.broadcast_tensors(first, second)
     if torch.equal(first, second):
         return first.clone()
     result = torch.zeros_like(first)
@@ -122,6 +127,13 @@ def merged(first: Tensor, second: Tensor) -> Tensor:
     one, other = first & mask, second & mask
     result |= torch.where(torn & (one != other), mask, torch.minimum(one, other))
     return torch.where(first == NOTHING, second, torch.where(second == NOTHING, first, result))
+
+
+def of_tokens(code: Tensor) -> Tensor | None:
+    """Return what all features of each token share where codes say so; ``None`` where not."""
+    if code.dim() and (code.shape[-1] == 1 or (code.stride(-1) == 0 and code.shape[-1] > 1)):
+        return code.narrow(-1, 0, 1)
+    return None
 
 
 def reduced(code: Tensor, dims: Iterable[int], *, lenient: bool = False) -> Tensor:

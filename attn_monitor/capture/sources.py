@@ -167,7 +167,7 @@ class Follower:
             key_passed=asked.passed,
             scope=scope,
             learned=asking.learned and asked.learned,
-            digests=query.double().sum(dim=(2, 3)).cpu(),
+            digests=query.sum(dim=(2, 3), dtype=torch.float64).cpu(),
         )
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from attn_monitor.capture.moves import MOVING, RESHAPING, SAME, Answer, code_of, moved, tensors
+from attn_monitor.capture.moves import (
+    MOVING,
+    RESHAPING,
+    SAME,
+    Answer,
+    code_of,
+    moved,
+    tensors,
+)
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import (
     ALL_MIXED,
@@ -17,11 +25,13 @@ from attn_monitor.capture.origins import (
     all_mixed,
     compact,
     merged,
+    of_tokens,
     origin_of,
     overwrite,
     reduced,
     set_origin,
 )
+from attn_monitor.capture.quickly import followed_quickly
 
 _MAKING: Final = frozenset(
     {
@@ -120,9 +130,15 @@ _MATRIX, _STACKED = 2, 3
 
 def follow(call: OperatorCall) -> None:
     """Note what is known of an operator's results."""
-    operands = list(tensors(call.args)) + list(tensors(tuple(call.kwargs.values())))
-    results = list(tensors((call.result,)))
-    if call.name in _MAKING:
+    name = call.name
+    if followed_quickly(call, name):
+        return
+    operands = list(tensors(call.args))
+    if call.kwargs:
+        operands += tensors(tuple(call.kwargs.values()))
+    result = call.result
+    results = [result] if isinstance(result, Tensor) else list(tensors((result,)))
+    if name in _MAKING:
         for result in results:
             if result.dim() >= _MATRIX and result.numel() <= _LARGEST_BLANK:
                 blank = torch.zeros(result.shape, dtype=torch.int64, device=result.device)
@@ -132,14 +148,14 @@ def follow(call: OperatorCall) -> None:
     if not known or not results:
         return
     learned = any(origin.learned for _, origin in known)
-    passed = frozenset().union(*(origin.passed for _, origin in known))
+    passed = frozenset().union(*(origin.passed for _, origin in known if origin.passed))
     if any(tensor.is_nested for tensor in (*operands, *results)):
         _follow_nested(known, results, learned, passed)
         return
     coded = [(tensor, origin) for tensor, origin in known if origin.code is not None]
     for result, after in zip(results, _after(call, coded, results), strict=False):
-        written = call.name.endswith("_") and result is operands[0]
-        written = written and call.name not in _RESHAPED_IN_PLACE
+        written = name.endswith("_") and result is operands[0]
+        written = written and name not in _RESHAPED_IN_PLACE
         code = _in_place(result, after) if written else after
         set_origin(result, Origin(code=code, learned=learned, passed=passed))
 
@@ -164,9 +180,9 @@ def _codes(call: OperatorCall, coded: Known, results: Sequence[Tensor]) -> list[
         return moved(call, name, results)
     if not coded:
         return [None] * len(results)
-    for names, rule in _RULES.items():
-        if name in names:
-            return rule(call, coded, results)
+    rule = _RULES.get(name)
+    if rule is not None:
+        return rule(call, coded, results)
     return [_pointwise(coded, result) for result in results]
 
 
@@ -212,7 +228,9 @@ def _mixed_along(call: OperatorCall, coded: Known, results: Sequence[Tensor]) ->
 def _normed(call: OperatorCall, coded: Known, results: Sequence[Tensor]) -> list[Answer]:
     shape = call.argument("normalized_shape")
     dims = range(-len(shape), 0) if isinstance(shape, Sequence) else [-1]
-    code = reduced(_first_code(coded), dims, lenient=True)
+    code = of_tokens(_first_code(coded)) if len(dims) == 1 else None
+    if code is None:
+        code = reduced(_first_code(coded), dims, lenient=True)
     return [code.expand(results[0].shape), *[None] * (len(results) - 1)]
 
 
@@ -240,9 +258,10 @@ def _pointwise(coded: Known, result: Tensor) -> Answer:
     code = reduce(merged, codes)
     if code is codes[0]:
         code = compact(code).clone()
-    if torch.broadcast_shapes(code.shape, result.shape) != result.shape:
+    try:
+        return code.expand(result.shape)
+    except RuntimeError:  # the result is smaller
         return all_mixed(result.shape)
-    return code.expand(result.shape)
 
 
 def _product(call: OperatorCall, result: Tensor) -> Answer:
@@ -252,6 +271,8 @@ def _product(call: OperatorCall, result: Tensor) -> Answer:
         return None
     if left.dim() < _MATRIX or right.dim() < _MATRIX:
         return all_mixed(result.shape)
+    if one is not None and other is None and (tokens := of_tokens(one)) is not None:
+        return tokens.expand(result.shape)
     rows = None if one is None else reduced(one, [-1], lenient=True)
     columns = None if other is None else reduced(other, [-2])
     if rows is None or columns is None:
@@ -308,16 +329,17 @@ def _recurrent(call: OperatorCall, _coded: Known, results: Sequence[Tensor]) -> 
     return [shared, *(all_mixed(result.shape) for result in results[1:])]
 
 
-_RULES: Final = {
-    frozenset({"embedding"}): _embedded,
-    frozenset({"copy"}): _copied,
-    frozenset({"index_add", "scatter_add", "scatter_reduce", "index_reduce"}): _added,
-    _REDUCING: _over_axes,
-    _MIXING: _mixed_along,
-    _RECURRENT: _recurrent,
-    _NORMS: _normed,
-    _CHANNEL_NORMS: _normed_over_channels,
-    _BATCH_NORMS: _normed_over_rows,
+_Rule = Callable[[OperatorCall, Known, Sequence[Tensor]], list[Answer]]
+_RULES: Final[dict[str, _Rule]] = {
+    "embedding": _embedded,
+    "copy": _copied,
+    **dict.fromkeys(("index_add", "scatter_add", "scatter_reduce", "index_reduce"), _added),
+    **dict.fromkeys(_REDUCING, _over_axes),
+    **dict.fromkeys(_MIXING, _mixed_along),
+    **dict.fromkeys(_RECURRENT, _recurrent),
+    **dict.fromkeys(_NORMS, _normed),
+    **dict.fromkeys(_CHANNEL_NORMS, _normed_over_channels),
+    **dict.fromkeys(_BATCH_NORMS, _normed_over_rows),
 }
 
 
