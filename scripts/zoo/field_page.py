@@ -33,6 +33,8 @@ linear layers around were given.
 - **diffusers**: the configurations of its own tests; *eager* with `AttnProcessor`, *slices* with
   `set_attention_slice("max")`.
 - **torchvision**, **torchaudio**: their Transformers.
+
+The sweep resumes: what has no row here was not tried yet with this version.
 """
 
 
