@@ -42,7 +42,7 @@ def attention_flow(
     """
     depth, tokens = layers.shape[:2]
     capacity = np.rint(_with_residual(layers) * _UNITS).astype(np.int32)
-    # Places as int32 too: scipy before 1.15 takes no others.
+    # Places as int32 too: older scipy (1.14) takes no others.
     level, query, key = (places.astype(np.int32) for places in np.nonzero(capacity))
     links = csr_array(
         (capacity[level, query, key], ((level + 1) * tokens + query, level * tokens + key)),
