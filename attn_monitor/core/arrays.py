@@ -57,3 +57,13 @@ def evenly_spread(size: int, count: int | None) -> tuple[int, ...]:
     if count == 1:
         return (0,)
     return tuple(round(at * (size - 1) / (count - 1)) for at in range(count))
+
+
+def row_products(
+    one: Float[np.ndarray, "*batch key"], other: Float[np.ndarray, "*batch key"]
+) -> Float[np.ndarray, "*batch"]:
+    """Return the scalar product of each row of one array with the same row of another."""
+    vecdot = getattr(np, "vecdot", None)  # since numpy 2
+    if vecdot is None:
+        return np.asarray(np.einsum("...k,...k->...", one, other))
+    return np.asarray(vecdot(one, other))

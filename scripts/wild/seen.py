@@ -68,6 +68,8 @@ def _distance(run: Run, part: str, layer: int, watch: Watch) -> float | None:
 
 
 def _nearest(ours: np.ndarray, rows: np.ndarray) -> float:
+    if rows.shape[1] == 1:
+        ours = ours.mean(axis=0, keepdims=True)  # the library gives the mean over its heads
     if rows.shape[1:] != ours.shape:
         return float("inf")
     return float(np.abs(rows - ours).max(axis=(1, 2, 3)).min())

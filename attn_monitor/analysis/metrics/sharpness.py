@@ -8,6 +8,7 @@ from jaxtyping import Float
 from attn_monitor.analysis.metrics.registry import metric
 from attn_monitor.analysis.metrics.shared import mean_over_choosing_rows
 from attn_monitor.analysis.metrics.tally import tally
+from attn_monitor.core.arrays import row_products
 from attn_monitor.core.maps import Maps
 
 
@@ -51,7 +52,7 @@ def support(maps: Maps) -> Float[np.ndarray, " head"]:
 
 def participation(attn: Float[np.ndarray, "*batch query key"]) -> Float[np.ndarray, "*batch query"]:
     """Return the effective number of keys of every row: 1 for one-hot, n for uniform rows."""
-    return _effective(attn.sum(axis=-1), np.vecdot(attn, attn))
+    return _effective(attn.sum(axis=-1), row_products(attn, attn))
 
 
 def _effective(

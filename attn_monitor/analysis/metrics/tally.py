@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.analysis.metrics.shared import shared
+from attn_monitor.core.arrays import row_products
 from attn_monitor.core.maps import Maps
 
 _REMEMBERED: Final = 1 << 15  # position weights of short sentences are kept, under a megabyte each
@@ -63,7 +64,7 @@ def tally(maps: Maps) -> Tally:
                 0.0 - entropy_terms(block),  # 0 - x: one-hot is 0, never -0
                 block.max(axis=-1),
                 totals,
-                np.vecdot(block, block),
+                row_products(block, block),
                 0.0 - entropy_terms(block.mean(axis=0))[None],
             )
         )
@@ -93,7 +94,7 @@ def tally(maps: Maps) -> Tally:
 def entropy_terms(p: Float[np.ndarray, "*batch key"]) -> Float[np.ndarray, "*batch"]:
     """Return ``sum_j p_j ln p_j`` of every row, 0 where ``p`` is 0 and NaN where it is NaN."""
     logs = np.maximum(p, np.finfo(p.dtype).tiny)
-    return np.asarray(np.vecdot(np.log(logs, out=logs), p))
+    return row_products(np.log(logs, out=logs), p)
 
 
 def _weights_of(
