@@ -113,8 +113,8 @@ def _is_another_shape(call: OperatorCall) -> bool:
     source, output = call.args[0] if call.args else None, call.result
     if not (isinstance(source, Tensor) and isinstance(output, Tensor)) or call.name in LINEAR:
         return False
-    tag = tag_of(source)
-    whole = isinstance(tag, (Constant, Lineage)) and output.dtype == source.dtype
+    tag, nested = tag_of(source), source.is_nested or output.is_nested
+    whole = isinstance(tag, (Constant, Lineage)) and output.dtype == source.dtype and not nested
     if not (whole and output.is_floating_point() and output.numel() == source.numel()):
         return False
     set_tag(output, tag)
