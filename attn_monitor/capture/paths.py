@@ -90,13 +90,13 @@ class Buffer:
 
     def coarsest(self) -> torch.dtype:
         """Return the number format of the fewest digits on the way here."""
-        steps = (buffer for step, out in _steps_before(self) for buffer in (*step.inputs, out))
+        steps = (buffer for step, out in steps_before(self) for buffer in (*step.inputs, out))
         formats = {self.dtype, *(buffer.dtype for buffer in steps)}
         return max(formats, key=lambda dtype: torch.finfo(dtype).eps)
 
     def sources(self) -> list[Buffer]:
         """Return the beginnings that lead here, in the order in which they were reached."""
-        steps = (step for step, _ in _steps_before(self))
+        steps = (step for step, _ in steps_before(self))
         found = (b for step in steps for b in step.inputs if b.source is not None)
         return list(dict.fromkeys(found)) or ([self] if self.source is not None else [])
 
@@ -236,7 +236,7 @@ def run_again(target: Place, values: Mapping[Buffer, Tensor]) -> Tensor:
     if whole is None:
         raise ValueError("a place without memory")
     with torch.no_grad(), _disable_current_modes():
-        for step, output in _steps_before(whole):
+        for step, output in steps_before(whole):
             for buffer in (*step.inputs, output) if step.writes else step.inputs:
                 if buffer not in memory:
                     memory[buffer] = _begun(buffer, values)
@@ -332,7 +332,7 @@ def _inputs(call: OperatorCall, followed: Mapping[int, Buffer]) -> tuple[Buffer,
     return tuple(dict.fromkeys(followed[id(t)] for t in tensors if id(t) in followed))
 
 
-def _steps_before(buffer: Buffer) -> list[tuple[Step, Buffer]]:
+def steps_before(buffer: Buffer) -> list[tuple[Step, Buffer]]:
     """Return every step that leads to a buffer with its result, as the model ran them."""
     found: dict[int, tuple[Step, Buffer]] = {}
     waiting, seen = [buffer], {buffer}

@@ -15,8 +15,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from attn_monitor.capture.operators import operator_name
 from attn_monitor.capture.origins import origin_of, reduced
-from attn_monitor.capture.paths import Buffer, Place, place_of, run_again
+from attn_monitor.capture.paths import Buffer, Place, place_of, run_again, steps_before
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import WeightRule
 from attn_monitor.capture.selection import Selection
@@ -170,6 +171,17 @@ def _values(source: Buffer) -> Tensor:
     return source.source
 
 
+def _with_bias(source: Buffer, path: Buffer) -> Tensor:
+    """Return values with the bias that their projection added as a step of its own."""
+    values = _values(source)
+    for step, _ in steps_before(path):
+        whole, bias = (*step.args[:2], None, None)[:2]
+        added = step.inputs == (source,) and operator_name(step.operator) == "add"
+        if added and isinstance(whole, Place) and isinstance(bias, Tensor) and bias.dim() == 1:
+            return values + bias
+    return values
+
+
 def in_place(
     records: list[Record], whole: Whole, inputs: Sequence[tuple[int, ...]]
 ) -> list[Record]:
@@ -201,7 +213,7 @@ def in_place(
     placed = [_placed(tuple(group), whole, width, inputs) for group in groups.values()]
     error, agrees = _error(sources, whole)
     return [
-        _record(records, rule, error=error, agrees=agrees, alone=len(placed) == 1)
+        _record(records, rule, whole, error=error, agrees=agrees, alone=len(placed) == 1)
         for rule in placed
     ]
 
@@ -326,12 +338,18 @@ def _matrix(place: Place, width: int, values: Tensor | None = None) -> Tensor:
 
 
 def _record(
-    records: list[Record], rule: Placed, *, error: float | None, agrees: bool, alone: bool
+    records: list[Record],
+    rule: Placed,
+    whole: Whole,
+    *,
+    error: float | None,
+    agrees: bool,
+    alone: bool,
 ) -> Record:
     first = records[0]
     sentences, heads, queries, keys = rule.shape
-    values = _values(rule.sources[0])
-    unknown = torch.full((), torch.nan, device=values.device)
+    values = _with_bias(rule.sources[0], whole.path)
+    unknown = torch.full((), torch.nan, dtype=values.dtype, device=values.device)
     value = unknown.expand(sentences, heads, keys, rule.width)
     if len(rule.sources) == 1:
         shared = values.numel() // (sentences * keys * rule.width)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from attn_monitor.capture.joint import Slices, is_copied_part, is_joint, joined, uncut
 from attn_monitor.capture.lessons import Lessons, Looking
 from attn_monitor.capture.modules import ModuleStack
 from attn_monitor.capture.muting import Muting
@@ -108,6 +109,7 @@ class Tracer:
         self._numbers = itertools.count()
         self._waiting: dict[int, Record] = {}
         self._merged: Whole | None = None
+        self._slices: Slices | None = None
         self._ends: dict[frozenset[int], Whole] = {}
         self._invocation = 0
         self.paused = False
@@ -196,7 +198,8 @@ class Tracer:
 
     def attended(self, path: Buffer, output: Tensor) -> None:
         """Note that attention outputs were put together."""
-        if len(path.calls) > 1 and path.calls <= self._waiting.keys():
+        fresh = not is_copied_part(path, self._merged)  # else a slice is copied to be projected
+        if fresh and len(path.calls) > 1 and path.calls <= self._waiting.keys():
             self._merged = _whole(path, output)
 
     def changed(self, tag: Attended, output: Tensor) -> None:
@@ -213,8 +216,28 @@ class Tracer:
             self.lessons.projected(calls)
         whole = self._ends.get(tag.calls)
         if tag.path is not None:
-            whole = _whole(tag.path, source)
-        records = self._completed(calls, whole)
+            part = whole = _whole(tag.path, source)
+            common = uncut(source, tag.path, self._merged)
+            if common is not None and calls == common.calls:
+                slices = self._slices or Slices(
+                    whole=common, first=(part, source, weight), inputs=self.modules.shapes()
+                )
+                slices.elements += source.numel()
+                self._slices = None if slices.complete else slices
+                if slices.complete:
+                    self._hand_over(self._completed(calls, slices.whole, slices.inputs))
+                return
+        self._complete(calls, whole, source, weight, self.modules.shapes())
+
+    def _complete(
+        self,
+        calls: frozenset[int],
+        whole: Whole | None,
+        source: Tensor,
+        weight: Tensor,
+        inputs: list[tuple[int, ...]],
+    ) -> None:
+        records = self._completed(calls, whole, inputs)
         for record in records:
             alone = len(calls) == 1 or isinstance(record.rule, Placed)  # else heads may be mixed
             if alone and weight.shape[-2] == record.heads * record.value.shape[-1]:
@@ -223,29 +246,53 @@ class Tracer:
                 record.projected = Kept.of(source)
         self._hand_over(records)
 
+    def _complete_slices(self, slices: Slices) -> None:
+        """Complete what was projected in part only: joint attention as a whole, else that part."""
+        calls = slices.whole.calls
+        if not calls <= self._waiting.keys():
+            return
+        waiting = dict(self._waiting)
+        records = self._completed(calls, slices.whole, slices.inputs, quietly=True)
+        if is_joint(records):
+            self._hand_over(records)
+            return
+        self._waiting = waiting
+        self._complete(calls, *slices.first, slices.inputs)
+
     def flush(self) -> None:
         """Hand the waiting records to the sink; what goes wrong there is reported, not raised."""
+        slices, self._slices = self._slices, None
+        if slices is not None:
+            self._complete_slices(slices)
         merged = self._merged
         if merged is not None and merged.calls <= self._waiting.keys():
-            self._hand_over(self._completed(merged.calls, merged))
+            self._hand_over(self._completed(merged.calls, merged, self.modules.shapes()))
         records, self._waiting = list(self._waiting.values()), {}
         self._hand_over(records)
         self._merged = None
         self._ends.clear()
 
-    def _completed(self, calls: frozenset[int], whole: Whole | None) -> list[Record]:
+    def _completed(
+        self,
+        calls: frozenset[int],
+        whole: Whole | None,
+        inputs: list[tuple[int, ...]],
+        *,
+        quietly: bool = False,
+    ) -> list[Record]:
         """Return the records of these calls, as one layer where the model put them together."""
         records = [self._waiting.pop(number) for number in sorted(calls)]
         if whole is None or whole.calls != calls:
             return records
         try:
-            placed = in_place(records, whole, self.modules.shapes())
+            placed = joined(in_place(records, whole, inputs), whole)
             for record in placed:
                 if self.follower is not None and all(record is not piece for piece in records):
                     record.sources = sources_in_place(record, whole, records)
             return placed
         except Exception as error:  # noqa: BLE001  # a monitor must not break the forward pass
-            self.problem(error, where=f"placing the attention of {records[0].module}")
+            if not quietly:
+                self.problem(error, where=f"placing the attention of {records[0].module}")
             return records
 
     def _hand_over(self, records: list[Record]) -> None:

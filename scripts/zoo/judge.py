@@ -17,6 +17,7 @@ from attn_monitor.capture.record import Record
 
 BOUNDS = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 4e-2, torch.float16: 4e-3}
 _MOMENTS, _MOST_ROWS = 6, 4000
+_LARGEST_BOUND = 2e-2  # of rows that are looked for wherever they stand
 _CROSSING = ("cross", "encoder_attn", "encdec", "enc_dec", "multihead_attn")
 _OWN = ("self_attn", "selfattention", "self_attention", "attn1")
 Run = Callable[[], Any]
@@ -299,7 +300,7 @@ def _rows(name: str, mine: list[Record], true: list[Call], began: int, finding: 
         key = (at // max(1, len(mine) // max(1, began)), *record.shape[:3])
         queries[key].append(record.weights().double())
     ours = torch.cat([_moments(torch.cat(group, -1)) for group in queries.values()])
-    bound = 20 * BOUNDS[mine[0].query.dtype]
+    bound = min(20 * BOUNDS[mine[0].query.dtype], _LARGEST_BOUND)
     missing = [_unmatched(rows, ours, bound) for rows in each]
     extra = _unmatched(ours, torch.cat(each), bound)
     total = sum(len(rows) for rows in each)

@@ -307,3 +307,51 @@ def test_values_that_are_clamped_begin_where_they_are_cut():
     (record,) = attention.records
     assert record.shape == (SENTENCES, HEADS, TOKENS, TOKENS)
     torch.testing.assert_close(record.weights(), model.true, atol=1e-5, rtol=0)
+
+
+class JointBySentence(nn.Module):
+    """Mochi: image and text ask together, sentence by sentence, and are projected apart."""
+
+    def __init__(self, order):
+        super().__init__()
+        self.order = order
+        self.image, self.text = Attention(), Attention()
+
+    def forward(self, x):
+        both = ((self.image, x[:, :4]), (self.text, x[:, 4:]))
+        q, k, v = (
+            torch.cat([m.heads(getattr(m, name)(part)) for m, part in both], 2) for name in "qkv"
+        )
+        exact = q.detach().double() @ k.detach().double().mT / math.sqrt(q.shape[-1])
+        self.true, self.values = exact.softmax(-1), v
+        rows = zip(q.split(1), k.split(1), v.split(1), strict=True)
+        mixed = torch.cat([scaled_dot_product_attention(*one) for one in rows])
+        parts = mixed.transpose(1, 2).flatten(2).split([4, 2], 1)
+        slices = {"image": parts[0], "text": parts[1]}
+        return sum(getattr(self, name).o(slices[name]).mean() for name in self.order)
+
+
+BOTH = ("image", "text")
+
+
+@pytest.mark.parametrize(
+    ("order", "dtype", "bound"),
+    [
+        (BOTH, torch.float32, 1e-5),
+        (BOTH[::-1], torch.float32, 1e-5),
+        (BOTH[:1], torch.float32, 1e-5),
+        (BOTH[1:], torch.float32, 1e-5),
+        (BOTH, torch.bfloat16, 5e-3),
+    ],
+)
+def test_joint_attention_whose_kinds_of_tokens_are_projected_apart_is_one_map(order, dtype, bound):
+    torch.manual_seed(0)
+    model = JointBySentence(order).to(dtype)
+    (record,) = captured(model, torch.randn(SENTENCES, TOKENS, WIDTH, dtype=dtype)).records
+    assert (record.kind, record.evidence) == ("self", "verified")
+    assert record.shape == (SENTENCES, HEADS, TOKENS, TOKENS)
+    torch.testing.assert_close(record.weights().double(), model.true, atol=bound, rtol=0)
+    assert torch.equal(record.weights([1], [1], [5, 0]), record.weights()[1:, 1:, [5, 0]])
+    assert torch.equal(record.value, model.values)
+    assert record.query.dtype == dtype
+    assert record.output_projection is None  # there are two
