@@ -16,6 +16,8 @@ from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.labels import Features, TitlesOf, ValuesOf
 from attn_monitor.monitor.options import ImportanceAt, MonitorOptions, ReplayBatch
+from attn_monitor.monitor.own import Probes, Tokenizer
+from attn_monitor.monitor.probes import own_probes
 from attn_monitor.monitor.schedule import Schedule
 from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.monitor.trainer import (
@@ -52,21 +54,22 @@ class AttentionMonitor(pl.Callback):
         every_n_epochs: Record at the validations of every n-th epoch; of every epoch if neither
             this nor ``every_n_steps`` is given.
         every_n_steps: Record after every n-th optimizer step instead.
-        probes: Sentences from the validation loader; 16 by default.
-        train_probes: Sentences from the training loader, replayed in evaluation mode, so that
-            what the model does on sentences it learns from can be compared; 16 by default, 0 for
-            none.
+        probes: Sentences from the validation loader; 16 by default. Or a list of your own, 1024 at
+            most: texts, which ``forward`` reads, or batches as ``validation_step`` gets them. What
+            the options below ask for is drawn as ever.
+        train_probes: Sentences from the training loader, replayed in evaluation mode: what the
+            model does on sentences it learns from; 16 by default, 0 for none.
         lens_sentences: Further validation sentences whose queries and keys are kept for
             HeadLens; 48 by default, 0 for none.
         signal_sentences: How many training and how many validation sentences the overfitting
-            signals compare, probes and lens sentences counted in; 64 by default. Only the
-            model's output is recorded of those drawn in addition: a forward pass each, a few
-            bytes. 0 compares probes alone, and tells less.
+            signals compare, those above counted in; 64 by default. Of those drawn in addition only
+            the model's output is recorded. 0 compares probes alone, and tells less.
         tokens: Turns ids into strings: a Hugging Face or ``tokenizers`` tokenizer, a callable
             from a list of ids to a list of strings, or ``None`` to show the ids.
-        describe_batch: Returns the token ids ``[sentence, token]`` of a batch that is neither a
-            mapping with ``input_ids`` nor a tuple that starts with token ids; or a (source,
-            target) pair of these.
+        tokenizer: From a list of texts in ``probes`` to what ``forward`` takes, tensors with a row
+            per text; by default ``tokens``, where that is a Hugging Face tokenizer.
+        describe_batch: Returns the token ids ``[sentence, token]`` of a batch without ``input_ids``
+            that is no tuple starting with ids; or a (source, target) pair of these.
         features: Names of what attention compares, where that is no text: ``["age", "income"]`` for
             the columns of a table, for time steps, for series; or by part and side,
             ``{"encoder": [...], "cross.query": [...], "cross.key": [...]}``.
@@ -82,15 +85,13 @@ class AttentionMonitor(pl.Callback):
             which metrics only; metrics are always computed on all of them.
         run_budget_mb: Megabytes per run, 2048 by default. Beyond it, maps of older steps are
             thinned on a logarithmic schedule; metrics never.
-        topology: Add the topology of the attention graph to the metrics of every head:
-            components, loops, their life and midlife. About 0.3 ms per head and probe, in the
-            background; off by default.
+        topology: Add the topology of the attention graph to every head's metrics: components,
+            loops, their life and midlife. 0.3 ms per head and probe, beside; off by default.
         importance: How much each head matters, exactly: it is muted and the probes are run again,
             a forward pass per head. ``"last"``: at the last recorded step; ``"best"``: at each
             that has the lowest validation loss so far; ``n``: at every n-th. Measured is the rise
             of the loss that the step logs or returns, else how far the output moves, and the
-            same for several of the least important heads at once; ``None``, the default, for not
-            at all.
+            same for several of the least important heads at once; ``None``, the default: not.
         audit: Before the first optimizer step, try on a few sentences whether any output depends on
             a token that it must not read; on by default, some seconds at most. See
             :func:`attn_monitor.audit_masks`.
@@ -99,8 +100,8 @@ class AttentionMonitor(pl.Callback):
         watch: Read the training batch's own forward pass every n optimizer steps: each head's
             largest score, entropy, and the lengths of queries and keys, with a forecast. Off by
             default.
-        log_images: One picture per part in TensorBoard's Images tab, and in the loggers that
-            ``docs/places.md`` names, at most a tenth of the time; on by default.
+        log_images: One picture per part in TensorBoard's Images tab, and in the loggers of
+            ``docs/places.md``, at most a tenth of the time; on by default.
         log_scalars: A dozen numbers at most in TensorBoard's Scalars tab, below what you log
             yourself, and in every other logger: the signals, and what heads do on average.
             ``"all"``: every metric of every layer. ``False``: none but the number of errors.
@@ -121,11 +122,12 @@ class AttentionMonitor(pl.Callback):
         *,
         every_n_epochs: int | None = None,
         every_n_steps: int | None = None,
-        probes: int = 16,
+        probes: Probes = 16,
         train_probes: int = 16,
         lens_sentences: int = 48,
         signal_sentences: int = 64,
         tokens: TokenSource = None,
+        tokenizer: Tokenizer | None = None,
         describe_batch: DescribeBatch | None = None,
         features: Features = None,
         titles: TitlesOf | None = None,
@@ -153,6 +155,7 @@ class AttentionMonitor(pl.Callback):
             lens_sentences=lens_sentences,
             signal_sentences=signal_sentences,
             tokens=tokens,
+            tokenizer=tokenizer,
             describe_batch=describe_batch,
             features=features,
             titles=titles,
@@ -189,6 +192,7 @@ class AttentionMonitor(pl.Callback):
         self._run_dir = None
         if stage not in {"fit", "validate", "test"}:
             return
+        own_probes(self.options)  # refused here, before anything is trained
         if stage == "fit" and not trainer.enable_validation:
             self._without_validation()
         others = getattr(trainer, "callbacks", ())  # set by a part of the trainer that is not typed

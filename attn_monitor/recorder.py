@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
+from attn_monitor.monitor.calls import arguments_of
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.growth import Growth, compiled_so_far
 from attn_monitor.monitor.moving import on_device_of
@@ -36,7 +36,8 @@ class AttentionRecorder:
 
     Args:
         model: The module whose attention is recorded.
-        batches: Validation batches: a DataLoader, or a list of batches.
+        batches: Validation batches: a DataLoader, or a list of batches; none are needed beside
+            ``probes`` of your own.
         log_dir: Where the recording and the event file go; the run's directory in TensorBoard.
         train_batches: Training batches, to draw sentences that the model learns from.
         writer: Your own ``SummaryWriter`` for ``log_dir``; one is opened by default.
@@ -67,7 +68,7 @@ class AttentionRecorder:
     def __init__(
         self,
         model: nn.Module,
-        batches: object,
+        batches: object = (),
         *,
         log_dir: str | os.PathLike[str],
         train_batches: object = None,
@@ -173,17 +174,7 @@ def read_batch(model: nn.Module, batch: object) -> object:
     Raises:
         ConfigurationError: The model cannot be called that way; the message says what to do.
     """
-    accepted = inspect.signature(model.forward).parameters.values()
-    arguments: list[object] = [batch]
-    named: dict[str, object] = {}
-    if isinstance(batch, Mapping):
-        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted)
-        names = {p.name for p in accepted}
-        arguments, named = [], {k: v for k, v in batch.items() if anything or k in names}
-    elif isinstance(batch, list | tuple):
-        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        required = [p for p in accepted if p.kind in positional and p.default is p.empty]
-        arguments = list(batch[: max(1, len(required))])
+    arguments, named = arguments_of(model, batch)
     try:
         return model(*arguments, **named)
     except TypeError as error:

@@ -66,6 +66,7 @@ class AttentionCallback(TrainerCallback):
         self.failures = Failures()
         self.run_dir: str | None = None if log_dir is None else os.fspath(log_dir)
         self._options = options
+        self._draws = isinstance(options.get("probes", 1), int)
         self._log_dir = self.run_dir
         self._recorder: AttentionRecorder | None = None
         self._forward: TrainingForward | None = None
@@ -95,8 +96,9 @@ class AttentionCallback(TrainerCallback):
             self._pending = True
             trainer = _trainer_of(self)
             evaluation = None if trainer is None else _evaluation_loader(trainer)
-            if evaluation is not None:
-                self._begin(trainer, args, state, {**kwargs, "eval_dataloader": evaluation})
+            if evaluation is not None or not self._draws:
+                loader = () if evaluation is None else evaluation
+                self._begin(trainer, args, state, {**kwargs, "eval_dataloader": loader})
         if not args.eval_on_start:  # else that evaluation comes next, and knows the loss
             self._record(state)
 

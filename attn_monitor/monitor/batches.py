@@ -150,7 +150,7 @@ def describe_any(
     except BatchNotUnderstoodError:
         if describe_batch is not None:
             raise
-    sizes = [x.shape[0] for x in tensors_of(batch) if x.dim()] or list(_texts_in(batch))
+    sizes = [x.shape[0] for x in tensors_of(batch) if x.dim()] or list(texts_in(batch))
     if not sizes:
         raise _not_understood(batch)
     count = max(set(sizes), key=sizes.count)
@@ -158,7 +158,7 @@ def describe_any(
     return BatchTokens(source=nameless)
 
 
-def _texts_in(batch: object) -> Iterator[int]:
+def texts_in(batch: object) -> Iterator[int]:
     """Yield the lengths of the lists of texts in a batch: some models cut texts themselves."""
     batch = _named(batch)
     if isinstance(batch, Mapping | list | tuple):
@@ -166,7 +166,7 @@ def _texts_in(batch: object) -> Iterator[int]:
         if items and not isinstance(batch, Mapping) and all(isinstance(x, str) for x in items):
             yield len(items)
         for item in items:
-            yield from _texts_in(item)
+            yield from texts_in(item)
 
 
 def tensors_of(batch: object) -> Iterator[Tensor]:

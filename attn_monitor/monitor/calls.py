@@ -8,6 +8,7 @@ these modules again shows the same attention and does nothing else.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -68,6 +69,26 @@ class ModuleCall:
             return value
 
         return replace(self, args=shared(self.args), kwargs=shared(dict(self.kwargs)))
+
+
+def arguments_of(
+    model: nn.Module, batch: object
+) -> tuple[tuple[object, ...], Mapping[str, object]]:
+    """Return the positional and the keyword arguments that a batch is for most models.
+
+    A mapping becomes the keyword arguments that ``forward`` takes, a tuple as many positional ones
+    as it requires, and anything else its only argument.
+    """
+    accepted = inspect.signature(model.forward).parameters.values()
+    if isinstance(batch, Mapping):
+        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted)
+        names = {p.name for p in accepted}
+        return (), {k: v for k, v in batch.items() if anything or k in names}
+    if isinstance(batch, list | tuple):
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        required = [p for p in accepted if p.kind in positional and p.default is p.empty]
+        return tuple(batch[: max(1, len(required))]), {}
+    return (batch,), {}
 
 
 @dataclass(frozen=True, slots=True)

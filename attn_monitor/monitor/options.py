@@ -13,7 +13,8 @@ from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.labels import Features, Labels, TitlesOf, ValuesOf, check_features
-from attn_monitor.monitor.tokens import TokenSource, check_token_source
+from attn_monitor.monitor.own import Probes, Tokenizer, check_probes
+from attn_monitor.monitor.tokens import HuggingFaceTokenizer, TokenSource, check_token_source
 
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
 ImportanceAt = Literal["last", "best"] | int
@@ -29,11 +30,12 @@ class MonitorOptions:
         ConfigurationError: A value that cannot work; the message names it.
     """
 
-    probes: int = 16
+    probes: Probes = 16
     train_probes: int = 16
     lens_sentences: int = 48
     signal_sentences: int = 64
     tokens: TokenSource = None
+    tokenizer: Tokenizer | None = None
     describe_batch: DescribeBatch | None = None
     features: Features = None
     titles: TitlesOf | None = None
@@ -53,7 +55,7 @@ class MonitorOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least("probes", self.probes, 1)
+        check_probes(self.probes, self.tokenizer)
         at_least("train_probes", self.train_probes, 0)
         at_least("lens_sentences", self.lens_sentences, 0)
         at_least("signal_sentences", self.signal_sentences, 0)
@@ -87,6 +89,9 @@ class MonitorOptions:
         if self.watch is not None:
             at_least("watch", self.watch, 1)
         check_mask(self.mask)
+        maker: object = self.tokenizer
+        if self.tokens is None and isinstance(maker, HuggingFaceTokenizer):
+            object.__setattr__(self, "tokens", maker)  # it knows the way back as well
         check_token_source(self.tokens)
         check_features(self.features)
 
@@ -99,7 +104,7 @@ class MonitorOptions:
     def summary(self) -> dict[str, str | int | float | bool]:
         """Return what is worth keeping in the recording."""
         return {
-            "probes": self.probes,
+            "probes": self.probes if isinstance(self.probes, int) else "own",
             "train_probes": self.train_probes,
             "lens_sentences": self.lens_sentences,
             "signal_sentences": self.signal_sentences,

@@ -18,6 +18,7 @@ from attn_monitor.monitor.probes import (
     Kept,
     ProbeBatch,
     Side,
+    own_probes,
     probe_batches,
     read,
     wanted,
@@ -42,7 +43,8 @@ class Pool:
         self._waiting: dict[Side, list[tuple[Kept, list[int]]]] = {"val": [], "train": []}
         self._seen: dict[Side, set[int]] = {"val": set(), "train": set()}
         self._left_out: set[Side] = set()
-        self._chosen: list[ProbeBatch] = []
+        forward = options.replay is None
+        self._chosen: list[ProbeBatch] = list(own_probes(options, forward=forward))
 
     def wants(self, side: Side, batch_idx: int) -> bool:
         """Return whether this batch of a loader is still needed."""
@@ -53,7 +55,7 @@ class Pool:
     def lacking(self, side: Side) -> int:
         """Return how many sentences of a side are still missing."""
         missing = sum(
-            count - self._had[split]
+            max(count - self._had[split], 0)
             for split, count in self._wanted.items()
             if SIDES[split] == side
         )
@@ -100,20 +102,26 @@ class Pool:
 
     @property
     def chosen(self) -> tuple[ProbeBatch, ...]:
-        """The probes that :meth:`probes` has returned."""
-        return tuple(self._chosen)
+        """The probes that :meth:`probes` has returned, and that a loader delivered."""
+        return tuple(batch for batch in self._chosen if not batch.own)
 
     def counts(self) -> Mapping[Side, tuple[int, int]]:
         """Return, per side, how many sentences were chosen and how many are wanted."""
-        found: dict[Side, tuple[int, int]] = {}
+        own = sum(len(batch.rows) for batch in self._chosen if batch.own)
+        found: dict[Side, tuple[int, int]] = {"val": (own, own)}
         for split, count in self._wanted.items():
             had, total = found.get(SIDES[split], (0, 0))
             found[SIDES[split]] = had + self._had[split], total + count
         return found
 
     def restore(self, chosen: Sequence[ProbeBatch]) -> None:
-        """Take up the choice of an earlier training that goes on now."""
-        self._chosen = list(chosen)
+        """Take up the choice of an earlier training that goes on now.
+
+        What the user gives now is taken rather than what was given or drawn for it then.
+        """
+        own = [batch for batch in self._chosen if batch.own]
+        chosen = [batch for batch in chosen if not (own and batch.split == "val")]
+        self._chosen = [*own, *chosen]
         self._had = dict.fromkeys(self._wanted, 0)
         for batch in chosen:
             self._had[batch.split] = self._had.get(batch.split, 0) + len(batch.rows)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Split
 from attn_monitor.monitor.batches import BatchTokens, describe_any
 from attn_monitor.monitor.calls import ModuleCall, ModuleCalls
+from attn_monitor.monitor.guard import random_state_kept
+from attn_monitor.monitor.moving import copied
 from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.monitor.own import (
+    check_batch,
+    check_count,
+    check_tokenized,
+    texts_of,
+    tokenized,
+)
 from attn_monitor.monitor.reading import (
     batches_by_index,
     first_batches,
@@ -41,6 +50,8 @@ class ProbeBatch:
         tokens: The token ids per sentence.
         rows: Which rows of the batch are probes.
         calls: The module calls that stand for the step; empty to run the step itself.
+        own: The user gave it: no loader did.
+        forward: It is what the model's ``forward`` takes, which its step may not.
     """
 
     split: Split
@@ -48,6 +59,8 @@ class ProbeBatch:
     tokens: BatchTokens
     rows: tuple[int, ...]
     calls: tuple[ModuleCall, ...] = ()
+    own: bool = False
+    forward: bool = False
 
     @property
     def input(self) -> object:
@@ -58,18 +71,19 @@ class ProbeBatch:
 
 
 def wanted(options: MonitorOptions, *, training: bool) -> dict[Split, int]:
-    """Return how many sentences of each kind the options ask for, in the order of a recording.
+    """Return how many sentences of each kind are to be drawn, in the order of a recording.
 
     Args:
         options: What the user set.
         training: Whether there are training sentences to compare with.
     """
-    counts: dict[Split, int] = {"val": options.probes}
+    probes = options.probes if isinstance(options.probes, int) else 0  # else they are given
+    counts: dict[Split, int] = {"val": probes}
     if training and options.train_probes:
         counts["train"] = options.train_probes
     counts["lens"] = options.lens_sentences
     if training and options.train_probes:
-        seen = options.probes + options.lens_sentences
+        seen = probes + options.lens_sentences
         counts["val_output"] = max(options.signal_sentences - seen, 0)
         counts["train_output"] = max(options.signal_sentences - options.train_probes, 0)
     return counts
@@ -163,7 +177,7 @@ def draw_all(
         BatchNotUnderstoodError: The tokens of a batch could not be found.
         ConfigurationError: There is no batch to draw from, or it cannot be read undisturbed.
     """
-    drawn: list[ProbeBatch] = []
+    drawn = list(own_probes(options))
     skip = {"val": 0, "train": 0}
     for split, count in wanted(options, training=training is not None).items():
         side = SIDES[split]
@@ -178,6 +192,49 @@ def draw_all(
             "a DataLoader or a list of batches; a generator that was used before is empty"
         )
     return tuple(drawn)
+
+
+def own_probes(options: MonitorOptions, *, forward: bool = False) -> tuple[ProbeBatch, ...]:
+    """Return the probes that the user gave, in their order; none where they are to be drawn.
+
+    Args:
+        options: What the user set.
+        forward: Whether texts are for the model's ``forward``, where there is also a step.
+
+    Raises:
+        BatchNotUnderstoodError: The tokens of a batch could not be found.
+        ConfigurationError: A text or a batch cannot serve; the message names it.
+    """
+    if isinstance(options.probes, int):
+        return ()
+    found: list[ProbeBatch] = []
+    texts = texts_of(options.probes)
+    if texts is not None:
+        with random_state_kept():
+            how = options.tokenizer, options.tokens
+            cut = list(tokenized(texts, *how, at_once=REPLAY_SENTENCES))
+        for some, batch in cut:
+            tokens = read(batch, options)
+            check_tokenized(some, batch, tokens)
+            rows = tuple(range(len(some)))
+            found.append(
+                ProbeBatch(
+                    split="val",
+                    batch=copied(batch),
+                    tokens=tokens,
+                    rows=rows,
+                    own=True,
+                    forward=forward,
+                )
+            )
+    else:
+        for number, batch in enumerate(options.probes):
+            kept = Kept(batch=copied(batch), tokens=read(batch, options))
+            check_batch(number, batch, kept.tokens)
+            parts = probe_batches(kept, "val", kept.filled, options)
+            found += [replace(part, own=True) for part in parts]
+    check_count(sum(len(batch.rows) for batch in found))
+    return tuple(found)
 
 
 def draw(

@@ -8,8 +8,8 @@ from dataclasses import replace
 from torch import nn
 
 from attn_monitor.capture import Record, capture
-from attn_monitor.core.errors import NothingCapturedError
-from attn_monitor.monitor.calls import ModuleCalls
+from attn_monitor.core.errors import ConfigurationError, NothingCapturedError
+from attn_monitor.monitor.calls import ModuleCall, ModuleCalls, arguments_of
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.probes import SIDES, ProbeBatch, Side
 
@@ -34,7 +34,16 @@ def settled(
         replay: Runs one input through the model.
         failures: Where it is said.
     """
+    own, known = _own(model, batches, replay)
     val, attention = _side("val", model, batches, replay)
+    if own and val and known != attention:
+        failures.report(
+            "validation sentences for HeadLens and signals are left out: they have other attention "
+            f"calls than the probes that were given. {REMEDY}",
+            doing="replaying the probes",
+        )
+        val = []
+    val, attention = [*own, *val], known if own else attention
     train, seen = _side("train", model, batches, replay)
     if not train:
         return tuple(val)
@@ -57,8 +66,47 @@ def settled(
 
 
 def _in_order(batches: Sequence[ProbeBatch], found: Sequence[ProbeBatch]) -> tuple[ProbeBatch, ...]:
-    sides = {side: iter([b for b in found if SIDES[b.split] == side]) for side in ("val", "train")}
-    return tuple(next(sides[SIDES[batch.split]]) for batch in batches)
+    waiting = {kind: [b for b in found if _kind(b) == kind] for kind in map(_kind, found)}
+    return tuple(waiting[k].pop(0) for k in map(_kind, batches) if waiting.get(k))
+
+
+def _kind(batch: ProbeBatch) -> tuple[Side, bool]:
+    return SIDES[batch.split], batch.own
+
+
+def _own(
+    model: nn.Module, batches: Sequence[ProbeBatch], replay: _Run
+) -> tuple[list[ProbeBatch], _Calls]:
+    """Return the probes that the user gave and where attention was seen in the first of them.
+
+    Texts are read by the model's ``forward``: a step may want labels. Where that shows no attention
+    the step has its turn.
+    """
+    found = [batch for batch in batches if batch.own]
+    if not found:
+        return [], frozenset()
+    problem: Exception | None = None
+    if found[0].forward:
+        called = [replace(b, calls=(_forward_call(model, b.batch),)) for b in found]
+        try:
+            if seen := _attention(model, replay, called[0].input):
+                return called, seen
+        except Exception as error:  # noqa: BLE001  # then the step has its turn
+            problem = error
+    try:
+        return found, _attention(model, replay, found[0].input)
+    except Exception as error:
+        if problem is None:
+            raise
+        raise ConfigurationError(
+            f"neither forward ({problem}) nor the step ({error}) of {type(model).__name__} can "
+            f"read the texts of probes=. {REMEDY.partition('; or')[0]}"
+        ) from error
+
+
+def _forward_call(model: nn.Module, batch: object) -> ModuleCall:
+    args, kwargs = arguments_of(model, batch)
+    return ModuleCall("", args, kwargs, from_batch=True)
 
 
 def _side(
@@ -68,7 +116,7 @@ def _side(
 
     The calls are dropped where they do not show all of the attention.
     """
-    found = [batch for batch in batches if SIDES[batch.split] == side]
+    found = [batch for batch in batches if _kind(batch) == (side, False)]
     if not found:
         return [], frozenset()
     if all(batch.calls for batch in found) and len({_pattern(batch) for batch in found}) == 1:

@@ -41,6 +41,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(name, tmp_path):
             "]", ")"
         )
         assert "torch.Size([32, 4, 8, 8])" in done.stdout
+        assert "('[CLS]', 'bad', 'crew', 'good', 'bag')" in done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
