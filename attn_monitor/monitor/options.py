@@ -15,6 +15,7 @@ from attn_monitor.monitor.images import ImagesOf
 from attn_monitor.monitor.labels import Features, Labels, TitlesOf, ValuesOf, check_features
 from attn_monitor.monitor.own import Probes, Tokenizer, check_probes
 from attn_monitor.monitor.tokens import HuggingFaceTokenizer, TokenSource, check_token_source
+from attn_monitor.signals.recording import OWN_PROBES
 
 ReplayBatch = Callable[[object, object], object]  # (module, batch on its device) -> anything
 ImportanceAt = Literal["last", "best"] | int
@@ -104,7 +105,7 @@ class MonitorOptions:
     def summary(self) -> dict[str, str | int | float | bool]:
         """Return what is worth keeping in the recording."""
         return {
-            "probes": self.probes if isinstance(self.probes, int) else "own",
+            "probes": self.probes if isinstance(self.probes, int) else OWN_PROBES,
             "train_probes": self.train_probes,
             "lens_sentences": self.lens_sentences,
             "signal_sentences": self.signal_sentences,

@@ -26,11 +26,17 @@ from attn_monitor.signals.outputs import (
     OutputStatistic,
     output_signal,
 )
-from attn_monitor.signals.recording import Recording
+from attn_monitor.signals.recording import OWN_PROBES, Recording
 
 # Whose outputs are compared: of further sentences the model's output is recorded as well.
 VALIDATION: Final[tuple[Split, ...]] = ("val", "lens", "val_output")
 TRAINING: Final[tuple[Split, ...]] = ("train", "train_output")
+
+
+def validation(run: Recording) -> tuple[Split, ...]:
+    """Return which sentences stand for validation: not those that the user made up."""
+    own = run.options.get("probes") == OWN_PROBES
+    return tuple(split for split in VALIDATION if not (own and split == "val"))
 
 
 def assess(run: Recording, *, context: bool = True) -> Assessment:
@@ -68,7 +74,7 @@ def assess(run: Recording, *, context: bool = True) -> Assessment:
 
 def balance_signal(run: Recording) -> Signal | None:
     """Return the comparison of the probe sets, ``None`` where there is only one set."""
-    val, train = _compared(run, VALIDATION), _compared(run, TRAINING)
+    val, train = _compared(run, validation(run)), _compared(run, TRAINING)
     if min(len(val), len(train)) < SMALLEST_SET or not run.steps:
         return None
     properties = compare_probe_sets(val, train)
@@ -140,7 +146,7 @@ def compared_outputs(
     if statistic.column not in {spec.name for spec in run.output_specs}:
         none = np.empty((len(run.steps), 0), dtype=np.float32)
         return none, none
-    return _outputs(run, statistic, VALIDATION), _outputs(run, statistic, TRAINING)
+    return _outputs(run, statistic, validation(run)), _outputs(run, statistic, TRAINING)
 
 
 def _outputs(
@@ -159,7 +165,8 @@ def _context(
     best: int | None,
 ) -> list[Signal]:
     found: list[Signal] = []
-    if min(len(_compared(run, [split])) for split in MEASURED) >= SMALLEST_SET:
+    comparable = set(MEASURED) <= {*validation(run), *TRAINING}
+    if comparable and min(len(_compared(run, [split])) for split in MEASURED) >= SMALLEST_SET:
         found += separation_signals(run, part)
     if best is not None:
         found.append(drift_signal(run, part, mean, best))
@@ -168,7 +175,7 @@ def _context(
 
 def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:
     named = {signal.name: signal for signal in signals}
-    if min(len(_compared(run, splits)) for splits in (VALIDATION, TRAINING)) < SMALLEST_SET:
+    if min(len(_compared(run, splits)) for splits in (validation(run), TRAINING)) < SMALLEST_SET:
         return "no_train_probes", (
             f"Fewer than {SMALLEST_SET} sentences from training or from validation: nothing to "
             "compare, no flag. Leave AttentionMonitor(train_probes=16, signal_sentences=64) as "

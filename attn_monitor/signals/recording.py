@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
 from attn_monitor.core.remarks import Remarks
+
+OWN_PROBES: Final = "own"  # the option "probes" of a recording whose user gave them
 
 
 @runtime_checkable  # shapes are checked at run time in the tests
@@ -29,6 +31,11 @@ class Recording(Protocol):
     @property
     def probes(self) -> tuple[Probe, ...]:
         """The sentences replayed at every step."""
+        ...
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """What was set for the recording."""
         ...
 
     @property

@@ -37,6 +37,11 @@ class SomeSteps:
         return self.run.probes
 
     @property
+    def options(self) -> Mapping[str, object]:
+        """What was set for the recording."""
+        return self.run.options
+
+    @property
     def remarks(self) -> Remarks:
         """What is said beside the steps."""
         return self.run.remarks

@@ -11,13 +11,14 @@ from torch import nn
 from attn_monitor import AttentionCallback, AttentionMonitor, AttentionRecorder, open_run
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.failures import AttentionMonitorWarning
+from attn_monitor.signals.assess import assess
 from tests.tiny_lightning import WORDS, Sentences, Tiny, collate, loaders, trainer, words
 from tests.tiny_trainer import FEW, bert, tokenizer
 from tests.tiny_trainer import WORDS as BERT_WORDS
 from tests.tiny_trainer import trainer as transformers_trainer
 
 TEXTS = ["word3 word7 word1", "word2", "word5 word5 word4 word9"]
-COUNTS = {"train_probes": 2, "lens_sentences": 2, "signal_sentences": 5, "log_images": False}
+COUNTS = {"train_probes": 2, "lens_sentences": 2, "signal_sentences": 9, "log_images": False}
 
 
 def cut(texts):
@@ -64,8 +65,11 @@ def test_texts_are_recorded_in_a_training_that_does_not_notice(tmp_path):
     run = open_run(watched.logger.log_dir)
     splits = [probe.split for probe in run.probes]
     assert splits[:3] == ["val"] * 3
-    counts = {"val": 3, "train": 2, "lens": 2, "val_output": 3, "train_output": 3}
+    counts = {"val": 3, "train": 2, "lens": 2, "val_output": 7, "train_output": 7}
     assert {split: splits.count(split) for split in splits} == counts
+    # What the user made up is no validation sentence: those that were drawn are compared.
+    balance = {signal.name: signal for signal in assess(run).signals}["probe_balance"]
+    assert (balance.n_val, balance.n_train) == (9, 9)
     for probe, text in enumerate(TEXTS):
         assert_maps(run, model, probe, cut([text])[0])
 
