@@ -27,6 +27,7 @@ def test_every_file_is_formatted():
     python("ruff", "format", "--check", ".")
 
 
+@pytest.mark.timeout(900)  # over a minute of one processor, and three workers share two
 def test_mypy_strict_finds_nothing():
     python("mypy")
 

@@ -73,12 +73,13 @@ def blind(
     allowed = _allowed(one) if reader == read else one.real[:, :, None] & other.real[:, None, :]
     if tensor is None or (reader == read and not one.forbidden.pairs):
         return []
+    # The first token of a sentence or document reads no other if the model looks back alone.
+    may = (allowed.tril() if reader == read else allowed).any(2)
     asked = torch.zeros(one.ids.shape[0], dtype=torch.long)
     found = torch.zeros_like(asked)
-    columns = allowed.any(2).any(0).nonzero().flatten().tolist()
-    for column in spread(columns, _MOST):
+    for column in spread(may.any(0).nonzero().flatten().tolist(), _MOST):
         where = torch.zeros(one.ids.shape, dtype=torch.bool)
-        where[:, column] = allowed[:, column].any(1)
+        where[:, column] = may[:, column]
         sizes = reach.of(tensor, where)
         if sizes is None or not any(bool(size.any()) for size in sizes.values()):
             return []  # no gradient comes back, or from nothing
