@@ -42,7 +42,7 @@ def check_probes(probes: object, tokenizer: object) -> None:
         return
     got = f"a {type(probes).__name__}" if isinstance(probes, Tensor | Mapping) else repr(probes)
     raise ConfigurationError(
-        f"probes must be an integer >= 1, a list of texts or a list of batches, got {got}"
+        f"probes must be an integer >= 1, got {got}; a list of texts or of batches will do as well"
     )
 
 

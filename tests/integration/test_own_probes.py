@@ -146,7 +146,7 @@ SAMPLE = Sentences(1, seed=1)[0]
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"probes": []}, r"integer >= 1, a list of texts or a list of batches, got \[\]"),
+        ({"probes": []}, r"integer >= 1, got \[\]; a list of texts or of batches"),
         ({"probes": "word1"}, "got 'word1'"),
         ({"probes": True}, "got True"),
         ({"probes": torch.ones(2, 3, dtype=torch.long)}, "got a Tensor"),
