@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -104,19 +103,13 @@ def main(rows: Path, chosen: list[str]) -> None:
     if rows.exists() and not chosen:
         done = {json.loads(line)["name"] for line in rows.read_text().splitlines()}
     todo = [name for name in _places(chosen or list(LIBRARIES)) if name not in done]
-    code = _commit()
+    code = forge.commit(ROOT)
     with rows.open("a", encoding="utf-8") as out:
         for at, (name, row) in enumerate(forge.each(todo, of_entry, seconds=SECONDS)):
             out.write(json.dumps({**row, "code": code}) + "\n")
             out.flush()
             verdicts = {n: v["verdict"] for n, v in row.get("variants", {}).items()}
             print(f"{at + 1}/{len(todo)} {name} {row['seconds']} s", verdicts or row, flush=True)
-
-
-def _commit() -> str:
-    """Return the commit of the code that is tried, with a plus where files differ from it."""
-    git = ("git", "-C", str(ROOT), "describe", "--always", "--dirty=+")
-    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _places(chosen: list[str]) -> list[str]:

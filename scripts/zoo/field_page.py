@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from page import FAULTS, ORDER, shown, verdict
+from page import FAULTS, ORDER, code_of, shown, verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo_field.md"
 WAYS = ("plain", "eager", "slices", "train", "bfloat16")
@@ -26,16 +26,22 @@ oracle also holds the kinds (self or cross) against what the module's author cal
 against queries, and, where pieces are shown as one map, its rows and columns against what the
 linear layers around were given.
 
-- **timm**: of each file of its models that attends, the smallest model of every name, with two
-  layers and images of 128 pixels where it takes them; *eager* with `fused_attn` off.
-- **x-transformers**: every option that changes attention, alone: in a decoder, with `flash`, and
-  in an encoder with padding.
-- **diffusers**: the configurations of its own tests; *eager* with `AttnProcessor`, *slices* with
-  `set_attention_slice("max")`.
-- **torchvision**, **torchaudio**: their Transformers.
+{shelves}
 
-The sweep resumes: what has no row here was not tried yet with this version.
+The sweep resumes: what has no row here was not tried. *shaped* also stands for maps of which the
+oracle saw no softmax right before the product: talking heads mixed by a layer, say.
 """
+
+SHELVES = {
+    "timm": "of each file of its models that attends, the smallest model of every name, with two "
+    "layers and images of 128 pixels where it takes them; *eager* with `fused_attn` off",
+    "x_transformers": "every option that changes attention, alone: in a decoder, with `flash`, and "
+    "in an encoder with padding",
+    "diffusers": "the configurations of its own tests; *eager* with `AttnProcessor`, *slices* with "
+    '`set_attention_slice("max")`',
+    "torchvision": "its Transformers",
+    "torchaudio": "its Conformer and Emformer",
+}
 
 
 def main(files: Iterable[str]) -> None:
@@ -57,18 +63,28 @@ def page(rows: dict[str, Row]) -> str:
     versions = ", ".join([*map(_version, shelves), f"PyTorch {torch.__version__}, CPU"])
     counts = {shelf: Counter(map(verdict, found.values())) for shelf, found in shelves.items()}
     kinds = [k for k in (*ORDER, *FAULTS, "not built") if any(c[k] for c in counts.values())]
-    lines = [INTRODUCTION.format(versions=versions), "## In short\n"]
-    lines += ["| library | entries | " + " | ".join(kinds) + " |"]
-    lines += ["| --- | --- |" + " --- |" * len(kinds)]
+    tried = [
+        f"- **{shelf}** ({len(shelves[shelf])} entries): {what}."
+        if shelf in shelves
+        else f"- **{shelf}** ({what}): not tried for this page."
+        for shelf, what in SHELVES.items()
+    ]
+    introduction = INTRODUCTION.format(versions=versions, shelves="\n".join(tried))
+    lines = [introduction, "## In short\n"]
+    lines += ["| library | entries | " + " | ".join(kinds) + " | code |"]
+    lines += ["| --- | --- |" + " --- |" * (len(kinds) + 1)]
     lines += [
-        f"| {shelf} | {len(shelves[shelf])} | {' | '.join(str(count[k] or '') for k in kinds)} |"
+        f"| {shelf} | {len(shelves[shelf])} | {' | '.join(str(count[k] or '') for k in kinds)} "
+        f"| {code_of(shelves[shelf].values())} |"
         for shelf, count in counts.items()
     ]
     lines += ["", "## What is not exact\n", "| entry | way | what |", "| --- | --- | --- |"]
     for name, row in rows.items():
         for way, result in row.get("variants", {}).items():
             if shown(result) not in {"exact", "pieces", "shaped", "none", "-"}:
-                what = "; ".join((result.get("faults") or result.get("gaps") or [""])[:2])
+                named = shown(result) == "named"
+                said = result.get("gaps" if named else "faults") or result.get("faults") or [""]
+                what = "; ".join(said[:2])
                 lines.append(f"| {_short(name)} | {way} | {shown(result)}: {_cell(what, 240)} |")
     lines += ["", "## Entries\n", f"| entry | class | parts | {' | '.join(WAYS)} |"]
     lines += ["| --- | --- | --- |" + " --- |" * len(WAYS)]

@@ -6,10 +6,12 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
@@ -34,6 +36,12 @@ def each(
         os.close(reading)
         os.waitpid(child, 0)
         yield name, {"name": name, **row, "seconds": round(time.monotonic() - started, 1)}
+
+
+def commit(root: Path) -> str:
+    """Return the commit of the code that is tried, with a plus where files differ from it."""
+    git = ("git", "-C", str(root), "describe", "--always", "--dirty=+")
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _work(name: str, task: Callable[[str], Row], writing: int) -> None:

@@ -230,14 +230,20 @@ def _module(
         if all(error is not None for error in errors):
             worst = max(error for error in errors if error is not None)
             finding.error = max(finding.error, worst)
-            bound = BOUNDS[mine[0].query.dtype]
-            if worst > bound:
+            if worst > max(map(_bound, mine)):
                 finding.faults.append(f"wrong: {name} differs by {worst:.2g}")
             per = len(mine) / max(1, began)
             if per > 1 and not _apart(mine, began):
                 finding.faults.append(f"split: {name} {per:.3g} records a call")
             return
     _rows(name, mine, true, began, finding)
+
+
+def _bound(record: Record) -> float:
+    """Return how far weights may be off: scores of hundreds cannot be told closer in float32."""
+    largest = record.logit_max()
+    score = 0.0 if largest is None else float(largest.abs().nan_to_num(0.0).max())
+    return max(BOUNDS[record.query.dtype], score * torch.finfo(torch.float32).eps / 2)
 
 
 def _mislaid(record: Record, call: Call) -> bool:

@@ -23,8 +23,9 @@ code with the capture. The oracle watches the model's own softmax, `scaled_dot_p
 and `flex_attention` calls where Python makes them, and computes their weights in float64;
 `output_attentions` is not used, since in some thirty types it holds something else.
 
-- **exact**: every attention the oracle saw was captured, within 2e-5 of it (bfloat16: 0.04), and
-  the model's output is bit-identical; in **train**, the gradients of all parameters are, too.
+- **exact**: every attention the oracle saw was captured, within 2e-5 of it (bfloat16: 0.04; half
+  an epsilon of float32 times the largest score, where that is more), and the model's output is
+  bit-identical; in **train**, the gradients of all parameters are, too.
 - **pieces**: the oracle saw windows, chunks or images of one layer, which the capture shows as one
   map in true positions; every row of the oracle is a row of that map.
 - **shaped**: the weights that multiply the values were made without a softmax, so that the oracle
@@ -65,6 +66,7 @@ def page(rows: dict[str, Row]) -> str:
     counts = Counter({kind: len(names) for kind, names in groups.items()})
     ran = sum(count for kind, count in counts.items() if kind != "not built")
     lines = [INTRODUCTION.format(versions=versions), "## In short\n"]
+    lines += [f"Rows by the commit they were made with: {code_of(rows.values())}.\n"]
     lines += [f"{len(rows)} types; {ran} could be built and fed. Worst verdict of each:\n"]
     lines += [
         "| verdict | types | of those that ran |",
@@ -115,6 +117,15 @@ def page(rows: dict[str, Row]) -> str:
         said = why[0] if isinstance(why, list) and why else str(why)
         lines.append(f"| {name} | {_cell(said, 160)} |")
     return "\n".join(lines) + "\n"
+
+
+def code_of(rows: Iterable[Row]) -> str:
+    """Return a sentence that says with which commits' code rows were made."""
+    counts = Counter(row.get("code", "") for row in rows)
+    said = [f"`{code}` ({count})" for code, count in counts.items() if code]
+    if counts[""]:
+        said.append(f"code and oracle of before rows named it ({counts['']})")
+    return ", ".join(said)
 
 
 ORDER = ("exact", "pieces", "shaped", "none", "named")

@@ -146,9 +146,10 @@ def main(rows: Path, names: list[str]) -> None:
     if rows.exists() and not names:
         done = {json.loads(line)["name"] for line in rows.read_text().splitlines()}
     todo = [name for name in names or shrink.types() if name not in done]
+    code = forge.commit(ROOT)
     with rows.open("a", encoding="utf-8") as out:
         for at, (name, row) in enumerate(forge.each(todo, of_type, seconds=SECONDS)):
-            out.write(json.dumps(row) + "\n")
+            out.write(json.dumps({**row, "code": code}) + "\n")
             out.flush()
             verdicts = {n: v["verdict"] for n, v in row.get("variants", {}).items()}
             print(
