@@ -33,9 +33,9 @@ oracle saw no softmax right before the product: talking heads mixed by a layer, 
 """
 
 SHELVES = {
-    "timm": "of each file of its models that attends, the smallest model of every name, with two "
-    "layers and images of 128 pixels where it takes them; *eager* with `fused_attn` off",
-    "x_transformers": "every option that changes attention, alone: in a decoder, with `flash`, and "
+    "timm": "of each file of its models that attends, the smallest model (of some, one per name), "
+    "with two layers and images of 128 pixels where it takes them; *eager* with `fused_attn` off",
+    "x_transformers": "options that change attention, each alone: in a decoder, with `flash`, or "
     "in an encoder with padding",
     "diffusers": "the configurations of its own tests; *eager* with `AttnProcessor`, *slices* with "
     '`set_attention_slice("max")`',

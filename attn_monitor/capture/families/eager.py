@@ -68,6 +68,19 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
         set_tag(call.output, scores)
 
 
+@observes("_cdist_forward", "cdist", "_euclidean_dist")
+def distance(call: OperatorCall, _tracer: Tracer) -> None:
+    """Treat distances between queries and keys as the scores they are."""
+    left, right = (tensor for tensor in call.args[:2] if isinstance(tensor, Tensor))
+    tag = tag_of(right)
+    turned = right.mT
+    if tag is not None:
+        set_tag(turned, tag)
+    axes = (left.dim() - 2, left.dim() - 1)
+    scores = Scores(left=left, right=turned, kind=kinship(left, right), axes=axes)
+    set_tag(call.output, scores)
+
+
 def _are_weights(tag: Tag | None) -> TypeGuard[Scores]:
     return isinstance(tag, Scores) and tag.state == "weights"
 

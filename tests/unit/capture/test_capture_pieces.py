@@ -124,6 +124,12 @@ class Arccos(Attention):
         return self.true @ v
 
 
+class Distances(Attention):
+    def mix(self, q, k, v):
+        self.true = (-(torch.cdist(q, k) ** 2)).softmax(-1)
+        return self.true @ v
+
+
 class HardOneHot(Attention):
     def mix(self, q, k, v):
         soft = (q @ k.mT).softmax(-1)
@@ -149,7 +155,7 @@ class Landmarks(Attention):
 
 WHOLE = (
     *(QueryBlocks, FusedBlocksInABuffer, KeyBlocks, Packed, LocalWindows, FilledSlices),
-    *(ExpOfLogarithms, ExpOfLogSoftmax, Arccos, HardOneHot, Landmarks),
+    *(ExpOfLogarithms, ExpOfLogSoftmax, Arccos, Distances, HardOneHot, Landmarks),
 )
 
 
