@@ -127,6 +127,10 @@ def test_an_exported_page_is_given_to(tracker, tmp_path, monkeypatch, capsys):
             return run
 
         monkeypatch.setattr(wandb, "init", init)
+    if tracker == "trackio":
+        import trackio
+
+        places.append(Path(trackio.TRACKIO_DIR))  # as it was when a process first imported it
     info = encoder_info()
     with RunWriter(tmp_path / "run", info) as writer:
         writer.write(record(info, 5))

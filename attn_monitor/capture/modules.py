@@ -192,6 +192,8 @@ class ModuleStack:
         # Of the outermost that runs: sentences as they are, and no table that was asked before.
         given = (shape for shape in reversed(self.shapes()) if len(shape) >= _MATRIX)
         shape = next(given, self._input_shape)
+        if shape[1::-1] == self._input_shape[:2]:  # given tokens first: as they came in
+            shape = self._input_shape
         plausible = shape[:2] if len(shape) <= 3 else shape[:1]  # noqa: PLR2004  # [T, B, d]
         if not shape or stacked in plausible or stacked % shape[0] or shape[0] == 0:
             return 1
