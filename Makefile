@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint docs models zoo untouched wild bench kill damage fuzz foreign versions soak pictures release clean
+.PHONY: help demo test long quick lint docs models zoo untouched wild bench kill damage fuzz foreign versions soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ test: $(VENV)/.testable ## every test: Python, TypeScript, and end to end in Chr
 	@# The tests of a file stay together, since they share a recording or a server; the slow files begin
 	@# first. Three at a time on two cores: those in a browser mostly wait.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+long: $(VENV)/.testable ## the tests that take a minute or more each: they are not in `make test`
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 quick: $(VENV)/.testable ## what the changed folders are tested by, in under a minute (SINCE=main)
 	$(BIN)/python scripts/quick.py $(or $(SINCE),main)

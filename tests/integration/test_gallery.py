@@ -74,6 +74,7 @@ def test_without_a_causal_mask_words_read_what_comes_after_them(twins):
     assert levels({"healthy": runs["healthy"]}, "leak", "decoder") == {"healthy": "clear"}
 
 
+@pytest.mark.long
 def test_without_positions_no_head_learns_to_look_at_the_previous_word(twins):
     runs, numbers = twins("missing_positions", epochs=10, sentences=512, record_every=10)
     assert numbers["healthy"] > 0.6
@@ -134,6 +135,7 @@ def test_padding_without_a_mask_takes_attention_out_of_the_sentence(twins, tmp_p
     assert "val_loss" in lines[1]
 
 
+@pytest.mark.long
 def test_shuffled_targets_leave_no_diagonal(twins):
     runs, numbers = twins("shuffled_targets", epochs=10, sentences=512, record_every=10)
     assert numbers["healthy"] > 0.6

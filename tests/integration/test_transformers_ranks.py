@@ -10,6 +10,8 @@ from attn_monitor import AttentionCallback, open_run
 from tests.e2e.conftest import free_port
 from tests.tiny_trainer import FEW, trainer
 
+pytestmark = pytest.mark.long
+
 OPTIONS = {
     "gradient_accumulation_steps": 2,
     "save_strategy": "epoch",

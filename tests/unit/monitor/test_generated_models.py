@@ -15,7 +15,7 @@ from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
 from tests.generated_models import Case, recipes
 
-MODELS = int(os.environ.get("GENERATED_MODELS", "240"))  # `make models` tries 2,400
+MODELS = int(os.environ.get("GENERATED_MODELS", "120"))  # `make models` tries 2,400
 
 
 def judged(recipe):
