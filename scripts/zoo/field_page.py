@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from page import FAULTS, ORDER, code_of, shown, verdict
+from page import FAULTS, ORDER, cell, code_of, parts_of, shown, verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo_field.md"
 WAYS = ("plain", "eager", "slices", "train", "bfloat16")
@@ -85,17 +85,17 @@ def page(rows: dict[str, Row]) -> str:
                 named = shown(result) == "named"
                 said = result.get("gaps" if named else "faults") or result.get("faults") or [""]
                 what = "; ".join(said[:2])
-                lines.append(f"| {_short(name)} | {way} | {shown(result)}: {_cell(what, 240)} |")
+                lines.append(f"| {_short(name)} | {way} | {shown(result)}: {cell(what, 240)} |")
     lines += ["", "## Entries\n", f"| entry | class | parts | {' | '.join(WAYS)} |"]
     lines += ["| --- | --- | --- |" + " --- |" * len(WAYS)]
     for name, row in rows.items():
         if row.get("variants"):
             cells = [shown(row["variants"][way]) if way in row["variants"] else "-" for way in WAYS]
-            parts = _cell(_parts(row), 160)
+            parts = cell(parts_of(row), 160)
             lines.append(f"| {_short(name)} | {row['class']} | {parts} | {' | '.join(cells)} |")
     lines += ["", "## Not built\n", "| entry | what it said |", "| --- | --- |"]
     lines += [
-        f"| {_short(name)} | {_cell(str(row.get('why', '')), 160)} |"
+        f"| {_short(name)} | {cell(str(row.get('why', '')), 160)} |"
         for name, row in rows.items()
         if not row.get("variants")
     ]
@@ -112,18 +112,6 @@ def _version(shelf: str) -> str:
 def _short(name: str) -> str:
     shelf, _, entry = name.partition(":")
     return f"{shelf} {entry.rpartition('/')[2] if shelf in {'diffusers', 'timm'} else entry}"
-
-
-def _parts(row: Row) -> str:
-    for result in row["variants"].values():
-        if result.get("parts"):
-            return ", ".join(f"{name} ({count})" for name, count in result["parts"].items())
-    return "none"
-
-
-def _cell(text: str, most: int) -> str:
-    line = " ".join(text.split()).replace("|", "/")
-    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 if __name__ == "__main__":

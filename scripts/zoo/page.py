@@ -103,7 +103,7 @@ def page(rows: dict[str, Row]) -> str:
     for name, row in sorted(rows.items()):
         if row.get("variants"):
             cells = [shown(row["variants"][way]) if way in row["variants"] else "-" for way in WAYS]
-            lines.append(f"| {name} | {row['class']} | {_parts(row)} | {' | '.join(cells)} |")
+            lines.append(f"| {name} | {row['class']} | {parts_of(row)} | {' | '.join(cells)} |")
     lines += [
         "",
         "## Not built\n",
@@ -115,7 +115,7 @@ def page(rows: dict[str, Row]) -> str:
     for name in groups["not built"]:
         why = rows[name].get("why", "")
         said = why[0] if isinstance(why, list) and why else str(why)
-        lines.append(f"| {name} | {_cell(said, 160)} |")
+        lines.append(f"| {name} | {cell(said, 160)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -159,19 +159,21 @@ def _faults(rows: dict[str, Row]) -> Iterable[str]:
                 continue
             named = shown(result) == "named"
             what = result.get("gaps" if named else "faults", [])
-            said[f"{shown(result)}: {_cell('; '.join(what[:2]), 260)}"].append(way)
+            said[f"{shown(result)}: {cell('; '.join(what[:2]), 260)}"].append(way)
         for what, ways in said.items():
             yield f"| {name} | {', '.join(ways)} | {what} |"
 
 
-def _parts(row: Row) -> str:
+def parts_of(row: Row) -> str:
+    """Return the parts of the first run that has any, with the number of their layers."""
     for result in row["variants"].values():
         if result.get("parts"):
             return ", ".join(f"{name} ({count})" for name, count in result["parts"].items())
     return "none"
 
 
-def _cell(text: str, most: int) -> str:
+def cell(text: str, most: int) -> str:
+    """Return a text that fits a cell of a table."""
     line = " ".join(text.split()).replace("|", "/")
     return line if len(line) <= most else line[: most - 1] + "…"
 
