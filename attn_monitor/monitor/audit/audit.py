@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 
 from attn_monitor.core.mask_audit import During, MaskAudit, MaskCheck, Rule
 from attn_monitor.monitor.audit.alive import alive
@@ -99,13 +100,20 @@ def _elsewhere(held: _Auditor) -> list[MaskCheck]:
     if again is None:
         return found
     with suppress(Exception):  # a model may not train, or not answer, on what it is asked with
-        with in_training(again.model):
-            training = watched(again.model, again.run, again.streams)
-            reach = replace(held.reach, seen=training)
-            other = _Auditor(reach, None, held.meant, most=_FEW, during="training")
-            found += [c for c in (*other.streams(), *other.answer()) if c.leaks]
+        if _alone():
+            with in_training(again.model):
+                training = watched(again.model, again.run, again.streams)
+                reach = replace(held.reach, seen=training)
+                other = _Auditor(reach, None, held.meant, most=_FEW, during="training")
+                found += [c for c in (*other.streams(), *other.answer()) if c.leaks]
         found += without_gradients(again.model, again.run, held.meant, seen, held.outputs)
     return found
+
+
+def _alone() -> bool:
+    """Return whether this is the only process: in training mode a layer may wait for the others."""
+    together = dist.is_available() and dist.is_initialized()
+    return not together or dist.get_world_size() == 1
 
 
 @dataclass(slots=True)

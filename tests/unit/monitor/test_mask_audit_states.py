@@ -3,7 +3,8 @@
 import pytest
 import torch
 from masked_models import Masked, causal, padding, sentences
-from torch import nn
+from torch import distributed, nn
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from attn_monitor import audit_masks
 
@@ -39,6 +40,23 @@ def test_a_mask_that_is_dropped_in_one_state_is_found_and_the_state_named(state)
         [leak] = [check for check in audit.checks if check.leaks]
         assert (leak.rule, leak.during) == ("future", state)
         assert f"pairs leak during {state} alone: the output at token" in audit.sentence
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_training_mode_is_not_tried_where_other_processes_would_be_waited_for(processes):
+    states = set()
+
+    def replay(model, batch):
+        states.add(model.training)
+        return model(batch)
+
+    distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=processes)
+    try:
+        audit = audit_masks(Masked(both).eval(), SHORT, mask="causal", replay=replay)
+    finally:
+        distributed.destroy_process_group()
+    assert audit.holds is True
+    assert states == ({False, True} if processes == 1 else {False})
 
 
 @pytest.mark.parametrize("masked", [True, False])
