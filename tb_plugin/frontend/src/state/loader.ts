@@ -65,15 +65,24 @@ export function startLoader(source: DataSource): Loader {
   };
 
   const loadRun = async (name: string): Promise<void> => {
-    const before = store.recording.peek();
-    if (!before) {
-      store.run.value = { kind: "loading", since: performance.now() };
+    const signal = requests.run.start();
+    const before = store.run.peek();
+    const since = performance.now();
+    if (before.kind !== "ready") {
+      store.run.value = { kind: "loading", since };
+    } else if (before.value.name !== name) {
+      store.run.value = { ...before, next: since };
     }
     try {
-      const value = await source.run(name, requests.run.start());
-      receiveRun(value, before?.name === name ? before : null);
+      const value = await source.run(name, signal);
+      if (!signal.aborted) {
+        receiveRun(
+          value,
+          before.kind === "ready" && before.value.name === name ? before.value : null,
+        );
+      }
     } catch (error) {
-      if (!isAbort(error)) {
+      if (!isAbort(error) && !signal.aborted) {
         store.run.value = { kind: "failed", message: noted(error) };
       }
     }

@@ -1,14 +1,21 @@
 // Keeps the address and the state equal, in both directions.
 import { effect } from "@preact/signals";
 import { currentPairs, onAddressChange, replacePairs } from "./hash";
-import { entry, part, probe, recording, view } from "./store";
+import { entry, part, probe, recording, runName, view } from "./store";
 import { fromPairs, toPairs } from "./url";
+import type { Pairs } from "./url_codes";
 import type { ViewState } from "./view_state";
 
 const WRITE_DELAY = 120;
 
-/** The state with everything that is on screen spelled out, so that a link stays what it was. */
+/**
+ * The state with everything that is on screen spelled out, so that a link stays what it was. Until
+ * another run is here, what is on screen is not what was chosen.
+ */
 function explicit(state: ViewState): ViewState {
+  if (recording.value?.name !== runName.value) {
+    return state;
+  }
   return {
     ...state,
     run: recording.value?.name ?? state.run,
@@ -30,29 +37,33 @@ export function startMirror(): Mirror {
   // must not bring back what the user has left since, while the new state waits to be written.
   let known = JSON.stringify(currentPairs());
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let pending: (() => void) | null = null;
+  let pending: Pairs | null = null;
+  /** Take over what others wrote into the address; did they? */
+  const read = (): boolean => {
+    const pairs = currentPairs();
+    const said = JSON.stringify(pairs);
+    if (said === known) {
+      return false;
+    }
+    known = said;
+    view.value = fromPairs(pairs);
+    return true;
+  };
   const flush = (): void => {
     clearTimeout(timer);
-    pending?.();
-    pending = null;
+    // The browser tells of another address a moment later: writing first would wipe it out.
+    if (pending && !read()) {
+      replacePairs(pending);
+      known = JSON.stringify(currentPairs());
+      pending = null;
+    }
   };
   const stopWriting = effect(() => {
-    const pairs = toPairs(explicit(view.value));
-    pending = () => {
-      replacePairs(pairs);
-      known = JSON.stringify(currentPairs());
-    };
+    pending = toPairs(explicit(view.value));
     clearTimeout(timer);
     timer = setTimeout(flush, WRITE_DELAY);
   });
-  const stopReading = onAddressChange(() => {
-    const pairs = currentPairs();
-    const said = JSON.stringify(pairs);
-    if (said !== known) {
-      known = said;
-      view.value = fromPairs(pairs);
-    }
-  });
+  const stopReading = onAddressChange(read);
   return {
     flush,
     stop() {

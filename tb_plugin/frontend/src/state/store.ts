@@ -149,18 +149,28 @@ export const layerViews = computed(() => {
   return Array.from({ length: extent.value.layers }, (_, layer) => layerView({ layers }, layer));
 });
 
-/** The maps A asks for; null while the run is unknown or the step's maps were dropped. */
-export const wanted = computed<Wanted | null>(() =>
-  recording.value && part.value && probe.value && cut.value && entry.value?.maps
-    ? {
-        run: recording.value,
-        part: part.value,
-        probe: probe.value,
-        entry: entry.value,
-        cut: cut.value,
-      }
-    : null,
-);
+let asked: Wanted | null = null;
+
+/**
+ * The maps A asks for; null while the run is unknown or the step's maps were dropped. Until another
+ * run is here they stay what they were: its steps and sentences are not known yet.
+ */
+export const wanted = computed<Wanted | null>(() => {
+  if (recording.value && recording.value.name !== runName.value) {
+    return asked;
+  }
+  asked =
+    recording.value && part.value && probe.value && cut.value && entry.value?.maps
+      ? {
+          run: recording.value,
+          part: part.value,
+          probe: probe.value,
+          entry: entry.value,
+          cut: cut.value,
+        }
+      : null;
+  return asked;
+});
 
 /** Loaded maps over the marks on screen. */
 export const grouped = (loaded: LoadedMaps | null): Maps | null =>

@@ -6,6 +6,7 @@ import type { Run, StepEntry } from "../../src/core/recording";
 import type { Resource } from "../../src/core/resource";
 import { classes } from "../../src/state/classes";
 import { offline } from "../../src/state/connection";
+import { work } from "../../src/state/derived/work";
 import { joint, overTime } from "../../src/state/head_time";
 import { elbow, lens } from "../../src/state/lens";
 import { type Loader, startLoader } from "../../src/state/loader";
@@ -284,6 +285,32 @@ describe("two runs", () => {
     expect(store.shown.value?.run.name).toBe("one");
     await settle();
     expect(store.shown.value?.run.name).toBe("two");
+  });
+
+  it("are never mixed: nothing is asked of the first once the second was chosen", async () => {
+    server.runs = [recording("one", [0, 10, 20, 30, 40]), recording("two", [0, 15, 30])];
+    await nextPoll();
+    const asked = server.asked.length;
+    store.select({ run: "two", step: 15 });
+    expect(work.value).toBe("Reading the run…");
+    await settle();
+    expect(server.asked.slice(asked).map(({ run }) => run)).not.toContain("one");
+    expect(store.shown.value?.entry.step).toBe(15);
+    expect(work.value).toBeNull();
+  });
+
+  it("show the one chosen last, whichever answers last", async () => {
+    server.runs = [recording("one", [0, 10]), recording("two", [0, 10])];
+    await nextPoll();
+    server.run = async (name) => {
+      await new Promise((resolve) => setTimeout(resolve, name === "two" ? 500 : 100));
+      return recording(name, [0, 10]);
+    };
+    store.select({ run: "two" });
+    store.select({ run: "one" });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(store.recording.value?.name).toBe("one");
+    expect(work.value).toBeNull();
   });
 
   it("compare a step of one with a step of the other", async () => {
