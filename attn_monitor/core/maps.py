@@ -52,6 +52,8 @@ class Maps:
             looked.
         key_tokens: What stands at each key, for metrics that ask whether a token occurs again;
             ``None`` where nobody knows.
+        documents: Where each of several documents begins, 0 the first; a query sees the keys of
+            its own. Empty for one.
     """
 
     attn: Float[np.ndarray, "head query key"]
@@ -61,6 +63,7 @@ class Maps:
     logit_max: Float[np.ndarray, " head"] | None = None
     sizes: HeadSizes | None = None
     key_tokens: tuple[str, ...] | None = None
+    documents: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -99,18 +102,27 @@ class Maps:
 
     def visible(self) -> Int[np.ndarray, " query"]:
         """Return how many keys each query may look at."""
-        if self.causal:
-            return np.minimum(np.arange(1, self.queries + 1), self.keys)
-        return np.full(self.queries, self.keys)
+        first, end = self.sight()
+        return np.asarray(end - first)
+
+    def sight(self) -> tuple[Int[np.ndarray, " query"], Int[np.ndarray, " query"]]:
+        """Return the first key that each query may look at, and the one after the last."""
+        queries = np.arange(self.queries)
+        first, end = np.zeros_like(queries), np.full_like(queries, self.keys)
+        if self.documents:
+            begins = np.array([*self.documents, self.keys])
+            own = np.searchsorted(begins, queries, side="right") - 1
+            first, end = begins[own], begins[own + 1]
+        return first, np.minimum(end, queries + 1) if self.causal else end
 
     def uniform(self) -> Maps:
         """Return the same sentence as one head that spreads its attention evenly would see it."""
-        visible = self.visible()
+        nearest, farthest = self.sight()
         keys = np.arange(self.keys)
 
         def rows(first: int, end: int) -> Float[np.ndarray, "head rows key"]:
-            seen = visible[first:end, None]
-            return np.where(keys < seen, 1.0 / seen, 0.0)[None]
+            low, high = nearest[first:end, None], farthest[first:end, None]
+            return np.where((keys >= low) & (keys < high), 1.0 / (high - low), 0.0)[None]
 
         return MapsByRows(
             shape=(1, self.queries, self.keys),
@@ -119,6 +131,7 @@ class Maps:
             cross=self.cross,
             special=self.special,
             key_tokens=self.key_tokens,
+            documents=self.documents,
         )
 
 
@@ -143,6 +156,7 @@ class MapsByRows(Maps):
         logit_max: Float[np.ndarray, " head"] | None = None,
         sizes: HeadSizes | None = None,
         key_tokens: tuple[str, ...] | None = None,
+        documents: tuple[int, ...] = (),
     ) -> None:
         """Describe maps without making any.
 
@@ -155,6 +169,7 @@ class MapsByRows(Maps):
             logit_max: Largest score before softmax per head.
             sizes: How large what the heads handle is.
             key_tokens: What stands at each key.
+            documents: Where each of several documents begins.
         """
         facts = {
             "causal": causal,
@@ -163,6 +178,7 @@ class MapsByRows(Maps):
             "logit_max": logit_max,
             "sizes": sizes,
             "key_tokens": key_tokens,
+            "documents": documents,
             "_shape": shape,
             "_rows": rows,
         }
@@ -201,4 +217,5 @@ class MapsByRows(Maps):
             logit_max=self.logit_max,
             sizes=self.sizes,
             key_tokens=self.key_tokens,
+            documents=self.documents,
         )

@@ -108,12 +108,15 @@ class Tokens:
         special: Positions of tokens that are not words (``[CLS]``, ``<s>``, ...).
         image: What the tokens are patches of, ``None`` for words.
         values: What stands at each, beside its name: the number of a feature; empty for words.
+        documents: Where each of several documents in a row begins, 0 the first: no token reads
+            across. Empty for one document, or where nobody can tell.
     """
 
     text: tuple[str, ...]
     special: tuple[int, ...] = ()
     image: PatchImage | None = None
     values: tuple[str, ...] = ()
+    documents: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.text)

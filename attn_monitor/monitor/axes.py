@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from attn_monitor.capture import Call
-from attn_monitor.capture.origins import coordinate
 from attn_monitor.core.nouns import PartAxes, Proof, Tokens
 from attn_monitor.monitor.batches import BatchTokens, Stream
-from attn_monitor.monitor.entries import Entry
+from attn_monitor.monitor.documents import Reach, documents_in
+from attn_monitor.monitor.entries import Entry, agree, by_row
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.naming import named_by
@@ -113,6 +113,7 @@ def name_axes(
     tokens: TokenSource,
     labels: Labels | None = None,
     failures: Failures,
+    reaches: Mapping[Key, Reach | None] | None = None,
     loose: Container[Key] = (),
 ) -> Axes:
     """Return which tokens lie along the axes of every part, for each probe of a batch.
@@ -125,10 +126,12 @@ def name_axes(
         tokens: Turns ids into strings.
         labels: What the user calls things.
         failures: Told what could not be named.
+        reaches: How far the queries of the calls reach.
         loose: Calls of which it was said already that nobody can know their words.
     """
     said = labels or Labels(failures=failures)
     namer = _Namer(texts, batch, calls, seeds, tokens=tokens, labels=said, failures=failures)
+    namer.reaches = reaches or {}
     return namer.axes(loose)
 
 
@@ -148,6 +151,7 @@ class _Namer:
         self.texts, self.tokens, self.failures = texts, tokens, failures
         self.reader = Reader(batch=batch, seeds=seeds, pad_id=padding_id(tokens))
         self.calls = {call.key: call for call in calls}
+        self.reaches: Mapping[Key, Reach | None] = {}
         self.crossed = any(text.part.kind == "cross" for text in texts)
         names = [name for name, _ in seeds]
         self.found: dict[tuple[str, Key], dict[int, Entry]] = {}
@@ -155,7 +159,7 @@ class _Namer:
         for text in texts:
             for key in (key for layer in text.layers for key in layer if key in self.calls):
                 every = text.entries(self.calls[key], names)
-                entries, proof = _by_row(every)
+                entries, proof = by_row(every)
                 self._say_several(text, len(every) / max(len(entries), 1), batch)
                 self.found[text.part.name, key] = entries
                 if proof != "seen" and self.rows[text.part.name] != "position":
@@ -228,7 +232,7 @@ class _Namer:
                     entry = entries.get(row)
                     if entry is None or found.get(row) is None:
                         continue
-                    if not _agree(found[row], entry):
+                    if not agree(found[row], entry):
                         named[offset] = self._under_names(_numbered(entry), text, entry, row)
                     placed.append((key, layer, head, offset, entry))
                 head += max((len(entry.matrices) for entry in entries.values()), default=0)
@@ -246,7 +250,21 @@ class _Namer:
                     shape=(call.sentences, call.heads, call.queries, call.keys),
                 )
             )
-        return named
+        return [
+            self._parted(text, both, [(p[0], p[4]) for p in placed if p[3] == offset])
+            for offset, both in enumerate(named)
+        ]
+
+    def _parted(self, text: Text, named: _Named, layers: Sequence[tuple[Key, Entry]]) -> _Named:
+        """Return both axes with where documents begin, if the sentence is a row of several."""
+        query, key = named.query, named.key
+        if text.part.kind != "self" or query.places != key.places or not layers:
+            return named
+        reaches = [(self.reaches.get(call), entry.matrices) for call, entry in layers]
+        begins = documents_in(reaches, query.places)
+        return replace(
+            named, query=replace(query, documents=begins), key=replace(key, documents=begins)
+        )
 
     def _name(self, text: Text, key: Key, entry: Entry | None, row: int) -> _Named:
         if entry is None:
@@ -359,30 +377,6 @@ class _Namer:
             starts=tuple(start for start, _ in spanned),
             width=width,
         )
-
-
-def _by_row(entries: Sequence[Entry]) -> tuple[dict[int, Entry], Proof]:
-    """Return the sentences by their number in the batch, and how that is known."""
-    rows = [entry.row for entry in entries]
-    if all(row is not None for row in rows):
-        found: dict[int, Entry] = {}
-        for row, entry in zip(rows, entries, strict=True):
-            found.setdefault(row or 0, entry)
-        return found, "tried" if any(entry.tried for entry in entries) else "seen"
-    return dict(enumerate(entries)), "position"
-
-
-def _agree(first: Entry, later: Entry) -> bool:
-    """Return whether two layers have the same tokens at the same places, as far as is known."""
-    for one, other in ((first.query, later.query), (first.key, later.key)):
-        if len(one) != len(other):
-            return False
-        known = torch.ones(len(one), dtype=torch.bool)
-        for which in (0, 1, 3):
-            known &= (coordinate(one, which) >= 0) & (coordinate(other, which) >= 0)
-        if bool((one[known] != other[known]).any()):
-            return False
-    return True
 
 
 def _numbered(entry: Entry) -> _Named:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attn_monitor.capture import Call
 from attn_monitor.capture.origins import coordinate
+from attn_monitor.core.nouns import Proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,30 @@ def _of_rows(rows: Sequence[int], heads: int) -> list[tuple[int, ...]]:
     if -1 not in members and {len(group) for group in members.values()} == {heads}:
         return [tuple(group) for group in members.values()]
     return [(at,) for at in range(len(rows))]
+
+
+def by_row(entries: Sequence[Entry]) -> tuple[dict[int, Entry], Proof]:
+    """Return the sentences by their number in the batch, and how that is known."""
+    rows = [entry.row for entry in entries]
+    if all(row is not None for row in rows):
+        found: dict[int, Entry] = {}
+        for row, entry in zip(rows, entries, strict=True):
+            found.setdefault(row or 0, entry)
+        return found, "tried" if any(entry.tried for entry in entries) else "seen"
+    return dict(enumerate(entries)), "position"
+
+
+def agree(first: Entry, later: Entry) -> bool:
+    """Return whether two layers have the same tokens at the same places, as far as is known."""
+    for one, other in ((first.query, later.query), (first.key, later.key)):
+        if len(one) != len(other):
+            return False
+        known = torch.ones(len(one), dtype=torch.bool)
+        for which in (0, 1, 3):
+            known &= (coordinate(one, which) >= 0) & (coordinate(other, which) >= 0)
+        if bool((one[known] != other[known]).any()):
+            return False
+    return True
 
 
 def chains(layers: Sequence[Sequence[Call]]) -> Iterator[int]:

@@ -28,6 +28,7 @@ from attn_monitor.core.errors import NothingCapturedError
 from attn_monitor.core.nouns import Part, Probe, Proof, Split
 from attn_monitor.monitor.axes import Axes, Piece, name_axes
 from attn_monitor.monitor.batches import transposed
+from attn_monitor.monitor.documents import Reach, reaching
 from attn_monitor.monitor.entries import entries_of
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay
@@ -121,6 +122,7 @@ def find_layout(
             tokens=tokens,
             labels=labels,
             failures=failures,
+            reaches=run.reaches,
             loose=loose,
         )
         for batch, run in zip(turned, seen, strict=True)
@@ -152,12 +154,14 @@ class _Run:
         calls: Its attention calls.
         seeds: The tensors of the batch, with what they are called.
         sizes: Entries of a query and of a value vector of each call.
+        reaches: How far the queries of each call reach; nothing where no words are shown.
         gaps: What ran, looks like attention, and was not captured.
     """
 
     calls: tuple[Call, ...]
     seeds: tuple[tuple[str, Tensor], ...]
     sizes: Mapping[Key, tuple[int, int]]
+    reaches: Mapping[Key, Reach | None]
     gaps: tuple[Gap, ...] = ()
 
     @property
@@ -175,17 +179,20 @@ def _steady(
 ) -> tuple[list[_Run], frozenset[Key]]:
     """Return the runs without what is known of tokens that other weights would put elsewhere.
 
-    And the calls of which this is true. If the first batch has none, no batch is looked at again.
+    And the calls of which this is true. If the first batch has none, other batches are looked at
+    again only where a row may be several documents: a saturated softmax leaves zeros, too.
     """
     runs, loose = list(seen), set[Key]()
     for at, (batch, run) in enumerate(zip(batches, seen, strict=True)):
-        if batch.split not in SHOWN or (at and not loose):
+        parts = any(reach is not None and reach.may_part for reach in run.reaches.values())
+        if batch.split not in SHOWN or (at and not loose and not parts):
             continue
         other = run
         with suppress(Exception):  # a model need not bear numbers that are none of its own
             other = _run(model, batch, replay, shaking=True)
         calls, seeds, moved = steadied((run.calls, run.seeds), (other.calls, other.seeds))
-        runs[at] = replace(run, calls=calls, seeds=seeds)
+        reaches = reaching(run.reaches, other.reaches)
+        runs[at] = replace(run, calls=calls, seeds=seeds, reaches=reaches)
         loose |= moved
     if loose:
         modules = ", ".join(sorted({module for module, _ in loose})[:4])
@@ -200,11 +207,14 @@ def _steady(
 def _run(model: nn.Module, batch: ProbeBatch, replay: Replay, *, shaking: bool = False) -> _Run:
     calls: list[Call] = []
     sizes: dict[Key, tuple[int, int]] = {}
+    reaches: dict[Key, Reach | None] = {}
     follower = Follower()
 
     def note(record: Record) -> None:
         calls.append(Call.of(record))
         sizes[record.module, record.call] = record.query.shape[-1], record.value.shape[-1]
+        if batch.split in SHOWN:
+            reaches[record.module, record.call] = Reach.of(record)
 
     with capture(model, sink=note, verify=not shaking, follower=follower, shaking=shaking) as seen:
         for name, tensor in ranked(batch):
@@ -212,7 +222,13 @@ def _run(model: nn.Module, batch: ProbeBatch, replay: Replay, *, shaking: bool =
         replay(batch.input)
     if not calls and seen.errors:
         raise NothingCapturedError("; ".join(seen.errors))
-    return _Run(calls=tuple(calls), seeds=tuple(follower.seeds), sizes=sizes, gaps=seen.gaps)
+    return _Run(
+        calls=tuple(calls),
+        seeds=tuple(follower.seeds),
+        sizes=sizes,
+        reaches=reaches,
+        gaps=seen.gaps,
+    )
 
 
 def _watching(model: nn.Module, replay: Replay) -> Observe:

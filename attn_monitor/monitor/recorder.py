@@ -226,4 +226,5 @@ def _blank(part: Part, probe: Probe) -> Maps:
         cross=part.kind == "cross" or query != key,
         special=key.special,
         key_tokens=key.text,
+        documents=key.documents if query == key else (),
     )

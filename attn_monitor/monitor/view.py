@@ -97,6 +97,7 @@ class View:
             cross=self.part.kind == "cross" or asking != asked,
             special=asked.special,
             key_tokens=asked.text,
+            documents=asked.documents if asking == asked else (),
             logit_max=None if self.sizes is None else self.sizes.logit_max(piece),
             sizes=None
             if self.sizes is None

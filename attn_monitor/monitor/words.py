@@ -28,6 +28,7 @@ class Axis:
         proof: How that is known; ``"position"`` where it is not.
         added: Which of them the model added to those of the batch.
         values: What the batch holds there, beside the user's names; empty without such.
+        documents: Where documents begin, counted along ``places``; empty for one.
     """
 
     places: tuple[int, ...]
@@ -35,6 +36,7 @@ class Axis:
     proof: Proof
     added: frozenset[int] = frozenset()
     values: tuple[str, ...] = ()
+    documents: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -164,7 +166,9 @@ def spelled(axis: Axis, known: Tokens) -> Tokens:
     )
     at = [i for i, token in enumerate(axis.ids) if token is not None]
     special = {at[i] for i in known.special} | axis.added
-    return Tokens(text=text, special=tuple(sorted(special)), values=axis.values)
+    return Tokens(
+        text=text, special=tuple(sorted(special)), values=axis.values, documents=axis.documents
+    )
 
 
 def ids_of(axis: Axis) -> Ids:

@@ -16,10 +16,17 @@ _GREY, _COLOUR = 1, 3
 
 
 def dump_tokens(tokens: Tokens) -> Mapping[str, object]:
-    """Return the tokens as JSON holds them; words have neither ``image`` nor ``values``."""
+    """Return the tokens as JSON holds them; most words have ``text`` and ``special`` alone."""
     image = {} if tokens.image is None else {"image": _dump_image(tokens.image)}
     values = {"values": list(tokens.values)} if tokens.values else {}
-    return {"text": list(tokens.text), "special": list(tokens.special), **values, **image}
+    documents = {"documents": list(tokens.documents)} if tokens.documents else {}
+    return {
+        "text": list(tokens.text),
+        "special": list(tokens.special),
+        **documents,
+        **values,
+        **image,
+    }
 
 
 def dump_own_axes(probe: Probe) -> Mapping[str, object]:
@@ -53,12 +60,21 @@ def load_tokens(value: object, where: str) -> Tokens:
         raise CorruptRecordingError(
             f"{where} has {len(values)} values for {len(text)} tokens; expected one for each"
         )
+    documents = tuple(
+        as_int(place, f"{where}.documents", high=len(text) - 1)
+        for place in as_list(tokens.get("documents", []), f"{where}.documents")
+    )
+    if documents and (documents[0] != 0 or list(documents) != sorted(set(documents))):
+        raise CorruptRecordingError(
+            f"{where}.documents begin at {list(documents[:4])}; expected rising places from 0 on"
+        )
     image = tokens.get("image")
     patches = len(text) - len(special)
     return Tokens(
         text=text,
         special=special,
         values=values,
+        documents=documents,
         image=None if image is None else _load_image(image, patches, f"{where}.image"),
     )
 

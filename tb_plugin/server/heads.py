@@ -19,11 +19,13 @@ def layer_of(run: Run, *, step: int, part: str, probe: Probe, layer: int) -> Map
         CorruptRecordingError: The step's file is damaged.
     """
     which = run.part(part)
+    asking, asked = probe.axes(which)
     return Maps(
         attn=run.attention(step=step, probe=probe.index, part=part, layer=layer),
         causal=which.causal,
-        cross=which.kind == "cross",
-        special=probe.axes(which)[1].special,
+        cross=which.kind == "cross" or asking != asked,
+        special=asked.special,
+        documents=asked.documents if asking == asked else (),
     )
 
 

@@ -148,8 +148,8 @@ def _sample(layers: Sequence[Maps], rows: int) -> Float[np.ndarray, "head row ke
 
 def _even(maps: Maps, rows: int) -> Float[np.ndarray, "row key"]:
     """Return even attention of the compared rows."""
-    visible = maps.visible()[_chosen(maps, rows)][:, None]
-    return np.where(np.arange(maps.keys) < visible, 1.0 / visible, 0.0)
+    chosen, even = _chosen(maps, rows), maps.uniform()
+    return np.concatenate([even.rows(row, row + 1)[0] for row in chosen])
 
 
 def _overlap(sample: Float[np.ndarray, "head row key"]) -> Float[np.ndarray, "head head"]:

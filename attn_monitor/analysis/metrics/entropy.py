@@ -10,6 +10,8 @@ from attn_monitor.analysis.metrics.shared import mean_over_choosing_rows, undefi
 from attn_monitor.analysis.metrics.tally import entropy_terms, tally
 from attn_monitor.core.maps import Maps
 
+_ROUNDING = 1e-9  # far below what one even row gives a key
+
 
 @metric(
     "row_entropy",
@@ -48,11 +50,11 @@ def col_entropy(maps: Maps) -> Float[np.ndarray, " head"]:
     would give key ``j``: without it, early keys of a causal head would look favoured because
     more queries see them. 0 to 1; NaN where fewer than two keys can be seen.
     """
-    visible = maps.visible()
-    # An even row gives 1 / v to each of its first v keys: key j gets it from rows with v > j.
-    spread = np.bincount(visible, weights=1.0 / visible, minlength=maps.keys + 1)
-    fair = spread[::-1].cumsum()[::-1][1:]
-    seen = fair > 0
+    (first, end), even = maps.sight(), 1.0 / maps.visible()
+    # An even row gives 1 / v to each of its v keys: it begins to at the first, and ends after them.
+    begins = np.bincount(first, weights=even, minlength=maps.keys + 1)
+    fair = (begins - np.bincount(end, weights=even, minlength=maps.keys + 1)).cumsum()[:-1]
+    seen = fair > _ROUNDING
     keys = int(seen.sum())
     if keys < 2:  # noqa: PLR2004  # one key: nothing to be spread over
         return undefined(maps)

@@ -34,8 +34,11 @@ def prefix_matching(maps: Maps) -> Float[np.ndarray, " head"]:
     number = {token: i for i, token in enumerate(dict.fromkeys(maps.key_tokens))}
     ids = np.array([number[token] for token in maps.key_tokens])
     total, queries = np.zeros(maps.heads), 0
+    nearest, _ = maps.sight()
     for first, block in maps.blocks():
-        after = _after_the_same(ids, first, first + block.shape[1])
+        end = first + block.shape[1]
+        after = _after_the_same(ids, first, end)
+        after[:, 1:] &= np.arange(maps.keys - 1) >= nearest[first:end, None]  # in its own document
         total += np.einsum("hqk,qk->h", block, after.astype(block.dtype))
         queries += int(after.any(axis=1).sum())
     return total / queries if queries else undefined(maps)

@@ -23,8 +23,9 @@ _ROUNDING = 1e-3  # what half-precision weights may lack of 1 without any attent
     source="Xiao et al. 2023 (attention sinks), section 3",
 )
 def sink(maps: Maps) -> Float[np.ndarray, " head"]:
-    """Return the mean attention to the first key, 0 to 1."""
-    return tally(maps).received[:, 0] / maps.queries
+    """Return the mean attention to the first key, of each document its own, 0 to 1."""
+    first = list(maps.documents or (0,))
+    return np.asarray(tally(maps).received[:, first].sum(axis=-1) / maps.queries)
 
 
 @metric(

@@ -76,7 +76,8 @@ def tally(maps: Maps) -> Tally:
     nats, top, sums, squares, blend = (
         np.concatenate(pieces, axis=1) for pieces in zip(*rows, strict=True)
     )
-    counts = np.array([min(queries - 1, keys), min(queries, keys - 1)])[:, None]
+    alone = max(0, len(maps.documents) - 1)  # a document's first has none before it, its last ...
+    counts = np.array([min(queries - 1, keys), min(queries, keys - 1)])[:, None] - alone
     means = np.divide(beside, counts, out=np.full_like(beside, np.nan), where=counts > 0)
     return Tally(
         nats=nats,

@@ -158,8 +158,13 @@ def test_a_vocabulary_is_refused_with_the_way_back():
         check_token_source(TorchtextVocab())
 
 
-def test_values_survive_as_json():
+def test_values_and_documents_survive_as_json():
     written = {"text": ["age"], "special": [], "values": ["39"]}
     assert dump_tokens(load_tokens(written, "run.json: source")) == written
     with pytest.raises(CorruptRecordingError, match="2 values for 1 tokens"):
         load_tokens({**written, "values": ["39", "40"]}, "run.json: source")
+    packed = {"text": ["a", "b", "c"], "special": [], "documents": [0, 2]}
+    assert dump_tokens(load_tokens(packed, "run.json: source")) == packed
+    for wrong in ([1, 2], [0, 2, 2], [0, 3]):
+        with pytest.raises(CorruptRecordingError, match="documents"):
+            load_tokens({**packed, "documents": wrong}, "run.json: source")

@@ -1,7 +1,7 @@
 // Which tokens an axis shows: all, without special tokens, or whole words instead of pieces.
 import type { Maps } from "./maps";
 import { thumbnails } from "./patches";
-import { labelOf, type Tokens } from "./recording";
+import { beginsDocument, labelOf, type Tokens } from "./recording";
 import type { Range } from "./window";
 
 /** One mark along an axis; `members` are positions in the recorded sentence. */
@@ -53,7 +53,8 @@ export function buildAxis(tokens: Tokens, options: AxisOptions): Axis {
     const position = start + offset;
     const last = axis.at(-1);
     const isSpecial = special.has(position);
-    const joins = marked ? !startsWord(piece) : continues(piece);
+    const goesOn = marked ? !startsWord(piece) : continues(piece);
+    const joins = goesOn && !beginsDocument(tokens, position);
     if (options.mergeWords && last && joins && !isSpecial && !last.special) {
       last.text += marked ? piece : piece.slice(2);
       last.members.push(position);
@@ -76,7 +77,7 @@ function groups(tokens: Tokens, { start, stop }: Range, size: number): Axis {
       (_, offset) => first + offset,
     );
     return {
-      text: members.map((at) => tokens.text[at] ?? "").join(" "),
+      text: members.map((at) => labelOf({ ...tokens, values: [] }, at)).join(" "),
       special: members.every((at) => special.has(at)),
       members,
     };

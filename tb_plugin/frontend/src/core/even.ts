@@ -7,6 +7,8 @@ import type { Part } from "./recording";
 export interface Sight {
   readonly back: number;
   readonly ahead: number;
+  /** Where each of several documents begins: a query sees its own alone. Absent for one. */
+  readonly documents?: readonly number[];
 }
 
 export const EVERYWHERE: Sight = {
@@ -16,15 +18,35 @@ export const EVERYWHERE: Sight = {
 /** A causal mask: itself and everything before it. */
 export const BACKWARDS: Sight = { back: Number.POSITIVE_INFINITY, ahead: 0 };
 
+/** The first and the last place of the document that a token stands in. */
+function documentAround(
+  documents: readonly number[],
+  at: number,
+  tokens: number,
+): [number, number] {
+  const next = documents.findIndex((begin) => begin > at);
+  const end = next < 0 ? tokens : (documents[next] ?? tokens);
+  return [documents.at(next < 0 ? -1 : next - 1) ?? 0, end - 1];
+}
+
 /** How many of `keys` keys the query at this place of the sentence may see; at least 1. */
-export function visibleKeys({ back, ahead }: Sight, query: number, keys: number): number {
-  const first = Math.max(0, query - back);
-  const last = Math.min(keys - 1, query + ahead);
+export function visibleKeys(
+  { back, ahead, documents }: Sight,
+  query: number,
+  keys: number,
+): number {
+  const [begin, end] = documents ? documentAround(documents, query, keys) : [0, keys - 1];
+  const first = Math.max(begin, query - back);
+  const last = Math.min(end, query + ahead);
   return Math.max(1, last - first + 1);
 }
 
-const sees = ({ back, ahead }: Sight, query: number, key: number): boolean =>
-  key - query <= ahead && query - key <= back;
+function sees({ back, ahead, documents }: Sight, query: number, key: number): boolean {
+  const apart = documents?.some(
+    (begin) => begin > Math.min(query, key) && begin <= Math.max(query, key),
+  );
+  return !apart && key - query <= ahead && query - key <= back;
+}
 
 /**
  * Even attention over the marks of two axes: to a mark of several tokens the sum over its tokens,
@@ -63,16 +85,18 @@ export function sightOf(
   { kind, causal }: Pick<Part, "kind" | "causal">,
   maps: Maps | null,
   layer: number,
+  documents?: readonly number[],
 ): Sight {
-  const recorded = kind === "cross" || !causal ? EVERYWHERE : BACKWARDS;
+  const apart = documents?.length ? { documents } : {};
+  const recorded = { ...(kind === "cross" || !causal ? EVERYWHERE : BACKWARDS), ...apart };
   const merge = maps?.from?.merge ?? 1;
   if (kind === "cross" || !maps || merge > 1 || !holdsLayer(maps, layer) || maps.queries < ENOUGH) {
     return recorded;
   }
-  const reach = reached(maps, layer);
+  const reach = reached(maps, layer, documents);
   const back = edge(reach.back, reach.possibleBack);
   const ahead = edge(reach.ahead, reach.possibleAhead);
-  return { back, ahead: Math.min(recorded.ahead, ahead) };
+  return { back, ahead: Math.min(recorded.ahead, ahead), ...apart };
 }
 
 /** Pairs of every distance, and those with a weight above zero in some head. */
@@ -83,14 +107,19 @@ interface Reach {
   readonly possibleAhead: number[];
 }
 
-function reached(maps: Maps, layer: number): Reach {
+function reached(maps: Maps, layer: number, documents?: readonly number[]): Reach {
   const { queries, keys, heads } = maps;
   const size = queries * keys;
   const first = (layer - (maps.from?.layer ?? 0)) * heads * size;
-  const shift = (maps.from?.query ?? 0) - (maps.from?.key ?? 0);
+  const { query: firstQuery = 0, key: firstKey = 0 } = maps.from ?? {};
+  const own = documents?.length ? { ...EVERYWHERE, documents } : EVERYWHERE;
   const reach: Reach = { back: [], ahead: [], possibleBack: [], possibleAhead: [] };
   for (let cell = 0; cell < size; cell++) {
-    const distance = Math.floor(cell / keys) + shift - (cell % keys);
+    const [query, key] = [firstQuery + Math.floor(cell / keys), firstKey + (cell % keys)];
+    if (!sees(own, query, key)) {
+      continue;
+    }
+    const distance = query - key;
     const [seen, possible] =
       distance < 0 ? [reach.ahead, reach.possibleAhead] : [reach.back, reach.possibleBack];
     const at = Math.abs(distance);

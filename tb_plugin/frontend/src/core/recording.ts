@@ -69,12 +69,23 @@ export interface Tokens {
   /** What stands at each name, such as the number of a feature; absent for words. */
   readonly values?: readonly string[];
   readonly image?: PatchImage;
+  /** Where each of several documents begins, 0 the first: no token reads across. Absent for one. */
+  readonly documents?: readonly number[];
 }
 
-/** A token, and what stands there where it is a name: "age = 39". */
+/** Stands before the first token of a further document. */
+export const BORDER = "¦";
+
+/** Whether a document begins at a token, and another has ended. */
+export const beginsDocument = ({ documents }: Tokens, at: number): boolean =>
+  at > 0 && (documents?.includes(at) ?? false);
+
+/** A token, and what stands there where it is a name: "age = 39"; borders of documents are marked. */
 export function labelOf(tokens: Tokens, at: number): string {
   const value = tokens.values?.[at];
-  return value ? `${tokens.text[at] ?? ""} = ${value}` : (tokens.text[at] ?? "");
+  const token = tokens.text[at] ?? "";
+  const label = value ? `${token} = ${value}` : token;
+  return beginsDocument(tokens, at) ? label.replace(/^[▁Ġ]?/u, (start) => start + BORDER) : label;
 }
 
 /** What the byte budget of the recording left of a sentence's maps. */

@@ -1,7 +1,8 @@
 import { hasPieces } from "../core/axis";
-import { axesOf } from "../core/recording";
+import { axesOf, BORDER } from "../core/recording";
 import { percent } from "../scale/format";
 import { tokenText } from "../scale/text";
+import { documents } from "../state/derived/even";
 import { hidden, part, probe, select, view } from "../state/store";
 
 const NAMED = 3;
@@ -49,7 +50,8 @@ function Check({ text, checked, onChange }: CheckProps) {
 export function TokenOptions() {
   const names = specialNames();
   const pieces = split();
-  if (names.length === 0 && !pieces) {
+  const several = documents.value?.length ?? 0;
+  if (names.length === 0 && !pieces && several === 0) {
     return null;
   }
   const more = names.length > NAMED ? " …" : "";
@@ -69,6 +71,9 @@ export function TokenOptions() {
           checked={view.value.hideSpecial}
           onChange={(hideSpecial) => select({ hideSpecial, lock: null, pin: null })}
         />
+      )}
+      {several > 0 && (
+        <p class="note">{`${several} documents in a row, ${BORDER} where one begins: no token reads across, and what cannot be read is no choice.`}</p>
       )}
       {hidden.value !== null && (
         <p class="note">{`${percent(hidden.value)} of the attention goes to hidden tokens.`}</p>

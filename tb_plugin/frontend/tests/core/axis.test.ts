@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Axis, buildAxis, hasPieces, hiddenShare, regroup } from "../../src/core/axis";
 import type { Maps } from "../../src/core/maps";
 import type { Tokens } from "../../src/core/recording";
+import { sentenceText } from "../../src/scale/text";
 
 const BERT: Tokens = { text: ["[CLS]", "re", "##book", "##ing", "now", "[SEP]"], special: [0, 5] };
 const ALL = { hideSpecial: false, mergeWords: false };
@@ -33,6 +34,15 @@ describe("buildAxis", () => {
       "age = 39",
       "city = ##x",
     ]);
+  });
+
+  it("marks where a document begins, and joins no word across", () => {
+    const pieces: Tokens = { text: ["re", "##book", "##ing"], special: [], documents: [0, 2] };
+    expect(texts(buildAxis(pieces, { ...ALL, mergeWords: true }))).toEqual(["rebook", "¦##ing"]);
+    const marked: Tokens = { text: ["▁a", "▁b", "▁c"], special: [], documents: [0, 1] };
+    expect(texts(buildAxis(marked, ALL))).toEqual(["▁a", "▁¦b", "▁c"]);
+    expect(texts(buildAxis(marked, { ...ALL, merge: 2 }))).toEqual(["▁a ▁¦b", "▁c"]);
+    expect(sentenceText(marked)).toBe("a ¦b c");
   });
 
   it("hides special tokens but keeps the recorded positions of the others", () => {

@@ -58,6 +58,11 @@ describe("even attention", () => {
     );
     expect(visibleKeys({ back: 2, ahead: 0 }, 9, 10)).toBe(3);
     expect(visibleKeys({ back: 2, ahead: 2 }, 0, 10)).toBe(3);
+    const packed = { ...BACKWARDS, documents: [0, 3, 5] };
+    expect(Array.from({ length: 8 }, (_, query) => visibleKeys(packed, query, 8))).toEqual([
+      1, 2, 3, 1, 2, 1, 2, 3,
+    ]);
+    expect(keyShares(evenMap(packed, axis(8), axis(8), 8))[4]).toBeCloseTo(1 / 2 / 8);
   });
 
   it("counts all tokens of the text, not those in sight, and joins pieces as maps do", () => {

@@ -26,8 +26,10 @@ export function headChange(a: Matrix, b: Matrix, choosing: readonly boolean[]): 
 export function choosingRows(
   maps: Maps,
   { kind, causal }: Pick<Part, "kind" | "causal">,
+  documents?: readonly number[],
 ): readonly boolean[] {
-  const sight = causal && kind !== "cross" ? BACKWARDS : EVERYWHERE;
+  const far = causal && kind !== "cross" ? BACKWARDS : EVERYWHERE;
+  const sight = documents ? { ...far, documents } : far;
   const { query = 0, key = 0, merge = 1 } = maps.from ?? {};
   return Array.from(
     { length: maps.queries },
@@ -59,8 +61,9 @@ export function rankByChange(
   b: Maps,
   part: Pick<Part, "kind" | "causal">,
   headsPerLayer: readonly number[],
+  documents?: readonly number[],
 ): RankedHead[] {
-  const choosing = choosingRows(a, part);
+  const choosing = choosingRows(a, part, documents);
   return headsPerLayer
     .flatMap((heads, layer) =>
       Array.from({ length: heads }, (_, head) => ({

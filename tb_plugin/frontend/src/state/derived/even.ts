@@ -5,16 +5,28 @@ import type { Matrix } from "../../core/maps";
 import { axesOf } from "../../core/recording";
 import { axes, shown } from "../store";
 
+/** Where the documents of the shown row begin; absent for one. */
+export const documents = computed(() => {
+  const now = shown.value;
+  return now ? axesOf(now.part, now.probe).query.documents : undefined;
+});
+
 /** How far the queries of every layer may look. */
 export const sights = computed<readonly Sight[]>(() => {
   const now = shown.value;
   return (now?.part.layers ?? []).map((_, layer) =>
-    sightOf(now?.part ?? { kind: "self", causal: false }, now?.maps ?? null, layer),
+    sightOf(
+      now?.part ?? { kind: "self", causal: false },
+      now?.maps ?? null,
+      layer,
+      documents.value,
+    ),
   );
 });
 
 // By what it says: the same sights after another step are the same maps.
-const sightsText = computed(() => sights.value.map(({ back, ahead }) => `${back} ${ahead}`).join());
+const nameOf = ({ back, ahead, documents: apart }: Sight) => `${back} ${ahead} ${apart ?? ""}`;
+const sightsText = computed(() => sights.value.map(nameOf).join());
 const keysOfText = computed(() =>
   shown.value ? axesOf(shown.value.part, shown.value.probe).key.text.length : 0,
 );
@@ -27,7 +39,7 @@ export const evenMaps = computed<readonly Matrix[]>(() => {
   }
   const known = new Map<string, Matrix>();
   return sights.peek().map((sight) => {
-    const name = `${sight.back} ${sight.ahead}`;
+    const name = nameOf(sight);
     const map = known.get(name) ?? evenMap(sight, marks.query, marks.key, keys);
     known.set(name, map);
     return map;

@@ -6,6 +6,7 @@ import { otherReference } from "../head_overlay";
 import { referenceMaps } from "../reference";
 import { maps, metric, shown, view } from "../store";
 import { curves } from "./curves";
+import { documents } from "./even";
 import { marksAmong } from "./marks";
 
 const counts = computed(() => (shown.value?.part.layers ?? []).map(({ heads }) => heads));
@@ -13,7 +14,9 @@ const counts = computed(() => (shown.value?.part.layers ?? []).map(({ heads }) =
 /** All heads, the most changed between B and A first; empty while one of them is not here. */
 export const ranking = computed(() => {
   const [a, b] = [maps.value, referenceMaps.value];
-  return a && b && shown.value ? rankByChange(a, b, shown.value.part, counts.value) : [];
+  return a && b && shown.value
+    ? rankByChange(a, b, shown.value.part, counts.value, documents.value)
+    : [];
 });
 
 const order = computed(() => view.value.heads.order);
