@@ -1,7 +1,7 @@
 // Keeps the address and the state equal, in both directions.
 import { effect } from "@preact/signals";
 import { currentPairs, onAddressChange, replacePairs } from "./hash";
-import { entry, part, probe, recording, runName, view } from "./store";
+import { awaitsRun, entry, part, probe, recording, view } from "./store";
 import { fromPairs, toPairs } from "./url";
 import type { Pairs } from "./url_codes";
 import type { ViewState } from "./view_state";
@@ -13,7 +13,7 @@ const WRITE_DELAY = 120;
  * another run is here, what is on screen is not what was chosen.
  */
 function explicit(state: ViewState): ViewState {
-  if (recording.value?.name !== runName.value) {
+  if (awaitsRun.value) {
     return state;
   }
   return {

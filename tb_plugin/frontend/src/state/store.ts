@@ -84,6 +84,12 @@ export const runName = computed<string | null>(() => {
 
 export const recording = computed<Run | null>(() => readyValue(run.value));
 
+/** Whether the run that is here is no longer the chosen one. */
+export const awaitsRun = computed<boolean>(
+  () =>
+    recording.value !== null && runName.value !== null && recording.value.name !== runName.value,
+);
+
 export const steps = computed<readonly StepEntry[]>(() => recording.value?.steps ?? []);
 
 export const part = computed<Part | null>(() => {
@@ -156,7 +162,7 @@ let asked: Wanted | null = null;
  * run is here they stay what they were: its steps and sentences are not known yet.
  */
 export const wanted = computed<Wanted | null>(() => {
-  if (recording.value && recording.value.name !== runName.value) {
+  if (awaitsRun.value) {
     return asked;
   }
   asked =

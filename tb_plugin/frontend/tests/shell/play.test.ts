@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Run } from "../../src/core/recording";
 import { playing, setPlaying } from "../../src/shell/actions";
+import { offline } from "../../src/state/connection";
 import { drawnStep } from "../../src/state/derived/drawn";
 import * as store from "../../src/state/store";
 import { INITIAL } from "../../src/state/view_state";
@@ -47,6 +48,8 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal("requestAnimationFrame", (run: () => void) => setTimeout(run, 16));
   vi.stubGlobal("cancelAnimationFrame", clearTimeout);
+  offline.value = false;
+  store.index.value = { kind: "idle" };
   store.view.value = { ...INITIAL, step: 0 };
   store.run.value = { kind: "ready", value: RUN };
   arrive();
@@ -100,4 +103,34 @@ it("goes on past a step that could not be read", () => {
   store.request.value = { kind: "failed", message: "no answer" };
   vi.advanceTimersByTime(470);
   expect(at()).toBe(20);
+});
+
+it("waits for a server that is away, and goes on when it is back", () => {
+  setPlaying(true);
+  vi.advanceTimersByTime(470);
+  store.request.value = { kind: "failed", message: "Failed to fetch" };
+  offline.value = true;
+  vi.advanceTimersByTime(60_000);
+  expect([at(), playing.value]).toEqual([10, true]);
+  offline.value = false;
+  arrive();
+  draw();
+  vi.advanceTimersByTime(60);
+  expect(at()).toBe(20);
+});
+
+it("waits for another run that was chosen meanwhile", () => {
+  const summary = { version: "1", steps: 3, state: "ok", message: null } as const;
+  const runs = ["run", "other"].map((name) => ({ ...summary, name }));
+  store.index.value = { kind: "ready", value: { version: "1", runs, notice: null } };
+  store.view.value = { ...INITIAL, run: "run", step: 0 };
+  setPlaying(true);
+  store.select({ run: "other" });
+  vi.advanceTimersByTime(5000);
+  expect(at()).toBe(0);
+  store.run.value = { kind: "ready", value: { ...RUN, name: "other" } };
+  arrive();
+  draw();
+  vi.advanceTimersByTime(60);
+  expect(at()).toBe(10);
 });
