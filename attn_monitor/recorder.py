@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -22,6 +22,7 @@ from attn_monitor.monitor.probes import draw_all
 from attn_monitor.monitor.session import Session
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.trainer import check_writable, numbers
+from attn_monitor.signals.losses import WATCHED, WATCHED_MODE
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class AttentionRecorder:
         writer: Your own ``SummaryWriter`` for ``log_dir``; one is opened by default.
         loggers: What else numbers and pictures go to: objects with Lightning's
             ``log_metrics(metrics, step)``, and pictures as ``docs/places.md`` says.
+        best: Which of the scalars says what step is best, and how: ``("val_accuracy", "max")``; by
+            default the lowest validation loss.
         resume_step: When an earlier recording in ``log_dir`` goes on: the step it goes on from;
             it starts over by default.
         replay: ``(model, batch) -> anything``: how the model reads a batch. By default a mapping
@@ -74,6 +77,7 @@ class AttentionRecorder:
         train_batches: object = None,
         writer: SummaryWriter | None = None,
         loggers: Sequence[object] = (),
+        best: tuple[str, Literal["min", "max"]] | None = None,
         resume_step: int | None = None,
         **options: Any,  # noqa: ANN401  # the fields of MonitorOptions
     ) -> None:
@@ -81,6 +85,8 @@ class AttentionRecorder:
         read = chosen.replay or read_batch
         if not isinstance(model, nn.Module):
             raise ConfigurationError(f"model must be a torch.nn.Module, got {model!r}")
+        if best is not None and best[1] not in {"min", "max"}:
+            raise ConfigurationError(f'best must be like ("val_accuracy", "max"), got {best!r}')
         directory = os.fspath(log_dir)
         check_writable(directory, remedy="AttentionRecorder(log_dir=...)")
         self.failures = Failures()
@@ -97,6 +103,7 @@ class AttentionRecorder:
             options=chosen,
             failures=self.failures,
             resume_step=resume_step,
+            watched_metric={} if best is None else {WATCHED: best[0], WATCHED_MODE: best[1]},
         )
 
     def record(self, *, step: int, epoch: int, scalars: Mapping[str, object] | None = None) -> None:

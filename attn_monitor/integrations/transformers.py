@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -224,6 +224,7 @@ class AttentionCallback(TrainerCallback):
             loggers=[]
             if trainer is None
             else reported_to(trainer.callback_handler.callbacks, args, state, model),
+            best=_best_of(args),
             resume_step=state.global_step or None,
             **options,
         )
@@ -312,6 +313,17 @@ def _tokenizer(processing_class: Any) -> HuggingFaceTokenizer | None:
         if isinstance(found, HuggingFaceTokenizer):
             return found
     return None
+
+
+def _best_of(args: TrainingArguments) -> tuple[str, Literal["min", "max"]] | None:
+    """Return by which number the Trainer keeps its best model, as the Trainer reads it."""
+    name = args.metric_for_best_model
+    if name is None:
+        return None
+    name = name if name.startswith("eval_") else f"eval_{name}"
+    greater = args.greater_is_better
+    greater = not name.endswith("loss") if greater is None else greater
+    return name, "max" if greater else "min"
 
 
 def _quality(metrics: Mapping[str, object]) -> dict[str, float]:

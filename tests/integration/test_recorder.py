@@ -164,6 +164,8 @@ def test_what_cannot_work_raises_before_anything_is_trained(tmp_path):
         AttentionRecorder(tiny(), ["words"], log_dir=tmp_path)
     with pytest.raises(ConfigurationError, match="probes must be an integer >= 1, got 0"):
         AttentionRecorder(tiny(), val, log_dir=tmp_path, probes=0)
+    with pytest.raises(ConfigurationError, match=r'like \("val_accuracy", "max"\), got'):
+        AttentionRecorder(tiny(), val, log_dir=tmp_path, best=("val_accuracy", "highest"))
     with pytest.raises(ConfigurationError, match=r"missing 1 required .* 'labels'.*replay=lambda"):
         AttentionRecorder(NeedsLabels(), [{"input_ids": torch.ones(2, 3).long()}], log_dir=tmp_path)
     (tmp_path / "file").touch()

@@ -168,6 +168,8 @@ def test_the_last_state_is_recorded_and_not_the_best_one_that_is_loaded_afterwar
     expected = model(input_ids=ids, output_attentions=True).attentions[0][0].detach()
     seen = run.attention(step=12, probe=0, part="encoder", layer=0)
     np.testing.assert_allclose(seen, expected, atol=4e-3)
+    best = Tab(callback.run_dir).get("run", run=".").json["best"]
+    assert best == {"step": watched.state.best_global_step, "name": "eval_loss"}
     watched.evaluate()
     assert list(open_run(callback.run_dir).steps)[-1] == 12
 
