@@ -1,4 +1,7 @@
-"""Find a Chromium for the browser tests, or install one: apt as root, else Playwright's own."""
+"""Find a Chromium for the browser tests, or install one: apt as root, else Playwright's own.
+
+The one without windows of its own comes first: it opens the tab with two thirds of the work.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SHELL = "chromium-headless-shell"
+NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def find() -> str | None:
@@ -32,15 +36,21 @@ def install() -> None:
     """Install Chromium by the first way that this machine offers."""
     if os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            print("apt-get", *command, flush=True)
-            subprocess.run(["apt-get", "-q", *command], check=True, env=environment)
-    else:
+        if _apt_get(environment, "update"):
+            for package in (SHELL, "chromium"):
+                if _apt_get(environment, "install", "-y", "--no-install-recommends", package):
+                    return
+    elif find() is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 
 
+def _apt_get(environment: dict[str, str], *command: str) -> bool:
+    print("apt-get", *command, flush=True)
+    return subprocess.run(["apt-get", "-q", *command], check=False, env=environment).returncode == 0
+
+
 def main() -> int:
-    if find() is None:
+    if "CHROMIUM" not in os.environ and not shutil.which(SHELL):
         install()
     path = find()
     if path is None:

@@ -18,6 +18,8 @@ from urllib.error import URLError
 
 import pytest
 
+from tests.programs import Program
+
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "scripts")]
 
@@ -70,9 +72,8 @@ def server(logdir):
 
 def train_small(folder, **options):
     """Train the airline example in a process of its own: its warnings are not under test."""
-    process = start_training(folder, **options)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors[-3000:]
+    done = start_training(folder, **options).wait()
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def start_training(folder, *, epochs=EPOCHS, limit=300):
@@ -81,13 +82,7 @@ def start_training(folder, *, epochs=EPOCHS, limit=300):
         "from airline_sentiment import train\n"
         f"train(epochs={epochs}, limit={limit}, d_model=32, logdir={str(folder)!r})"
     )
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Program(code=code)
 
 
 _PORTS = itertools.count(21000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
@@ -154,6 +149,7 @@ class Tab:
     def __init__(self, browser, url, *, query="", fragment="#attn_monitor", size=(1440, 900)):
         self.url = url
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.page.set_default_timeout(90_000)  # of a busy machine
         self.requests, self.complaints = [], []
         self.page.on("request", lambda r: self.requests.append(r.url))
         self.page.on("console", self._console)

@@ -1,8 +1,6 @@
 """One HTML file of a run, opened from a disk: the same tab, the same numbers, no request."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from attn_monitor import open_run
 from tests.e2e.conftest import Tab
 from tests.odd_recordings import HOSTILE, record_hostile_run
+from tests.programs import run_program
 
 FIRST = "#attn_monitor&p.attn_monitor.probe=0"
 FAINT_LINKS = f"{FIRST}&p.attn_monitor.layers=" + ",".join(f"{i}:shv0.02" for i in range(6))
@@ -44,8 +43,7 @@ def open_file(chromium):
 
 
 def export(run, output, *options):
-    command = [sys.executable, "-m", "attn_monitor.cli", "export", str(run), "-o", str(output)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    done = run_program("export", str(run), "-o", str(output), *options, module="attn_monitor.cli")
     assert done.returncode == 0, done.stderr
     return output
 

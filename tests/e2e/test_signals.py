@@ -3,18 +3,17 @@
 import csv
 import io
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from attn_monitor import open_run
 from attn_monitor.signals import assess
-from tests.e2e.conftest import ROOT, serve
+from tests.e2e.conftest import serve
 from tests.e2e.hands import until_equal
 from tests.e2e.test_accessibility import serious_faults
 from tests.odd_recordings import record_steps
+from tests.programs import run_program
 
 MINUS = "\N{MINUS SIGN}"
 SIGNALS = "#attn_monitor&p.attn_monitor.view=signals"
@@ -23,8 +22,7 @@ SIGNALS = "#attn_monitor&p.attn_monitor.view=signals"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     logs = tmp_path_factory.mktemp("signals") / "logs"
-    command = [sys.executable, "-m", "tests.signal_runs", str(logs)]
-    trained = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    trained = run_program(str(logs), module="tests.signal_runs")
     assert trained.returncode == 0, trained.stderr[-3000:]
     record_steps(logs / "alone", range(0, 60, 20))  # no training probes
     return logs
@@ -214,8 +212,8 @@ def test_topology_of_both_sets_stands_against_the_loss_gap_with_the_finding_besi
 
 def test_the_offline_page_shows_the_same_verdict_and_curves(show, folder, tmp_path, chromium):
     page = tmp_path / "run.html"
-    command = [sys.executable, "-m", "attn_monitor.cli", "export", str(folder / "overfit")]
-    subprocess.run([*command, "-o", str(page), "--probes", "0"], check=True, capture_output=True)
+    command = ("export", str(folder / "overfit"), "-o", str(page), "--probes", "0")
+    assert run_program(*command, module="attn_monitor.cli").returncode == 0
     tab = show("overfit", watch="sink")
     file = chromium.new_page()
     file.goto(f"{page.as_uri()}{SIGNALS}&p.attn_monitor.watch=sink")

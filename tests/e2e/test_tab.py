@@ -189,7 +189,7 @@ def test_new_epochs_appear_in_the_open_tab_without_reloading(tmp_path, open_tab)
         # It stood on the newest step, so it follows.
         assert shown_step(tab) > newest
         assert len([u for u in tab.requests if u.split("#")[0] == url]) == 1
-        training.communicate()
+        training.stop()
 
 
 def test_dark_and_light_follow_tensorboard(server, open_tab):

@@ -3,13 +3,13 @@
 import ast
 import doctest
 import importlib
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_program
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,14 +26,7 @@ def blocks(page, language):
 def test_the_code_of_a_page_runs_from_top_to_bottom(name, tmp_path):
     page = tmp_path / "page.py"
     page.write_text("\n".join(blocks(ROOT / "docs" / name, "python")), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, page.name],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
+    done = run_program(file=page, cwd=tmp_path, environment={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr[-3000:]
     assert "AttentionMonitorWarning" not in done.stderr
     if name == "quick_start.md":
@@ -65,12 +58,7 @@ def test_every_page_is_in_the_index():
 
 def test_the_site_has_every_public_name_and_no_link_that_leads_nowhere(tmp_path):
     """What `make docs` does: pages and docstrings as HTML, links and anchors followed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "scripts/make_docs.py", str(tmp_path / "site")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(str(tmp_path / "site"), file=ROOT / "scripts" / "make_docs.py")
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     text = (tmp_path / "site" / "api" / "attn_monitor.html").read_text()
     assert 'id="AttentionMonitor"' in text

@@ -1,8 +1,6 @@
 """Every example as its header starts it, in its small setting, up to the tab."""
 
 import re
-import subprocess
-import sys
 import zipfile
 from itertools import product
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from attn_monitor import open_run
 from attn_monitor.store import RunWriter
+from tests.programs import run_program
 from tests.recordings import encoder_info, record
 from tests.wsgi_tab import Tab
 
@@ -56,8 +55,7 @@ def toy(tmp_path_factory):
 
 
 def run(example, *arguments):
-    command = [sys.executable, str(EXAMPLES / example), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_program(*arguments, file=EXAMPLES / example)
 
 
 def test_every_example_is_run_below():

@@ -1,9 +1,6 @@
 """Trainer settings and batches that people use beside the usual ones."""
 
 import copy
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,6 +202,7 @@ import lightning as L
 import torch
 from attn_monitor import AttentionMonitor
 from tests.tiny_lightning import Tiny, loaders, trainer, words
+from tests.programs import run_program
 
 if __name__ == "__main__":
     L.seed_everything(3, verbose=False)
@@ -232,14 +230,8 @@ def of_two_processes(folder, way):
     folder.mkdir()
     script = folder / "train.py"
     script.write_text(TWO_PROCESSES)
-    done = subprocess.run(
-        [sys.executable, str(script), str(folder / "logs"), way],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=140,
-    )
+    options = {"cwd": folder, "environment": {"PYTHONPATH": str(ROOT)}}
+    done = run_program(str(folder / "logs"), way, file=script, **options)
     assert done.returncode == 0, done.stderr[-2000:]
     return [(folder / f"logs-{rank}.txt").read_text() for rank in range(2)]
 
