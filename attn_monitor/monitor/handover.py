@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from threading import Lock
 
 from attn_monitor.monitor.alerts import Alerts
@@ -21,15 +22,25 @@ _ENDED = "the recording had ended"
 _LEFT = "the disk did not finish"
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What became of the steps that were handed over."""
+
+    given: int = 0
+    recorded: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    lock: Lock = field(default_factory=Lock)
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        with self.lock:
+            self.dropped[reason] += count
+
+
 class Handover:
     """Write steps, look for signals and report, one step after another, in one thread.
 
     The training thread waits half a second for room at most; a step that has none is dropped and
     counted.
-
-    Attributes:
-        recorded: Steps that are on disk.
-        dropped: How many steps are not, by the reason.
     """
 
     def __init__(
@@ -39,6 +50,7 @@ class Handover:
         report: Report,
         alerts: Alerts,
         failures: Failures,
+        after: Handover | None = None,
     ) -> None:
         """Begin the recording.
 
@@ -47,27 +59,43 @@ class Handover:
             report: Shows each step in TensorBoard's own tabs.
             alerts: Looks at each step for signals.
             failures: Where problems are reported.
+            after: What this one takes over from: its steps are written first, in the same thread,
+                and counted with these. Training waits for none of them.
         """
-        self.recorded = 0
-        self.dropped: Counter[str] = Counter()
-        self._given = 0
+        self._after = after
+        self._tally: _Tally = _Tally() if after is None else after._tally
         self._open_store = open_store
         self._report = report
         self._alerts = alerts
         self._failures = failures
         self._store: RunWriter | None = None
-        self._counting = Lock()
-        self._worker = Worker(failures)
-        self._worker.submit("starting the recording", lambda: self._notice(self._opened()))
+        self._worker: Worker = Worker(failures) if after is None else after._worker
+        if after is not None:
+            self._worker.submit("drawing the last step", after._report.close, within=0)
+        self._worker.submit(
+            "starting the recording", lambda: self._notice(self._opened()), within=0
+        )
+
+    @property
+    def recorded(self) -> int:
+        """How many steps are on disk."""
+        return self._tally.recorded
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """How many steps are not, by the reason."""
+        return self._tally.dropped
 
     @property
     def session(self) -> str:
         """Identifier of the recording; empty until it is open."""
-        return "" if self._store is None else self._store.session
+        if self._store is not None:
+            return self._store.session
+        return "" if self._after is None else self._after.session
 
     def give(self, observation: Observation, record: StepRecord) -> None:
         """Have a step written, unless the disk is too slow; takes ``PATIENCE`` seconds at most."""
-        self._given += 1
+        self._tally.given += 1
         taken = self._worker.submit(
             f"writing step {record.step}",
             lambda: self._write(observation, record),
@@ -76,7 +104,7 @@ class Handover:
         if taken:
             return
         reason = _ENDED if self._worker.ended else _SLOW
-        self._drop(reason)
+        self._tally.drop(reason)
         if reason is _SLOW:
             self._failures.report(
                 f"{_SLOW}; step {record.step} is dropped, as others may be",
@@ -85,8 +113,13 @@ class Handover:
             )
 
     def remark(self, fields: Mapping[str, object]) -> None:
-        """Have something said in the recording beside its steps, unless the disk is too slow."""
-        self._worker.submit(f"writing the {fields['op']}", lambda: self._remark(fields))
+        """Have something said in the recording beside its steps; training never waits for it."""
+        what = f"writing the {fields['op']}"
+        taken = self._worker.submit(what, lambda: self._remark(fields), within=0)
+        if not taken and not self._worker.ended:
+            self._failures.report(
+                f"{_SLOW}, so that this is left out, as others may be", doing=what, once=True
+            )
 
     def _remark(self, fields: Mapping[str, object]) -> None:
         self._opened().remark(fields)
@@ -100,9 +133,8 @@ class Handover:
         if self._store is not None:
             with self._failures.contained("closing the recording"):
                 self._store.close()
-        with self._counting:
-            if left := self._given - self.recorded - self.dropped.total():
-                self.dropped[_ENDED if in_time else _LEFT] += left
+        if left := self._tally.given - self.recorded - self._tally.dropped.total():
+            self._tally.drop(_ENDED if in_time else _LEFT, left)
         self._sum_up()
 
     def _write(self, observation: Observation, record: StepRecord) -> None:
@@ -113,10 +145,10 @@ class Handover:
             store = self._opened()
             store.write(record)
         except Exception as error:
-            self._drop(_reason(error))
+            self._tally.drop(_reason(error))
             raise
-        with self._counting:
-            self.recorded += 1
+        with self._tally.lock:
+            self._tally.recorded += 1
         self._notice(store)
         signals: dict[str, float] = {}
         try:
@@ -143,16 +175,13 @@ class Handover:
             self._failures.report(store.notice, doing="continuing the recording")
             store.notice = None
 
-    def _drop(self, reason: str) -> None:
-        with self._counting:
-            self.dropped[reason] += 1
-
     def _sum_up(self) -> None:
-        dropped = self.dropped.total()
+        dropped = self._tally.dropped.total()
         if not dropped:
             logger.info("recorded %d steps, dropped none", self.recorded)
             return
-        reasons = "; ".join(f"{count} because {why}" for why, count in self.dropped.most_common())
+        kinds = self._tally.dropped.most_common()
+        reasons = "; ".join(f"{count} because {why}" for why, count in kinds)
         self._failures.report(
             f"{self.recorded} of {self.recorded + dropped} steps were recorded, {dropped} were "
             f"dropped: {reasons}",

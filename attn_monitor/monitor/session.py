@@ -60,6 +60,8 @@ class Session:
         reads: Returns the fingerprint of the training, to compare before and after a replay;
             with ``True``, of some of its numbers only.
         beside: Where to record if an earlier recording in ``run_dir`` is to be kept.
+        before: The session that this one takes over from, with the sentences that have come since;
+            it is not to be closed.
         watched_metric: What the training calls its best step by, as options of the recording.
 
     Raises:
@@ -83,6 +85,7 @@ class Session:
         guard: Guard | None = None,
         reads: Callable[[bool], Fingerprint] | None = None,
         beside: Earlier | None = None,
+        before: Session | None = None,
         watched_metric: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options
@@ -142,8 +145,9 @@ class Session:
             },
             kept=self._recorder.plan.kept,
         )
-        self._loggers = Loggers(
-            loggers, failures, prefix="attention" if phase == "fit" else f"attention/{phase}"
+        prefix = "attention" if phase == "fit" else f"attention/{phase}"
+        self._loggers: Loggers = (
+            Loggers(loggers, failures, prefix=prefix) if before is None else before._loggers
         )
         self.last_step: int | None = None
         self._handover: Handover | None = None
@@ -179,6 +183,7 @@ class Session:
                 failures=failures,
             ),
             failures=failures,
+            after=None if before is None else before._handover,
         )
 
     @property

@@ -272,9 +272,7 @@ class TrainerRecording:
                 self.failures.report(self._held, doing="preparing the probes")
 
     def _begin(self, probes: tuple[ProbeBatch, ...]) -> None:
-        before, self.session = self.session, None
-        if before is not None:
-            before.close()
+        before = self.session
         trainer, fit = self.trainer, self.phase == "fit"
         step = trainer.global_step
         run_dir = self.run_dir if before is None else before.run_dir
@@ -298,6 +296,7 @@ class TrainerRecording:
             beside=Earlier(self.phase, step, str(self.resumed.get("session", "")))
             if before is None
             else None,
+            before=before,
             watched_metric=watched_by(trainer),
         )
         if fit:

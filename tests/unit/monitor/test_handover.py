@@ -55,13 +55,14 @@ class Alarm(Alerts):
 class Kept:
     """A hand-over to a directory, and what was said meanwhile."""
 
-    def __init__(self, path, *, act=lambda _step: None, open_store=None):
+    def __init__(self, path, *, act=lambda _step: None, open_store=None, after=None):
         self.failures, self.report = Failures(), Reported()
         self.handover = Handover(
             open_store or (lambda: RunWriter(path, INFO)),
             report=self.report,
             alerts=Alarm(act),
             failures=self.failures,
+            after=after and after.handover,
         )
         self.longest = 0.0
 
@@ -131,6 +132,45 @@ def test_a_disk_that_hangs_costs_steps_and_no_time(tmp_path, said, monkeypatch):
     first, last = texts(said)
     assert "too slow to take another step within 0.5 s; step 2 is dropped" in first
     assert "2 of 5 steps were recorded, 3 were dropped: 3 because the disk was too slow" in last
+
+
+def test_taking_over_while_a_disk_hangs_waits_for_nothing_and_counts_together(
+    tmp_path, said, monkeypatch
+):
+    free, true_write = threading.Event(), LocalFolder.write
+    monkeypatch.setattr(LocalFolder, "write", lambda *args: free.wait(60) and true_write(*args))
+    first = Kept(tmp_path)
+    first.give(0, 1)
+    start = time.perf_counter()
+    second = Kept(
+        tmp_path, open_store=lambda: RunWriter(tmp_path, INFO, resume_step=1), after=first
+    )
+    second.give(2)
+    assert time.perf_counter() - start < 30  # closing the first would take a minute
+    free.set()
+    second.handover.close()
+    assert open_run(tmp_path).steps == (0, 1, 2)
+    assert (first.report.steps, second.report.steps) == ([0, 1], [2])
+    assert second.handover.recorded == 3
+    assert first.handover.session == second.handover.session
+    assert texts(said) == []
+
+
+def test_a_remark_that_finds_no_room_is_said_and_not_waited_for(tmp_path, said, monkeypatch):
+    free, true_write = threading.Event(), LocalFolder.write
+    monkeypatch.setattr(LocalFolder, "write", lambda *args: free.wait(60) and true_write(*args))
+    kept = Kept(tmp_path)
+    true_wait, waits = kept.handover._worker._changed.wait_for, []
+    kept.handover._worker._changed.wait_for = lambda ready, within=None: (
+        waits.append(within) or true_wait(ready, within)
+    )
+    for _ in range(300):
+        kept.handover.remark({"op": "reading"})
+    free.set()
+    assert PATIENCE not in waits
+    (text,) = texts(said)
+    assert "while writing the reading: the disk was too slow" in text
+    kept.handover.close()
 
 
 def test_a_disk_that_hangs_is_waited_for_once_until_it_moves():
