@@ -87,19 +87,15 @@ bench: $(VENV)/.testable ## timings as ratios, measured side by side
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider
 
 RELIABLE := PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability
-LEDGER = build/$@-$(shell git rev-parse --short HEAD).jsonl
 
 kill: $(VENV)/.testable ## kill a recording process 1,000 times: nothing acknowledged is lost (resumes)
-	@mkdir -p build
-	$(RELIABLE)/kill.py --kills 1000 --ledger $(LEDGER)
+	$(RELIABLE)/kill.py --kills 1000
 
 damage: $(VENV)/.testable ## read and serve 5,000 damaged recordings: answers or typed errors (resumes)
-	@mkdir -p build
-	$(RELIABLE)/damage.py --recordings 5000 --requests 20 --ledger $(LEDGER)
+	$(RELIABLE)/damage.py --recordings 5000 --requests 20
 
 fuzz: $(VENV)/.testable ## send 100,000 odd requests: answers or a reason, never 500 (resumes)
-	@mkdir -p build
-	$(RELIABLE)/fuzz.py --requests 100000 --ledger $(LEDGER)
+	$(RELIABLE)/fuzz.py --requests 100000
 
 foreign: $(VENV)/.testable ## what somebody else's recording takes to open and serve: memory and time
 	$(RELIABLE)/foreign.py

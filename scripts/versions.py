@@ -34,10 +34,24 @@ def wanted(which: str) -> list[str]:
     return [*pinned, *TOOLS]
 
 
+def interpreter(version: str) -> str | None:
+    """Return an interpreter of this version: on the path, or one of pyenv's or uv's."""
+    kept = (".pyenv/versions", ".local/share/uv/python")
+    others = (p for folder in kept for p in (Path.home() / folder).glob(f"*/bin/python{version}"))
+    for python in (shutil.which(f"python{version}"), *map(str, others)):
+        # What pyenv puts on the path need not run.
+        if (
+            python
+            and not subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode
+        ):
+            return python
+    return None
+
+
 def run(which: str) -> str:
     """Try one environment; return its line of the table."""
     version, kind = which.split("-")
-    python = shutil.which(f"python{version}")
+    python = interpreter(version)
     if python is None:
         return f"| {version} | {kind} | no such Python here | |"
     with tempfile.TemporaryDirectory() as folder:

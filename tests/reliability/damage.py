@@ -31,7 +31,7 @@ from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.core.kept import Kept
 from attn_monitor.store import MapWindow, RunWriter, open_run, verify_run
 from attn_monitor.store.names import rank_folder
-from tests.reliability.ledger import Outcome, progress, run, tell
+from tests.reliability.ledger import Outcome, kept_at, progress, run, tell
 
 RANK = rank_folder(0)
 STEPS = (0, 3, 12)
@@ -355,7 +355,8 @@ def main():
     parser.add_argument("--recordings", type=int, default=5000)
     parser.add_argument("--requests", type=int, default=20, help="of each recording")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ledger", type=Path, help="goes on where this file ends")
+    parser.add_argument("--ledger", type=Path, default=kept_at("damage"),
+                        help="goes on where this file ends")  # fmt: skip
     options = parser.parse_args()
     found = sweep(recordings=options.recordings, requests=options.requests, seed=options.seed,
                   ledger=options.ledger, say=progress)  # fmt: skip

@@ -16,7 +16,7 @@ from wsgi_tab import served
 
 from tb_plugin.server.routes import ROUTES
 from tests.reliability.damage import base_recordings
-from tests.reliability.ledger import Outcome, progress, run, tell
+from tests.reliability.ledger import Outcome, kept_at, progress, run, tell
 
 NAMES = (
     "run",
@@ -140,7 +140,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ledger", type=Path, help="goes on where this file ends")
+    parser.add_argument("--ledger", type=Path, default=kept_at("fuzz"),
+                        help="goes on where this file ends")  # fmt: skip
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         return tell(sweep(Path(folder), requests=options.requests, seed=options.seed,

@@ -25,7 +25,7 @@ from recordings import encoder_info, record
 
 from attn_monitor.store import RunWriter, local, open_run, verify_run
 from attn_monitor.store.names import rank_folder
-from tests.reliability.ledger import Outcome, progress, run, tell
+from tests.reliability.ledger import STORE, Outcome, kept_at, progress, run, tell
 
 INFO = {"lengths": (20, 30), "heads": 4}
 IN_A_CHAIN = 20  # kills of one recording
@@ -180,7 +180,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ledger", type=Path, help="goes on where this file ends")
+    parser.add_argument("--ledger", type=Path, default=kept_at("kill", STORE),
+                        help="goes on where this file ends")  # fmt: skip
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         return tell(sweep(Path(folder), kills=options.kills, seed=options.seed,

@@ -1,10 +1,12 @@
 """What a long sweep found so far, kept in a file: one that was stopped goes on where it was.
 
-A sweep is made of batches; what happens in one follows from the seed and its number alone.
+A sweep is made of batches; what happens in one follows from the seed, its number and the code. So a
+ledger is named by the code that its batches tried, whichever commit that belongs to.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import traceback
@@ -12,6 +14,24 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STORE = ("attn_monitor/core", "attn_monitor/store")
+SERVER = (*STORE, "tb_plugin/server")
+
+
+def kept_at(sweep: str, tried: tuple[str, ...] = SERVER) -> Path:
+    """Return where a sweep's ledger is kept, as long as the code that it tries stays the same.
+
+    Args:
+        sweep: Its name; the code of the sweep itself counts too.
+        tried: Folders of what it tries.
+    """
+    files = sorted(path for folder in tried for path in (ROOT / folder).rglob("*.py"))
+    own = [Path(__file__).with_name(f"{name}.py") for name in (sweep, "ledger")]
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in [*files, *own])).hexdigest()
+    (ROOT / "build").mkdir(exist_ok=True)
+    return ROOT / "build" / f"{sweep}-{code[:8]}.jsonl"
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
     make soak    (PYTHONPATH=.:tests python tests/reliability/soak.py --minutes 30)
 
-A second rank joins late. The server is TensorBoard's WSGI application in this process; the training
-is another one. Answers other than 200 and 404 are errors.
+A second rank joins late. The servers are two of TensorBoard's WSGI applications in this process,
+each asked by half of the clients; the training is another process. Answers other than 200 and 404
+are errors. A client thinks between two questions, half a second on average.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ for resume in (None, steps // 2 - 5):
 """
 ROUTES = ("index", "run", "attention", "metrics", "piles", "lens", "joint", "over_time", "curves",
           "signals", "elbow")  # fmt: skip
+THINKING = 0.5  # seconds
 
 
 def memory():
@@ -64,13 +66,14 @@ def soak(folder, *, seconds, steps, clients=8, say=print):
     recorder = subprocess.Popen(
         [sys.executable, "-c", RECORDER, str(folder / "a"), str(seconds), str(steps)]
     )
-    client = served(folder, ["a"])
+    servers = [served(folder, ["a"]) for _ in range(2)]
     statuses, times, faults = Counter(), defaultdict(list), Counter()
     newest, lock = [0], threading.Lock()
 
     def watch(seed):
-        rng = random.Random(seed)
+        rng, client = random.Random(seed), servers[seed % 2]
         while recorder.poll() is None:
+            time.sleep(rng.expovariate(1 / THINKING))
             start = time.perf_counter()
             try:
                 route, reply = ask(client, rng, newest[0])
