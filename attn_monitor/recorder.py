@@ -15,7 +15,7 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.keywords import spelled_out
 from attn_monitor.monitor.calls import arguments_of
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.growth import Growth, compiled_so_far
+from attn_monitor.monitor.growth_watch import Growth, compiled_so_far
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import draw_all

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from attn_monitor.core.nouns import Layer, Part
 from attn_monitor.core.remarks import NUMBERS, Reading
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.growth import Growth
+from attn_monitor.monitor.growth_watch import Growth
 from attn_monitor.signals.growth import LIMIT, GrowthRule, forecast, lines, met
 
 RUNS, STEPS, EVERY, TOKENS, BATCH = 48, 600, 5, 32, 16

@@ -25,7 +25,7 @@ from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.signals import assess
 from attn_monitor.signals.gap import first_met, measure_gap
 from attn_monitor.signals.losses import smoothed
-from attn_monitor.signals.outputs import ALPHA, ENTROPY, TIMES
+from attn_monitor.signals.output_signals import ALPHA, ENTROPY, TIMES
 
 VALIDATION = 1024
 SEEDS = [20, 21, 22]  # of the third round; the second: --seeds 10 11 --sentences 128 --all

@@ -18,7 +18,7 @@ from scipy import stats
 from attn_monitor.signals.context import TOPOLOGY
 from attn_monitor.signals.gap import first_met, measure_gap
 from attn_monitor.signals.losses import RISE, smoothed, turning_points
-from attn_monitor.signals.outputs import ALPHA, TIMES
+from attn_monitor.signals.output_signals import ALPHA, TIMES
 from attn_monitor.signals.separation import separate
 
 BOOTSTRAPS = 2000

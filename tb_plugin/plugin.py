@@ -14,9 +14,9 @@ from werkzeug import wrappers
 from attn_monitor.store import Run
 from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
 from tb_plugin.server.describe import dump_json
-from tb_plugin.server.guard import HOSTS_VARIABLE, Guard
 from tb_plugin.server.http import BYTES, JSON, Handler, respond, route
 from tb_plugin.server.index import RunIndex
+from tb_plugin.server.origin import HOSTS_VARIABLE, Guard
 from tb_plugin.server.params import required
 from tb_plugin.server.readers import Readers
 from tb_plugin.server.routes import ROUTES, answer_newest, query_step

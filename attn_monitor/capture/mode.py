@@ -9,11 +9,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_monitor.capture.families import observer_of
+from attn_monitor.capture.mutations import announce
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.sources import LOOKING_UP
 from attn_monitor.capture.tracer import Observer, Tracer
 from attn_monitor.capture.travel import follow
-from attn_monitor.capture.writes import announce
 
 Operator = Callable[..., object]
 

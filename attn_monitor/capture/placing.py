@@ -18,11 +18,11 @@ from torch import Tensor
 from attn_monitor.capture.operators import operator_name
 from attn_monitor.capture.origins import origin_of, reduced
 from attn_monitor.capture.paths import Buffer, Place, place_of, run_again, steps_before
+from attn_monitor.capture.proof import agreement
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import WeightRule
 from attn_monitor.capture.selection import Selection
 from attn_monitor.capture.sources import Sources
-from attn_monitor.capture.verify import agreement
 from attn_monitor.core.nouns import PartKind
 
 _KEPT_ELEMENTS: Final = 1 << 24  # 64 MB: larger maps are made again for every selection

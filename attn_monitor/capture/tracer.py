@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from attn_monitor.capture.joint import Slices, is_copied_part, is_joint, joined, uncut
+from attn_monitor.capture.joint_attention import Slices, is_copied_part, is_joint, joined, uncut
 from attn_monitor.capture.lessons import Lessons, Looking
 from attn_monitor.capture.modules import ModuleStack
 from attn_monitor.capture.muting import Muting
@@ -20,6 +20,7 @@ from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import origin_of, set_origin
 from attn_monitor.capture.paths import Buffer, beginning, multiplied
 from attn_monitor.capture.placing import Placed, Whole, in_place, sources_in_place
+from attn_monitor.capture.proof import Check
 from attn_monitor.capture.provenance import (
     Attended,
     Lineage,
@@ -32,7 +33,6 @@ from attn_monitor.capture.provenance import (
 from attn_monitor.capture.record import Kept, Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
 from attn_monitor.capture.sources import Follower
-from attn_monitor.capture.verify import Check
 from attn_monitor.core.nouns import PartKind
 
 Sink = Callable[[Record], None]

@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import TrainingArguments
 
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.growth import compiled_so_far, holds_compiled
+from attn_monitor.monitor.growth_watch import compiled_so_far, holds_compiled
 from attn_monitor.recorder import AttentionRecorder
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from attn_monitor.capture.writes import before_writes
+from attn_monitor.capture.mutations import before_writes
 from attn_monitor.monitor.silence import nothing_written
 from attn_monitor.monitor.snapshot import Snapshot
 

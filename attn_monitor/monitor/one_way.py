@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, TypeGuard
 
-from attn_monitor.monitor.reach import COUNTERS
+from attn_monitor.monitor.snapshot_reach import COUNTERS
 from attn_monitor.monitor.states import CannotPutBackError
 
 

@@ -11,6 +11,12 @@ from attn_monitor.core.nouns import Split
 from attn_monitor.monitor.batches import BatchTokens, describe_any
 from attn_monitor.monitor.calls import ModuleCall, ModuleCalls
 from attn_monitor.monitor.guard import random_state_kept
+from attn_monitor.monitor.loader_process import (
+    batches_by_index,
+    first_batches,
+    numbers_of_a_draw,
+    one_loader,
+)
 from attn_monitor.monitor.moving import copied
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.own import (
@@ -19,12 +25,6 @@ from attn_monitor.monitor.own import (
     check_tokenized,
     texts_of,
     tokenized,
-)
-from attn_monitor.monitor.reading import (
-    batches_by_index,
-    first_batches,
-    numbers_of_a_draw,
-    one_loader,
 )
 from attn_monitor.monitor.rows import CannotSplitError, take_rows
 from attn_monitor.monitor.tokens import padding_id

@@ -17,9 +17,9 @@ from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MEASURED, Part, Probe
-from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.budget import Plan, keep_within
+from attn_monitor.monitor.certainty import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay

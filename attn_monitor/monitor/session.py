@@ -15,16 +15,16 @@ from torch import nn
 from attn_monitor.analysis import registered_metrics
 from attn_monitor.analysis.topology import TOPOLOGY_METRICS
 from attn_monitor.monitor.alerts import Alerts
-from attn_monitor.monitor.answers import OUTPUT_SPECS
-from attn_monitor.monitor.beside import Beside
+from attn_monitor.monitor.certainty import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
 from attn_monitor.monitor.guard import Guard, Replay, random_state_kept, repeatable
 from attn_monitor.monitor.handover import Handover
-from attn_monitor.monitor.importance import ImportanceMeter
 from attn_monitor.monitor.layout import find_layout
 from attn_monitor.monitor.loggers import Loggers
+from attn_monitor.monitor.mask_and_growth import Beside
+from attn_monitor.monitor.muting import ImportanceMeter
 from attn_monitor.monitor.observation import Observation
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.place import Earlier

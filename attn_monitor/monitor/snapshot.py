@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.monitor.libraries import is_library_code, is_library_object
+from attn_monitor.monitor.noted_tensors import Tensors
 from attn_monitor.monitor.one_way import refusing
-from attn_monitor.monitor.reach import (
+from attn_monitor.monitor.silence import is_writer
+from attn_monitor.monitor.snapshot_reach import (
     ATOMIC,
     COUNTERS,
     LARGEST_ARRAY,
@@ -33,7 +35,6 @@ from attn_monitor.monitor.reach import (
     is_data,
     name_of,
 )
-from attn_monitor.monitor.silence import is_writer
 from attn_monitor.monitor.states import (
     CannotPutBackError,
     array_of,
@@ -42,7 +43,6 @@ from attn_monitor.monitor.states import (
     random_state_of,
     unmoved_generator,
 )
-from attn_monitor.monitor.tensors import Tensors
 
 
 class Snapshot:

@@ -12,7 +12,7 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.delivery import Delivery, first_of_several
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
-from attn_monitor.monitor.growth import Growth, compiled_so_far
+from attn_monitor.monitor.growth_watch import Growth, compiled_so_far
 from attn_monitor.monitor.guard import Guard, random_state_kept
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.place import Earlier

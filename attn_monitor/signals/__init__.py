@@ -1,7 +1,6 @@
 """Signs of overfitting in a recording, and how far to trust them (``docs/overfitting.md``)."""
 
 from attn_monitor.signals.assess import assess
-from attn_monitor.signals.beside import remark_signals
 from attn_monitor.signals.findings import (
     Assessment,
     Band,
@@ -11,6 +10,7 @@ from attn_monitor.signals.findings import (
     Losses,
     Signal,
 )
+from attn_monitor.signals.mask_and_growth_findings import remark_signals
 from attn_monitor.signals.newest import Newest, Watch
 
 __all__ = [

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from attn_monitor.core.nouns import MEASURED, Probe, Split
 from attn_monitor.signals import trust
 from attn_monitor.signals.balance import Property, compare_probe_sets
-from attn_monitor.signals.beside import growth_findings
 from attn_monitor.signals.context import (
     drift_signal,
     separation_signals,
@@ -20,7 +19,8 @@ from attn_monitor.signals.context import (
 from attn_monitor.signals.findings import Assessment, Signal, State
 from attn_monitor.signals.gap import SMALLEST_SET
 from attn_monitor.signals.losses import read_losses
-from attn_monitor.signals.outputs import (
+from attn_monitor.signals.mask_and_growth_findings import growth_findings
+from attn_monitor.signals.output_signals import (
     ENTROPY,
     STATISTICS,
     OutputStatistic,

@@ -19,7 +19,7 @@ from attn_monitor.signals.assess import (
 )
 from attn_monitor.signals.context import stability_signals
 from attn_monitor.signals.findings import Signal
-from attn_monitor.signals.outputs import STATISTICS, TIMES, changes_since, rule_met
+from attn_monitor.signals.output_signals import STATISTICS, TIMES, changes_since, rule_met
 from attn_monitor.signals.recording import Recording
 from attn_monitor.signals.some_steps import SomeSteps
 

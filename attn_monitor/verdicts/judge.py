@@ -12,7 +12,7 @@ from attn_monitor.core.nouns import HeadId
 from attn_monitor.signals import assess, remark_signals
 from attn_monitor.signals.losses import best_step, watched
 from attn_monitor.store import Run
-from attn_monitor.verdicts import beside, heads, writing
+from attn_monitor.verdicts import heads, mask, writing
 from attn_monitor.verdicts.verdict import Evidence, Verdict, link, number
 
 MOST_MOVED = 3
@@ -29,7 +29,7 @@ def judge(run: Run) -> tuple[Verdict, ...]:
     every = (
         *_numbers(run),
         *_signals(run),
-        *beside.audit(run),
+        *mask.audit(run),
         *heads.mask(run),
         *heads.scale(run),
         *heads.padding(run),

@@ -10,7 +10,7 @@ from tensorboard.backend import http_util
 from werkzeug import wrappers
 
 from attn_monitor.core.errors import AttnMonitorError
-from tb_plugin.server.guard import Guard
+from tb_plugin.server.origin import Guard
 from tb_plugin.server.params import LONGEST_QUERY
 
 BYTES = "application/octet-stream"

@@ -17,10 +17,10 @@ from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import origin_of, reduced, set_origin
 from attn_monitor.capture.padding import Padded, mark_width, padded
+from attn_monitor.capture.proof import agreement, sample_of, weighted_values
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import MaskedSoftmax
 from attn_monitor.capture.tracer import Observation, Tracer
-from attn_monitor.capture.verify import agreement, sample_of, weighted_values
 
 _SQUARE, _PADDING, _FULL = 0, 1, 2  # the kernels' mask types: [T, T], [B, T], [B, H, T, T]
 _MATRIX: Final = 2

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.proof import ValueCheck
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import MaskedSoftmax
 from attn_monitor.capture.selection import Selection
 from attn_monitor.capture.tracer import Observation, Tracer
-from attn_monitor.capture.verify import ValueCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.proof import ValueCheck
 from attn_monitor.capture.rules import Recomputed
 from attn_monitor.capture.selection import Selection
 from attn_monitor.capture.tracer import Observation, Tracer
-from attn_monitor.capture.verify import ValueCheck
 
 Function = Callable[..., Tensor]
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from torch import Tensor
 
-from attn_monitor.capture.families.axes import axes_after
 from attn_monitor.capture.families.base import observes, observes_the_rest
+from attn_monitor.capture.families.token_axes import axes_after
 from attn_monitor.capture.operators import OperatorCall, operator_name
 from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, beginning, extended
 from attn_monitor.capture.provenance import (

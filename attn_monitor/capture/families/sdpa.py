@@ -13,9 +13,9 @@ from torch import Tensor
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.padding import padded_heads
+from attn_monitor.capture.proof import ValueCheck
 from attn_monitor.capture.rules import MaskedSoftmax, ModelWeights
 from attn_monitor.capture.tracer import Observation, Tracer
-from attn_monitor.capture.verify import ValueCheck
 
 # Kernel -> the name of its mask argument. Only the first runs on a CPU; the others are written
 # from their schemas and have not been run.

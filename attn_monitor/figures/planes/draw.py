@@ -8,11 +8,11 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from attn_monitor.figures import canvas, colour
+from attn_monitor.figures.planes.captions import headline
 from attn_monitor.figures.planes.marks import Marks, class_spots, in_space, place_marks
 from attn_monitor.figures.planes.paint import class_paint, link_paint, link_widths
 from attn_monitor.figures.planes.picking import Inspector
 from attn_monitor.figures.planes.scene import Scene
-from attn_monitor.figures.planes.words import headline
 from attn_monitor.figures.text import FONT, drawable
 
 WIDTH, HEIGHT = 1080, 640

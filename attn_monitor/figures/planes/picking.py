@@ -14,7 +14,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from attn_monitor.figures import colour
-from attn_monitor.figures.planes import words
+from attn_monitor.figures.planes import captions
 from attn_monitor.figures.planes.marks import Marks
 from attn_monitor.figures.planes.scene import Scene
 from attn_monitor.figures.text import FONT, drawable
@@ -138,12 +138,12 @@ class Inspector:
             return (), np.zeros((0, 2, 3))
         if picked.kind == "link":
             plane, link = (int(n) for n in marks.link_of[picked.index])
-            return words.about_link(scene, plane, link), marks.links[[picked.index]]
+            return captions.about_link(scene, plane, link), marks.links[[picked.index]]
         if picked.kind == "value":
             plane, node, _ = (int(n) for n in marks.value_of[picked.index])
-            return words.about_value(scene, plane, node), marks.values[[picked.index]]
+            return captions.about_value(scene, plane, node), marks.values[[picked.index]]
         plane, node = (int(n) for n in marks.node_of[picked.index])
         if plane == len(scene.planes):
-            return words.about_class(scene, node), np.zeros((0, 2, 3))
+            return captions.about_class(scene, node), np.zeros((0, 2, 3))
         own = (scene.edges[plane].pairs == node).any(axis=1)
-        return words.about_node(scene, plane, node), marks.links_of(plane)[own]
+        return captions.about_node(scene, plane, node), marks.links_of(plane)[own]

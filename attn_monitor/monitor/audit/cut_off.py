@@ -11,7 +11,7 @@ from torch import Tensor
 from attn_monitor.core.mask_audit import MaskCheck
 from attn_monitor.monitor.audit.count import spread
 from attn_monitor.monitor.audit.intent import Meant
-from attn_monitor.monitor.audit.reach import Reach
+from attn_monitor.monitor.audit.leaks import Reach
 from attn_monitor.monitor.audit.watched import per_token
 
 _MOST: Final = 6  # outputs of each sentence that are asked

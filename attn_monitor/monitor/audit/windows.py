@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attn_monitor.core.mask_audit import MaskCheck
 from attn_monitor.monitor.audit.count import Count, spread, tolerance
 from attn_monitor.monitor.audit.intent import Meant
-from attn_monitor.monitor.audit.reach import MOST_QUERIES, SEED, Reach, gradients
+from attn_monitor.monitor.audit.leaks import MOST_QUERIES, SEED, Reach, gradients
 from attn_monitor.monitor.audit.watched import Returned, per_token
 
 

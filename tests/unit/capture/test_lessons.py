@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 
 from attn_monitor.capture import capture
 from attn_monitor.capture.lessons import PASSES, PATIENCE, Lesson
+from attn_monitor.capture.mutations import before_writes
 from attn_monitor.capture.tracer import Tracer
-from attn_monitor.capture.writes import before_writes
 
 WIDTH, HEADS = 16, 2
 WORDS = torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from attn_monitor.capture import capture
 from attn_monitor.monitor.guard import Guard, untouched
+from attn_monitor.monitor.noted_tensors import TensorNote
 from attn_monitor.monitor.states import CannotPutBackError
-from attn_monitor.monitor.tensors import TensorNote
 
 
 class Careless(nn.Module):

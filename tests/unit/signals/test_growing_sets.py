@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attn_monitor.signals.outputs import ENTROPY, changes_since, output_signal
+from attn_monitor.signals.output_signals import ENTROPY, changes_since, output_signal
 
 
 def joining(first, *, since=1, steps=4):

@@ -7,8 +7,8 @@ from scipy import stats
 from attn_monitor.core.mask_audit import MaskAudit, MaskCheck
 from attn_monitor.core.remarks import Reading, Remarks
 from attn_monitor.signals import remark_signals
-from attn_monitor.signals.beside import growth_findings
 from attn_monitor.signals.growth import RULE, cause, forecast, lines, met
+from attn_monitor.signals.mask_and_growth_findings import growth_findings
 
 
 def remarks(scores, *, query=1.0, key=1.0, every=10):

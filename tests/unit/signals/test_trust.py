@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attn_monitor.signals import trust
-from attn_monitor.signals.outputs import ALPHA, TIMES
+from attn_monitor.signals.output_signals import ALPHA, TIMES
 
 STUDY = (Path(__file__).parents[3] / "docs" / "overfitting.md").read_text()
 

@@ -25,7 +25,7 @@ from attn_monitor.capture import Record, capture
 from attn_monitor.capture.muting import Call, Muting
 from attn_monitor.core.importance import IMPORTANCE, LOSS, REPEAT, joint_counts, ranked, without
 from attn_monitor.core.nouns import MEASURED, HeadId, MetricSpec
-from attn_monitor.monitor.answers import rows_of_sentences
+from attn_monitor.monitor.certainty import rows_of_sentences
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay, random_state_kept
 from attn_monitor.monitor.layout import Layout

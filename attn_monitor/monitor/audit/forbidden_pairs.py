@@ -18,7 +18,7 @@ from attn_monitor.monitor.audit.count import Count, spread, tolerance
 from attn_monitor.monitor.audit.cut_off import blind, undefined
 from attn_monitor.monitor.audit.elsewhere import in_training, without_gradients
 from attn_monitor.monitor.audit.intent import Meant, id_tensors
-from attn_monitor.monitor.audit.reach import MOST_QUERIES, Reach
+from attn_monitor.monitor.audit.leaks import MOST_QUERIES, Reach
 from attn_monitor.monitor.audit.watched import Returned, Watched, per_token, watched
 from attn_monitor.monitor.audit.windows import windows
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from attn_monitor.capture.api import eagerly
 from attn_monitor.core.mask_audit import MaskAudit
-from attn_monitor.monitor.audit.audit import audit
+from attn_monitor.monitor.audit.forbidden_pairs import audit
 from attn_monitor.monitor.audit.intent import intended
 from attn_monitor.monitor.guard import Replay
 from attn_monitor.monitor.layout import Layout

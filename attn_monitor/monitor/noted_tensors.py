@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from attn_monitor.monitor.reach import LARGEST_ARRAY
+from attn_monitor.monitor.snapshot_reach import LARGEST_ARRAY
 from attn_monitor.monitor.states import CannotPutBackError
 
 SMALL: Final = 1 << 16  # bytes of a tensor that is copied before every replay

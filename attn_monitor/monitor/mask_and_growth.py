@@ -10,9 +10,9 @@ from torch import nn
 
 from attn_monitor.core.mask_audit import MaskAudit
 from attn_monitor.core.remarks import Reading
-from attn_monitor.monitor.audit.probes import audit_probes
+from attn_monitor.monitor.audit.recorded_batch import audit_probes
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.growth import Growth
+from attn_monitor.monitor.growth_watch import Growth
 from attn_monitor.monitor.guard import Replay
 from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.options import MonitorOptions

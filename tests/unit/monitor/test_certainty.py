@@ -8,8 +8,8 @@ import torch
 
 from attn_monitor.capture import capture
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.monitor.answers import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.batches import BatchTokens, Stream
+from attn_monitor.monitor.certainty import OUTPUT_SPECS, output_statistics
 
 ENTROPY, CONFIDENCE, NORM = range(3)
 

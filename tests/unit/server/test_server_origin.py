@@ -8,7 +8,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
 from tb_plugin.loader import Loader
-from tb_plugin.server.guard import Guard
+from tb_plugin.server.origin import Guard
 
 
 def ask(tab, path="index", **headers):
