@@ -7,7 +7,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -79,14 +80,8 @@ def record_checkpoints(
         ConfigurationError: No checkpoint is there, one holds other things than tensors and plain
             values, two are of one step, or one does not fit the model.
     """
-    # Read twice: the weights of all of them at once may not fit into memory.
-    light = (replace(_read(path), weights={}) for path in _paths(checkpoints))
-    found = sorted(light, key=lambda one: one.step)
-    for one, other in pairwise(found):
-        if one.step == other.step:
-            raise ConfigurationError(f"{one.path} and {other.path} are both of step {one.step}")
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    try:
+    found = in_order(checkpoints)
+    with weights_kept(model):
         wanted = [one.step for one in found]
         done = _recorded(log_dir)
         goes_on = max((step for step in _leading(wanted, done)), default=None)
@@ -105,8 +100,40 @@ def record_checkpoints(
             if set(wanted) <= set(_recorded(log_dir)) or goes_on is None:
                 return tuple(one.step for one in todo)
             goes_on = None  # other sentences than before: the earlier recording was started over
+
+
+def in_order(checkpoints: str | Iterable[str | os.PathLike[str]]) -> list[Checkpoint]:
+    """Return what a pattern or paths name, by their steps, without weights.
+
+    Raises:
+        ConfigurationError: As :func:`record_checkpoints` says.
+    """
+    # Read twice: the weights of all of them at once may not fit into memory.
+    light = (replace(_read(path), weights={}) for path in _paths(checkpoints))
+    found = sorted(light, key=lambda one: one.step)
+    for one, other in pairwise(found):
+        if one.step == other.step:
+            raise ConfigurationError(f"{one.path} and {other.path} are both of step {one.step}")
+    return found
+
+
+@contextmanager
+def weights_kept(model: nn.Module) -> Iterator[None]:
+    """Give the model its own weights back afterwards."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        yield
     finally:
         model.load_state_dict(before)
+
+
+def load(model: nn.Module, one: Checkpoint) -> None:
+    """Give the model the weights of a checkpoint.
+
+    Raises:
+        ConfigurationError: They do not fit.
+    """
+    _load(model, _read(one.path))
 
 
 def _record(
@@ -132,7 +159,7 @@ def _record(
     ) as recorder:
         for at, one in enumerate(found):
             progress("checkpoints", at, len(found))
-            _load(model, _read(one.path))
+            load(model, one)
             errors = recorder.failures.count
             recorder.record(step=one.step, epoch=one.epoch, scalars=one.scalars)
             # A training does not wait for the disk and may lose a step; here nothing else waits.

@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_verify(commands.add_parser("verify", help="say what of a recording is whole"))
     record = commands.add_parser("record", help="record a training that is over")
     cli_record.add_record(record, _Progress())
+    ask = commands.add_parser("ask", help="record one more sentence beside a run's own")
+    cli_record.add_ask(ask, _Progress())
     report = commands.add_parser("report", help="judge a run, for people and machines")
     cli_report.add_report(report, _RUN_HELP)
     compare = commands.add_parser("compare", help="say what two runs differ in")
@@ -162,13 +164,15 @@ def _watched(run: Run) -> list[str]:
 def describe(run: Run) -> str:
     """Return a recording in words: steps, probes, parts, and each metric from first to last."""
     val, train = (sum(p.split == split for p in run.probes) for split in MEASURED)
-    further = len(run.probes) - val - train
+    asked = sum(probe.split == "asked" for probe in run.probes)
+    further = len(run.probes) - val - train - asked
     proofs = proofs_of(run)
     lines = [
         f"{len(run.steps)} recorded steps"
         + (f", {run.steps[0]} to {run.steps[-1]}" if run.steps else ""),
         f"{val} validation and {train} training probes"
-        + (f", {further} further sentences for HeadLens and signals" if further else ""),
+        + (f", {further} further sentences for HeadLens and signals" if further else "")
+        + (f", {asked} asked later" if asked else ""),
         *(() if proofs is None else proofs.sentences),
         *_watched(run),
     ]

@@ -1,4 +1,4 @@
-"""The command that records a training that is over: ``record``."""
+"""The commands that run a model again: ``record`` from checkpoints, and ``ask`` one more text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.store import Run, open_run
 
 
 def add_record(parser: argparse.ArgumentParser, progress: Callable[[str, int, int], None]) -> None:
@@ -26,6 +27,54 @@ def add_record(parser: argparse.ArgumentParser, progress: Callable[[str, int, in
     add("--tokens", metavar="MODULE:NAME", help="a tokenizer, or a function from ids to strings")
     add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the run's directory")
     parser.set_defaults(run_command=lambda options: _record(options, progress))
+
+
+def add_ask(parser: argparse.ArgumentParser, progress: Callable[[str, int, int], None]) -> None:
+    """Add ``ask RUN --checkpoint PATTERN --model M:F TEXT...``."""
+    parser.description = (
+        "Record further texts beside the sentences of a run, at checkpoints of steps that it has. "
+        "They are shown in the tab as asked later, and are in no mean. What was recorded while "
+        "the model trained is left as it is."
+    )
+    add = parser.add_argument
+    add("run", help="run directory, for example lightning_logs/version_0")
+    add("texts", nargs="+", metavar="TEXT", help='for example "another sentence"')
+    add("--checkpoint", required=True, metavar="PATTERN", help="one or more: 'runs/x/*.ckpt'")
+    add("--model", required=True, metavar="MODULE:FUNCTION", help="returns the model")
+    add("--tokens", metavar="MODULE:NAME", help="a tokenizer, or a function from ids to strings")
+    add("--tokenizer", metavar="MODULE:NAME", help="from a list of texts to what the model takes")
+    add(
+        "--mute",
+        action="append",
+        default=[],
+        metavar="HEAD",
+        help="L3H4, or decoder:L3H4, counted from 1 as in the tab: record every text a second "
+        "time without this head, to compare with A - B; may be given several times",
+    )
+    parser.set_defaults(run_command=lambda options: _ask(options, progress))
+
+
+def _ask(options: argparse.Namespace, progress: Callable[[str, int, int], None]) -> tuple[str, int]:
+    run = open_run(options.run)
+    indices = run.ask(
+        _named(options.model)(),
+        options.texts,
+        checkpoints=options.checkpoint,
+        mute=options.mute,
+        tokens=_named(options.tokens) if options.tokens else None,
+        tokenizer=_named(options.tokenizer) if options.tokenizer else None,
+        progress=progress,
+    )
+    return "\n".join(_line(run, index) for index in indices), 0
+
+
+def _line(run: Run, index: int) -> str:
+    probe = run.probe(index)
+    without = ", ".join(f"{head.part} {head.label()}" for head in probe.muted)
+    return (
+        f"probe {index}{f' without {without}' if without else ''}: {' '.join(probe.source.text)}\n"
+        f"     #p.attn_monitor.probe={index}"
+    )
 
 
 def _record(

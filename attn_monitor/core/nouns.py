@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-Split = Literal["val", "train", "lens", "val_output", "train_output"]
-MEASURED: Final[tuple[Split, ...]] = ("val", "train")  # whose attention is measured and shown
+Split = Literal["val", "train", "lens", "val_output", "train_output", "asked"]
+MEASURED: Final[tuple[Split, ...]] = ("val", "train")  # whose attention means are taken over
 PartKind = Literal["self", "cross"]
 Evidence = Literal["model", "verified", "unverified"]
 Proof = Literal["seen", "tried", "described", "position"]
@@ -143,14 +143,16 @@ class Probe:
 
     Attributes:
         index: Position in the run's list of probes.
-        split: ``"val"`` or ``"train"``: which loader it was drawn from. Nobody pages through the
-            others: ``"lens"``, a validation sentence whose queries and keys HeadLens clusters;
-            ``"val_output"`` and ``"train_output"``, of which only the model's output is recorded.
+        split: ``"val"`` or ``"train"``: which loader it was drawn from; ``"asked"``: added when
+            these had been recorded, and in no mean. Nobody pages through the others: ``"lens"``, a
+            validation sentence whose queries and keys HeadLens clusters; ``"val_output"`` and
+            ``"train_output"``, of which only the model's output is recorded.
         source: The tokens an encoder (or a model with a single stream) reads.
         target: The tokens a decoder reads beside an encoder, else ``None``.
         own_axes: The tokens of parts that read neither of these two as they are: a second text,
             some of the tokens, tokens that the model added.
         title: What the user calls it: a series and a date, a row; ``None`` without a title.
+        muted: Heads that added nothing to their layers when it was asked.
     """
 
     index: int
@@ -159,11 +161,12 @@ class Probe:
     target: Tokens | None = None
     own_axes: tuple[PartAxes, ...] = ()
     title: str | None = None
+    muted: tuple[HeadId, ...] = ()
 
     @property
     def measured(self) -> bool:
         """Whether attention metrics are computed on it."""
-        return self.split in MEASURED
+        return self.split in (*MEASURED, "asked")
 
     @property
     def query_tokens(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class ClassReader:
     turn: Turn | None = None
 
     def answers(
-        self, outputs: Outputs, tokens: BatchTokens, again: Callable[[], object]
+        self, outputs: Outputs, tokens: BatchTokens, again: Callable[[], object] | None
     ) -> dict[int, ClassAnswer]:
         """Return the answer to every sentence of a batch, by its row.
 
@@ -41,13 +41,13 @@ class ClassReader:
             outputs: What the forward pass ended with.
             tokens: The batch's tokens.
             again: Replays the batch, for a head that only gradients can tell about, where the
-                forward pass did not keep them.
+                forward pass did not keep them; ``None`` where it cannot be replayed as it was.
         """
         head = _head(self.model, outputs, tokens)
         if head is None or len(head.layer.names) != len(self.layer.names):
             return {}
         added = _added(head, outputs, tokens)
-        if added is None and head.linear is None:
+        if added is None and head.linear is None and again is not None:
             outputs = outputs_with_gradients(self.model, again)
             added = _added(head, outputs, tokens)
         scores = outputs.answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -81,6 +82,14 @@ class Guard:
                     parameter.grad = grad
                 self.moved.update(snapshot.restore())
                 self._fragile = (self._fragile or set()) | snapshot.tensors.touched
+
+
+@contextmanager
+def quiet_forward(guard: Guard) -> Iterator[None]:
+    """Replay without a trace: nothing changed in the model, nothing said about nested tensors."""
+    with guard.untouched(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*nested tensors is in prototype.*")
+        yield
 
 
 @contextmanager

@@ -8,27 +8,23 @@ one it is how far its output moves.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attn_monitor.analysis.metrics.metric_set import Metric, MetricSet
 from attn_monitor.analysis.metrics.shared import undefined
-from attn_monitor.capture import Record, capture
-from attn_monitor.capture.muting import Call, Muting
 from attn_monitor.core.importance import IMPORTANCE, LOSS, REPEAT, joint_counts, ranked, without
 from attn_monitor.core.nouns import MEASURED, HeadId, MetricSpec
 from attn_monitor.monitor.certainty import rows_of_sentences
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay, random_state_kept
 from attn_monitor.monitor.layout import Layout
+from attn_monitor.monitor.muted import muted, slow_path
 
 Kind = Literal["loss", "output"]
 _LOSSES: Final = ("val_loss", "valid_loss", "eval_loss", "test_loss", "loss")
@@ -89,7 +85,7 @@ class ImportanceMeter:
         split = "val" if "val" in splits else next(s for s in splits if s in MEASURED)
         self._split = split
         self._batches = [at for at, each in enumerate(splits) if each == split]
-        with _slow_path(), random_state_kept(self.model):
+        with slow_path(), random_state_kept(self.model):
             try:
                 if self._loss(self.replay(self.layout.batches[self._batches[0]].batch)) is not None:
                     self.kind = "loss"
@@ -113,7 +109,7 @@ class ImportanceMeter:
 
     def measure(self) -> Importance:
         """Run the probes once per head; what a replay changes is not put back here."""
-        with _slow_path():
+        with slow_path():
             before = self._answer(())
             effects = {
                 part.name: np.full((len(part.layers), part.heads), np.nan, dtype=np.float32)
@@ -165,24 +161,15 @@ class ImportanceMeter:
 
     def _answer(self, heads: Sequence[HeadId]) -> _Answer:
         """Run all batches with some heads muted."""
-        losses, weights, outputs, muted = [], [], [], True
+        losses, weights, outputs, silent = [], [], [], True
         for at in self._batches:
             batch = self.layout.batches[at]
-            wanted = self._wanted(at, heads)
-            muting = Muting(wanted, frozenset(module for module, _ in self.layout.pieces[at]))
-            records: Counter[str] = Counter()
-
-            def count(record: Record, muting: Muting = muting, to: Counter[str] = records) -> None:
-                to[muting.named(record.module)] += 1
-
             with (
                 random_state_kept(self.model),
-                capture(self.model, sink=count, verify=False, muting=muting) as attention,
+                muted(self.model, self.layout, at, heads) as (attention, silence),
             ):
                 result = self.replay(batch.batch if self.kind == "loss" else batch.input)
-            # Where calls are put together to one map, a call's number is not that of its map.
-            one_by_one = all(muting.seen[module] == records[module] for module, _ in wanted)
-            muted = muted and bool(wanted) and one_by_one and muting.done == wanted.keys()
+            silent = silent and silence.complete
             loss = self._loss(result)
             losses.append(math.nan if loss is None else loss)
             weights.append(len(batch.rows))
@@ -190,22 +177,7 @@ class ImportanceMeter:
             if self.kind == "output" and answer is not None:
                 rows = rows_of_sentences(answer, batch.tokens)
                 outputs += [rows[row].clone() for row in batch.rows] if rows else []
-        return _Answer(float(np.average(losses, weights=weights)), muted, outputs)
-
-    def _wanted(self, at: int, heads: Sequence[HeadId]) -> dict[Call, set[int]]:
-        """Return the maps of one batch that belong to some heads, of all of its sentences."""
-        wanted: dict[Call, set[int]] = {}
-        chosen = set(heads)
-        for call, pieces in self.layout.pieces[at].items() if chosen else ():
-            for piece in pieces:
-                sentences, count = piece.shape[:2]
-                start = piece.matrices[0] // count * count
-                whole = piece.matrices == tuple(range(start, start + count))
-                for place, matrix in enumerate(piece.matrices):
-                    if HeadId(piece.part, piece.layer, piece.first_head + place) in chosen:
-                        every = range(matrix % count, sentences * count, count)
-                        wanted.setdefault(call, set()).update(every if whole else (matrix,))
-        return wanted
+        return _Answer(float(np.average(losses, weights=weights)), silent, outputs)
 
     def _loss(self, result: object) -> float | None:
         """Return the loss that a step returned or logged."""
@@ -217,14 +189,3 @@ class ImportanceMeter:
         named = [name for name in _LOSSES if name in self.heard]
         named += sorted(name for name in self.heard if "loss" in name.lower())
         return self.heard[named[0]] if named else None
-
-
-@contextmanager
-def _slow_path() -> Iterator[None]:
-    """Keep encoder layers off the kernels that project before anything can be muted."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -15,8 +17,9 @@ from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.tracer import Sink
 from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.class_answer import ClassLayer
+from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.maps import Maps, MapsByRows
-from attn_monitor.core.nouns import MEASURED, Part, Probe
+from attn_monitor.core.nouns import MEASURED, HeadId, Part, Probe
 from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.certainty import OUTPUT_SPECS, output_statistics
@@ -25,6 +28,7 @@ from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay
 from attn_monitor.monitor.head_sizes import SizeReader, SizeTable
 from attn_monitor.monitor.layout import Layout
+from attn_monitor.monitor.muted import muted
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
 from attn_monitor.monitor.probes import ProbeBatch
@@ -66,13 +70,26 @@ class Recorder:
             )
         return rows
 
-    def observe(self, replay: Replay) -> Observation:
-        """Replay every probe batch; return its maps and vectors, and metrics to be finished."""
+    def observe(self, replay: Replay, *, without: Sequence[HeadId] = ()) -> Observation:
+        """Replay every probe batch; return its maps and vectors, and metrics to be finished.
+
+        Args:
+            replay: Runs one batch through the model.
+            without: Heads that are silent meanwhile; on a path where they can be, see
+                :func:`attn_monitor.monitor.muted.slow_path`.
+
+        Raises:
+            ConfigurationError: Not all of them could be silenced.
+        """
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first, sizes = 0, SizeReader()
         for number, batch in enumerate(self.layout.batches):
             sink = _Sink(self.layout, self.plan, seen, number, first, self.failures, sizes)
-            attention = self._replayed(number, replay, sink, seen)
+            attention = (
+                self._silenced(number, replay, sink, without)
+                if without
+                else self._replayed(number, replay, sink, seen)
+            )
             for error in attention.errors:
                 self.failures.report(error, doing="capturing attention")
             sink.say_what_is_missing()
@@ -80,7 +97,9 @@ class Recorder:
                 answers = output_statistics(attention.outputs, batch.tokens)
                 seen.outputs[first : first + len(batch.rows)] = answers[list(batch.rows)]
             with self.failures.contained("reading what tokens add to the classes"):
-                self._read_classes(seen, batch, first, attention.outputs, replay)
+                # Heads are silent in one pass only.
+                again = None if without else partial(replay, batch.input)
+                self._read_classes(seen, batch, first, attention.outputs, again)
             first += len(batch.rows)
         return seen
 
@@ -121,12 +140,35 @@ class Recorder:
             if not attention.difference:
                 return attention
 
+    def _silenced(
+        self, number: int, replay: Replay, sink: Sink, without: Sequence[HeadId]
+    ) -> AttentionCapture:
+        """Replay a batch with some heads silent."""
+        turn = self.classes.turn if self.classes else None
+        with (
+            muted(self.model, self.layout, number, without, sink) as (attention, silence),
+            nullcontext() if turn is None else turn.taken(),
+        ):
+            replay(self.layout.batches[number].input)
+        if not silence.complete:
+            names = ", ".join(f"{head.part} {head.label()}" for head in without)
+            raise ConfigurationError(
+                f"not all of {names} could be muted: attention is computed in pieces there, or by "
+                "a kernel that returns something else than weights times values"
+            )
+        return attention
+
     def _read_classes(
-        self, seen: Observation, batch: ProbeBatch, first: int, outputs: Outputs, replay: Replay
+        self,
+        seen: Observation,
+        batch: ProbeBatch,
+        first: int,
+        outputs: Outputs,
+        again: Callable[[], object] | None,
     ) -> None:
         if self.classes is None or batch.split not in MEASURED:
             return
-        answers = self.classes.answers(outputs, batch.tokens, lambda: replay(batch.input))
+        answers = self.classes.answers(outputs, batch.tokens, again)
         for offset, row in enumerate(batch.rows):
             probe = self.layout.probes[first + offset]
             if row in answers:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -19,7 +17,13 @@ from attn_monitor.monitor.certainty import OUTPUT_SPECS
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
-from attn_monitor.monitor.guard import Guard, Replay, random_state_kept, repeatable
+from attn_monitor.monitor.guard import (
+    Guard,
+    Replay,
+    quiet_forward,
+    random_state_kept,
+    repeatable,
+)
 from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.layout import find_layout
 from attn_monitor.monitor.loggers import Loggers
@@ -98,7 +102,7 @@ class Session:
             metrics += TOPOLOGY_METRICS
         self._replay = replay = repeatable(replay, model)
         self._guard.begin()
-        with _quiet_forward(self._guard):
+        with quiet_forward(self._guard):
             batches = settled(model, batches, replay, failures)
             self.layout = find_layout(
                 model,
@@ -248,7 +252,7 @@ class Session:
             try:
                 with random_state_kept(self._guard.model):
                     before = self._reads(sampled)
-                    with _quiet_forward(self._guard):
+                    with quiet_forward(self._guard):
                         replay()
                 moved = tuple(
                     # Other threads draw from the global generators, which are put back.
@@ -379,11 +383,3 @@ class _Seen:
     proof: Untouched
     weights: list[int]
     measured: dict[str, float]
-
-
-@contextmanager
-def _quiet_forward(guard: Guard) -> Iterator[None]:
-    """Replay without a trace: nothing changed in the model, nothing said about nested tensors."""
-    with guard.untouched(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*nested tensors is in prototype.*")
-        yield

@@ -21,11 +21,14 @@ def read_class_answer(view: RunView, *, step: int, probe: int) -> ClassAnswer:
     """
     sentence = view.probe(probe)
     rank, _ = view.owners[probe]
-    commit = rank.commits.get(step) or view.commit(step)
+    commit = rank.commits.get(step)
     classes = view.info.classes
     group = class_group(probe)
     if classes is None:
         raise NotRecordedError("this model does not classify sentences, or was recorded without")
+    if commit is None:
+        view.commit(step)
+        raise NotRecordedError(f"probe {probe} was not replayed at step {step}")
     if commit.thinned:
         raise NotRecordedError(
             f"what tokens add to the classes was given up at step {step} to the byte budget"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Sequence
 
 from attn_monitor.core.errors import AttnMonitorError, RunNotFoundError
-from attn_monitor.store.names import PLUGIN_FOLDER
+from attn_monitor.store.names import ASKED_FOLDER, PLUGIN_FOLDER
 from attn_monitor.store.rank import RankReader, RankView
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.union import RunView, join
@@ -20,7 +22,7 @@ class RunFollower:
     def __init__(self, folder: ReadOnlyFolder) -> None:
         self._folder = folder
         self._readers: dict[str, RankReader] = {}
-        self._seen: tuple[list[RankView], list[str]] = ([], [])
+        self._seen: tuple[list[RankView], list[RankView], list[str]] = ([], [], [])
         self._joined: RunView | None = None
 
     def refresh(self) -> RunView:
@@ -30,17 +32,20 @@ class RunFollower:
             RunNotFoundError: There is no recording.
             CorruptRecordingError: No rank's description can be read.
         """
-        views, errors = self._read_ranks()
+        names = self._folder.folders(PLUGIN_FOLDER)
+        ranks = [name for name in names if _RANK.fullmatch(name)]
+        views, errors = self._read(ranks, most_bytes=MOST_BYTES)
         if not views:
             raise errors[0] if errors else self._nothing_found()
-        problems = [str(error) for error in errors]
-        known, before = self._seen
-        same = len(views) == len(known) and all(
-            now is then for now, then in zip(views, known, strict=True)
-        )
+        held = sum(self._readers[name].held_bytes for name in ranks)
+        later = [name for name in names if ASKED_FOLDER.fullmatch(name)]
+        asked, more = self._read(later, most_bytes=MOST_BYTES - held)
+        problems = [str(error) for error in (*errors, *more)]
+        known, earlier, before = self._seen
+        same = _same(views, known) and _same(asked, earlier)
         if self._joined is None or not same or problems != before:
-            self._joined = join(views, problems=problems)
-            self._seen = (views, problems)
+            self._joined = join(views, asked=asked, problems=problems)
+            self._seen = (views, asked, problems)
         return self._joined
 
     @property
@@ -48,11 +53,13 @@ class RunFollower:
         """The run's directory."""
         return self._folder.location
 
-    def _read_ranks(self) -> tuple[list[RankView], list[AttnMonitorError]]:
+    def _read(
+        self, names: Sequence[str], *, most_bytes: int
+    ) -> tuple[list[RankView], list[AttnMonitorError]]:
         views: list[RankView] = []
         errors: list[AttnMonitorError] = []
-        left = MOST_BYTES
-        for name in filter(_RANK.fullmatch, self._folder.folders(PLUGIN_FOLDER)):
+        left = most_bytes
+        for name in names:
             if name not in self._readers:
                 self._readers[name] = RankReader(self._folder, f"{PLUGIN_FOLDER}/{name}")
             try:
@@ -70,6 +77,10 @@ class RunFollower:
             "the Trainer's callbacks, and is this the run's directory (the one with the event "
             "file, for example lightning_logs/version_0)?"
         )
+
+
+def _same(views: list[RankView], known: list[RankView]) -> bool:
+    return len(views) == len(known) and all(map(operator.is_, views, known))
 
 
 def _alone(error: AttnMonitorError) -> AttnMonitorError:

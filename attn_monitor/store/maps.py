@@ -159,6 +159,9 @@ def holder(
     if step in rank.commits and probe in forms[what].get(part, ()):
         return rank, commit
     others = [f"Run.{_READ_WITH[form]}()" for form in forms if probe in forms[form].get(part, ())]
+    if step not in rank.commits:
+        asked = ", ".join(map(str, sorted(rank.commits)))
+        raise NotRecordedError(f"probe {probe} was not replayed at step {step}, only at {asked}")
     hint = f"; what fits the byte budget is read with {' and '.join(others)}" if others else ""
     raise NotRecordedError(f"step {step} has no {what} of probe {probe} in part {part!r}{hint}")
 

@@ -12,6 +12,8 @@ RUN_FILE: Final = "run.json"
 COMMITS_FILE: Final = "commits.jsonl"
 METRICS_FILE: Final = "metrics.f32"
 STEPS_FOLDER: Final = "steps"
+FIRST_ASKED: Final = 8192  # among indices of probes: no training draws so many
+LAST_ASKED: Final = 9999
 
 CODES: Final = "codes"
 ROW_MAX: Final = "row_max"
@@ -36,12 +38,19 @@ METHOD: Final = "method"
 
 _CHUNK = 2**20
 _LARGEST_CHUNK = 2 * _CHUNK
+ASKED_FOLDER: Final = re.compile(r"asked_\d{4}")
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def rank_folder(rank: int) -> str:
     """Return the folder of one rank, relative to the run's directory."""
     return f"{PLUGIN_FOLDER}/rank_{rank:04d}"
+
+
+def asked_folder(probe: int) -> str:
+    """Return the folder of a sentence that was asked later, relative to the run's directory."""
+    return f"{PLUGIN_FOLDER}/asked_{probe:04d}"
 
 
 def step_file_name(step: int, attempt: int) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import cast
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -17,6 +15,7 @@ from attn_monitor.core.importance import HeadImportance
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.nouns import MetricSpec, Part, Probe, Split
 from attn_monitor.core.remarks import Remarks
+from attn_monitor.store.above import Above
 from attn_monitor.store.bounded import read_thumbnail, read_window
 from attn_monitor.store.class_answers import read_class_answer
 from attn_monitor.store.codec import decode_attention
@@ -49,7 +48,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     return Run(ReadOnlyFolder(folder_at(path)))
 
 
-class Run:
+class Run(Above):
     """A recording. Safe to use from several threads.
 
     What it shows stays as it is until :meth:`refresh`.
@@ -70,14 +69,6 @@ class Run:
     def snapshot(self) -> Run:
         """Return the run as it is now, which no refresh of this object changes."""
         return copy.copy(self)
-
-    def show(self, *, height: int = 800) -> object:
-        """Return the views below a notebook's cell, ``height`` pixels high; no server is started.
-
-        With anywidget, the extra ``[notebook]``, they follow the run; else they show it as of now.
-        """
-        above = importlib.import_module("tb_plugin.notebook")  # by name: it stands above this
-        return cast(object, above.show(self, height=height))
 
     @property
     def location(self) -> str:
@@ -131,6 +122,12 @@ class Run:
     def probe(self, index: int) -> Probe:
         """Return a probe by its index."""
         return self._view.probe(index)
+
+    def steps_of(self, probe: int) -> tuple[int, ...]:
+        """Return the steps at which a probe was replayed: some only, where it was asked later."""
+        self._view.probe(probe)
+        owner = self._view.owners[probe][0]
+        return tuple(step for step in self.steps if step in owner.commits)
 
     def kept(self, probe: int) -> Kept | None:
         """Return what is written of a probe beside its metrics.

@@ -15,6 +15,7 @@ from attn_monitor.core.errors import CorruptRecordingError
 from attn_monitor.core.kept import Form, Kept
 from attn_monitor.core.nouns import (
     Evidence,
+    HeadId,
     Layer,
     MetricSpec,
     Part,
@@ -214,6 +215,12 @@ def _probe(value: object, where: str) -> Probe:
         source=load_tokens(probe.get("source"), f"{where}.source"),
         target=None if target is None else load_tokens(target, f"{where}.target"),
         title=None if probe.get("title") is None else as_str(probe["title"], f"{where}.title"),
+        muted=tuple(
+            _head(head, f"{where}.muted[{at}]")
+            for at, head in enumerate(
+                as_list(probe.get("muted", []), f"{where}.muted", longest=_LARGEST_AXIS)
+            )
+        ),
         own_axes=tuple(
             _part_axes(axes, f"{where}.own_axes[{at}]")
             for at, axes in enumerate(
@@ -221,6 +228,14 @@ def _probe(value: object, where: str) -> Probe:
             )
         ),
     )
+
+
+def _head(value: object, where: str) -> HeadId:
+    head = as_object(value, where)
+    layer, number = (
+        as_int(head.get(name), f"{where}.{name}", high=_LARGEST_AXIS) for name in ("layer", "head")
+    )
+    return HeadId(as_str(head.get("part"), f"{where}.part"), layer, number)
 
 
 def _part_axes(value: object, where: str) -> PartAxes:
@@ -240,6 +255,7 @@ def _dump_probe(probe: Probe) -> Mapping[str, object]:
         "target": None if probe.target is None else dump_tokens(probe.target),
         **dump_own_axes(probe),
         **({} if probe.title is None else {"title": probe.title}),
+        **({"muted": [head._asdict() for head in probe.muted]} if probe.muted else {}),
     }
 
 

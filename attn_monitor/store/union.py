@@ -1,11 +1,11 @@
-"""Joins what the ranks of one training recorded into one run."""
+"""Joins what the ranks of one training recorded, and what was asked later, into one run."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,6 +17,7 @@ from attn_monitor.store.rank import RankView
 from attn_monitor.store.records import RunInfo
 
 Absence = Literal["thinned", "damaged", "unwritten"]
+ASKED_OF: Final = "asked_of"  # option that names the recording a sentence was added to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class RunView:
         version: Changes whenever anything here does.
         problems: What is wrong with the recording, one sentence each.
         owners: Probe index to (rank, position among that rank's probes).
+        asked: Sentences added later, each like a rank of its own that has some of the steps.
     """
 
     ranks: tuple[RankView, ...]
@@ -38,6 +40,7 @@ class RunView:
     version: str
     problems: tuple[str, ...]
     owners: Mapping[int, tuple[RankView, int]]
+    asked: tuple[RankView, ...] = ()
 
     def part(self, name: str) -> Part:
         """Return a part by name, or raise ``NotRecordedError``."""
@@ -98,13 +101,18 @@ class RunView:
         return _digest(
             [
                 f"{step}:{rank.name}:{rank.session.id}:{rank.description}:{rank.commits[step].attempt}"
-                for rank in self.ranks
+                for rank in (*self.ranks, *self.asked)
                 if step in rank.commits
             ]
         )
 
 
-def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
+def join(
+    ranks: Sequence[RankView],
+    *,
+    asked: Sequence[RankView] = (),
+    problems: Sequence[str] = (),
+) -> RunView:
     """Return the union of what the ranks recorded.
 
     Probes are told apart by their index; where two ranks replayed the same one, the lower rank's
@@ -113,6 +121,7 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
 
     Args:
         ranks: At least one, in order of rank.
+        asked: Sentences that were added later.
         problems: What is wrong with ranks that could not be read at all.
     """
     first = ranks[0].session.info
@@ -123,14 +132,16 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
         for rank in ranks
         if rank not in joined
     ]
+    added, wrong = _fitting(asked, joined)
+    found += wrong
     owners: dict[int, tuple[RankView, int]] = {}
-    for rank in joined:
+    for rank in (*joined, *added):
         for position, probe in enumerate(rank.session.info.probes):
             owners.setdefault(probe.index, (rank, position))
     probes = [owners[index][0].session.info.probes[owners[index][1]] for index in sorted(owners)]
     kept = {
         stated.probe: stated
-        for rank in joined
+        for rank in (*joined, *added)
         for stated in rank.session.info.kept
         if owners[stated.probe][0] is rank
     }
@@ -147,10 +158,45 @@ def join(ranks: Sequence[RankView], *, problems: Sequence[str] = ()) -> RunView:
             kept=tuple(kept[index] for index in sorted(kept)),
         ),
         steps=tuple(sorted({step for rank in joined for step in rank.commits})),
-        version=_digest([*(rank.version for rank in ranks), *found]),
+        version=_digest([*(rank.version for rank in (*ranks, *asked)), *found]),
         problems=tuple(found),
         owners=owners,
+        asked=tuple(added),
     )
+
+
+def _fitting(
+    asked: Sequence[RankView], ranks: Sequence[RankView]
+) -> tuple[list[RankView], list[str]]:
+    """Return what was asked of this very recording, at steps that are as they were then.
+
+    A training that is started over, or resumed from an earlier step, drops what it recorded, and
+    so what was asked of it. And what is wrong, one sentence each.
+    """
+    known: dict[int, Commit] = {}
+    for rank in ranks:
+        known = {**rank.commits, **known}
+    first = ranks[0].session
+    fitting: list[RankView] = []
+    problems: list[str] = []
+    for view in asked:
+        if view.session.info.options.get(ASKED_OF) != first.id:
+            continue
+        problems += [f"{view.name}: {text}" for text in view.problems]
+        if not _same_axes(view.session.info, first.info):
+            problems.append(f"{view.name} is left out: it has other parts or metrics than the run")
+            continue
+        if any(probe.split != "asked" for probe in view.session.info.probes):
+            problems.append(f"{view.name} is left out: it holds other sentences than asked ones")
+            continue
+        kept = {
+            step: commit
+            for step, commit in view.commits.items()
+            if step in known and known[step].time <= commit.time
+        }
+        if kept:
+            fitting.append(replace(view, commits=kept, readable=view.readable & kept.keys()))
+    return fitting, problems
 
 
 def _digest(texts: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from attn_monitor.store.checksum import check_seal, crc_text
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
-from attn_monitor.store.names import RUN_FILE, STEPS_FOLDER
+from attn_monitor.store.names import ASKED_FOLDER, PLUGIN_FOLDER, RUN_FILE, STEPS_FOLDER
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.reading import ReadOnlyFolder
 
@@ -26,7 +26,8 @@ class Verified:
         thinned: Those whose maps were given up to the byte budget; their numbers are whole.
         unchecked: Those recorded by an earlier version, of which only maps have checksums.
         problems: What is wrong, one sentence each; empty if all is well.
-        leftovers: Files that no step stands for; harmless, and removed when training resumes.
+        leftovers: Files that no step stands for, removed when training resumes, and what was asked
+            of a recording that is gone; both are harmless.
     """
 
     steps: tuple[int, ...]
@@ -44,7 +45,7 @@ class Verified:
             f"{len(self.unchecked)} have no checksum of their metrics (an earlier version)"
             if self.unchecked
             else "",
-            f"{len(self.leftovers)} files belong to no step" if self.leftovers else "",
+            f"{len(self.leftovers)} files or folders belong to no step" if self.leftovers else "",
         ]
         head = "; ".join(kind for kind in kinds if kind)
         return "\n".join([head, *(f"damaged: {problem}" for problem in self.problems)])
@@ -66,7 +67,8 @@ def verify_run(path: str | os.PathLike[str]) -> Verified:
     leftovers: list[str] = []
     broken: set[int] = set()
     unchecked: set[int] = set()
-    for rank in view.ranks:
+    ranks = (*view.ranks, *view.asked)
+    for rank in ranks:
         if not check_seal(folder.read(f"{rank.name}/{RUN_FILE}"), RUN_FILE):
             unchecked.update(rank.commits)
         for commit in rank.commits.values():
@@ -77,7 +79,11 @@ def verify_run(path: str | os.PathLike[str]) -> Verified:
                 unchecked.add(commit.step)
             problems += (f"{rank.name}: {problem}" for problem in found)
         leftovers += _leftovers(rank)
-    thinned = {c.step for rank in view.ranks for c in rank.commits.values() if c.thinned}
+    known = {added.name for added in view.asked}
+    for name in filter(ASKED_FOLDER.fullmatch, folder.folders(PLUGIN_FOLDER)):
+        if (path := f"{PLUGIN_FOLDER}/{name}") not in known:
+            leftovers.append(path)
+    thinned = {c.step for rank in ranks for c in rank.commits.values() if c.thinned}
     return Verified(
         steps=view.steps,
         whole=tuple(step for step in view.steps if step not in broken | thinned),

@@ -38,6 +38,7 @@ from attn_monitor.store.names import (
     METRICS_FILE,
     RUN_FILE,
     STEPS_FOLDER,
+    asked_folder,
     rank_folder,
 )
 from attn_monitor.store.records import RunInfo, StepRecord
@@ -47,7 +48,9 @@ from attn_monitor.store.zipindex import directory_checksum
 
 
 class RunWriter:
-    """Appends steps to the recording of one rank; used by one thread at a time.
+    """Appends steps to the recording of one rank, or of one sentence that is asked later.
+
+    Used by one thread at a time.
 
     Attributes:
         session: Identifier of the recording, the same after resuming it.
@@ -62,6 +65,7 @@ class RunWriter:
         rank: int = 0,
         resume_step: int | None = None,
         budget_mb: float | None = None,
+        asked: int | None = None,
     ) -> None:
         """Start or resume a recording.
 
@@ -74,6 +78,8 @@ class RunWriter:
                 with other parts, probes or metrics cannot be continued and is dropped as well.
             budget_mb: Megabytes for the maps of all steps of this rank: beyond it maps are thinned
                 on a logarithmic schedule, metrics never. Unlimited by default.
+            asked: The index of the sentence, which has a folder of its own, and no rank's is
+                touched.
 
         Raises:
             ConfigurationError: ``info`` contradicts itself.
@@ -82,7 +88,8 @@ class RunWriter:
         check_info(info)
         self._info = info
         self._budget = None if budget_mb is None else int(budget_mb * 1e6)
-        self._folder = folder_at(f"{os.fspath(run_dir)}/{rank_folder(rank)}")
+        own = rank_folder(rank) if asked is None else asked_folder(asked)
+        self._folder = folder_at(f"{os.fspath(run_dir)}/{own}")
         self._log = self._recovered_log()
         self._attempt = self._log.next_attempt
         self._torn = self._log.torn

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attn_monitor.core.arrays import mean_of_defined
-from attn_monitor.core.nouns import HeadId, Part
+from attn_monitor.core.nouns import MEASURED, HeadId, Part
 from attn_monitor.store import Run
 from attn_monitor.verdicts.verdict import Evidence, Verdict, link, number
 
@@ -179,7 +179,7 @@ def _equal_words_have_equal_rows(run: Run, part: str) -> bool:
         words = probe.source.text
         again = [(words.index(word), at) for at, word in enumerate(words) if words.index(word) < at]
         kept = run.kept(probe.index)
-        if not (probe.measured and again) or (kept is not None and kept.form != "whole"):
+        if not (probe.split in MEASURED and again) or (kept is not None and kept.form != "whole"):
             continue
         maps = run.attention(step=step, probe=probe.index, part=part, layer=0)
         if any(np.abs(maps[:, one] - maps[:, other]).max() > 2 * BYTE for one, other in again):

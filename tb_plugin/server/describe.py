@@ -108,7 +108,15 @@ def _probe(run: Run, probe: Probe) -> Json:
         **dump_own_axes(probe),
         **({} if probe.title is None else {"title": probe.title}),
         "kept": None if kept is None else asdict(kept),
+        **_asked(run, probe),
     }
+
+
+def _asked(run: Run, probe: Probe) -> Json:
+    if probe.split != "asked":
+        return {}
+    muted = [head._asdict() for head in probe.muted]
+    return {"steps": list(run.steps_of(probe.index)), "muted": muted}
 
 
 def _finite(value: object) -> object:

@@ -87,7 +87,7 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
         raise NotRecordedError(
             f"no head {query.head} in this layer; it has {heads[query.layer].heads}, from 0"
         )
-    steps = tuple(step for step in run.steps if run.has_maps(step))
+    steps = tuple(step for step in run.steps_of(query.probe) if run.has_maps(step))
     most = max(2, MOST_BYTES // (2 * _bytes(run, query, query.probe)))
     if len(steps) > most:
         steps = tuple(steps[at] for at in evenly_spread(len(steps), most))

@@ -1,5 +1,6 @@
 """A training that is over, recorded from its checkpoints: what would have been recorded live."""
 
+import shutil
 from itertools import product
 
 import lightning as L
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import nn
 
-from attn_monitor import AttentionMonitor, open_run, record_checkpoints
+from attn_monitor import AttentionMonitor, capture, open_run, record_checkpoints
 from attn_monitor.cli import main
-from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.errors import ConfigurationError, NotRecordedError
+from attn_monitor.store import RunWriter, verify_run
 from tests.tiny_lightning import WORDS, Tiny, collate, loaders, words
 
 FEW = {
@@ -134,3 +137,97 @@ def test_a_checkpoint_that_cannot_be_used_is_named(tmp_path, capsys):
     command = ["record", "--checkpoints", str(tmp_path / "step_1.pt"), "-o", str(tmp_path / "y")]
     assert main([*command, "--model", "nowhere:Model", "--data", "nowhere:data"]) == 1
     assert "nowhere:Model cannot be imported" in capsys.readouterr().err
+
+
+def cut(texts):
+    """Texts as ``Tiny`` reads them."""
+    rows = [torch.tensor([1, *(WORDS.index(word) for word in text.split())]) for text in texts]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+
+def bytes_below(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def maps(run, probe, step):
+    return np.stack(
+        [run.attention(step=step, probe=probe, part="encoder", layer=at) for at in range(2)]
+    )
+
+
+def test_a_sentence_asked_later_is_what_it_would_have_been_live(trained, tmp_path):
+    live, kept = trained
+    run = open_run(shutil.copytree(live.location, tmp_path / "run"))
+    model, (first, second) = Tiny(), [" ".join(p.source.text[1:]) for p in run.probes[:2]]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    own, mean = bytes_below(tmp_path), run.metric("row_entropy", part="encoder")
+    reads = {"tokens": words, "tokenizer": cut}
+    asked = run.ask(model, [first, second], checkpoints=sorted(kept.glob("*.ckpt"))[:2], **reads)
+    assert [run.probe(index).split for index in asked] == ["asked", "asked"]
+    for step, (place, index) in product((4, 8), enumerate(asked)):
+        assert run.probe(index).source == run.probe(place).source
+        np.testing.assert_allclose(maps(run, index, step), maps(run, place, step), atol=1 / 255)
+        at = run.steps.index(step)
+        here, there = (run.metric_values(part="encoder", probe=p)[at] for p in (index, place))
+        np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-6)
+    with pytest.raises(NotRecordedError, match="not replayed at step 12, only at 4, 8"):
+        maps(run, asked[0], 12)
+    # Nothing that was there has changed, and nothing asked is in a mean.
+    assert own.items() <= bytes_below(tmp_path).items()
+    np.testing.assert_array_equal(run.metric("row_entropy", part="encoder"), mean)
+    assert (run.steps, run.problems) == (live.steps, ())
+    assert run.kept(asked[0]).form == "whole"
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+    # Asked again it goes on, under the same number.
+    assert run.ask(model, first, checkpoints=str(kept / "*.ckpt"), **reads) == asked[:1]
+    np.testing.assert_allclose(maps(run, asked[0], 12), maps(run, 0, 12), atol=1 / 255)
+    assert not verify_run(tmp_path / "run").problems
+    # What a crash leaves of an ask hides nothing, and is named where it cannot be read.
+    for name, text in (("asked_8300", ""), ("asked_8301", "{")):
+        broken = tmp_path / "run" / "plugins" / "attn_monitor" / name
+        broken.mkdir()
+        if text:
+            (broken / "run.json").write_text(text)
+    again = open_run(tmp_path / "run")
+    assert [probe.index for probe in again.probes if probe.split == "asked"] == list(asked)
+    [problem] = again.problems
+    assert "asked_8301" in problem
+    shutil.rmtree(broken)
+    # A training that starts over drops what was asked of the earlier one.
+    with RunWriter(tmp_path / "run", run._view.ranks[0].session.info):
+        pass
+    assert open_run(tmp_path / "run")._view.asked == ()
+    assert any("asked_8192" in name for name in verify_run(tmp_path / "run").leftovers)
+
+
+def test_a_head_is_muted_as_if_its_columns_were_zero(trained, tmp_path, monkeypatch, capsys):
+    live, kept = trained
+    place = shutil.copytree(live.location, tmp_path / "run")
+    [checkpoint] = kept.glob("*step=8.ckpt")
+    monkeypatch.setattr("tests.tiny_lightning.cut", cut, raising=False)
+    command = ["ask", str(place), "word3 word5 word3", "--checkpoint", str(checkpoint)]
+    command += ["--model", "tests.tiny_lightning:Tiny", "--tokens", "tests.tiny_lightning:words"]
+    command += ["--tokenizer", "tests.tiny_lightning:cut"]
+    assert main([*command, "--mute", "L1H2"]) == 0
+    assert "probe 8193 without encoder L1 H2: [CLS] word3 word5 word3" in capsys.readouterr().out
+    run, model = open_run(place), Tiny()
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
+    with torch.no_grad():
+        model.encoder.layers[0].self_attn.out_proj.weight[:, 8:] = 0
+    with torch.no_grad(), capture(model.eval()) as seen:
+        model(cut(["word3 word5 word3"]))
+    silent = np.stack([seen["encoder"].weights(layer)[0].numpy() for layer in range(2)])
+    np.testing.assert_allclose(maps(run, 8193, 8), silent, atol=1 / 255)
+    np.testing.assert_allclose(maps(run, 8192, 8)[0], silent[0], atol=1 / 255)
+    assert np.abs(maps(run, 8192, 8)[1] - silent[1]).max() > 0.01
+    for wrong, said in (
+        ("L3H1", "encoder has no L3 H1; its 2 layers have 2, 2 heads"),
+        ("H1", "mute='H1' does not name a head; wanted \"encoder:L1H1\""),
+    ):
+        assert main([*command, "--mute", wrong]) == 1
+        assert said in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match=r"step 5 was not recorded.*nearest that was: 4"):
+        run.ask(model, "word3", step=5, tokens=words, tokenizer=cut)
+    other = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 4, batch_first=True), 2)
+    with pytest.raises(ConfigurationError, match="has other parts, layers or heads than"):
+        run.ask(other, [torch.randn(1, 3, 8)], replay=lambda model, batch: model(batch))

@@ -99,7 +99,8 @@ export interface Kept {
 
 export interface Probe {
   readonly index: number;
-  readonly split: "val" | "train";
+  /** "asked": added later, and in no mean. */
+  readonly split: "val" | "train" | "asked";
   readonly source: Tokens;
   readonly target: Tokens | null;
   /** The tokens of parts that read neither source nor target as they are. */
@@ -108,6 +109,10 @@ export interface Probe {
   readonly title?: string;
   /** Null or absent where the recording does not say. */
   readonly kept?: Kept | null;
+  /** The steps that it was asked at; absent for the others, which have all. */
+  readonly steps?: readonly number[];
+  /** Heads that were silent when it was asked. */
+  readonly muted?: readonly (HeadId & { readonly part: string })[];
 }
 
 /** How many tokens of an axis have maps. */
@@ -129,7 +134,7 @@ export interface StepEntry {
   /** False when the byte budget dropped this step's maps; its metrics remain. */
   readonly maps: boolean;
   /** Why there are none; null or absent where there are, or where the server does not say. */
-  readonly no_maps?: "thinned" | "damaged" | "unwritten" | "left_out" | null;
+  readonly no_maps?: "thinned" | "damaged" | "unwritten" | "left_out" | "unasked" | null;
   /** Whether query and key vectors were kept, so that HeadLens has something to show. */
   readonly vectors?: boolean;
   /** Names these maps for good: a step recorded again by a resumed run gets another one. */
@@ -215,6 +220,28 @@ export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens }
   return part.name === "decoder"
     ? { query: target, key: target }
     : { query: probe.source, key: probe.source };
+}
+
+/** A run's steps as one sentence has them: one that was asked later has maps of some only. */
+export function stepsOf(run: Run, sentence: Probe | null): readonly StepEntry[] {
+  const asked = sentence?.steps;
+  return asked
+    ? run.steps.map((entry) =>
+        entry.maps && !asked.includes(entry.step)
+          ? { ...entry, maps: false, no_maps: "unasked" as const }
+          : entry,
+      )
+    : run.steps;
+}
+
+/** The same words with all heads, where some were silent; null for any other sentence. */
+export function withAllHeads(run: Run, sentence: Probe | null): Probe | null {
+  if (!sentence?.muted?.length) {
+    return null;
+  }
+  const words = ({ source, target }: Probe): string => JSON.stringify([source, target]);
+  const same = run.probes.filter((other) => words(other) === words(sentence));
+  return same.find(({ split, muted }) => split === "asked" && !muted?.length) ?? null;
 }
 
 /** The best recorded step, as the server found it; null where nothing to judge by was logged. */

@@ -120,6 +120,7 @@ const ABSENCES: Readonly<Record<NonNullable<StepEntry["no_maps"]>, string>> = {
     "The maps of this step were dropped to keep the recording small (budget_mb); its metrics remain.",
   damaged: "The maps of this step are damaged on disk and cannot be read; its metrics remain.",
   unwritten: "No maps were recorded at this step, only its metrics.",
+  unasked: "This sentence was asked later, and not at this step.",
   left_out: "The maps of this step are not in this file (--max-mb); the recording itself has them.",
 };
 

@@ -1,19 +1,35 @@
 import { wholeImage } from "../core/patches";
-import type { Probe } from "../core/recording";
+import { nearestStep, type Probe } from "../core/recording";
+import { headTitle } from "../scale/format";
 import { sentenceText, tokenText } from "../scale/text";
 import { nouns } from "../state/derived/nouns";
-import { probe, recording, select } from "../state/store";
+import { entry, probe, recording, select } from "../state/store";
+
+const ORIGINS: Readonly<Record<Probe["split"], string>> = {
+  val: "Drawn from the validation set",
+  train: "Drawn from the training set",
+  asked: "Asked after the others were recorded; in no mean and no signal",
+};
+
+/** The step to go to where a sentence was asked at others than the shown one. */
+function toAsked({ steps }: Probe): { step?: number } {
+  const here = entry.value?.step;
+  const all = recording.value?.steps ?? [];
+  const asked = all.filter(({ step }) => steps?.includes(step));
+  const nearest = asked[nearestStep(asked, here ?? 0)];
+  return nearest && here !== nearest.step ? { step: nearest.step } : {};
+}
 
 function ProbeItem({ item }: { readonly item: Probe }) {
-  const split = item.split === "val" ? "validation" : "training";
+  const muted = (item.muted ?? []).map(headTitle).join(", ");
   return (
     <button
       type="button"
       class="item"
       aria-pressed={item.index === probe.value?.index}
-      onClick={() => select({ probe: item.index, lock: null, pin: null })}
+      onClick={() => select({ probe: item.index, lock: null, pin: null, ...toAsked(item) })}
     >
-      <span class={`split ${item.split}`} title={`Drawn from the ${split} set`}>
+      <span class={`split ${item.split}`} title={ORIGINS[item.split]}>
         {item.split}
       </span>
       <span class="grow">
@@ -28,6 +44,7 @@ function ProbeItem({ item }: { readonly item: Probe }) {
         ) : (
           <bdi>{sentenceText(item.source) || "(no words)"}</bdi>
         )}
+        {muted && <small class="muted-heads">without {muted}</small>}
         {item.target && (
           <bdi class="target" title="Target sentence">
             → {sentenceText(item.target) || "(no words)"}

@@ -1,5 +1,5 @@
 import { stepLabel } from "../scale/format";
-import { otherRunName, referenceEntry, referenceProblem } from "../state/reference";
+import { allHeads, otherRunName, referenceEntry, referenceProblem } from "../state/reference";
 import { entry, steps, view } from "../state/store";
 import type { Compare } from "../state/view_state";
 import { pinReference, playing, setCompare, setPlaying } from "./actions";
@@ -49,8 +49,12 @@ function Comparison() {
       <button
         type="button"
         class="button"
-        disabled={entry.value === null}
-        title="Pin the shown step as the reference B (b)"
+        disabled={entry.value === null || allHeads.value !== null}
+        title={
+          allHeads.value
+            ? "B is the same text with all heads, at the shown step"
+            : "Pin the shown step as the reference B (b)"
+        }
         onClick={pinReference}
       >
         Pin B here
@@ -75,6 +79,7 @@ export function TimeBar() {
           <span class="note-line">
             <b>B</b> {stepLabel(referenceEntry.value)}
             {otherRunName.value !== null && <bdi> in {otherRunName.value}</bdi>}
+            {allHeads.value && " with all heads"}
           </span>
         )}
       </output>

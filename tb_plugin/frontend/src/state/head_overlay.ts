@@ -7,8 +7,9 @@ import { IDLE, type Resource, readyValue } from "../core/resource";
 import { runVariable } from "../scale/runs";
 import { follow } from "./follow";
 import { overlaidNames } from "./overlay";
-import { otherRunName, referenceEntry } from "./reference";
-import { metric, part, probe, runs, view } from "./store";
+import { allHeads, otherRunName, referenceEntry } from "./reference";
+import { allHeadsSeries } from "./series";
+import { entry, metric, part, probe, recording, runs, view } from "./store";
 
 interface HeadRun {
   readonly name: string;
@@ -88,8 +89,14 @@ export const strangers = computed(
   () => (readyValue(headOverlay.value) ?? []).filter(({ series }) => series === null).length,
 );
 
-/** B's own metrics where it lies in another run; null while it lies in the shown one. */
+/** B's own metrics where it lies in another run, or is another sentence; else null. */
 export const otherReference = computed(() => {
+  if (allHeads.value) {
+    const series = view.value.curves === "splits" ? null : readyValue(allHeadsSeries.value);
+    const step = series?.steps.indexOf(entry.value?.step ?? -1) ?? -1;
+    const at = metric.value ? (recording.value?.metrics.indexOf(metric.value) ?? -1) : -1;
+    return series && step >= 0 && at >= 0 ? { series, metric: at, step } : null;
+  }
   const found = otherHeads.value.find(({ name }) => name === otherRunName.value);
   const at = found?.series.steps.indexOf(referenceEntry.value?.step ?? -1) ?? -1;
   return found && at >= 0 ? { series: found.series, metric: found.metric, step: at } : null;

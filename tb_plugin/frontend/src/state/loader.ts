@@ -3,7 +3,7 @@ import { batch, effect } from "@preact/signals";
 import { AttentionCache } from "../api/attention_cache";
 import { isAbort, Latest } from "../api/latest";
 import type { DataSource } from "../api/source";
-import type { Run } from "../core/recording";
+import { type Run, stepsOf } from "../core/recording";
 import { IDLE } from "../core/resource";
 import { startClasses } from "./classes";
 import { noted, offline, retries, retryFailed } from "./connection";
@@ -190,7 +190,7 @@ function receiveRun(value: Run, before: Run | null): void {
 
 /** The same question for the recorded steps next to this one. */
 function neighbours(wanted: Wanted): Wanted[] {
-  const { steps } = wanted.run;
+  const steps = stepsOf(wanted.run, wanted.probe);
   const here = steps.findIndex(({ step }) => step === wanted.entry.step);
   return AHEAD.flatMap((offset) => {
     const entry = steps[here + offset];

@@ -3,12 +3,21 @@ import { computed, signal } from "@preact/signals";
 import type { AttentionCache } from "../api/attention_cache";
 import type { DataSource } from "../api/source";
 import type { Maps } from "../core/maps";
-import { axesOf, nearestStep, type Run, type StepEntry } from "../core/recording";
+import {
+  axesOf,
+  nearestStep,
+  type Probe,
+  type Run,
+  type StepEntry,
+  stepsOf,
+  withAllHeads,
+} from "../core/recording";
 import { IDLE, problemOf, type Resource, readyValue } from "../core/resource";
 import { tokenText } from "../scale/text";
 import { follow } from "./follow";
 import {
   cut,
+  entry,
   grouped,
   type LoadedMaps,
   part,
@@ -26,9 +35,14 @@ export const loadedReference = signal<Resource<LoadedMaps>>(IDLE);
 /** The other run that B lies in. */
 export const otherRun = signal<Resource<Run>>(IDLE);
 
+/** The shown sentence with all heads, where it was asked without some: B then, at the same step. */
+export const allHeads = computed<Probe | null>(() =>
+  recording.value ? withAllHeads(recording.value, probe.value) : null,
+);
+
 /** The name of the other run B was pinned in; null while B lies in the run that is shown. */
 export const otherRunName = computed<string | null>(() => {
-  const pinned = view.value.reference;
+  const pinned = allHeads.value ? null : view.value.reference;
   return pinned && recording.value && pinned.run !== recording.value.name ? pinned.run : null;
 });
 
@@ -41,19 +55,25 @@ export const referenceRun = computed<Run | null>(() => {
   return other?.name === otherRunName.value ? other : null;
 });
 
-/** B: the pinned step, else the first one whose maps were kept. */
+/** B: the pinned step, else the first one whose maps were kept; A's own step beside muted heads. */
 export const referenceEntry = computed<StepEntry | null>(() => {
+  if (allHeads.value) {
+    return entry.value;
+  }
   const pinned = view.value.reference;
-  const kept = (referenceRun.value?.steps ?? []).filter(({ maps }) => maps);
+  const run = referenceRun.value;
+  const sentence = run === recording.value ? probe.value : null;
+  const kept = (run ? stepsOf(run, sentence) : []).filter(({ maps }) => maps);
   return kept[pinned === null ? 0 : nearestStep(kept, pinned.step)] ?? null;
 });
 
-/** The maps B asks for: the same part and the same probe in B's run. */
+/** The maps B asks for: the same part and the same probe in B's run; all heads beside muted ones. */
 export const wantedReference = computed<Wanted | null>(() => {
   const run = referenceRun.value;
   const entry = referenceEntry.value;
   const model = run?.parts.find(({ name }) => name === part.value?.name);
-  const sentence = run?.probes.find(({ index }) => index === probe.value?.index);
+  const index = (allHeads.value ?? probe.value)?.index;
+  const sentence = run?.probes.find((known) => known.index === index);
   return run && entry && model && sentence && cut.value
     ? { run, entry, part: model, probe: sentence, cut: cut.value }
     : null;
@@ -93,7 +113,8 @@ export const referenceProblem = computed<string | null>(() => {
     return `“${otherRunName.value}” has no part “${part.value?.name}” with this probe; it has: ${there}`;
   }
   const moved = JSON.stringify(a?.cut) !== JSON.stringify(b?.cut);
-  if (!a || !b || b.part.name !== a.part.name || b.probe.index !== a.probe.index || moved) {
+  const partner = a && (withAllHeads(a.run, a.probe) ?? a.probe);
+  if (!a || !b || b.part.name !== a.part.name || b.probe.index !== partner?.index || moved) {
     return NOT_YET;
   }
   if (words(a) !== words(b)) {

@@ -2,8 +2,10 @@
 import { computed, signal } from "@preact/signals";
 import type { DataSource, MetricsQuery } from "../api/source";
 import type { Series } from "../core/maps";
+import type { Probe } from "../core/recording";
 import { IDLE, type Resource } from "../core/resource";
 import { follow } from "./follow";
+import { allHeads } from "./reference";
 import { part, probe, recording, view } from "./store";
 
 /** Means over the validation and the training probes; null where a split has none. */
@@ -13,6 +15,8 @@ export interface SplitSeries {
 }
 
 export const series = signal<Resource<Series>>(IDLE);
+/** Metrics of the shown sentence with all heads, where some were silent. */
+export const allHeadsSeries = signal<Resource<Series>>(IDLE);
 export const splitSeries = signal<Resource<SplitSeries>>(IDLE);
 
 const question = computed<string | null>(() => {
@@ -27,11 +31,21 @@ const question = computed<string | null>(() => {
     : null;
 });
 
+/** Asked for while a sentence with silent heads is on screen: what it is compared with. */
+const allHeadsQuestion = computed<string | null>(() => {
+  const [run, model, sentence] = [recording.value, part.value, allHeads.value];
+  if (!run || !model || !sentence || view.value.tab !== "heads") {
+    return null;
+  }
+  const query = { run: run.name, version: run.version, part: model.name, of: sentence.index };
+  return JSON.stringify(query);
+});
+
 interface SplitsQuery {
   readonly run: string;
   readonly part: string;
   /** The splits that the run has sentences of. */
-  readonly splits: readonly ("val" | "train")[];
+  readonly splits: readonly Probe["split"][];
 }
 
 /** Asked for while the means over all probes are on screen. */
@@ -48,6 +62,9 @@ const splitsQuestion = computed<string | null>(() => {
 export function startSeries(source: DataSource): () => void {
   const stops = [
     follow(question, series, ({ run, part: name, of }: MetricsQuery, signal) =>
+      source.metrics({ run, part: name, of }, signal),
+    ),
+    follow(allHeadsQuestion, allHeadsSeries, ({ run, part: name, of }: MetricsQuery, signal) =>
       source.metrics({ run, part: name, of }, signal),
     ),
     follow(splitsQuestion, splitSeries, async (query: SplitsQuery, signal) => {

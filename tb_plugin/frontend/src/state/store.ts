@@ -16,6 +16,7 @@ import {
   type RunIndex,
   type RunSummary,
   type StepEntry,
+  stepsOf,
 } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
 import { groupSize } from "../layout/graph/layer_groups";
@@ -90,7 +91,9 @@ export const awaitsRun = computed<boolean>(
     recording.value !== null && runName.value !== null && recording.value.name !== runName.value,
 );
 
-export const steps = computed<readonly StepEntry[]>(() => recording.value?.steps ?? []);
+export const steps = computed<readonly StepEntry[]>(() =>
+  recording.value ? stepsOf(recording.value, probe.value) : [],
+);
 
 export const part = computed<Part | null>(() => {
   const parts = recording.value?.parts ?? [];

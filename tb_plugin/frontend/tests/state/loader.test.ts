@@ -334,3 +334,43 @@ describe("two runs", () => {
     );
   });
 });
+
+describe("a sentence that was asked later", () => {
+  const head = { part: "encoder", layer: 0, head: 0 };
+  const asked = (index: number, steps: number[], muted: (typeof head)[]) =>
+    ({ index, split: "asked", source: WORDS, target: null, steps, muted }) as const;
+
+  beforeEach(async () => {
+    const one = recording("one", [0, 10, 20]);
+    const probes = [...one.probes, asked(8192, [0, 10], []), asked(8193, [0, 10], [head])];
+    server.runs = [{ ...one, version: "asked", probes }];
+    await nextPoll();
+  });
+
+  it("has maps of the steps that it was asked at, and is asked for at no other", async () => {
+    store.select({ probe: 8192, step: 10 });
+    await settle();
+    store.select({ step: 20 });
+    await settle();
+    expect(store.entry.value).toMatchObject({ maps: false, no_maps: "unasked" });
+    expect(store.shown.value?.entry.step).toBe(10);
+    const steps = server.asked.filter(({ probe }) => probe === 8192).map(({ step }) => step);
+    expect(new Set(steps)).toEqual(new Set([0, 10]));
+  });
+
+  it("is compared with the first step, like any other", async () => {
+    store.select({ probe: 8192, step: 10 });
+    await settle();
+    expect([reference.value?.probe.index, reference.value?.entry.step]).toEqual([8192, 0]);
+  });
+
+  it("is compared with the same text at the same step where heads were silent", async () => {
+    store.select({ probe: 8193, step: 10, reference: { run: "one", step: 0 } });
+    await settle();
+    expect(referenceProblem.value).toBeNull();
+    expect([reference.value?.probe.index, reference.value?.entry.step]).toEqual([8192, 10]);
+    store.select({ probe: 0 });
+    await settle();
+    expect([reference.value?.probe.index, reference.value?.entry.step]).toEqual([0, 0]);
+  });
+});

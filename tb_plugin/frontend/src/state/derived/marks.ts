@@ -2,7 +2,7 @@ import { computed } from "@preact/signals";
 import { readyValue } from "../../core/resource";
 import type { Marks } from "../../core/selection";
 import { flagOf, isRaised } from "../../core/signals";
-import { otherRunName, referenceEntry } from "../reference";
+import { allHeads, otherRunName, referenceEntry } from "../reference";
 import { assessment } from "../signals";
 import { best, entry, steps } from "../store";
 
@@ -32,7 +32,8 @@ export function marksAmong(steps: readonly number[]): Marks {
   const at = (step: number | undefined): number => (step === undefined ? -1 : steps.indexOf(step));
   return {
     a: at(entry.value?.step),
-    b: otherRunName.value === null ? at(referenceEntry.value?.step) : -1,
+    // In another run, or in another sentence, B has a series of its own.
+    b: otherRunName.value === null && !allHeads.value ? at(referenceEntry.value?.step) : -1,
     best: at(best.value?.step),
   };
 }
