@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from itertools import groupby
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attn_monitor.capture.modules import ModuleStack
 from attn_monitor.capture.moves import code_of
@@ -15,6 +16,13 @@ from attn_monitor.capture.origins import coordinate, reduced
 
 _MATRIX: Final = 2
 _STACKED: Final = 3
+
+
+# What a pass that followed the tokens found stays true of passes that follow nothing.
+_Heads = tuple[int, bool | None]
+_KNOWN: Final[WeakKeyDictionary[nn.Module, dict[tuple[int, int, int], _Heads]]] = (
+    WeakKeyDictionary()
+)
 
 
 class Fold(NamedTuple):
@@ -79,7 +87,12 @@ def fold_of(
     if split is None or pair[0].shape[1] != weights.shape[1]:
         return None
     sentences, groups, one, other = split
+    known = _KNOWN.setdefault(modules.innermost()[1], {})
     heads, asking_first = _heads_of_rows(pair[0], one, other)
+    if heads is None:
+        heads, asking_first = _remembered(known, groups, one, other)
+    else:
+        known[groups, one, other] = heads, asking_first
     if heads is None:
         declared = {count for n in modules.declared_heads() for count in (n, n / groups)}
         single = 1 in (one, other) and not modules.asks_once()
@@ -113,6 +126,18 @@ def _heads_of_rows(asking: Tensor, one: int, other: int) -> tuple[int | None, bo
         if heads > 1 and bool((grid == grid[..., :1]).all()):
             return heads, False
     return 0, None
+
+
+def _remembered(
+    known: dict[tuple[int, int, int], _Heads], groups: int, one: int, other: int
+) -> tuple[int | None, bool | None]:
+    """Return what was found of these rows, or of others as long as they fit; else nothing."""
+    if (groups, one, other) in known:
+        return known[groups, one, other]
+    fitting = {
+        found for (g, *_), found in known.items() if g == groups and found[0] in {one, other}
+    }
+    return fitting.pop() if len(fitting) == 1 else (None, None)
 
 
 def _likeness(fold: Fold, weights: Tensor, pair: tuple[Tensor, Tensor]) -> float:

@@ -5,6 +5,8 @@ import torch
 from capture_oracles import captured
 from torch import nn
 
+from attn_monitor import capture
+
 SENTENCES, WIDTH, HEADS, D = 2, 16, 4, 4
 
 
@@ -72,3 +74,13 @@ def test_one_head_that_asks_from_a_grid_keeps_its_queries():
     model = Shared(grid, declared=False)
     (record,) = captured(model, torch.randn(SENTENCES, 6, WIDTH)).records
     assert torch.equal(record.weights(), model.truth)
+
+
+def test_what_a_pass_that_follows_tokens_found_holds_for_passes_that_do_not():
+    """Recorded steps follow nothing, and other sentences may be longer."""
+    model = Shared(einsum, declared=False)
+    captured(model, torch.randn(SENTENCES, 6, WIDTH))
+    for x in (torch.randn(SENTENCES, 6, WIDTH), torch.randn(3, 9, WIDTH)):
+        with torch.no_grad(), capture(model, verify=False) as seen:
+            model(x)
+        assert torch.equal(seen.records[0].weights(), model.truth)
