@@ -16,6 +16,7 @@ from tb_plugin.offline.questions import Question, Questions
 from tb_plugin.server.describe import describe_run, dump_json
 from tb_plugin.server.excerpt import Excerpt
 from tb_plugin.server.index import describe_entry, describe_index
+from tb_plugin.server.means import means_of
 from tb_plugin.server.readers import Readers
 from tb_plugin.server.routes import ROUTES, answer
 
@@ -84,11 +85,25 @@ class Contents:
         )
         self._keep("sentences", [self._ask.of_probes(there.parts, [probe]) for probe in fitting])
         self._keep("steps", [self._of_step(step, there) for step in steps])
+        room = limit - reserved
+        there = replace(there, means=self._keep_means(parts, there, most=room))
         self._page.answer(self._ask.run(), self._description(there))
         entry = describe_entry(self._name, self._run)
         self._page.answer(self._ask.index(), dump_json(describe_index([entry])))
         self._page.finish()
         return there
+
+    def _keep_means(self, parts: Sequence[Part], there: Excerpt, *, most: float) -> frozenset[int]:
+        """Add means over sentences where there is room left, and return which."""
+        found = set()
+        for mean in means_of(self._run, there.probes):
+            cost = self._cost(parts, mean.of[0])
+            if self._page.size + cost.once + len(there.maps) * cost.each_step <= most:
+                index = [mean.probe.index]
+                steps = [self._ask.maps(step, there.parts, index) for step in sorted(there.maps)]
+                self._keep("means", [self._ask.of_probes(there.parts, index), *steps])
+                found.add(mean.probe.index)
+        return frozenset(found)
 
     def _keep_lenses(
         self, parts: Sequence[Part], steps: Iterable[int], *, most: int

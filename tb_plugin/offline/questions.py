@@ -76,10 +76,15 @@ class Questions:
     def of_step(self, step: int, parts: Iterable[str], probes: Sequence[int]) -> Iterator[Question]:
         """Ask for what is drawn at one step: maps of sentences, which heads pile or are alike."""
         for part in parts:
-            for probe in probes:
-                yield self._about("attention", step=step, part=part, probe=probe)
+            yield from self.maps(step, (part,), probes)
             yield self._about("piles", step=step, part=part)
             yield self._about("redundancy", step=step, part=part)
+
+    def maps(self, step: int, parts: Iterable[str], probes: Sequence[int]) -> Iterator[Question]:
+        """Ask for the maps of sentences at one step."""
+        for part in parts:
+            for probe in probes:
+                yield self._about("attention", step=step, part=part, probe=probe)
 
     def classes(self, step: int, probes: Iterable[int]) -> Iterator[Question]:
         """Ask what sentences were answered with at one step."""

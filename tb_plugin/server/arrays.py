@@ -10,11 +10,12 @@ from jaxtyping import Float32, UInt8
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import Split
 from attn_monitor.store import Run
-from attn_monitor.store.codec import LEVELS
+from attn_monitor.store.codec import LEVELS, encode_attention
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.names import map_shape
 from tb_plugin.server.coarse import coarse_codes, keeps_coarse
-from tb_plugin.server.merge import merge_tokens
+from tb_plugin.server.means import FIRST, attention_at, metric_values_at, probe_at
+from tb_plugin.server.merge import join_tokens, merge_tokens
 from tb_plugin.server.queries import MapQuery
 from tb_plugin.server.windowed import keeps_window, window_codes
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
@@ -48,8 +49,8 @@ class MapReader:
         if layers is None:
             layers = tuple(range(len(run.part(query.part).layers)))
         _check_size(run, query, len(layers))
-        bounded = keeps_window(run, query.probe) or keeps_coarse(run, query.probe)
-        if query.window.merge > 1 or bounded:
+        made = _is_made(run, query.probe)
+        if query.window.merge > 1 or made:
             merged = [self._merged(run, query, layer) for layer in layers]
             return absolute_frame(
                 np.stack([m[0] for m in merged]), np.stack([m[1] for m in merged])
@@ -91,6 +92,12 @@ class MapReader:
 
 def _rectangle(run: Run, query: MapQuery, layer: int) -> _Layer:
     step, part, probe, window = query.step, query.part, query.probe, query.window
+    if probe >= FIRST:
+        maps = attention_at(run, step=step, probe=probe, part=part, layer=layer)
+        some = maps[:, _inside("rows", window.rows, maps.shape[1])]
+        some = some[..., _inside("keys", window.keys, maps.shape[2])]
+        codes, row_max = encode_attention(join_tokens(some, window.merge))
+        return codes, row_max.astype(np.float32)
     if keeps_window(run, probe):
         return window_codes(
             run,
@@ -117,9 +124,21 @@ def _rectangle(run: Run, query: MapQuery, layer: int) -> _Layer:
     )
 
 
+def _inside(name: str, span: tuple[int, int] | None, size: int) -> slice:
+    start, stop = (0, size) if span is None else span
+    if not 0 <= start < stop <= size:
+        raise NotRecordedError(f"{name}={start}:{stop} lies outside 0:{size}")
+    return slice(start, stop)
+
+
+def _is_made(run: Run, probe: int) -> bool:
+    """Return whether maps are not sent as they were stored, but made of what was."""
+    return probe >= FIRST or keeps_window(run, probe) or keeps_coarse(run, probe)
+
+
 def _check_size(run: Run, query: MapQuery, layers: int) -> None:
     part = run.part(query.part)
-    _, heads, queries, keys = map_shape(part, run.probe(query.probe))
+    _, heads, queries, keys = map_shape(part, probe_at(run, query.probe))
     rows = queries if query.window.rows is None else query.window.rows[1] - query.window.rows[0]
     read = heads * rows * keys
     if max(read, layers * read // query.window.merge**2) > LARGEST_FRAME:
@@ -144,11 +163,9 @@ def cut(
     Raises:
         NotRecordedError: The window lies outside the maps.
     """
-    start, stop = (0, codes.shape[3]) if keys is None else keys
-    if not 0 <= start < stop <= codes.shape[3]:
-        raise NotRecordedError(f"keys={start}:{stop} lies outside 0:{codes.shape[3]}")
+    columns = _inside("keys", keys, codes.shape[3])
     if not rows_sum_to_one:
-        return codes[..., start:stop], row_max
+        return codes[..., columns], row_max
     total = np.empty(row_max.shape, dtype=np.float32)
     for layer, some in enumerate(codes):
         for head, one in enumerate(some):  # as floats, maps take four times their bytes
@@ -156,7 +173,7 @@ def cut(
             total[layer, head] = np.einsum("qk,qk->q", wide, wide) / np.float32(LEVELS**2)
     scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
     scale[np.isnan(row_max)] = np.nan
-    return codes[..., start:stop], scale
+    return codes[..., columns], scale
 
 
 def metrics_frame(run: Run, *, part: str, probe: int | None, split: Split) -> bytes:
@@ -171,5 +188,5 @@ def metrics_frame(run: Run, *, part: str, probe: int | None, split: Split) -> by
     Raises:
         NotRecordedError: No such part or probe.
     """
-    values = run.metric_values(part=part, probe=probe, split=split)
+    values = metric_values_at(run, part=part, probe=probe, split=split)
     return series_frame(np.asarray(run.steps, dtype=np.float64), values)

@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from attn_monitor.core.kept import Kept
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.signals.losses import best_step
 from attn_monitor.store import Run, dump_own_axes, dump_tokens, proofs_of
 from tb_plugin.server.excerpt import Excerpt, everything
+from tb_plugin.server.means import means_of
 
 Json = Mapping[str, object]
 
@@ -30,7 +32,14 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
         "version": run.version,
         "parts": [_part(run, run.part(part)) for part in there.parts],
         "metrics": [asdict(metric) for metric in run.metrics],
-        "probes": [_probe(run, run.probe(index)) for index in there.probes],
+        "probes": [
+            _probe(run, probe, run.kept(probe.index)) for probe in map(run.probe, there.probes)
+        ],
+        "means": [
+            {**_probe(run, mean.probe, None), "mean_of": list(mean.of)}
+            for mean in means_of(run, there.probes)
+            if there.means is None or mean.probe.index in there.means
+        ],
         "steps": [
             {
                 "step": step,
@@ -98,8 +107,7 @@ def _untouched(run: Run) -> Json | None:
     return None if found is None else {**asdict(found), "sentences": list(found.sentences)}
 
 
-def _probe(run: Run, probe: Probe) -> Json:
-    kept = run.kept(probe.index)
+def _probe(run: Run, probe: Probe, kept: Kept | None) -> Json:
     return {
         "index": probe.index,
         "split": probe.split,

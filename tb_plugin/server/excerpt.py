@@ -16,6 +16,7 @@ class Excerpt:
         probes: Indices of probes, ascending.
         maps: Steps whose maps are there.
         vectors: Steps at which HeadLens has something to show.
+        means: Indices of means over sentences; ``None`` for all there are.
         notes: What a reader should know about what is missing, in whole sentences.
     """
 
@@ -23,6 +24,7 @@ class Excerpt:
     probes: tuple[int, ...]
     maps: frozenset[int]
     vectors: frozenset[int]
+    means: frozenset[int] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from attn_monitor.core.maps import Maps
 from attn_monitor.core.nouns import Probe, Split
 from attn_monitor.store import Run
 from attn_monitor.store.names import map_shape
+from tb_plugin.server.means import attention_at
 
 MOST_WEIGHTS = 2**27
 
@@ -21,7 +22,7 @@ def layer_of(run: Run, *, step: int, part: str, probe: Probe, layer: int) -> Map
     which = run.part(part)
     asking, asked = probe.axes(which)
     return Maps(
-        attn=run.attention(step=step, probe=probe.index, part=part, layer=layer),
+        attn=attention_at(run, step=step, probe=probe.index, part=part, layer=layer),
         causal=which.causal,
         cross=which.kind == "cross" or asking != asked,
         special=asked.special,

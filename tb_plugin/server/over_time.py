@@ -17,6 +17,7 @@ from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.names import map_shape
 from tb_plugin.server.heads import layer_of
+from tb_plugin.server.means import probe_at, steps_at
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import OverTimeQuery
 
@@ -87,7 +88,7 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
         raise NotRecordedError(
             f"no head {query.head} in this layer; it has {heads[query.layer].heads}, from 0"
         )
-    steps = tuple(step for step in run.steps_of(query.probe) if run.has_maps(step))
+    steps = tuple(step for step in steps_at(run, query.probe) if run.has_maps(step))
     most = max(2, MOST_BYTES // (2 * _bytes(run, query, query.probe)))
     if len(steps) > most:
         steps = tuple(steps[at] for at in evenly_spread(len(steps), most))
@@ -118,13 +119,13 @@ def _read(run: Run, query: OverTimeQuery) -> _History:
 
 def _bytes(run: Run, query: OverTimeQuery, probe: int) -> int:
     """Return the size of one head's map on a sentence, as floats."""
-    _, _, queries, keys = map_shape(run.part(query.part), run.probe(probe))
+    _, _, queries, keys = map_shape(run.part(query.part), probe_at(run, probe))
     return 4 * queries * keys
 
 
 def _maps(run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]) -> list[Maps] | None:
     """Return the head's map of one sentence at every step, ``None`` where one is missing."""
-    sentence = run.probe(probe)
+    sentence = probe_at(run, probe)
     try:
         whole = (
             layer_of(run, step=step, part=query.part, probe=sentence, layer=query.layer)

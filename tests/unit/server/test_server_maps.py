@@ -12,6 +12,7 @@ from wsgi_tab import Tab
 from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.core.kept import Kept
 from attn_monitor.core.maps import Maps
+from attn_monitor.core.nouns import Tokens
 from attn_monitor.store import MapWindow, Thumbnail, open_run
 
 RUN = "exp/version_0"
@@ -140,3 +141,40 @@ def test_joined_tokens_give_sums_over_keys_and_means_over_queries(tmp_path):
     np.testing.assert_array_equal(read_frame(again)[1], joined)
     assert tab.get("attention", **ask, merge=0).status_code == 400
     assert tab.get("attention", **ask, keys="0:9", merge=2).status_code == 404
+
+
+def test_means_over_sentences_of_one_shape_are_asked_for_like_sentences(tmp_path):
+    info = encoder_info(lengths=(5, 5, 6, 5, 6, 5))  # 5, 5, 6 are for validation
+    other = Tokens(text=("w0", "x1", "w2", "x3", "w4"), special=(0, 1))
+    probes = (info.probes[0], replace(info.probes[1], source=other), *info.probes[2:])
+    info = replace(info, probes=probes)
+    whole = record(info, 0)
+    whole.attention["encoder"][3][1, 0, 2] = np.nan  # one row of a training sentence
+    write_run(tmp_path / "a", info, [whole, record(info, 1)])
+    tab, run = Tab(tmp_path), open_run(tmp_path / "a")
+    val, train = tab.get("run", run="a").json["means"]
+    assert (val["mean_of"], train["mean_of"]) == ([0, 1], [3, 5])
+    assert (val["split"], train["split"]) == ("val", "train")
+    assert val["source"] == {"text": ["w0", "#1", "w2", "#3", "w4"], "special": [0]}
+    ask = {"run": "a", "part": "encoder", "probe": val["index"]}
+    single = [
+        np.stack([run.attention(step=0, probe=i, part="encoder", layer=k) for k in range(2)])
+        for i in (0, 1, 3, 5)
+    ]
+    _, maps = read_frame(tab.get("attention", **ask, step=0).data)
+    np.testing.assert_allclose(maps, (single[0] + single[1]) / 2, atol=0.005)
+    _, some = read_frame(tab.get("attention", **ask, step=0, rows="1:4", keys="0:2").data)
+    np.testing.assert_allclose(some, maps[:, :, 1:4, :2], atol=0.005)
+    _, joined = read_frame(tab.get("attention", **ask, step=0, merge=5).data)
+    np.testing.assert_allclose(joined, np.ones((2, 3, 1, 1)), atol=0.005)
+    assert tab.get("attention", **ask, step=0, rows="0:9").status_code == 404
+    _, undefined = read_frame(tab.get("attention", **{**ask, "probe": train["index"]}, step=0).data)
+    assert np.isnan(undefined[1, 0, 2]).all()
+    np.testing.assert_allclose(undefined[0], (single[2][0] + single[3][0]) / 2, atol=0.005)
+    series = [tab.get("metrics", run="a", part="encoder", probe=i).data for i in (0, 1)]
+    numbers = np.mean([read_frame(data)[2] for data in series], axis=0)
+    found = read_frame(tab.get("metrics", **ask).data)[2]
+    np.testing.assert_allclose(found, numbers, rtol=1e-6)
+    piles = tab.get("over_time", **ask, layer=0, head=0, cut=1).json
+    assert piles["probe"] == val["index"]
+    assert tab.get("attention", **{**ask, "probe": val["index"] + 2}, step=0).status_code == 404

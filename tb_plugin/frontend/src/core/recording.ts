@@ -113,6 +113,8 @@ export interface Probe {
   readonly steps?: readonly number[];
   /** Heads that were silent when it was asked. */
   readonly muted?: readonly (HeadId & { readonly part: string })[];
+  /** Indices of the sentences of which this is the mean; absent for a sentence. */
+  readonly mean_of?: readonly number[];
 }
 
 /** How many tokens of an axis have maps. */
@@ -167,6 +169,8 @@ export interface Run {
   readonly parts: readonly Part[];
   readonly metrics: readonly MetricSpec[];
   readonly probes: readonly Probe[];
+  /** Means over sentences of one shape, asked for like sentences. */
+  readonly means?: readonly Probe[];
   readonly steps: readonly StepEntry[];
   /** The step that is best by what the training watches, else by its validation loss, and that number's name. */
   readonly best?: { readonly step: number; readonly name: string } | null;
@@ -247,6 +251,10 @@ export function withAllHeads(run: Run, sentence: Probe | null): Probe | null {
 /** The best recorded step, as the server found it; null where nothing to judge by was logged. */
 export const bestValidation = ({ best, steps }: Pick<Run, "best" | "steps">): StepEntry | null =>
   steps.find(({ step }) => step === best?.step) ?? null;
+
+/** What can be shown: sentences, then means over some of them. */
+export const probesOf = ({ probes, means }: Pick<Run, "probes" | "means">): readonly Probe[] =>
+  means?.length ? [...probes, ...means] : probes;
 
 /** Index of the recorded step nearest to `step`; the earlier one on a tie, -1 without steps. */
 export function nearestStep(steps: readonly StepEntry[], step: number): number {

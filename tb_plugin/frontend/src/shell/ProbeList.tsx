@@ -20,6 +20,19 @@ function toAsked({ steps }: Probe): { step?: number } {
   return nearest && here !== nearest.step ? { step: nearest.step } : {};
 }
 
+/** What a mean over sentences is of, and what all of them have in common. */
+function MeanText({ item, of }: { readonly item: Probe; readonly of: readonly number[] }) {
+  const common = item.source.text.filter((word) => !/^#\d+$/u.test(word)).map(tokenText);
+  return (
+    <bdi
+      title={`The mean map of every head over ${nouns.value.probes} ${of.map((at) => at + 1).join(", ")}: words where all have the same, positions elsewhere`}
+    >
+      {`Mean of ${of.length} ${nouns.value.probes}`}
+      {common.length > 0 && <small>{` ${common.join(" ")}`}</small>}
+    </bdi>
+  );
+}
+
 function ProbeItem({ item }: { readonly item: Probe }) {
   const muted = (item.muted ?? []).map(headTitle).join(", ");
   return (
@@ -34,7 +47,9 @@ function ProbeItem({ item }: { readonly item: Probe }) {
       </span>
       <span class="grow">
         {item.title && <bdi class="probe-title">{tokenText(item.title)}</bdi>}
-        {item.source.image ? (
+        {item.mean_of ? (
+          <MeanText item={item} of={item.mean_of} />
+        ) : item.source.image ? (
           <img
             class="thumbnail"
             src={wholeImage(item.source.image)}
@@ -45,7 +60,7 @@ function ProbeItem({ item }: { readonly item: Probe }) {
           <bdi>{sentenceText(item.source) || "(no words)"}</bdi>
         )}
         {muted && <small class="muted-heads">without {muted}</small>}
-        {item.target && (
+        {item.target && !item.mean_of && (
           <bdi class="target" title="Target sentence">
             → {sentenceText(item.target) || "(no words)"}
           </bdi>
@@ -55,23 +70,50 @@ function ProbeItem({ item }: { readonly item: Probe }) {
   );
 }
 
-export function ProbeList() {
-  const probes = recording.value?.probes ?? [];
-  if (probes.length === 0) {
-    return null;
-  }
-  return (
-    <section class="probes" aria-label={`Probe ${nouns.value.probes}`}>
+function Items({ kind, label, title, note, items }: ItemsProps) {
+  return items.length === 0 ? null : (
+    <section class={kind} aria-label={label}>
       <h2>
-        Probe {nouns.value.probes} <small>same at every step</small>
+        {title} <small>{note}</small>
       </h2>
       <ul class="items">
-        {probes.map((item) => (
+        {items.map((item) => (
           <li key={item.index}>
             <ProbeItem item={item} />
           </li>
         ))}
       </ul>
     </section>
+  );
+}
+
+interface ItemsProps {
+  readonly kind: "probes" | "means";
+  readonly label: string;
+  readonly title: string;
+  readonly note: string;
+  readonly items: readonly Probe[];
+}
+
+export function ProbeList() {
+  const many = nouns.value.probes;
+  const { probes = [], means = [] } = recording.value ?? {};
+  return (
+    <>
+      <Items
+        kind="probes"
+        label={`Probe ${many}`}
+        title={`Probe ${many}`}
+        note="same at every step"
+        items={probes}
+      />
+      <Items
+        kind="means"
+        label={`Means over ${many}`}
+        title="Means"
+        note="over equal lengths"
+        items={means}
+      />
+    </>
   );
 }

@@ -40,7 +40,7 @@ function Strip() {
       />
       {sentence && (
         <span class="strip-mark" title={sentenceText(sentence.source)}>
-          {`S${sentence.index + 1}`}
+          {sentence.mean_of ? "∅" : `S${sentence.index + 1}`}
         </span>
       )}
       {part.value && (

@@ -14,7 +14,8 @@ export const classes =
 const question = computed<string | null>(() => {
   const now = wanted.value;
   const asked = view.value.tab === "graph" && part.value?.kind === "self" && now?.run.classes;
-  if (!asked || part.value?.name === "decoder") {
+  // A mean over sentences was never answered.
+  if (!asked || part.value?.name === "decoder" || now.probe.mean_of) {
     return null;
   }
   const query: ClassesQuery = {

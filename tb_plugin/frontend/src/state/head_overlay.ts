@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import type { DataSource } from "../api/source";
 import type { Series } from "../core/maps";
-import { axesOf, type Part, type Probe, type Run } from "../core/recording";
+import { axesOf, type Part, type Probe, probesOf, type Run } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
 import { runVariable } from "../scale/runs";
 import { follow } from "./follow";
@@ -55,7 +55,7 @@ function comparable(about: Run, { part: name, of }: HeadOverlayQuery): "val" | n
     return of;
   }
   const model = about.parts.find((known) => known.name === name);
-  const sentence = about.probes.find(({ index }) => index === of.probe);
+  const sentence = probesOf(about).find(({ index }) => index === of.probe);
   return model && sentence && wordsOf(model, sentence) === of.words ? of.probe : null;
 }
 

@@ -7,6 +7,7 @@ import {
   axesOf,
   nearestStep,
   type Probe,
+  probesOf,
   type Run,
   type StepEntry,
   stepsOf,
@@ -73,7 +74,7 @@ export const wantedReference = computed<Wanted | null>(() => {
   const entry = referenceEntry.value;
   const model = run?.parts.find(({ name }) => name === part.value?.name);
   const index = (allHeads.value ?? probe.value)?.index;
-  const sentence = run?.probes.find((known) => known.index === index);
+  const sentence = run && probesOf(run).find((known) => known.index === index);
   return run && entry && model && sentence && cut.value
     ? { run, entry, part: model, probe: sentence, cut: cut.value }
     : null;

@@ -12,6 +12,7 @@ import {
   nearestStep,
   type Part,
   type Probe,
+  probesOf,
   type Run,
   type RunIndex,
   type RunSummary,
@@ -101,8 +102,9 @@ export const part = computed<Part | null>(() => {
 });
 
 export const probe = computed<Probe | null>(() => {
-  const probes = recording.value?.probes ?? [];
-  return probes.find(({ index: position }) => position === view.value.probe) ?? firstProbe(probes);
+  const now = recording.value;
+  const found = now && probesOf(now).find(({ index: place }) => place === view.value.probe);
+  return found ?? firstProbe(now?.probes ?? []);
 });
 
 /** Position of A among the recorded steps: the chosen step, else the nearest, else the newest. */
