@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "scripts")]
 
 EPOCHS = 3
+# What a page is waited for at most, in milliseconds: on a busy machine everything takes its time.
+PATIENCE = 90_000
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -149,7 +151,7 @@ class Tab:
     def __init__(self, browser, url, *, query="", fragment="#attn_monitor", size=(1440, 900)):
         self.url = url
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        self.page.set_default_timeout(90_000)  # of a busy machine
+        self.page.set_default_timeout(PATIENCE)
         self.requests, self.complaints = [], []
         self.page.on("request", lambda r: self.requests.append(r.url))
         self.page.on("console", self._console)
@@ -164,7 +166,7 @@ class Tab:
             self.complaints.append(f"{message.text} ({source})")
 
     def wait_until_drawn(self):
-        self.frame.locator("[data-layer][data-head]").first.wait_for(timeout=60_000)
+        self.frame.locator("[data-layer][data-head]").first.wait_for()
         return self
 
     def strangers(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 
 def slider(tab):
@@ -51,13 +52,13 @@ def point_at_bar(tab, *, layer, head, token, heads):
     box.hover(position={"x": (head + 0.5) * size["width"] / heads, "y": size["height"] / 2})
 
 
-def until_equal(tab, pair, tries=100):
+def until_equal(tab, pair):
     """Wait until what is drawn equals what was recorded: drawing follows loading."""
-    for _ in range(tries):
-        seen, wanted = pair()
-        if seen == wanted:
-            break
+    patience = time.monotonic() + 60
+    seen, wanted = pair()
+    while seen != wanted and time.monotonic() < patience:
         tab.page.wait_for_timeout(50)
+        seen, wanted = pair()
     assert seen == wanted
 
 

@@ -39,7 +39,7 @@ def show(server, open_tab):
         pairs = "".join(f"&p.attn_monitor.{name}={value}" for name, value in state.items())
         query = f"?darkMode={str(dark).lower()}"
         tab = open_tab(server, query=query, fragment=f"#attn_monitor{pairs}", size=size)
-        tab.frame.locator(READY).first.wait_for(timeout=60_000)
+        tab.frame.locator(READY).first.wait_for()
         return tab
 
     return show_
@@ -71,9 +71,9 @@ def serious_faults(tab):
 def test_no_view_has_a_serious_fault(show, state, dark):
     tab = show(dark=dark, **state)
     if "lens" in state:
-        tab.frame.get_by_role("group", name="Table").or_(tab.frame.locator(".lens")).first.wait_for(
-            timeout=60_000
-        )
+        tab.frame.get_by_role("group", name="Table").or_(
+            tab.frame.locator(".lens")
+        ).first.wait_for()
     tab.page.wait_for_load_state("networkidle")
     assert serious_faults(tab) == []
 
@@ -108,7 +108,7 @@ def test_no_control_is_cut_off(show, width):
     tab = show(size=(width, 900))
     for key in "1234":
         tab.page.keyboard.press(key)
-        tab.frame.locator(READY).first.wait_for(timeout=60_000)
+        tab.frame.locator(READY).first.wait_for()
         assert inside(tab).evaluate(CUT_OFF) == []
 
 

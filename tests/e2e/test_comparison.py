@@ -135,7 +135,7 @@ def until_map_reads(tab, head, expected):
         drawn = read_map(tab, canvas, reading, expected.shape)
         return drawn.tolist(), [pytest.approx(row, abs=PRINTED) for row in expected]
 
-    until_equal(tab, seen, tries=5)
+    until_equal(tab, seen)
 
 
 def link_note(tab):
@@ -395,5 +395,4 @@ def test_the_map_in_headlens_is_the_heads_stored_map_with_its_words(tab, recorde
             read_map(tab, canvas, tip, expected.shape).tolist(),
             [pytest.approx(row, abs=PRINTED) for row in before],
         ),
-        tries=5,
     )

@@ -37,7 +37,7 @@ def test_hostile_words_stay_text_in(view, server, open_tab):
     pairs = "".join(f"&p.attn_monitor.{name}={value}" for name, value in VIEWS[view].items())
     tab = open_tab(server, fragment=f"#attn_monitor{pairs}")
     tab.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    tab.frame.locator(READY).first.wait_for(timeout=60_000)
+    tab.frame.locator(READY).first.wait_for()
     tab.page.wait_for_load_state("networkidle")
     assert tab.frame.locator("img, b:has-text('run'), [onerror]").count() == 0
     assert tab.frame.get_by_text(HOSTILE, exact=False).count() > 0

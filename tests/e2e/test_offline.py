@@ -8,6 +8,7 @@ import pytest
 
 from attn_monitor import open_run
 from tests.e2e.conftest import Tab
+from tests.e2e.hands import until_equal
 from tests.odd_recordings import HOSTILE, record_hostile_run
 from tests.programs import run_program
 
@@ -90,12 +91,12 @@ def test_the_slider_shows_at_every_step_what_was_recorded(file, recording):
             slider(file).press("ArrowRight")
         assert int(slider(file).get_attribute("aria-valuenow")) == step
         mean = recording.attention(step=step, probe=0, part="encoder", layer=2).mean(0)
-        for _ in range(100):
+
+        def drawn_and_recorded(mean=mean):
             query, key, weight = strongest_link(file, 2)
-            if weight == pytest.approx(mean[query, key], abs=1e-6):
-                break
-            file.page.wait_for_timeout(50)
-        assert weight == pytest.approx(mean[query, key], abs=1e-6)
+            return weight, pytest.approx(mean[query, key], abs=1e-6)
+
+        until_equal(file, drawn_and_recorded)
 
 
 def test_every_view_works_from_the_file(file):

@@ -9,7 +9,7 @@ import pytest
 
 from attn_monitor import open_run
 from attn_monitor.signals import assess
-from tests.e2e.conftest import serve
+from tests.e2e.conftest import PATIENCE, serve
 from tests.e2e.hands import until_equal
 from tests.e2e.test_accessibility import serious_faults
 from tests.odd_recordings import record_steps
@@ -41,7 +41,7 @@ def show(server, open_tab):
     def show_(run, **state):
         pairs = "".join(f"&p.attn_monitor.{name}={value}" for name, value in state.items())
         tab = open_tab(server, fragment=f"{SIGNALS}&p.attn_monitor.run={run}{pairs}")
-        tab.frame.locator("[data-state]").wait_for(timeout=60_000)
+        tab.frame.locator("[data-state]").wait_for()
         chart(tab, "metric-0").locator(".line").first.wait_for(state="attached")
         return tab
 
@@ -166,7 +166,7 @@ def test_another_metric_and_a_single_head_are_chosen_and_kept_in_the_address(
     until_equal(tab, lambda: (at_a(tab, "metric-0")["training"], close))  # the curve follows
     tab.page.wait_for_function("() => /watch=sink/.test(location.hash)")
     other = open_tab(server, fragment=tab.page.evaluate("location.hash"))
-    chart(other, "metric-0").get_by_text("head L2 H3").wait_for(timeout=60_000)
+    chart(other, "metric-0").get_by_text("head L2 H3").wait_for()
     assert at_a(other, "metric-0") == at_a(tab, "metric-0")
 
 
@@ -216,9 +216,10 @@ def test_the_offline_page_shows_the_same_verdict_and_curves(show, folder, tmp_pa
     assert run_program(*command, module="attn_monitor.cli").returncode == 0
     tab = show("overfit", watch="sink")
     file = chromium.new_page()
+    file.set_default_timeout(PATIENCE)
     file.goto(f"{page.as_uri()}{SIGNALS}&p.attn_monitor.watch=sink")
     verdict = file.locator("[data-state]")
-    verdict.wait_for(timeout=60_000)
+    verdict.wait_for()
     assert verdict.inner_text() == tab.frame.locator("[data-state]").inner_text()
     values = file.locator('[data-chart="metric-0"] text.end-value')
     values.first.wait_for()

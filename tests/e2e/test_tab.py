@@ -184,7 +184,6 @@ def test_new_epochs_appear_in_the_open_tab_without_reloading(tmp_path, open_tab)
             "was => +document.querySelector('iframe').contentDocument"
             ".querySelector('[role=slider]').getAttribute('aria-valuemax') > was",
             arg=newest,
-            timeout=60_000,
         )
         # It stood on the newest step, so it follows.
         assert shown_step(tab) > newest

@@ -83,7 +83,7 @@ def test_headlens_of_a_cross_head_has_french_queries_and_english_keys(tab, recor
     tab.frame.locator('canvas.heat[data-layer="1"][data-head="0"]').click()
     tab.frame.get_by_role("dialog").get_by_role("button", name=re.compile("HeadLens")).click()
     lens = tab.frame.get_by_role("region", name=re.compile("HeadLens of Layer 2 · head 1"))
-    lens.locator(".lens-words").first.wait_for(timeout=60_000)
+    lens.locator(".lens-words").first.wait_for()
     vectors = recording.vectors(step=recording.steps[-1], part="cross", layer=1, head=0)
     assert f"{len(vectors.query)} queries, {len(vectors.key)} keys" in lens.inner_text()
     lens.get_by_role("button", name="Cloud").click()
@@ -104,7 +104,7 @@ def test_the_lens_keeps_cell_and_colours_when_the_slider_moves(tab, recording):
     tab.frame.locator('canvas.heat[data-layer="0"][data-head="0"]').click()
     tab.frame.get_by_role("dialog").get_by_role("button", name=re.compile("HeadLens")).click()
     lens = tab.frame.locator(".lens")
-    lens.locator(".lens-cell").first.wait_for(timeout=60_000)
+    lens.locator(".lens-cell").first.wait_for()
     lens.locator('.lens-cell[data-query="1"][data-key="2"]').click()
 
     def titles():

@@ -34,9 +34,9 @@ def show(tab, run, **choices):
     layers = min(len(as_links), len(MODELS[run].parts[0].layers))
     shown = f"[data-run='{run}'][data-probe='{choices['probe']}'][data-step='{choices['step']}']"
     drawn = tab.frame.locator(f".content{shown}")
-    drawn.wait_for(timeout=60_000)
+    drawn.wait_for()
     if layers:
-        drawn.locator(".link-note").nth(layers - 1).wait_for(state="attached", timeout=60_000)
+        drawn.locator(".link-note").nth(layers - 1).wait_for(state="attached")
 
 
 def links(tab):
@@ -157,7 +157,7 @@ def test_weights_that_are_not_numbers_are_drawn_as_such(page):
     ranked = page.frame.locator(".ranking .rank-value").all_text_contents()
     assert ranked[:3].count("NaN") == 2
     piles = page.frame.locator(".step-pile canvas")
-    piles.first.wait_for(timeout=60_000)
+    piles.first.wait_for()
     assert piles.last.evaluate(PIXEL) == NAN_COLOUR
     assert piles.first.evaluate(PIXEL) != NAN_COLOUR
 
@@ -169,14 +169,21 @@ def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(pa
     assert page.frame.locator(".fob.b.elsewhere").count() == 1
     page.frame.get_by_role("navigation", name="Views").get_by_role("button", name="Signals").click()
     line = page.frame.locator(f"[data-chart='loss'] .other-run[data-run='{other}']")
-    line.wait_for(state="attached", timeout=60_000)
+    line.wait_for(state="attached")
+
+
+def test_a_link_to_a_run_that_is_not_here_says_which_one_is_shown(page):
+    page.page.evaluate("() => { location.hash = 'attn_monitor&p.attn_monitor.run=gone' }")
+    page.frame.get_by_text(
+        "There is no run \u201cgone\u201d here; this is \u201cdemo\u201d."
+    ).wait_for()
 
 
 def test_ten_runs_are_drawn_over_heads_and_losses_in_tensorboards_colours(page):
     others = ",".join(name.replace("/", "%2F") for name in TEN[1:]).replace("%", "%25")
     show(page, TEN[0], step=400, probe=0, view="heads", runs=others)
     lines = page.frame.locator(".cell[data-layer='1'][data-head='2'] .other-life")
-    lines.nth(8).wait_for(state="attached", timeout=60_000)
+    lines.nth(8).wait_for(state="attached")
     drawn = lines.evaluate_all("all => all.map(l => [l.dataset.run, getComputedStyle(l).stroke])")
     dots = page.frame.locator(".runs li:has(.name)").evaluate_all(
         "all => all.map(l => [l.querySelector('.name').textContent,"
@@ -187,7 +194,7 @@ def test_ten_runs_are_drawn_over_heads_and_losses_in_tensorboards_colours(page):
     height = bar.bounding_box()["height"]
     choose_view(page, "Signals")
     losses = page.frame.locator("[data-chart='loss'] .other-run")
-    losses.nth(8).wait_for(state="attached", timeout=60_000)
+    losses.nth(8).wait_for(state="attached")
     assert losses.count() == 9
     assert bar.bounding_box()["height"] == height
 
@@ -219,7 +226,7 @@ def clicks(tab, run, *buttons):
 def test_answers_are_few_clicks_away(page):
     frame = page.frame
     assert clicks(page, "demo", "Signals") <= 1  # is it overfitting?
-    frame.get_by_text("Validation loss was lowest at").wait_for(timeout=60_000)
+    frame.get_by_text("Validation loss was lowest at").wait_for()
 
     # What changed since the best epoch?
     assert clicks(page, "demo", "Heads", "Compare with the best step") <= 2
@@ -227,9 +234,9 @@ def test_answers_are_few_clicks_away(page):
     assert frame.locator(".ranking .rank").first.is_visible()
 
     assert clicks(page, "demo", "Heads", "Redundant") <= 2
-    frame.locator(".pairs li").first.wait_for(timeout=60_000)
+    frame.locator(".pairs li").first.wait_for()
     assert clicks(page, "demo", "Heads", "Idle") <= 2
-    frame.locator(".pairs .note").first.wait_for(timeout=60_000)
+    frame.locator(".pairs .note").first.wait_for()
 
     # What does this head do? A click on its map, one on the button.
     show(page, "demo", step=400, probe=0, layers="1:mh")
@@ -243,7 +250,7 @@ def test_answers_are_few_clicks_away(page):
     choose_view(page, "Heads")
     frame.get_by_label(f"Draw {second} as well").check()
     line = frame.locator(f".cell[data-layer='1'][data-head='2'] [data-run='{second}']")
-    line.wait_for(state="attached", timeout=60_000)
+    line.wait_for(state="attached")
     # And their maps: pin this one, choose the other, A - B.
     show(page, first, step=400, probe=0, layers="1:mh")
     frame.get_by_role("button", name="Pin B here").click()

@@ -5,7 +5,7 @@ import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { piles } from "../state/piles";
 import { NOT_YET, otherRunName, referenceProblem } from "../state/reference";
-import { arrived, entry, steps, view } from "../state/store";
+import { arrived, entry, recording, runName, steps, view } from "../state/store";
 import { goToIndex, goToNewest } from "./actions";
 import { Problem } from "./Problem";
 
@@ -80,13 +80,18 @@ export function ComparisonProblem() {
   ) : null;
 }
 
-/** Shown over the view: the chosen step has no maps, or a newer one came in. */
+/** Shown over the view: another run or step than the chosen one, no maps, or a newer step. */
 export function StepNotices() {
   const here = entry.value;
+  const chosen = view.value.run;
+  const shown = recording.value?.name;
   const wanted = view.value.step;
   const newer = arrived.value;
   return (
     <div class="notices" aria-live="polite">
+      {chosen !== null && chosen !== runName.value && shown !== undefined && (
+        <p class="message">{`There is no run “${chosen}” here; this is “${shown}”.`}</p>
+      )}
       {here && wanted !== null && here.step !== wanted && (
         <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
       )}
