@@ -18,9 +18,17 @@ export function overHttp(base = "./"): Ask {
   return async (question, signal) => {
     const reply = await fetch(base + question, { signal });
     if (!reply.ok) {
-      const text = (await reply.text()).slice(0, 500);
-      throw new ServerError(reply.status, text || `the server answered ${reply.status}`);
+      throw new ServerError(reply.status, await sentenceOf(reply));
     }
     return reply.arrayBuffer();
   };
+}
+
+/** The server's own sentence; a page is what TensorBoard or a proxy says of a fault it does not know. */
+async function sentenceOf(reply: Response): Promise<string> {
+  const isText = reply.headers.get("content-type")?.startsWith("text/plain");
+  const text = isText ? (await reply.text()).slice(0, 500) : "";
+  return (
+    text || `The server answered ${reply.status}; what it or a proxy wrote to its log says why.`
+  );
 }

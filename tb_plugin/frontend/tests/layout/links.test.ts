@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { BACKWARDS, EVERYWHERE, evenMap } from "../../src/core/even";
 import type { Matrix } from "../../src/core/maps";
+import { DEFAULT_CUT } from "../../src/layout/network/layer_view";
 import { cutSlider } from "../../src/layout/network/link_cut";
 import { compareLinks, placeLinks, selectLinks, sinkKeys } from "../../src/layout/network/links";
+import { randomNumbers } from "../random";
 
 const MEAN: Matrix = {
   rows: 2,
@@ -52,6 +55,44 @@ describe("selectLinks", () => {
       [0, 1],
       [1, 0],
     ]);
+  });
+});
+
+/** Attention of random scores, from even (sharpness 0) to one key per query, and even attention. */
+function randomMaps(size: number, sharpness: number, causal: boolean, seed: number) {
+  const random = randomNumbers(seed);
+  const data = new Float32Array(size * size);
+  for (let query = 0; query < size; query++) {
+    const keys = causal ? query + 1 : size;
+    const scores = Array.from({ length: keys }, () => Math.exp(sharpness * random()));
+    const sum = scores.reduce((all, score) => all + score, 0);
+    data.set(
+      scores.map((score) => score / sum),
+      query * size,
+    );
+  }
+  const axis = Array.from({ length: size }, (_, at) => ({
+    text: "",
+    members: [at],
+    special: false,
+  }));
+  const sight = causal ? BACKWARDS : EVERYWHERE;
+  return {
+    mean: { rows: size, cols: size, data },
+    even: evenMap(sight, axis, axis, size),
+  };
+}
+
+describe("the usual cut", () => {
+  it.each([4, 5, 10, 40, 65, 128])("leaves links that one can follow of %i tokens", (size) => {
+    for (const causal of [false, true]) {
+      for (const sharpness of [0, 0.01, 1, 4, 16, 60]) {
+        const { mean, even } = randomMaps(size, sharpness, causal, size);
+        const { links } = selectLinks(mean, DEFAULT_CUT, even);
+        expect(links.length).toBeGreaterThanOrEqual(8);
+        expect(links.length).toBeLessThanOrEqual(150);
+      }
+    }
   });
 });
 
