@@ -7,6 +7,7 @@ and against what zstd announces, before anything is decompressed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import numpy as np
 from numcodecs.zstd import Zstd
@@ -20,6 +21,7 @@ from attn_monitor.store.fields import (
     as_str,
     parse_object,
 )
+from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.zarrzip import DATA_TYPES, METADATA
 from attn_monitor.store.zipindex import ZipIndex
@@ -30,6 +32,10 @@ _MOST_RATIO = 1000  # of what a chunk unpacks to and what it takes, above a few 
 _SMALL_CHUNK = 2**22
 _LARGEST_METADATA = 2**20
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SERIALS = count()
+# Descriptions of arrays, parsed, by file and path: a head's vectors ask for one several times.
+_NODES = ByteLru[tuple[int, str], Mapping[str, object]](16 * 2**20)
+_PARSED = 6  # times the bytes of its text, that a parsed description takes
 
 
 class StepFile:
@@ -48,6 +54,7 @@ class StepFile:
             CorruptRecordingError: It is missing, has another size, or is not such a zip file.
         """
         self._zip = ZipIndex(folder, name, size=size, checksum=checksum)
+        self._serial = next(_SERIALS)
 
     @property
     def directory_bytes(self) -> int:
@@ -136,15 +143,19 @@ class StepFile:
         return f"{self._zip.location}: {path}/{METADATA}"
 
     def _metadata(self, path: str) -> Mapping[str, object]:
-        name = f"{path}/{METADATA}"
-        data = self._zip.read(name, at_most=_LARGEST_METADATA)
-        return parse_object(data, f"{self._zip.location}: {name}")
+        key = (self._serial, path)
+        node = _NODES.find(key)
+        if node is None:
+            data = self._zip.read(f"{path}/{METADATA}", at_most=_LARGEST_METADATA)
+            node = parse_object(data, self.describe(path))
+            _NODES.keep(key, node, _PARSED * len(data))
+        return node
 
     def _layout(
         self, path: str, dtype: str, shape: tuple[int | None, ...]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Check an array's ``zarr.json``; return its shape and that of its chunks."""
-        where = f"{self._zip.location}: {path}/{METADATA}"
+        where = self.describe(path)
         node = self._metadata(path)
         true_shape = as_shape(node.get("shape"), f"{where}: shape")
         if len(true_shape) != len(shape) or any(
