@@ -26,6 +26,20 @@ sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "scripts")]
 EPOCHS = 3
 # What a page is waited for at most, in milliseconds: on a busy machine everything takes its time.
 PATIENCE = 90_000
+MOST_LEFT = 2
+LOAD_AGAIN = """async (fragment) => {
+  const frame = document.querySelector("iframe");
+  const load = (address) => new Promise((done) => {
+    frame.addEventListener("load", done, { once: true });
+    frame.contentWindow.location.replace(address);
+  });
+  const address = frame.contentWindow.location.href;
+  await load("about:blank");
+  history.replaceState(null, "", fragment);
+  localStorage.clear();
+  sessionStorage.clear();
+  await load(address);
+}"""
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -159,6 +173,14 @@ class Tab:
         self.page.goto(f"{url}{query}{fragment}")
         self.frame = self.page.frame_locator("iframe")
 
+    def open_again(self, fragment):
+        """Load the tab's own frame anew, at another address, as if nothing had been done in it."""
+        self.requests.clear()
+        self.complaints.clear()
+        self.page.unroute_all()
+        self.page.mouse.move(0, 0)
+        self.page.evaluate(LOAD_AGAIN, fragment)
+
     def _console(self, message):
         source = str(message.location.get("url"))
         # Behind a path prefix TensorBoard's own page asks for its fonts at the wrong address.
@@ -185,17 +207,42 @@ def new_tab(chromium):
     return partial(Tab, chromium)
 
 
-@pytest.fixture
-def open_tab(new_tab):
-    """Open the tab at an address; at the end nothing may have been complained of."""
-    tabs = []
+@pytest.fixture(scope="session")
+def left_tabs():
+    """Tabs that tests have left, by what they were opened with; the oldest first."""
+    tabs = {}
+    yield tabs
+    for tab in tabs.values():
+        tab.close()
 
-    def open_(url, **options):
-        tabs.append(new_tab(url, **options))
-        return tabs[-1]
+
+@pytest.fixture
+def open_tab(new_tab, left_tabs, request):
+    """Open the tab at an address; at the end nothing may have been complained of.
+
+    What a test before has opened alike and left is opened again in its page, in a frame that is
+    loaded anew: loading TensorBoard around it takes three times as long as the tab.
+    """
+    tabs, failed = {}, request.session.testsfailed
+
+    def open_(url, *, fragment="#attn_monitor", **options):
+        key = (url, *sorted(options.items()))
+        tab = left_tabs.pop(key, None)
+        if tab is None:
+            tab = new_tab(url, fragment=fragment, **options)
+        else:
+            tab.open_again(fragment)
+        tabs[tab] = key
+        return tab
 
     yield open_
     for tab in tabs:
         assert tab.strangers() == []
         assert tab.complaints == []
-        tab.close()
+    for tab, key in tabs.items():
+        if key in left_tabs or request.session.testsfailed > failed:
+            tab.close()
+        else:
+            left_tabs[key] = tab
+    while len(left_tabs) > MOST_LEFT:
+        left_tabs.pop(next(iter(left_tabs))).close()

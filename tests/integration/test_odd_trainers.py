@@ -13,6 +13,7 @@ from transformers import BatchEncoding
 
 from attn_monitor import AttentionMonitor, open_run
 from attn_monitor.monitor.failures import AttentionMonitorWarning
+from tests.programs import run_program
 from tests.tiny_lightning import Sentences, Tiny, collate, loaders, trainer, words
 
 ROOT = Path(__file__).parents[2]
@@ -202,7 +203,6 @@ import lightning as L
 import torch
 from attn_monitor import AttentionMonitor
 from tests.tiny_lightning import Tiny, loaders, trainer, words
-from tests.programs import run_program
 
 if __name__ == "__main__":
     L.seed_everything(3, verbose=False)
