@@ -127,7 +127,7 @@ class LocalFolder:
         return path
 
     def _has_no_links(self, name: str) -> bool:
-        """Return whether ``name`` is plainly below the root: a few looks instead of a whole path."""
+        """Return whether ``name`` is below the root and no piece of it a link."""
         at = str(self._root)
         for piece in name.split("/"):
             if piece in {"", ".", ".."} or os.sep != "/":
