@@ -93,18 +93,18 @@ class AttentionMonitor(pl.Callback):
             of the loss that the step logs or returns, else how far the output moves, and the
             same for several of the least important heads at once; ``None``, the default: not.
         audit: Before the first optimizer step, try on a few sentences whether any output depends on
-            a token that it must not read; on by default, some seconds at most. See
-            :func:`attn_monitor.audit_masks`.
+            a token that it must not read, as ``audit_masks`` does: seconds; on by default.
         mask: What is meant, where neither the batch nor the model says it: ``"causal"``,
             ``"prefix"``, ``"full"``, a window's number of tokens, or a function.
         watch: Read the training batch's own forward pass every n optimizer steps: each head's
-            largest score, entropy, and the lengths of queries and keys, with a forecast. Off by
-            default.
+            largest score, entropy, lengths of queries and keys, with a forecast; off by default.
         log_images: One picture per part in TensorBoard's Images tab, and in the loggers of
             ``docs/places.md``, at most a tenth of the time; on by default.
         log_scalars: A dozen numbers at most in TensorBoard's Scalars tab, below what you log
             yourself, and in every other logger: the signals, and what heads do on average.
             ``"all"``: every metric of every layer. ``False``: none but the number of errors.
+        log_page_every: Give the page of ``attn-monitor export``, 10 MB at most, to every logger
+            that takes files, at every n-th recorded step and the last; ``None``, the default: not.
         on_signal: Called with a :class:`attn_monitor.signals.Signal` at the step at which
             it fires, once each, from the recording thread; ``signal.kind == "flag"`` says that
             memorisation is likely, ``"leak"`` that the mask does not hold, ``"growth"`` that
@@ -143,6 +143,7 @@ class AttentionMonitor(pl.Callback):
         watch: int | None = None,
         log_images: bool = True,
         log_scalars: bool | Literal["all"] = True,
+        log_page_every: int | None = None,
         on_signal: OnSignal | None = None,
         seed: int = 0,
     ) -> None:
@@ -171,6 +172,7 @@ class AttentionMonitor(pl.Callback):
             watch=watch,
             log_images=log_images,
             log_scalars=log_scalars,
+            log_page_every=log_page_every,
             on_signal=on_signal,
             seed=seed,
         )

@@ -1,5 +1,6 @@
 """What `test_loggers.py` runs in a process that has the packages of `tests/loggers.txt`."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -14,17 +15,27 @@ from tests.integration.test_loggers import fit
 from tests.recordings import encoder_info, record
 
 
+def pages(folder):
+    """The steps whose maps are in each page that was kept, the smallest first."""
+    found = []
+    for path in folder.rglob("*.html"):
+        answers = re.findall(r"attention\?run=[^\"]*?step=(\d+)", path.read_text("ascii"))
+        found.append(sorted({int(step) for step in answers}))
+    return sorted(found, key=len)
+
+
 @pytest.mark.filterwarnings("ignore")  # of W&B's own
 def test_weights_and_biases_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     logger = loggers.WandbLogger(project="attention", save_dir=tmp_path, offline=True)
-    fit(tmp_path, logger)
+    fit(tmp_path, logger, log_page_every=2)
     directory = Path(logger.experiment.dir)
     summary = dict(logger.experiment.summary)
     logger.experiment.finish()
     assert len(sorted(directory.rglob("attention/encoder*.png"))) >= 2
     assert list(directory.parent.glob("*.wandb"))
+    assert pages(directory) == [[0, 4], [0, 4, 8]]  # every second recorded step, and the last
     [recorded] = tmp_path.rglob("run.json")
     run = open_run(recorded.parents[3])
     last = run.metric("row_entropy", part="encoder")[-1].mean()
@@ -35,9 +46,10 @@ def test_weights_and_biases_gets_numbers_and_pictures_offline(tmp_path, monkeypa
 def test_mlflow_gets_numbers_and_pictures_in_its_file_store(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     logger = loggers.MLFlowLogger("attention", tracking_uri=f"file:{tmp_path / 'mlruns'}")
-    fit(tmp_path, logger)
+    fit(tmp_path, logger, log_page_every=3)
     kept = logger.experiment.get_metric_history(logger.run_id, "attention/row_entropy/encoder")
     assert [metric.step for metric in kept] == [0, 4, 8]
+    assert pages(tmp_path / "mlruns") == [[0, 4, 8]]
     pictures = [str(path) for path in (tmp_path / "mlruns").rglob("*.png")]
     assert len(pictures) >= 2
 
@@ -47,7 +59,7 @@ def test_comet_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     logger = loggers.CometLogger(online=False, project="attention")
     taken = {}
-    for name in ("log_image", "__internal_api__log_metrics__"):
+    for name in ("log_image", "log_asset", "__internal_api__log_metrics__"):
         call = getattr(logger.experiment, name)
         told = taken.setdefault(name, [])
 
@@ -56,8 +68,11 @@ def test_comet_gets_numbers_and_pictures_offline(tmp_path, monkeypatch):
             return call(*given, **options)
 
         monkeypatch.setattr(logger.experiment, name, heard)
-    fit(tmp_path, logger)
+    fit(tmp_path, logger, log_page_every=1)
     assert len(taken["log_image"]) >= 2
+    assert [Path(given[0]).name for given in taken["log_asset"]] == [
+        f"attention_step_{step}.html" for step in (0, 4, 8)
+    ]
     numbers = [given[0] for given in taken["__internal_api__log_metrics__"]]
     assert len([n for n in numbers if "attention/row_entropy/encoder" in n]) == 3
     logger.experiment.end()
@@ -78,7 +93,7 @@ def test_what_a_transformers_trainer_reports_to_gets_both(name, tmp_path, monkey
         import mlflow
 
         mlflow.set_tracking_uri(f"file:{tmp_path / 'mlruns'}")  # the test above has set another
-    callback = AttentionCallback(**{**tiny_trainer.FEW, "log_images": True})
+    callback = AttentionCallback(**{**tiny_trainer.FEW, "log_images": True, "log_page_every": 9})
     trained = tiny_trainer.trainer(tmp_path / "out", callback, report_to=name)
     trained.train()
     assert callback.failures.count == 0
@@ -88,10 +103,12 @@ def test_what_a_transformers_trainer_reports_to_gets_both(name, tmp_path, monkey
 
         # Its directory is that of the first run in a process, whatever the environment says later.
         assert list(Path(wandb.run.dir).rglob("attention/encoder*.png"))
+        assert len(pages(Path(wandb.run.dir))) == 1
         assert "train/attention/row_entropy/encoder" in dict(wandb.run.summary)
         wandb.finish()
         return
     assert list(tmp_path.rglob("*.png"))
+    assert len(pages(tmp_path)) == 1
     if name == "mlflow":
         kept = list((tmp_path / "mlruns").rglob("row_entropy/encoder"))
         assert len(kept[0].read_text().splitlines()) == 3

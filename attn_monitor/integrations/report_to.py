@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,9 @@ class Reported:
         self, callback: Any, args: TrainingArguments, state: TrainerState, model: object
     ) -> None:
         self._callback, self._args, self._state, self._model = callback, args, state, model
-        give = _picture_of(type(callback).__name__)
+        give, page = _calls_of(type(callback).__name__)
         if give is not None:
-            self.log_image = give
+            self.log_image, self.log_page = give, page
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         """Report numbers as of a step."""
@@ -48,8 +49,8 @@ def reported_to(
     return [Reported(c, args, state, model) for c in callbacks if isinstance(c, known)]
 
 
-def _picture_of(callback: str) -> Any:
-    """Return the call that takes pictures in what a callback reports to, where one is known."""
+def _calls_of(callback: str) -> tuple[Any, Any]:
+    """Return the calls that take pictures, and pages, in what a callback reports to, if known."""
     if callback == "WandbCallback" and (run := getattr(_loaded("wandb"), "run", None)):
         image = _loaded("wandb").Image
 
@@ -58,7 +59,11 @@ def _picture_of(callback: str) -> Any:
         ) -> None:
             run.log({key: [image(pixels) for pixels in images], "train/global_step": step})
 
-        return to_wandb
+        def page_to_wandb(key: str, path: Path, step: int) -> None:
+            page = _loaded("wandb").Html(path.read_text("ascii"), inject=False)
+            run.log({key: page, "train/global_step": step})
+
+        return to_wandb, page_to_wandb
     if callback == "TrackioCallback" and (trackio := _loaded("trackio")):
         current = trackio.context_vars.current_run.get()
 
@@ -67,7 +72,11 @@ def _picture_of(callback: str) -> Any:
         ) -> None:
             current.log({key: trackio.Image(images[0]), "train/global_step": step})
 
-        return to_trackio if current is not None else None
+        def page_to_trackio(key: str, path: Path, step: int) -> None:
+            page = trackio.Html(path.read_text("ascii"), inject=False)
+            current.log({key: page, "train/global_step": step})
+
+        return (to_trackio, page_to_trackio) if current is not None else (None, None)
     if callback == "MLflowCallback" and (mlflow := _loaded("mlflow")):
         active, client = mlflow.active_run(), mlflow.MlflowClient()
 
@@ -76,8 +85,11 @@ def _picture_of(callback: str) -> Any:
         ) -> None:
             client.log_image(active.info.run_id, images[0], key=key, step=step, synchronous=True)
 
-        return to_mlflow if active is not None else None
-    return None
+        def page_to_mlflow(key: str, path: Path, step: int) -> None:  # noqa: ARG001
+            client.log_artifact(active.info.run_id, str(path), key.partition("/")[0])
+
+        return (to_mlflow, page_to_mlflow) if active is not None else (None, None)
+    return None, None
 
 
 def _loaded(name: str) -> Any:

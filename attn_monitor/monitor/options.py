@@ -52,6 +52,7 @@ class MonitorOptions:
     watch: int | None = None
     log_images: bool = True
     log_scalars: bool | Literal["all"] = True
+    log_page_every: int | None = None
     on_signal: OnSignal | None = None
     seed: int = 0
 
@@ -87,8 +88,9 @@ class MonitorOptions:
         ):
             if function is not None and not callable(function):
                 raise ConfigurationError(f"{name} must be a callable or None, got {function!r}")
-        if self.watch is not None:
-            at_least("watch", self.watch, 1)
+        for name, every in (("watch", self.watch), ("log_page_every", self.log_page_every)):
+            if every is not None:
+                at_least(name, every, 1)
         check_mask(self.mask)
         maker: object = self.tokenizer
         if self.tokens is None and isinstance(maker, HuggingFaceTokenizer):

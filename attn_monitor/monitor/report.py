@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -38,6 +39,7 @@ class Report:
         metrics: tuple[Metric, ...],
         options: MonitorOptions,
         failures: Failures,
+        page: Callable[[Path], object],
     ) -> None:
         self._writer = writer
         self._loggers = loggers
@@ -46,6 +48,9 @@ class Report:
         self._options = options
         self._failures = failures
         self._pace = Pace(PICTURE_SHARE)
+        self._page = page
+        self._recorded = 0
+        self._unpaged: int | None = None
         self._undrawn: tuple[Observation, int, int] | None = None
 
     def __call__(
@@ -78,8 +83,21 @@ class Report:
         elif self._options.log_images:
             self._undrawn = (seen, step, epoch)
 
+        if every := self._options.log_page_every:
+            self._recorded += 1
+            self._unpaged = step
+            if self._recorded % every == 0:
+                self._give_page()
+
+    def _give_page(self) -> None:
+        """Give the loggers the page of all steps so far, if they do not have it."""
+        if self._unpaged is not None:
+            self._loggers.page(self._page, self._unpaged)
+            self._unpaged = None
+
     def close(self) -> None:
-        """Draw the last step, if it came too soon after the one before."""
+        """Draw the last step, if it came too soon after the one before, and give its page."""
+        self._give_page()
         if self._writer is not None and self._undrawn is not None:
             seen, step, epoch = self._undrawn
             self._pictures(self._writer, seen, step=step, epoch=epoch)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from torch import nn
@@ -41,6 +43,7 @@ from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.signals.losses import watched
 from attn_monitor.store import RunInfo, RunWriter, StepRecord, Untouched
 
+_PAGE_MB: Final = 10.0
 THOROUGH: Final = 8  # of that many replays one is checked by every number of every parameter
 
 
@@ -179,6 +182,7 @@ class Session:
                 metrics=metrics.metrics,
                 options=options,
                 failures=failures,
+                page=partial(_write_page, run_dir),
             ),
             alerts=Alerts(
                 run_dir,
@@ -383,3 +387,10 @@ class _Seen:
     proof: Untouched
     weights: list[int]
     measured: dict[str, float]
+
+
+def _write_page(run_dir: str, path: Path) -> None:
+    """Write what was recorded so far as one HTML file."""
+    above = importlib.import_module("tb_plugin.offline")  # by name: it stands above this
+    choice = above.Choice(lenses=False)  # computed head by head, which would take too long here
+    above.export_run(run_dir, path, choice=choice, max_mb=_PAGE_MB)

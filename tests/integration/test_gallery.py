@@ -64,7 +64,7 @@ def test_without_a_causal_mask_words_read_what_comes_after_them(twins):
     # The tab names the part by its mask: a decoder that is shown as an encoder.
     assert (runs["healthy"].parts, runs["buggy"].parts) == (("decoder",), ("encoder",))
     tried, leak = [v for v in judge(runs["buggy"]) if v.name == "leak"]
-    assert (tried.level, leak.evidence["causal"]) == ("found", False)
+    assert (tried.level, leak.level, leak.evidence["causal"]) == ("found", "look", False)
     checks = {check["rule"]: check for check in tried.evidence["checks"]}
     assert checks["future"]["leaks"] == checks["future"]["pairs"]
     assert "the next tokens" in checks["future"]["said_by"]
