@@ -71,7 +71,6 @@ def audit_masks(
             model,
             lambda: run(model, on_device_of(model, batch)),
             meant,
-            batch=batch,
             window=window,
             attending=() if window is None else _attending(model, run, batch),
         )

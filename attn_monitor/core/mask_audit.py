@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-Rule = Literal["future", "padding", "document", "sentence", "window", "undefined", "blind"]
+Rule = Literal[
+    "future", "padding", "document", "sentence", "window", "undefined", "blind", "unread"
+]
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 During = Literal["", "training", "inference"]
 DURING: Final[tuple[During, ...]] = get_args(During)
-_OF_OUTPUTS: Final[tuple[Rule, ...]] = ("undefined", "blind")
+_OF_OUTPUTS: Final[tuple[Rule, ...]] = ("undefined", "blind", "unread")
 _WHAT: Final[dict[Rule, str]] = {
     "future": "later tokens",
     "padding": "padding",
@@ -19,6 +21,7 @@ _WHAT: Final[dict[Rule, str]] = {
     "window": "tokens outside the window",
     "undefined": "no numbers",
     "blind": "no other token",
+    "unread": "tokens that it may read",
 }
 
 
@@ -28,7 +31,9 @@ class MaskCheck:
 
     Attributes:
         rule: What may not be read; or ``"undefined"``: outputs that are no numbers, or ``"blind"``:
-            outputs that depend on no token that they may read. ``pairs`` counts outputs then.
+            outputs that depend on no token that they may read, or ``"unread"``: tokens that no
+            other output depends on, though some may read them. ``pairs`` counts outputs then, or
+            tokens.
         reader: Whose outputs were looked at: ``"tokens"``, ``"target"`` or ``"answer"``, which is
             one output per sentence.
         read: Whose embeddings must not reach them: ``"tokens"``, ``"target"`` or ``"source"``.
@@ -74,6 +79,12 @@ class MaskCheck:
                 f"{self.leaks:,} of {self.pairs:,} outputs of the {self.reader} that were tried "
                 f"depend on no {'other token' if self.read == self.reader else self.read}, though "
                 f"they may: everything is masked{during}"
+            )
+        if self.rule == "unread":
+            return (
+                f"{self.leaks:,} of {self.pairs:,} {self.read} that were tried reach no output but "
+                f"their own, {self.read.removesuffix('s')} {self.key + 1} for one, though others "
+                f"may read them{during}"
             )
         at = "the answer" if self.reader == "answer" else f"an output of the {self.reader}"
         if self.query >= 0:

@@ -105,6 +105,59 @@ def blind(
     ]
 
 
+def unread(reach: Reach, meant: Meant, stream: int, output: int) -> list[MaskCheck]:
+    """Return that tokens at the same place of several sentences reach no output but their own.
+
+    Where nobody says that tokens may read what follows them, the last tokens count only if those
+    before them are read so.
+
+    Args:
+        reach: The pass.
+        meant: The stream.
+        stream: Its number.
+        output: Which of the returned tensors holds its outputs.
+    """
+    returned = reach.seen.returned[output]
+    tensor = per_token(returned.tensor, meant.ids.shape)
+    if tensor is None or not (meant.forbidden.pairs or meant.full):
+        return []
+    allowed = _allowed(meant)
+    first = meant.real.int().argmax(1)
+    last = meant.ids.shape[1] - 1 - meant.real.flip(1).int().argmax(1)
+    for places in (last, first, (first + last) // 2):
+        tried, read = _read(reach, tensor, stream, places, allowed)
+        silent = tried & ~read
+        if places is last and not meant.full and bool(silent.any()):
+            before = (places - 1).clamp_min(0)
+            silent &= _read(reach, tensor, stream, before, allowed.triu(1))[1]
+        if int(silent.sum()) >= max(_FEWEST, int(tried.sum()) / 2):
+            check = MaskCheck(
+                rule="unread",
+                reader=meant.name,
+                read=meant.name,
+                said_by=meant.full,
+                pairs=int(tried.sum()),
+                leaks=int(silent.sum()),
+                key=int(places[silent][0]),
+                first=returned.module,
+            )
+            return [check]
+    return []
+
+
+def _read(
+    reach: Reach, tensor: Tensor, stream: int, places: Tensor, allowed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return of each sentence's token at a place: may an output depend on it, and does one?"""
+    key = torch.nn.functional.one_hot(places, allowed.shape[-1]).bool()
+    readers = (allowed & key[:, None, :]).any(2)
+    tried = readers.any(1)
+    size = (reach.of(tensor, readers) or {}).get(stream) if bool(tried.any()) else None
+    if size is None or not bool(torch.isfinite(size).all()):
+        return torch.zeros_like(tried), torch.zeros_like(tried)
+    return tried, (size > 0)[key]
+
+
 def _allowed(meant: Meant) -> Tensor:
     """Return which other tokens each token may read, as far as anybody says."""
     real = meant.real

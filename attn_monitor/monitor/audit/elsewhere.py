@@ -14,10 +14,11 @@ from torch.nn.modules.module import register_module_forward_hook
 from attn_monitor.core.mask_audit import MaskCheck
 from attn_monitor.monitor.audit.count import Count, spread, tolerance
 from attn_monitor.monitor.audit.intent import Meant
+from attn_monitor.monitor.audit.lying import Lying, laid_out
 from attn_monitor.monitor.audit.watched import (
     Returned,
-    Watched,
     as_laid,
+    batch_norms,
     per_token,
     place_of,
     tensors_of,
@@ -29,8 +30,9 @@ _CLOSE: Final = 1e-3  # of the largest output: kernels round differently
 
 @contextmanager
 def in_training(model: nn.Module) -> Iterator[None]:
-    """Let all modules train in the ``with`` block."""
-    resting = [module for module in model.modules() if not module.training]
+    """Let all modules train in the ``with`` block, but for batch norms, which mix sentences."""
+    norms = batch_norms(model)
+    resting = [m for m in model.modules() if not m.training and m not in norms]
     for module in resting:
         module.training = True
     try:
@@ -44,8 +46,10 @@ def without_gradients(
     model: nn.Module,
     run: Callable[[], object],
     meant: Sequence[Meant],
-    seen: Watched,
+    seen: Sequence[Returned],
     outputs: Mapping[int, int],
+    *,
+    lyings: Sequence[Lying],
 ) -> list[MaskCheck]:
     """Return what leaks where a model runs without gradients, which may take other kernels.
 
@@ -56,14 +60,15 @@ def without_gradients(
         model: The model, in evaluation mode.
         run: Runs it on the batch.
         meant: The batch's streams.
-        seen: The pass with gradients.
+        seen: What modules returned in the pass with gradients.
         outputs: Stream -> which of the tensors returned there holds its outputs.
+        lyings: How the outputs of some streams lie.
     """
-    plain = _Plain(model, run, [stream.ids for stream in meant])
+    plain = _Plain(model, run, [stream.ids for stream in meant], lyings)
     before = plain.returned()
     found: list[MaskCheck] = []
     for at, output in outputs.items():
-        stream, old = meant[at], seen.returned[output]
+        stream, old = meant[at], seen[output]
         new = _same(before, old, stream)
         if new is None or _close(new, old.tensor, stream):
             continue
@@ -107,6 +112,7 @@ class _Plain:
     model: nn.Module
     run: Callable[[], object]
     streams: list[Tensor]
+    lyings: Sequence[Lying]
 
     def returned(self, noise: tuple[int, Tensor] | None = None) -> list[Returned]:
         """Return what its modules return; nothing where no lookup of the tokens is seen.
@@ -133,7 +139,7 @@ class _Plain:
                 self.run()
             finally:
                 handle.remove()
-        return found if lookups else []
+        return laid_out(found, self.lyings) if lookups else []
 
     def _moved(
         self,

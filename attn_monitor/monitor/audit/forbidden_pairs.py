@@ -14,12 +14,15 @@ from torch import distributed as dist
 
 from attn_monitor.core.mask_audit import During, MaskAudit, MaskCheck, Rule
 from attn_monitor.monitor.audit.alive import alive
+from attn_monitor.monitor.audit.choices import Again, choices
 from attn_monitor.monitor.audit.count import Count, spread, tolerance
-from attn_monitor.monitor.audit.cut_off import blind, undefined
+from attn_monitor.monitor.audit.cut_off import blind, undefined, unread
 from attn_monitor.monitor.audit.elsewhere import in_training, without_gradients
-from attn_monitor.monitor.audit.intent import Meant, id_tensors
+from attn_monitor.monitor.audit.fed import fed
+from attn_monitor.monitor.audit.intent import Intent, Meant
 from attn_monitor.monitor.audit.leaks import MOST_QUERIES, Reach
-from attn_monitor.monitor.audit.watched import Returned, Watched, per_token, watched
+from attn_monitor.monitor.audit.lying import laid_out
+from attn_monitor.monitor.audit.watched import Returned, batch_norms, per_token, watched
 from attn_monitor.monitor.audit.windows import windows
 
 MOST_SENTENCES: Final = 4  # asked about the others of their batch
@@ -30,15 +33,15 @@ NOTHING_SAID: Final = (
     "again, cu_seqlens, labels that are the next tokens) nor the model (is_causal). Say it: "
     'mask="causal"'
 )
+NO_OUTPUT: Final = "no module returns an output per token after its attention"
 NOT_LOOKED_UP: Final = "the model looks up no embedding of the batch's tokens"
 
 
 def audit(
     model: nn.Module,
     run: Callable[[], object],
-    meant: Sequence[Meant],
+    intent: Intent,
     *,
-    batch: object = None,
     window: int | None = None,
     attending: Sequence[str] = (),
     seconds: float = SECONDS,
@@ -48,65 +51,75 @@ def audit(
     Args:
         model: The model, in evaluation mode; whoever calls puts it back.
         run: Runs it on the batch.
-        meant: The batch's streams and what is forbidden in each.
-        batch: The batch, for tokens that no stream is about.
+        intent: The batch's tokens and what is forbidden among them.
         window: Tokens that a query may see, itself counted in, where the user says so.
         attending: Paths of the modules that attend.
         seconds: About how long this may take; what is left out then is not counted.
     """
     until = time.monotonic() + seconds
-    streams = [stream.ids for stream in meant]
-    extra = [t for t in id_tensors(batch) if not any(_same(t, ids) for ids in streams)]
     with alive(model):
-        return _audit(model, run, meant, extra, window=window, attending=attending, until=until)
+        return _audit(model, run, intent, window=window, attending=attending, until=until)
 
 
 def _audit(
     model: nn.Module,
     run: Callable[[], object],
-    meant: Sequence[Meant],
-    extra: Sequence[Tensor],
+    intent: Intent,
     *,
     window: int | None,
     attending: Sequence[str],
     until: float,
 ) -> MaskAudit:
-    streams = [stream.ids for stream in meant]
-    seen = watched(model, run, [*streams, *extra])
-    if not meant:
+    if intent.source is None:
         return MaskAudit(unknown=NOTHING_SAID)
-    if not any(lookup.stream < len(streams) for lookup in seen.lookups):
+    streams = [intent.source.ids, *(candidate.ids for candidate in intent.candidates)]
+    seen = watched(model, run, streams[:-1])  # the last candidate is the source once more
+    meant = fed(intent, seen)
+    again = Again(model, run, [stream.ids for stream in meant])
+    if meant[0] is not intent.source or any(lookup.stream for lookup in seen.lookups):
+        seen = again.once()
+    if not seen.lookups:
         return MaskAudit(unknown=NOT_LOOKED_UP)
-    reach = Reach(seen, [ids.shape for ids in (*streams, *extra)], until)
-    again = _Again(model, run, [*streams, *extra])
+    reach = Reach(seen, [stream.ids.shape for stream in meant], until)
+    maybe = (reach.lying(at, stream.real) for at, stream in enumerate(meant))
+    again.lyings = [lying for lying in maybe if lying is not None]
+    seen.returned = laid_out(seen.returned, again.lyings)
     auditor = _Auditor(reach, again, list(meant))
     found = [*auditor.streams(), *auditor.answer()]
     found += windows(model, reach, meant, window, attending)
     if not any(check.leaks for check in found) and not reach.late:
         found += _elsewhere(auditor)
+    if batch_norms(model) and not any(check.rule == "sentence" and check.leaks for check in found):
+        found += _Auditor(replace(reach, seen=again.once(mixing=True)), None, list(meant)).rows()
     checks = [check for check in found if check.pairs]
+    if any(m.forbidden.pairs or m.said for m in meant) and not auditor.outputs:
+        return MaskAudit(checks=tuple(checks), unknown=NO_OUTPUT)
     unknown = "" if checks else NOTHING_SAID
     return MaskAudit(checks=tuple(checks), unknown=unknown)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other.to(one))
-
-
 def _elsewhere(held: _Auditor) -> list[MaskCheck]:
     """Return what leaks in training mode, or without gradients, though nothing did before."""
-    again, seen = held.again, held.reach.seen
+    again, reach = held.again, held.reach
     found: list[MaskCheck] = []
     if again is None:
         return found
     with suppress(Exception):  # a model may not train, or not answer, on what it is asked with
+        found += choices(again, reach, held.meant, held.outputs)
         if _alone():
             with in_training(again.model):
-                training = watched(again.model, again.run, again.streams)
-                reach = replace(held.reach, seen=training)
-                other = _Auditor(reach, None, held.meant, most=_FEW, during="training")
+                other = _Auditor(
+                    replace(reach, seen=again.once()), None, held.meant, _FEW, "training"
+                )
                 found += [c for c in (*other.streams(), *other.answer()) if c.leaks]
-        found += without_gradients(again.model, again.run, held.meant, seen, held.outputs)
+        found += without_gradients(
+            again.model,
+            again.run,
+            held.meant,
+            reach.seen.returned,
+            held.outputs,
+            lyings=again.lyings,
+        )
     return found
 
 
@@ -114,18 +127,6 @@ def _alone() -> bool:
     """Return whether this is the only process: in training mode a layer may wait for the others."""
     together = dist.is_available() and dist.is_initialized()
     return not together or dist.get_world_size() == 1
-
-
-@dataclass(slots=True)
-class _Again:
-    """Runs the model anew with some tokens changed."""
-
-    model: nn.Module
-    run: Callable[[], object]
-    streams: list[Tensor]
-
-    def with_noise(self, stream: int, where: Tensor) -> Watched:
-        return watched(self.model, self.run, self.streams, noise={stream: where.float()})
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ class _Auditor:
     """
 
     reach: Reach
-    again: _Again | None
+    again: Again | None
     meant: list[Meant]
     most: int = MOST_QUERIES
     during: During = ""
@@ -154,8 +155,7 @@ class _Auditor:
         found: list[MaskCheck] = []
         target = next((i for i, m in enumerate(self.meant) if m.name == "target"), None)
         for at, stream in enumerate(self.meant):
-            avoid = None if target is None or at == target else target
-            output = self.reach.last(at, avoid=avoid)
+            output = self._output(at)
             if output is None:
                 continue
             self.outputs[at] = output
@@ -168,8 +168,11 @@ class _Auditor:
             found.append(rows)
             if not self.during:  # layers that are left out at random read nothing
                 found += blind(self.reach, self.meant, at, at, output)
+                if self.apart:
+                    found += unread(self.reach, stream, at, output)
             source = next((i for i, m in enumerate(self.meant) if m.name == "source"), None)
-            if at == target and source is not None and not self.during:
+            decodes = at == target and "future" in stream.forbidden.pairs
+            if decodes and source is not None and not self.during:
                 found += blind(self.reach, self.meant, at, source, output)
             if at == target and source is not None and self.meant[source].padded_by:
                 hidden = ~self.meant[source].real
@@ -177,17 +180,28 @@ class _Auditor:
                 found.append(self._check(at, source, output, "padding", pairs))
         return found
 
+    def _output(self, stream: int) -> int | None:
+        target = next((i for i, m in enumerate(self.meant) if m.name == "target"), None)
+        return self.reach.last(stream, avoid=None if stream == target else target)
+
+    def rows(self) -> list[MaskCheck]:
+        """Check that no sentence depends on another one, where one is found that does."""
+        outputs = ((at, self._output(at)) for at in range(len(self.meant)))
+        found = [self._rows(at, output) for at, output in outputs if output is not None]
+        return [check for check in found if check.leaks]
+
     def answer(self) -> list[MaskCheck]:
         """Check that what is said of a whole sentence does not depend on its padding."""
         reader = next((i for i, m in enumerate(self.meant) if m.name != "target"), 0)
         stream = self.meant[reader]
         sentences = stream.ids.shape[0]
-        last = self.reach.seen.returned[-1:] if self.reach.seen.returned else []
-        for output in last:
+        if not stream.padded_by:
+            return []
+        for output in reversed(self.reach.seen.returned):
             shape = output.tensor.shape
             if shape[0] != sentences or len(shape) != 2 or not output.tensor.requires_grad:  # noqa: PLR2004
                 continue
-            if not stream.padded_by:
+            if shape in self.reach.shapes:  # a number per token
                 continue
             sizes = self.reach.of(output.tensor, torch.ones(sentences, dtype=torch.bool))
             size = None if sizes is None else sizes.get(reader)
@@ -242,7 +256,7 @@ class _Auditor:
             sizes = self.reach.of(tensor, where)
             size = None if sizes is None else sizes.get(read)
             if size is None or not bool(size.any()):
-                size = self._changed(read, output, reader, column, pairs[:, column])
+                size = self._changed((reader, read), output, column, pairs[:, column])
             if size is not None:
                 count.add(pairs[:, column], size, column)
         return self._finish(check, count, returned, reader)
@@ -256,7 +270,7 @@ class _Auditor:
         if tensor is None or shape[0] == 1:
             return check
         # Without another rule nothing shows that rows of this batch are sentences at all.
-        if not self.meant[stream].forbidden.pairs:
+        if not self.meant[stream].forbidden.pairs and not self.meant[stream].said:
             return check
         count = Count(tolerance(tensor))
         for row in range(min(shape[0], MOST_SENTENCES)):
@@ -272,26 +286,12 @@ class _Auditor:
         return self._finish(check, count, returned, stream, rows=True)
 
     def _changed(
-        self, read: int, output: int, reader: int, column: int, forbidden: Tensor
+        self, streams: tuple[int, int], output: int, column: int, forbidden: Tensor
     ) -> Tensor | None:
         """Where no gradient comes back: change the forbidden tokens, and see what moves."""
-        shape = self.reach.shapes[reader]
         if self.again is None:
             return None
-        before = per_token(self.reach.seen.returned[output].tensor, shape)
-        moved: list[Tensor] = []
-        every = torch.ones(self.reach.shapes[read], dtype=torch.bool)
-        for where in (forbidden, every):
-            seen = self.again.with_noise(read, where)
-            if len(seen.returned) <= output or before is None:
-                return None
-            after = per_token(seen.returned[output].tensor, shape)
-            if after is None:
-                return None
-            change = (after - before)[:, column].detach().float().norm(dim=-1).cpu()
-            moved.append(change)
-        strongest = moved[1][:, None].expand(forbidden.shape)
-        return torch.where(forbidden, moved[0][:, None].expand(forbidden.shape), strongest)
+        return self.again.changed(self.reach, streams, output, (column, forbidden))
 
     def _finish(
         self, check: MaskCheck, count: Count, output: Returned, reader: int, *, rows: bool = False

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from attn_monitor.monitor.audit.lying import Lying, asked, maybe, settled
 from attn_monitor.monitor.audit.watched import Watched, from_laid, per_token
 
 MOST_QUERIES: Final = 64  # of one stream: one backward pass each
@@ -76,12 +77,13 @@ class Reach:
         return found
 
     def last(self, stream: int, *, avoid: int | None = None) -> int | None:
-        """Return the last returned tensor with an entry per token of a stream.
+        """Return the last returned tensor with an entry per token of a stream, after attention.
 
         Args:
             stream: Whose tokens; it depends on them.
             avoid: A stream that it must not depend on.
         """
+        first = self._after(stream)
         for most in (WIDEST, None):  # what comes after the hidden states mixes no tokens
             for at in range(len(self.seen.returned) - 1, -1, -1):
                 output = per_token(self.seen.returned[at].tensor, self.shapes[stream])
@@ -90,9 +92,54 @@ class Reach:
                 reads = self._depends(output)
                 if avoid is None and not reads:
                     return at  # cut off from its tokens: these are changed instead
-                if stream in reads and avoid not in reads:
+                after = at >= first or self._mixes(output, stream)
+                if stream in reads and avoid not in reads and after:
                     return at
         return None
+
+    def lying(self, stream: int, real: Tensor) -> Lying | None:
+        """Return how a stream's outputs lie, if no tensor after attention has one per token.
+
+        Args:
+            stream: Whose tokens.
+            real: Which of them are no padding.
+        """
+        shape, first = self.shapes[stream], self._after(stream)
+        late = self.seen.returned[first:] or self.seen.returned
+        if any(per_token(r.tensor, shape) is not None for r in late if r.tensor.requires_grad):
+            return None
+        for returned in reversed(late):
+            for lying in maybe(returned, shape):
+                tensor, strongest = lying.of(returned).tensor, []
+                if lying.kind == "longer":
+                    rows = returned.tensor.shape[0] == shape[0]
+                    tensor = returned.tensor if rows else returned.tensor.transpose(0, 1)
+                for column in asked(lying, real):
+                    where = torch.zeros(tensor.shape[:2], dtype=torch.bool)
+                    where[0, column] = True
+                    size = (self.of(tensor, where) or {}).get(stream)
+                    if size is not None and bool((size[0] > 0).any()):
+                        strongest.append((column, int(size[0].argmax())))
+                if (found := settled(lying, strongest)) is not None:
+                    return found
+        return None
+
+    def _after(self, stream: int) -> int:
+        """Return how many tensors had been returned when attention first ran on a stream."""
+        begun = min((x.at for x in self.seen.lookups if x.stream == stream), default=0)
+        return min(
+            (at for at in self.seen.attended if at >= begun), default=len(self.seen.returned)
+        )
+
+    def _mixes(self, output: Tensor, stream: int) -> bool:
+        """Return whether the last output of any sentence depends on another token."""
+        for column in {output.shape[1] - 1, output.shape[1] // 2}:
+            where = torch.zeros(output.shape[:2], dtype=torch.bool)
+            where[:, column] = True
+            size = (self.of(output, where) or {}).get(stream)
+            if size is not None and int((size > 0).sum(1).max()) > 1:
+                return True
+        return False
 
     def _depends(self, output: Tensor) -> set[int]:
         """Return which streams an output depends on at all."""

@@ -46,7 +46,6 @@ def audit_probes(
             model,
             lambda: replay(probes.input),
             meant,
-            batch=probes.batch,
             window=mask if isinstance(mask, int) else None,
             attending=tuple(
                 layer.name.partition("#")[0] for part in layout.parts for layer in part.layers

@@ -13,7 +13,15 @@ from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
-_LOOKUPS: Final = (functional.embedding, torch.embedding)
+_LOOKUPS: Final = (
+    *(functional.embedding, torch.embedding),
+    *(torch.Tensor.__getitem__, torch.index_select, torch.Tensor.index_select),
+)
+_ATTENDING: Final = (
+    *(functional.scaled_dot_product_attention, functional.multi_head_attention_forward),
+    *(functional.softmax, torch.softmax, torch.Tensor.softmax),
+)
+_WHOLE: Final = (torch.int64, torch.int32)
 _BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 _FEWEST_AXES: Final = 2
 
@@ -26,11 +34,13 @@ class Lookup:
         stream: Which stream's, by its place among those asked for.
         shift: Zeros that were added to what was looked up.
         layout: How its tokens lie: ``"rows"``, ``"columns"`` or ``"flat"``.
+        at: How many tensors had been returned before.
     """
 
     stream: int
     shift: Tensor
     layout: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,19 @@ class Returned:
 
 @dataclass(slots=True)
 class Watched:
-    """What one forward pass looked up and returned, in order."""
+    """What one forward pass looked up and returned, in order.
+
+    Attributes:
+        lookups: Lookups of the streams' tokens.
+        others: The indices of every other lookup.
+        returned: What modules returned.
+        attended: How many tensors had been returned whenever attention ran.
+    """
 
     lookups: list[Lookup] = field(default_factory=list)
+    others: list[Tensor] = field(default_factory=list)
     returned: list[Returned] = field(default_factory=list)
-    result: object = None
+    attended: list[int] = field(default_factory=list)
 
 
 def watched(
@@ -57,31 +75,18 @@ def watched(
     streams: Sequence[Tensor],
     *,
     noise: Mapping[int, Tensor] | None = None,
+    mixing: bool = False,
 ) -> Watched:
     """Run a model with gradients, and keep what each module returned.
 
     Args:
-        model: The model; in evaluation mode but for batch norms, which mix the sentences of a
-            batch only while they train.
+        model: The model; in evaluation mode.
         run: Runs it.
         streams: The tokens of each stream, ``[sentence, column]``.
         noise: For each stream, numbers ``[sentence, column]`` by which its embeddings are
             stretched and moved; nothing by default.
+        mixing: Let batch norms train, which mix the sentences of a batch only then.
     """
-    try:
-        return _watched(model, run, streams, noise or {}, mixing=True)
-    except ValueError:  # a batch norm cannot train on a single sentence
-        return _watched(model, run, streams, noise or {}, mixing=False)
-
-
-def _watched(
-    model: nn.Module,
-    run: Callable[[], object],
-    streams: Sequence[Tensor],
-    noise: Mapping[int, Tensor],
-    *,
-    mixing: bool,
-) -> Watched:
     found = Watched()
     names = {module: name for name, module in model.named_modules()}
 
@@ -97,8 +102,8 @@ def _watched(
         stack.callback(handle.remove)
         if mixing:
             stack.enter_context(_mixing(model))
-        stack.enter_context(_Lookups(found, [ids.cpu() for ids in streams], noise))
-        found.result = run()
+        stack.enter_context(_Lookups(found, [ids.cpu() for ids in streams], noise or {}))
+        run()
     return found
 
 
@@ -120,16 +125,22 @@ class _Lookups(TorchFunctionMode):
     ) -> Any:  # noqa: ANN401  # whatever the function returns
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        if func in _ATTENDING:
+            self._found.attended.append(len(self._found.returned))
         if func not in _LOOKUPS or not isinstance(result, Tensor):
             return result
         tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
-        indices = next((x for x in tensors if not x.is_floating_point()), None)
-        where = None if indices is None else place_of(indices.detach().cpu(), self._streams)
+        indices = next((x for x in tensors if x.dtype in _WHOLE), None)
+        # Picking entries out of hidden states, or of numbers that are no weights, is no lookup.
+        if indices is None or result.shape[:-1] != indices.shape or not result.is_floating_point():
+            return result
+        where = place_of(indices.detach().cpu(), self._streams)
         if where is None:
+            self._found.others.append(indices.detach().cpu())
             return result
         stream, layout = where
         shift = torch.zeros_like(result, requires_grad=True)
-        self._found.lookups.append(Lookup(stream, shift, layout))
+        self._found.lookups.append(Lookup(stream, shift, layout, len(self._found.returned)))
         if stream in self._noise:
             amount = as_laid(self._noise[stream].to(result), layout)[..., None]
             amount = functional.pad(amount, (0, 0, 0, result.shape[-2] - amount.shape[-2]))
@@ -142,23 +153,13 @@ def place_of(indices: Tensor, streams: Sequence[Tensor]) -> tuple[int, str] | No
     for stream, ids in enumerate(streams):
         for layout in ("rows", "columns", "flat"):
             laid = as_laid(ids, layout)
-            if indices.shape == laid.shape and same_tokens(indices, laid, layout):
+            if indices.shape == laid.shape and torch.equal(indices, laid.to(indices)):
                 return stream, layout
         # Some models lengthen what they get to a multiple of their window.
         longer = indices.dim() == ids.dim() and indices.shape[1] > ids.shape[1]
         if longer and torch.equal(indices[:, : ids.shape[1]], ids.to(indices)):
             return stream, "rows"
     return None
-
-
-def same_tokens(indices: Tensor, ids: Tensor, layout: str) -> bool:
-    """Return whether a lookup is of these tokens, or of them moved one to the right."""
-    if torch.equal(indices, ids.to(indices)):
-        return True
-    if layout != "rows" or ids.shape[1] <= 2:  # noqa: PLR2004  # two would agree by chance
-        return False
-    moved, last = indices[:, 1:], ids[:, :-1].to(indices)
-    return bool((moved == last)[last >= 0].all())
 
 
 def as_laid(values: Tensor, layout: str) -> Tensor:
@@ -186,10 +187,14 @@ def per_token(tensor: Tensor, shape: torch.Size) -> Tensor | None:
     return None
 
 
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    """Return the layers that mix the sentences of a batch while they train."""
+    return [m for m in model.modules() if isinstance(m, _BATCH_NORMS)]
+
+
 @contextmanager
 def _mixing(model: nn.Module) -> Iterator[None]:
-    """Let batch norms train: that is when they mix the sentences of a batch."""
-    norms = [m for m in model.modules() if isinstance(m, _BATCH_NORMS) and not m.training]
+    norms = [norm for norm in batch_norms(model) if not norm.training]
     for norm in norms:
         norm.training = True
     try:
