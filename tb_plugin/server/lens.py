@@ -59,6 +59,7 @@ class LensReader:
             "mass": plain(lens.mass),
             "lift": plain(lens.lift),
             "value_mass": plain(lens.value_mass),
+            "reads": plain(lens.reads),
             "limits": plain(self._limits_of(run, query)),
         }
 

@@ -387,6 +387,11 @@ def test_the_map_in_headlens_is_the_heads_stored_map_with_its_words(tab, recorde
     seen = read_map(tab, canvas, tip, expected.shape)
     np.testing.assert_allclose(seen, expected, atol=PRINTED)
     assert tab.frame.locator("text.lens-axis").all_text_contents() == recorded.words
+    taken = tab.frame.locator(
+        "rect.lens-reads"
+    )  # what each query cluster takes home, over the mean
+    sizes = [float(bar.get_attribute("data-reads") or "nan") for bar in taken.all()]
+    assert min(sizes) < 1 < max(sizes)
     slider(tab).press("Home")
     before = recorded.maps(recorded.steps[0], MAPS)[1]
     until_equal(

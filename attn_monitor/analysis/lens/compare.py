@@ -67,6 +67,37 @@ def attention_mass(
     return np.asarray(total / tokens[:, None])
 
 
+def reads_per_cluster(
+    attn: Sequence[np.ndarray], values: Float[np.ndarray, "key_token d_value"], queries: Clusters
+) -> Float[np.ndarray, " query_cluster"]:
+    """Return the mean length of what the tokens of each query cluster take home: ``|A V|``.
+
+    It is what the head writes for them before its output projection. NaN for an empty cluster.
+
+    Args:
+        attn: One map [query, key] per sentence, in the order of the clustered tokens.
+        values: Value vectors of the keys' tokens, in the same order.
+        queries: Clusters of the query tokens.
+
+    Raises:
+        ValueError: If maps, values and clusters do not have the same tokens.
+    """
+    lengths = (sum(len(one) for one in attn), sum(one.shape[1] for one in attn))
+    if lengths != (len(queries.labels), len(values)):
+        raise ValueError(
+            f"the maps have {lengths[0]} queries and {lengths[1]} keys, the clusters "
+            f"{len(queries.labels)} tokens and the values {len(values)}; pass those of the same "
+            "sentences"
+        )
+    ends = np.cumsum([one.shape[1] for one in attn])[:-1]
+    mixed = [one @ vectors for one, vectors in zip(attn, np.split(values, ends), strict=True)]
+    sizes = np.linalg.norm(np.concatenate(mixed), axis=1)
+    total = np.bincount(queries.labels, weights=sizes, minlength=len(queries.centroids))
+    tokens = np.bincount(queries.labels, minlength=len(total)).astype(float)
+    tokens[tokens == 0] = np.nan
+    return np.asarray(total / tokens)
+
+
 def lift(
     mass: Float[np.ndarray, "query_cluster key_cluster"], keys: Clusters
 ) -> Float[np.ndarray, "query_cluster key_cluster"]:

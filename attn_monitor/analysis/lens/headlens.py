@@ -18,6 +18,7 @@ from attn_monitor.analysis.lens.compare import (
     attention_mass,
     centroid_products,
     lift,
+    reads_per_cluster,
     row_centred,
 )
 from attn_monitor.analysis.lens.elbow import silhouette
@@ -54,6 +55,8 @@ class HeadLens:
         lift: Mass over chance, ``None`` without maps.
         value_mass: Share of attention from query cluster to value cluster, ``None`` without maps or
             values: what each kind of query takes home.
+        reads: Mean length of what the tokens of each query cluster take home, ``|A V|``: what the
+            head writes for them before its output projection; ``None`` without maps or values.
         d_head: Length of a vector: products over its root are in units of scores.
         tagger: Who tagged the words.
     """
@@ -66,6 +69,7 @@ class HeadLens:
     mass: Float[np.ndarray, "query_cluster key_cluster"] | None
     lift: Float[np.ndarray, "query_cluster key_cluster"] | None
     value_mass: Float[np.ndarray, "query_cluster value_cluster"] | None
+    reads: Float[np.ndarray, " query_cluster"] | None
     d_head: int
     tagger: str
 
@@ -117,6 +121,9 @@ def head_lens(
         value_mass=None
         if attn is None or value is None
         else attention_mass(attn, query.clusters, value.clusters),
+        reads=None
+        if attn is None or values is None
+        else reads_per_cluster(attn, values, query.clusters),
         d_head=queries.shape[1],
         tagger=speakers(query_tokens, key_tokens),
     )

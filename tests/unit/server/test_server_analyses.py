@@ -128,6 +128,13 @@ def test_a_lens_shows_clusters_of_all_sentences_with_where_each_token_is(lens_di
     # Values are clustered over the keys' tokens, and what each query kind takes home sums to 1.
     assert lens["values"]["position"] == vectors.key_position.tolist()
     np.testing.assert_allclose(np.sum(lens["value_mass"], axis=1), 1, atol=1e-6)
+    # What the head writes for a kind of query, before its projection: A V token by token.
+    run, sizes = open_run(lens_dir / "a"), np.zeros(4)
+    for at, probe in enumerate(vectors.query_probe.tolist()):
+        row = run.attention(step=0, probe=probe, part="encoder", layer=1)[0]
+        taken = row[vectors.query_position[at]] @ vectors.value[vectors.key_probe == probe]
+        sizes[queries["labels"][at]] += np.linalg.norm(taken)
+    np.testing.assert_allclose(lens["reads"], sizes / queries["profile"]["size"], rtol=1e-4)
     assert lens["d_head"] == 8
     assert lens["tags"][0]
 
@@ -156,7 +163,7 @@ def test_recordings_without_values_have_lenses_without_them(tmp_path):
     bare = {probe: replace(pair, value=None) for probe, pair in pairs.items()}
     write_run(tmp_path / "a", info, [replace(step, vectors={"encoder": bare})])
     lens = Tab(tmp_path).get("lens", run="a", step=0, part="encoder", layer=0, head=0).json
-    assert (lens["values"], lens["value_mass"]) == (None, None)
+    assert (lens["values"], lens["value_mass"], lens["reads"]) == (None, None, None)
 
 
 def test_the_elbow_is_offered_on_demand(lens_tab):

@@ -45,6 +45,8 @@ export interface Lens {
   readonly mass: Table | null;
   /** Share of attention from query cluster to value cluster. */
   readonly value_mass: Table | null;
+  /** Mean |A V| of each query cluster's tokens; null without maps or values. */
+  readonly reads: readonly (number | null)[] | null;
   /** How far tables reach over all of training: colours end there at every step. */
   readonly limits: { readonly products: number; readonly centred: number };
 }
@@ -104,6 +106,17 @@ export function strongestCell(table: Table): LensCell {
     });
   });
   return best;
+}
+
+/** What a query cluster takes home, as a multiple of all tokens' mean; null where it is unknown. */
+export function readsOf({ reads, queries }: Lens, cluster: number): number | null {
+  const sizes = queries.profile.size;
+  const all = (reads ?? []).map((read, at) => ({ read, tokens: sizes[at] ?? 0 }));
+  const known = all.filter(({ read }) => read !== null);
+  const tokens = known.reduce((sum, { tokens }) => sum + tokens, 0);
+  const total = known.reduce((sum, { read, tokens }) => sum + (read ?? 0) * tokens, 0);
+  const own = reads?.[cluster] ?? null;
+  return own === null || total <= 0 ? null : (own * tokens) / total;
 }
 
 /** The value cluster that most tokens of a key cluster are in: what these keys carry. */

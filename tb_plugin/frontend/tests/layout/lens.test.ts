@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { carriedBy, firstCell, type Lens, strongestCell } from "../../src/core/lens";
+import { carriedBy, firstCell, type Lens, readsOf, strongestCell } from "../../src/core/lens";
 import {
   hasLongNotes,
   lensEdges,
@@ -100,6 +100,17 @@ describe("carriedBy", () => {
     expect(carriedBy(lens, 0)).toBe(2);
     expect(carriedBy(lens, 1)).toBe(0);
     expect(carriedBy({ ...lens, values: null }, 0)).toBe(0);
+  });
+});
+
+describe("readsOf", () => {
+  it("is a multiple of the mean over all tokens, not over clusters", () => {
+    const queries = { profile: { size: [3, 1, 2] } };
+    const lens = { queries, reads: [1, 5, null] } as unknown as Lens;
+    expect(readsOf(lens, 0)).toBe(0.5);
+    expect(readsOf(lens, 1)).toBe(2.5);
+    expect(readsOf(lens, 2)).toBeNull();
+    expect(readsOf({ ...lens, reads: null }, 0)).toBeNull();
   });
 });
 

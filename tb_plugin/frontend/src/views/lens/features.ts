@@ -1,7 +1,7 @@
 // One row per cluster: its parts of speech as a stacked bar, its places in the sentence as a strip.
 import type { LensSide } from "../../core/lens";
 import { hasLongNotes, type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens/lens";
-import { percent } from "../../scale/format";
+import { fixed, percent } from "../../scale/format";
 import type { Theme } from "../../scale/heads";
 import { tagColour, tagName } from "../../scale/pos";
 import { productRamp } from "../../scale/ramps";
@@ -16,12 +16,15 @@ export interface FeatureProps {
   readonly title: string;
   readonly chosen: number;
   readonly dashed: boolean;
+  /** What each cluster's tokens take home, as multiples of their mean: a line below each bar. */
+  readonly reads?: readonly (number | null)[];
   /** Rows are chosen by a click. */
   readonly selectable?: boolean;
 }
 
 const AIR = 1;
 const GROUND = 3;
+const READS = 2.5;
 
 export function drawFeatures(props: FeatureProps): SVGGElement {
   const { side, geometry, x, title } = props;
@@ -80,6 +83,28 @@ function drawRow(props: FeatureProps, cluster: number): SVGGElement {
       ),
     ),
   );
+  const read = props.reads?.[cluster] ?? null;
+  const most = Math.max(...(props.reads ?? []).map((each) => each ?? 0));
+  const line =
+    read === null
+      ? []
+      : [
+          svg(
+            "rect",
+            {
+              class: "lens-reads",
+              y: pitch - 2 * AIR - READS,
+              width: (bar * read) / most,
+              height: READS,
+              "data-reads": read,
+            },
+            svg(
+              "title",
+              {},
+              `cluster ${cluster + 1} takes home ${fixed(read, 2)} × the mean |A V|, before W_O`,
+            ),
+          ),
+        ];
   const y = geometry.top + cluster * pitch + AIR;
   const attributes = props.selectable
     ? {
@@ -90,7 +115,13 @@ function drawRow(props: FeatureProps, cluster: number): SVGGElement {
         "aria-label": `Value cluster ${cluster + 1}`,
       }
     : {};
-  return svg("g", { transform: `translate(0,${y})`, ...attributes }, ...segments, ...marks);
+  return svg(
+    "g",
+    { transform: `translate(0,${y})`, ...attributes },
+    ...segments,
+    ...marks,
+    ...line,
+  );
 }
 
 function frame({ geometry, chosen, dashed }: FeatureProps): SVGRectElement {

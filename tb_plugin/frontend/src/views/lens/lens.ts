@@ -1,5 +1,5 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
-import type { LensCell } from "../../core/lens";
+import { type LensCell, readsOf } from "../../core/lens";
 import { at } from "../../core/maps";
 import {
   type LensEdges,
@@ -167,6 +167,7 @@ function draw(props: LensProps, geometry: LensGeometry): SVGElement[] {
     drawFeatures({
       ...shared,
       side: lens.queries,
+      reads: lens.queries.profile.size.map((_, cluster) => readsOf(lens, cluster)),
       x: geometry.queries,
       title: "Query features",
       chosen: cell.query,
@@ -215,9 +216,15 @@ function drawEdges({ query, key, value }: LensEdges, geometry: LensGeometry): SV
 /** The words of the chosen clusters; beside the values, how much of the queries' attention they get. */
 function drawBoxes(props: LensProps, geometry: LensGeometry): SVGElement[] {
   const { lens, cell, value, theme, words: form } = props;
+  const read = readsOf(lens, cell.query);
   const carried = lens.value_mass?.[cell.query]?.[value];
   const boxes = [
-    { side: lens.queries, cluster: cell.query, name: "Query", note: "" },
+    {
+      side: lens.queries,
+      cluster: cell.query,
+      name: "Query",
+      note: read === null ? "" : `takes home ${fixed(read, 2)} × the mean`,
+    },
     { side: lens.keys, cluster: cell.key, name: "Key", note: "" },
     ...(lens.values
       ? [

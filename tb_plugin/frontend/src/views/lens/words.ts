@@ -43,7 +43,7 @@ export function drawWords(props: WordsProps): SVGGElement {
 function noteBeside(title: string, { note, width }: WordsProps, size: number): string {
   const whole = note || `${size} tokens`;
   const room = width - textWidth(title, 12, 500) - 8;
-  const figure = whole.replace(/ (of attention|tokens)$/, "");
+  const figure = whole.replace(/ (of attention|tokens|the mean)$|^takes home /g, "");
   return [whole, figure].find((text) => textWidth(text, 11) <= room) ?? "";
 }
 
