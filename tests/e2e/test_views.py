@@ -251,6 +251,7 @@ def test_answers_are_few_clicks_away(page):
     frame.get_by_label(f"Draw {second} as well").check()
     line = frame.locator(f".cell[data-layer='1'][data-head='2'] [data-run='{second}']")
     line.wait_for(state="attached")
+    assert frame.locator(".other-runs").inner_text() == second
     # And their maps: pin this one, choose the other, A - B.
     show(page, first, step=400, probe=0, layers="1:mh")
     frame.get_by_role("button", name="Pin B here").click()

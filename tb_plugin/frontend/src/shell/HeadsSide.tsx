@@ -13,6 +13,7 @@ import { createRanking } from "../views/heads/ranking";
 import { changeHeads, compareWithBest, selectHead } from "./actions";
 import { CanGo } from "./CanGo";
 import { headSource } from "./head_source";
+import { OtherRuns } from "./OtherRuns";
 import { Problem } from "./Problem";
 import { Segments } from "./Segments";
 import { ViewHost } from "./ViewHost";
@@ -172,13 +173,14 @@ function Redundant({ side }: { readonly side: Listed }) {
 
 /** What is asked about all heads: which changed, do the same, choose or write nothing, can go. */
 export function HeadsSide() {
-  const { side } = view.value.heads;
+  const { panel, side } = view.value.heads;
   return (
     <aside
       class="side heads-side"
       aria-label="Heads that changed, are redundant, idle or dormant, or can go"
     >
       <div class="side-content">
+        {panel === "curves" && <OtherRuns />}
         <Held />
         <Segments<HeadsState["side"]>
           label="Heads to list"

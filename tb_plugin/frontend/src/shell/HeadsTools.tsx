@@ -1,12 +1,9 @@
 import type { Reach } from "../layout/heads/life_lines";
 import { shownImage } from "../state/derived/image";
 import { nouns } from "../state/derived/nouns";
-import { otherHeads, strangers } from "../state/head_overlay";
-import { overlaidNames } from "../state/overlay";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
 import { changeHeads } from "./actions";
-import { OverlaidNames } from "./OverlaidNames";
 import { Segments } from "./Segments";
 
 const REACHES: readonly { readonly value: Reach; readonly text: string }[] = [
@@ -108,29 +105,6 @@ function MetricTools() {
   );
 }
 
-/** The other runs that are drawn; those without this sentence can be drawn by their means. */
-function OtherRuns() {
-  if (overlaidNames.value.length === 0) {
-    return null;
-  }
-  const without = strangers.value;
-  return (
-    <>
-      {otherHeads.value.length > 0 && <OverlaidNames runs={otherHeads.value} />}
-      {without > 0 && view.value.curves === "sentence" && (
-        <button
-          type="button"
-          class="button"
-          title="They have another sentence as this probe: compare the means over all probes"
-          onClick={() => select({ curves: "splits" })}
-        >
-          {`Draw ${without} more ${without === 1 ? "run" : "runs"}`}
-        </button>
-      )}
-    </>
-  );
-}
-
 /** Which metric the curves show, and of which sentences. */
 function CurveTools() {
   const spec = metric.value;
@@ -152,7 +126,6 @@ function CurveTools() {
       <span class="note metric-note" title={spec.reading}>
         {spec.unit}
       </span>
-      <OtherRuns />
       <span class="note legend">
         <i class="legend-uniform" /> uniform
         {view.value.curves === "splits" && (

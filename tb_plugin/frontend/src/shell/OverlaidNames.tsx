@@ -1,15 +1,14 @@
-/** More names than these do not fit beside the settings: the list of runs has them all. */
-const NAMED = 2;
-
 interface OverlaidNamesProps {
   readonly runs: readonly { readonly name: string; readonly colour: string }[];
+  /** More names than these do not fit: the list of runs has them all. */
+  readonly most: number;
 }
 
 /** The runs drawn over the shown one, by their colours; many are counted, not named. */
-export function OverlaidNames({ runs }: OverlaidNamesProps) {
-  const named = runs.length <= NAMED;
+export function OverlaidNames({ runs, most }: OverlaidNamesProps) {
+  const named = runs.length <= most;
   return (
-    <span class="note overlaid">
+    <span class={named ? "note overlaid named" : "note overlaid"}>
       {runs.map(({ name, colour }) => (
         <span key={name} style={{ "--run": colour }} title={name}>
           <i />

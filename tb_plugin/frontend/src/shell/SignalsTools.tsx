@@ -42,7 +42,7 @@ export function SignalsTools() {
           ))}
         </select>
       </label>
-      {otherRuns.value.length > 0 && <OverlaidNames runs={otherRuns.value} />}
+      {otherRuns.value.length > 0 && <OverlaidNames runs={otherRuns.value} most={2} />}
       <Problem text={problemOf(overlay.value)} />
       <span class="note legend">
         <i class="legend-solid" /> validation
