@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import random
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +36,7 @@ class Guard:
         model: The model.
         others: Further objects that a step may change, with their names.
         skip: Objects that are left alone: the trainer and the monitor itself.
+        shallow: Objects of which the plain values alone are put back: the trainer, again.
         moved: What moved in a replay so far and was put back, by name.
         proved: The steps at which nothing was found to have moved for good.
     """
@@ -42,6 +44,7 @@ class Guard:
     model: nn.Module
     others: tuple[tuple[str, object], ...] = ()
     skip: tuple[object, ...] = ()
+    shallow: tuple[tuple[str, object], ...] = ()
     moved: set[str] = field(default_factory=set)
     proved: set[int] = field(default_factory=set)
     _fragile: set[int] | None = None  # tensors that a pass writes to; unknown before the first
@@ -63,8 +66,9 @@ class Guard:
             stack.enter_context(torch.inference_mode(mode=False))
             stack.enter_context(torch.no_grad())
             stack.enter_context(random_state_kept(model))
+            stack.enter_context(_context_kept())
             roots = [("model", model), *self.others]
-            snapshot = Snapshot(roots, skip=self.skip, fragile=self._fragile)
+            snapshot = Snapshot(roots, skip=self.skip, shallow=self.shallow, fragile=self._fragile)
             flags = [(module, module.training) for module in model.modules()]
             slopes = [(p, p.grad, p.requires_grad) for p in model.parameters()]
             try:
@@ -126,6 +130,22 @@ def _devices(model: nn.Module | None) -> list[int]:
     """Return the CUDA devices that a model is on."""
     parameters = () if model is None else model.parameters()
     return sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
+
+
+@contextmanager
+def _context_kept() -> Iterator[None]:
+    """Put the context variables of this thread back afterwards."""
+    before = contextvars.copy_context()
+    try:
+        yield
+    finally:
+        for variable, value in contextvars.copy_context().items():
+            if variable in before:
+                if value is not before[variable]:
+                    variable.set(before[variable])
+            else:
+                with suppress(LookupError):  # without a default there is nothing to go back to
+                    variable.set(contextvars.Context().run(variable.get))
 
 
 @contextmanager

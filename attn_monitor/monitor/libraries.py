@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import sysconfig
+import types
 from typing import Final
 
 from torch import nn
@@ -14,7 +15,7 @@ _LIBRARIES: Final = frozenset(
     {"lightning", "pytorch_lightning", "lightning_fabric", "attn_monitor", "tensorboard", "tqdm"}
     | {"tensorboardX", "wandb", "mlflow", "neptune", "comet_ml", "aim", "swanlab", "clearml"}
     | {"rich", "logging", "threading", "queue", "multiprocessing", "concurrent", "asyncio"}
-    | {"importlib", "weakref", "_thread", "_weakref", "ctypes", "inspect", "typing", "abc", "enum"}
+    | {"importlib", "weakref", "_weakref", "ctypes", "inspect", "typing", "abc", "enum"}
     | {"socket", "ssl", "subprocess", "sqlite3", "contextvars", "builtins", "torchgen", "sympy"}
 )
 _TORCH: Final = (
@@ -41,6 +42,11 @@ def is_library_object(obj: object) -> bool:
     if module.partition(".")[0] in _LIBRARIES or module.startswith(_TORCH):
         return not isinstance(obj, nn.Module)
     return False
+
+
+def is_library_module(module: types.ModuleType) -> bool:
+    """Return whether a module is part of Python or of an installed package."""
+    return _is_installed(module.__name__)
 
 
 @functools.cache

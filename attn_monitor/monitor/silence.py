@@ -1,23 +1,37 @@
-"""Keep what a replay would write to files and to trackers from being written."""
+"""Keep what a replay would write to files and to trackers from being written, and said."""
 
 from __future__ import annotations
 
 import builtins
+import functools
 import io
+import logging
 import os
+import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import types
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import torch
+
+from attn_monitor.monitor.databases import connecting
+from attn_monitor.monitor.files import Pretence
 
 _WRITERS: Final = frozenset({"SummaryWriter", "EventFileWriter", "FileWriter"})
 _TRACKERS: Final = frozenset(
     {"tensorboardX", "wandb", "mlflow", "neptune", "comet_ml", "aim", "swanlab", "clearml"}
 )
 _CALLS: Final = ("log", "log_metric", "log_metrics", "log_param", "log_params", "log_artifact")
+_CALLS_OF: Final = {
+    **dict.fromkeys(sorted(_TRACKERS), _CALLS),
+    "builtins": ("print",),
+    "safetensors.torch": ("serialize_file",),
+    "safetensors.numpy": ("serialize_file",),
+}
+_SAVER: Final = ("torch.serialization", "save")
 
 
 def is_writer(obj: object) -> bool:
@@ -29,46 +43,92 @@ def is_writer(obj: object) -> bool:
 
 @contextmanager
 def nothing_written(writers: Sequence[object]) -> Iterator[None]:
-    """Mute writers, and open files for writing in memory only, in this thread.
+    """Mute writers, logs and prints, and let files change in memory only, in this thread.
 
     Args:
         writers: Writers that the model holds.
     """
-    here = threading.get_ident()
+    here, files = threading.get_ident(), Pretence()
     with ExitStack() as stack:
         for writer in writers:
             for name in dir(type(writer)):
                 if not name.startswith("_") and callable(getattr(type(writer), name, None)):
-                    stack.enter_context(_instead(writer, name, _say_nothing))
-        for name in _TRACKERS & sys.modules.keys():
-            for call in _CALLS:
+                    stack.enter_context(_instead(_names(writer), name, say_nothing))
+        for name, calls in _CALLS_OF.items():
+            for call in calls if name in sys.modules else ():
                 stack.enter_context(_muted_here(sys.modules[name], call, here))
-        stack.enter_context(_muted_here(torch, "save", here))
-        for module in (builtins, io):
-            stack.enter_context(_instead(module, "open", _opening(module.open, here)))
+        stack.enter_context(_instead(vars(torch), "save", without_saving(torch.save)))
+        stack.enter_context(_instead(vars(sqlite3), "connect", connecting(sqlite3.connect)))
+        stack.enter_context(_logging_nothing(here))
+        for held, name in _openers():
+            stack.enter_context(_instead(held, name, files.opening(held[name])))
+        stack.enter_context(files.in_place())
         yield
+
+
+def _openers() -> Iterator[tuple[MutableMapping[Any, Any], Any]]:
+    """Yield where ``open`` is kept: several modules keep their own."""
+    yield vars(builtins), "open"
+    yield vars(io), "open"
+    if "bz2" in sys.modules and hasattr(sys.modules["bz2"], "_builtin_open"):
+        yield vars(sys.modules["bz2"]), "_builtin_open"
+    kept = getattr(sys.modules.get("numpy.lib._datasource"), "_file_openers", None)
+    openers = getattr(kept, "_file_openers", None)
+    if isinstance(openers, dict) and openers.get(None) is not None:
+        yield openers, None
 
 
 @contextmanager
-def _instead(owner: Any, name: str, value: object) -> Iterator[None]:  # noqa: ANN401  # any object
-    attributes = getattr(owner, "__dict__", None)
-    if not isinstance(attributes, dict):
+def _logging_nothing(thread: int) -> Iterator[None]:
+    own = logging.Logger.handle
+
+    @functools.wraps(own)
+    def handle(logger: logging.Logger, record: logging.LogRecord) -> object:
+        return None if threading.get_ident() == thread else own(logger, record)
+
+    logging.Logger.handle = handle  # type: ignore[method-assign,assignment]
+    try:
         yield
-        return
-    had, before = name in attributes, attributes.get(name)
-    attributes[name] = value
+    finally:
+        logging.Logger.handle = own  # type: ignore[method-assign]
+
+
+def without_saving(function: Any) -> object:  # noqa: ANN401  # any function
+    """Return a function as a replay sees it: ``torch.save`` writes no file."""
+    if (function.__module__, function.__name__) != _SAVER:
+        return function
+    here = threading.get_ident()
+
+    @functools.wraps(function)
+    def save(obj: object, f: object, *args: object, **kwargs: object) -> object:
+        quiet = threading.get_ident() == here and isinstance(f, str | os.PathLike)
+        return None if quiet else function(obj, f, *args, **kwargs)
+
+    return save
+
+
+@contextmanager
+def _instead(held: MutableMapping[Any, Any], name: object, value: object) -> Iterator[None]:
+    had, before = name in held, held.get(name)
+    held[name] = value
     try:
         yield
     finally:
         if had:
-            attributes[name] = before
+            held[name] = before
         else:
-            attributes.pop(name, None)
+            held.pop(name, None)
+
+
+def _names(owner: object) -> MutableMapping[str, Any]:
+    """Return an object's attributes, or a dict that nobody asks where it has none."""
+    attributes = getattr(owner, "__dict__", None)
+    return attributes if isinstance(attributes, dict) else {}
 
 
 @contextmanager
-def _muted_here(owner: Any, name: str, thread: int) -> Iterator[None]:  # noqa: ANN401  # a module
-    own = getattr(owner, name, None)
+def _muted_here(module: types.ModuleType, name: str, thread: int) -> Iterator[None]:
+    own = getattr(module, name, None)
     if not callable(own):
         yield
         return
@@ -76,34 +136,9 @@ def _muted_here(owner: Any, name: str, thread: int) -> Iterator[None]:  # noqa: 
     def call(*args: object, **kwargs: object) -> object:
         return None if threading.get_ident() == thread else own(*args, **kwargs)
 
-    with _instead(owner, name, call):
+    with _instead(vars(module), name, call):
         yield
 
 
-def _opening(own: Callable[..., Any], thread: int) -> Callable[..., Any]:
-    def open_(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        writes = set(str(mode)) & set("wax+")
-        if threading.get_ident() != thread or not writes or isinstance(file, int):
-            return own(file, mode, *args, **kwargs)
-        held = b"" if set(str(mode)) & set("wx") else _content(file, own)
-        end = 2 if "a" in mode else 0
-        memory = io.BytesIO(held)
-        memory.seek(0, end)
-        if "b" in mode:
-            return memory
-        encoding = kwargs.get("encoding") or "utf-8"
-        return io.TextIOWrapper(memory, encoding=encoding, newline=kwargs.get("newline"))
-
-    return open_
-
-
-def _content(file: str | os.PathLike[str], own: Callable[..., Any]) -> bytes:
-    try:
-        with own(file, "rb") as found:
-            return bytes(found.read())
-    except OSError:
-        return b""
-
-
-def _say_nothing(*_: object, **__: object) -> None:
-    pass
+def say_nothing(*_: object, **__: object) -> None:
+    """Do nothing."""

@@ -5,41 +5,51 @@ from __future__ import annotations
 import array
 import collections
 import copy
+import ctypes
 import io
-import operator
 import types
-from collections.abc import Callable, Iterable, Set
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attn_monitor.monitor.libraries import is_library_code, is_library_object
+from attn_monitor.monitor.containers import dict_of, sequence_of, set_of, slot_of, slots_of
+from attn_monitor.monitor.libraries import is_library_code, is_library_module, is_library_object
 from attn_monitor.monitor.noted_tensors import Tensors
-from attn_monitor.monitor.one_way import refusing
 from attn_monitor.monitor.silence import is_writer
 from attn_monitor.monitor.snapshot_reach import (
+    ABSENT,
     ATOMIC,
     COUNTERS,
+    DEFINED,
     LARGEST_ARRAY,
+    LARGEST_MAPPED,
     MACHINERY,
     MOST_OBJECTS,
+    NAMESPACE,
     NOT_ENTERED,
+    PLAIN,
     PLAIN_HOLDERS,
     TRAINER,
     Parent,
     differ,
     globals_of,
     is_data,
+    leads_to,
     name_of,
+    names_in,
 )
+from attn_monitor.monitor.stand_ins import StandIns
 from attn_monitor.monitor.states import (
     CannotPutBackError,
     array_of,
     bytes_of,
     file_of,
+    frame_of,
+    is_frame,
+    memory_of,
     random_state_of,
     unmoved_generator,
 )
@@ -51,6 +61,7 @@ class Snapshot:
     Args:
         roots: Where to start, with the names to call them by.
         skip: Objects that are left alone, and what only they lead to.
+        shallow: Objects of which the plain values alone are noted, with their names.
         fragile: Ids of the large tensors to copy; of others a copy is made when an operator is
             about to write to them. ``None`` to copy all, as far as memory allows.
 
@@ -64,6 +75,7 @@ class Snapshot:
         roots: Iterable[tuple[str, object]],
         *,
         skip: Iterable[object] = (),
+        shallow: Iterable[tuple[str, object]] = (),
         fragile: Set[int] | None = None,
     ) -> None:
         self.writers: list[object] = []
@@ -72,8 +84,13 @@ class Snapshot:
         self._undo: list[tuple[Callable[[], bool], Parent]] = []
         self._held: list[object] = []  # so that no id is given to another object
         self._renewed: dict[int, object] = {}
-        self._lent: dict[int, Tensor] = {}
+        self._shown = StandIns()
+        self._names: dict[int, set[str]] = {}  # of modules, those that were noted
+        self._read: set[int] = set()  # modules, each with the names that were looked for
+        self._slots: dict[type, tuple[types.MemberDescriptorType, ...]] = {}
         self._queue: list[tuple[object, Parent]] = [(obj, (None, name)) for name, obj in roots]
+        for name, obj in shallow:
+            self._note_plain(vars(obj), (None, name))
         self._queue.reverse()  # the last is taken first; what two reach is the first one's
         while self._queue and len(self._seen) < MOST_OBJECTS:
             obj, parent = self._queue.pop()
@@ -129,12 +146,16 @@ class Snapshot:
         """Note what keeps its state elsewhere than in attributes."""
         if isinstance(obj, type):
             self._note_class(obj, parent)
+            self._visit_class(obj, parent)
         elif isinstance(obj, types.FunctionType):
             self._note_function(obj, parent)
-        elif isinstance(obj, types.MethodType):
-            self._enter((("", obj.__self__), ("", obj.__func__)), parent)
-        elif isinstance(obj, partial):
-            self._enter((("", obj.func), ("", obj.args), ("", obj.keywords)), parent)
+        elif (inner := leads_to(obj)) is not None:
+            self._enter((("", each) for each in inner), parent)
+        elif isinstance(obj, ctypes._SimpleCData | ctypes.Array | ctypes.Structure | ctypes.Union):
+            self._add(memory_of(obj), parent)
+        elif is_frame(obj):
+            self._note_object(obj, parent)
+            self._add(frame_of(obj), parent)
         elif isinstance(obj, types.GeneratorType):
             self._add(unmoved_generator(obj), parent)
         elif isinstance(obj, io.IOBase):
@@ -153,38 +174,45 @@ class Snapshot:
             if type(value) not in ATOMIC and id(value) not in self._seen:
                 self._queue.append((value, (parent, name)))
 
-    def _lend(self, values: Iterable[object]) -> list[object]:
-        """Return what a pass gets to see: no inference tensor and no iterator of one way."""
-        shown: list[object] = []
-        for value in values:
-            if isinstance(value, Tensor) and value.is_inference():
-                if id(value) not in self._lent:
-                    self._held.append(value)
-                    self._seen.add(id(value))
-                    self._lent[id(value)] = value.clone()
-                shown.append(self._lent[id(value)])
-            else:
-                shown.append(refusing(value))
-        return shown
+    def _lend(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Return what a pass gets to see: of what it must not touch a copy, or what refuses."""
+        return {name: self._shown(value) for name, value in values.items()}
 
     def _add(self, undo: Callable[[], bool], parent: Parent) -> None:
         self._undo.append((undo, parent))
 
     def _note_tensor(self, tensor: Tensor, parent: Parent) -> None:
-        note = self.tensors.note(tensor)
+        note = None if self._shown.stands_for(tensor) else self.tensors.note(tensor)
         if note is not None:
             self._add(note.restore, parent)
+
+    def _note_plain(self, held: dict[str, object], parent: Parent) -> None:
+        before = {name: value for name, value in held.items() if type(value) in PLAIN}
+        names = set(held)
+
+        def undo() -> bool:
+            moved = {name for name, value in before.items() if held.get(name) is not value}
+            new = held.keys() - names
+            for name in new:
+                del held[name]
+            held.update((name, before[name]) for name in moved)
+            return bool(moved or new)
+
+        self._add(undo, parent)
 
     def _note_object(self, obj: object, parent: Parent) -> None:
         attributes = getattr(obj, "__dict__", None)
         if type(attributes) is dict:
             self._held.append(attributes)
             self._note_attributes(attributes, parent)
-        for base in type(obj).__mro__:
-            slots = vars(base).get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                self._note_slot(obj, name, parent)
-        self._visit_class(type(obj), parent)
+        kind = type(obj)
+        if kind not in self._slots:
+            self._slots[kind] = slots_of(kind)
+        for slot in self._slots[kind]:
+            before, undo = slot_of(obj, slot, self._shown)
+            self._add(undo, parent)
+            self._enter(((f".{slot.__name__}", before),), parent)
+        self._visit_class(kind, parent)
 
     def _note_module(self, module: nn.Module, parent: Parent) -> None:
         """Note a module; the many empty dicts it has for hooks and the like in one go."""
@@ -210,7 +238,7 @@ class Snapshot:
 
     def _note_attributes(self, attributes: dict[str, object], parent: Parent) -> None:
         before = {k: v for k, v in attributes.items() if k not in TRAINER}
-        shown = dict(zip(before, self._lend(before.values()), strict=True))
+        shown = self._lend(before)
         attributes.update(shown)
 
         def undo() -> bool:
@@ -224,48 +252,30 @@ class Snapshot:
         self._add(undo, parent)
         self._enter(((f".{k}", v) for k, v in before.items()), parent)
 
-    def _note_slot(self, obj: object, name: str, parent: Parent) -> None:
-        if name in {"__dict__", "__weakref__"} or not hasattr(obj, name):
-            return
-        before = getattr(obj, name)
-        [shown] = self._lend([before])
-        if shown is not before:
-            object.__setattr__(obj, name, shown)
-
-        def undo() -> bool:
-            now = getattr(obj, name, None)
-            if now is not before:
-                object.__setattr__(obj, name, before)
-            return now is not shown
-
-        self._add(undo, parent)
-        self._enter(((f".{name}", before),), parent)
-
     def _note_class(self, kind: type, parent: Parent) -> None:
-        """Note the numbers and containers that objects of one's own class share."""
+        """Note what objects of one's own class share, and what its methods lead to."""
         if is_library_object(kind):
             return
-        before = {
-            k: v
-            for k, v in vars(kind).items()
-            if not (k.startswith("__") or callable(v) or hasattr(type(v), "__get__"))
-        }
-
-        shown = dict(zip(before, self._lend(before.values()), strict=True))
-        for name in [name for name in before if shown[name] is not before[name]]:
+        names = set(vars(kind))
+        own = {k: v for k, v in vars(kind).items() if not k.startswith("__")}
+        before = {k: v for k, v in own.items() if not isinstance(v, DEFINED)}
+        shown = self._lend(before)
+        for name in (name for name in before if shown[name] is not before[name]):
             setattr(kind, name, shown[name])
 
         def undo() -> bool:
+            new = [n for n in vars(kind).keys() - names if not n.startswith("__")]
+            for name in new:
+                delattr(kind, name)
             moved = any(vars(kind).get(name) is not value for name, value in shown.items())
             for name, value in before.items():
                 if vars(kind).get(name) is not value:
                     setattr(kind, name, value)
-            return moved
+            return moved or bool(new)
 
         self._add(undo, parent)
         self._enter(((f".{k}", v) for k, v in before.items()), parent)
-        methods = (getattr(v, "__func__", v) for v in vars(kind).values())
-        self._enter((("", m) for m in methods if isinstance(m, types.FunctionType)), parent)
+        self._enter((("", v) for v in vars(kind).values() if isinstance(v, DEFINED)), parent)
 
     def _note_function(self, function: types.FunctionType, parent: Parent) -> None:
         for cell in function.__closure__ or ():
@@ -275,20 +285,49 @@ class Snapshot:
             self._note_object(function, parent)
         if is_library_code(function.__code__.co_filename):
             return
-        held = function.__globals__
-        names = [n for n in globals_of(function.__code__) if n in held and is_data(held[n])]
-        before = {name: held[name] for name in names}
-        shown = dict(zip(before, self._lend(before.values()), strict=True))
+        code = function.__code__
+        self._note_names(function.__globals__, globals_of(code), names_in(code), parent)
+
+    def _note_names(
+        self,
+        held: dict[str, Any],
+        names: Iterable[str],
+        inside: Set[str],
+        parent: Parent,
+        place: Parent = (None, ""),
+    ) -> None:
+        """Note what a function reads of a module's names, and of modules of one's own likewise."""
+        there = {name: held.get(name, ABSENT) for name in names}
+        known = self._names.setdefault(id(held), set())  # to others, with what is lent in place
+        new = there.keys() - known
+        before = {name: there[name] for name in new if is_data(there[name])}
+        known |= new
+        shown = self._lend(before)
         held.update(shown)
+        absent = [name for name in new if there[name] is ABSENT]
 
         def undo() -> bool:
-            moved = any(held.get(name) is not shown[name] for name in names)
+            moved = any(held.get(name) is not shown[name] for name in before)
             held.update(before)
-            return moved
+            made = [name for name in absent if name in held]
+            for name in made:
+                del held[name]
+            return moved or bool(made)
 
-        if before:
+        if before or absent:
             self._add(undo, parent)
-            self._enter(((name, value) for name, value in before.items()), parent)
+            self._enter(before.items(), place)
+        for name, value in there.items():
+            if isinstance(value, type):
+                self._visit_class(value, (place, name))
+            elif isinstance(value, types.ModuleType) and not is_library_module(value):
+                key = hash((id(value), inside))
+                if key not in self._read:
+                    self._read.add(key)
+                    here = vars(value)
+                    self._note_names(
+                        here, inside & here.keys(), inside, parent, (place, f"{name}.")
+                    )
 
     def _note_cell(self, cell: types.CellType, parent: Parent) -> None:
         if id(cell) in self._seen:
@@ -299,7 +338,7 @@ class Snapshot:
             before = cell.cell_contents
         except ValueError:  # empty so far
             return
-        [shown] = self._lend([before])
+        shown = self._shown(before)
         if shown is not before:
             cell.cell_contents = shown
 
@@ -312,22 +351,9 @@ class Snapshot:
         self._enter((("", before),), parent)
 
     def _note_dict(self, obj: dict[object, object], parent: Parent) -> None:
-        before = dict(obj)
-        owner = collections.OrderedDict if isinstance(obj, collections.OrderedDict) else dict
-        shown = dict(zip(before, self._lend(before.values()), strict=True))
-        lends = differ(before, shown)
-        if lends:
-            for key, value in shown.items():
-                owner.__setitem__(obj, key, value)
-
-        def undo() -> bool:
-            moved = differ(obj, shown)
-            if moved or lends or self._renewed:
-                owner.clear(obj)
-                for key, value in before.items():
-                    owner.__setitem__(obj, key, self._renewed.get(id(value), value))
-            return moved
-
+        if obj.keys() >= NAMESPACE:  # of a module: code that runs elsewhere needs it as it is
+            return
+        before, undo = dict_of(obj, self._shown, self._renewed)
         self._add(undo, parent)
         if not set(map(type, before.values())) <= ATOMIC:
             self._enter(((f"[{k!r:.40}]", v) for k, v in before.items()), parent)
@@ -335,22 +361,7 @@ class Snapshot:
             self._note_object(obj, parent)
 
     def _note_sequence(self, obj: list[object] | collections.deque[object], parent: Parent) -> None:
-        before = list(obj)
-        shown = self._lend(before)
-        owner: Any = list if isinstance(obj, list) else collections.deque
-        lends = not all(map(operator.is_, shown, before))
-        if lends:
-            owner.clear(obj)
-            owner.extend(obj, shown)
-
-        def undo() -> bool:
-            moved = len(obj) != len(shown) or not all(map(operator.is_, obj, shown))
-            if moved or lends or self._renewed:
-                kept = [self._renewed.get(id(value), value) for value in before]
-                owner.clear(obj)
-                owner.extend(obj, kept)
-            return moved
-
+        before, undo = sequence_of(obj, self._shown, self._renewed)
         self._add(undo, parent)
         if not set(map(type, before)) <= ATOMIC:
             self._enter(((f"[{i}]", value) for i, value in enumerate(before)), parent)
@@ -358,15 +369,7 @@ class Snapshot:
             self._note_object(obj, parent)
 
     def _note_set(self, obj: set[object], parent: Parent) -> None:
-        before = set(obj)
-
-        def undo() -> bool:
-            moved = obj != before
-            if moved:
-                set.clear(obj)
-                set.update(obj, before)
-            return moved
-
+        before, undo = set_of(obj)
         self._add(undo, parent)
         self._enter((("", value) for value in before), parent)
         if type(obj) is not set:
@@ -375,10 +378,14 @@ class Snapshot:
     def _note_array(self, obj: bytearray | array.array[Any] | np.ndarray, parent: Parent) -> None:
         if isinstance(obj, bytearray | array.array):
             self._add(bytes_of(obj), parent)
-        elif obj.nbytes <= LARGEST_ARRAY and not isinstance(obj, np.memmap):
+            return
+        largest = LARGEST_MAPPED if isinstance(obj, np.memmap) else LARGEST_ARRAY
+        if obj.nbytes <= largest and not (isinstance(obj, np.memmap) and obj.mode == "r"):
             self._add(array_of(obj), parent)
-            if obj.dtype == object:
-                self._enter((("", value) for value in obj.flat), parent)
+        if obj.dtype == object:
+            self._enter((("", value) for value in obj.flat), parent)
+        if type(obj) is not np.ndarray:
+            self._note_object(obj, parent)
 
     def _note_counter(self, obj: object, parent: Parent) -> None:
         """Note an iterator that can be copied; where it moved, its holder gets the copy."""

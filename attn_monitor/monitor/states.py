@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import io
 import random
 import types
@@ -36,13 +37,47 @@ def bytes_of(obj: bytearray | array.array[Any]) -> Undo:
 def array_of(obj: np.ndarray) -> Undo:
     """Note the numbers of an array."""
     before = obj.copy()
+    bits = before.tobytes()
 
     def undo() -> bool:
-        moved = obj.shape != before.shape or not np.array_equal(obj, before)
+        moved = obj.shape != before.shape or obj.tobytes() != bits
         if moved and obj.flags.writeable:
             if obj.shape != before.shape:
                 obj.resize(before.shape, refcheck=False)
             obj[...] = before
+        return moved
+
+    return undo
+
+
+def memory_of(obj: Any) -> Undo:  # noqa: ANN401  # the kinds of ctypes have no common type
+    """Note the bytes of a value, an array or a structure of `ctypes`."""
+    before = bytes(obj)
+
+    def undo() -> bool:
+        moved = bytes(obj) != before
+        if moved:
+            ctypes.memmove(ctypes.addressof(obj), before, len(before))
+        return moved
+
+    return undo
+
+
+def is_frame(obj: object) -> bool:
+    """Return whether something is a table or a column of pandas."""
+    held = getattr(obj, "__dict__", ())
+    return "_mgr" in held and any(base.__name__ == "NDFrame" for base in type(obj).__mro__)
+
+
+def frame_of(obj: Any) -> Undo:  # noqa: ANN401  # pandas need not be installed
+    """Note a table or a column of pandas: what changes in place is in none of its attributes."""
+    before = obj.copy(deep=True)
+
+    def undo() -> bool:
+        axes = zip(obj.axes, before.axes, strict=True)
+        moved = not (obj.equals(before) and all(a.identical(b) for a, b in axes))
+        if moved:
+            object.__setattr__(obj, "_mgr", before._mgr)
         return moved
 
     return undo

@@ -160,6 +160,14 @@ def batches_seen(trainer: Trainer) -> str:
     return f"{ready}/{fetched}"
 
 
+def epochs_begun(trainer: Trainer) -> float:
+    """Return how many epochs were trained, the batches of the last one counted as a fraction."""
+    loop = getattr(getattr(trainer, "fit_loop", None), "epoch_loop", None)
+    ready = getattr(getattr(getattr(loop, "batch_progress", None), "current", None), "ready", 0)
+    batches = getattr(trainer, "num_training_batches", 0)
+    return trainer.current_epoch + (ready / batches if batches else 0.0)
+
+
 def is_tensorboard(logger: object) -> bool:
     """Tell Lightning's TensorBoard logger without importing Lightning."""
     return any(base.__name__ == "TensorBoardLogger" for base in type(logger).__mro__)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from torch import nn
 
@@ -23,6 +24,7 @@ from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.trainer import (
     Trainer,
     batches_seen,
+    epochs_begun,
     numbers,
     replay_through,
     watched_by,
@@ -30,6 +32,7 @@ from attn_monitor.monitor.trainer import (
 from attn_monitor.store import Proofs
 
 _Value = TypeVar("_Value")
+_HAIR: Final = 1e-6  # of an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class TrainerRecording:
     _first_step_tried: bool = field(init=False, default=False)
     _observed: bool = field(init=False, default=False)
     _skipped: _Skipped | None = field(init=False, default=None)
+    _validated_at: tuple[int, float] = field(init=False)  # steps and epochs
     _own_writer: SummaryWriter | None = field(init=False, default=None)
     _held: str = field(init=False, default="")
     _compiled: int = field(init=False, default_factory=compiled_so_far)
@@ -87,6 +91,7 @@ class TrainerRecording:
         self.delivery = Delivery(self.options, self.failures, training=training)
         self.delivery.resume(list(self.resumed.get("probes", [])))
         trainer = self.trainer
+        self._validated_at = trainer.global_step, float(trainer.current_epoch)
         callbacks = [c for c in getattr(trainer, "callbacks", ()) if c is not self.monitor]
         self._guard = Guard(
             self.module,
@@ -95,6 +100,7 @@ class TrainerRecording:
                 *((type(callback).__name__, callback) for callback in callbacks),
             ),
             skip=(trainer, self.monitor, self, trainer.loggers, *trainer.loggers),
+            shallow=(("trainer", trainer),),
         )
 
     @property
@@ -168,7 +174,7 @@ class TrainerRecording:
         self._observed = True
         self._skipped = None
         epochs = self._epochs()
-        due = self.phase != "fit" or self._due(epochs)
+        due = self.phase != "fit" or self._due(epochs, last=self._is_last(epochs))
         if due or self.session is None:
             self._ensure(final=True)
         session, step = self.session, self.trainer.global_step
@@ -228,11 +234,19 @@ class TrainerRecording:
                 self._own_writer.flush()
             self._own_writer = None
 
-    def _due(self, epochs: int) -> bool:
+    def _due(self, epochs: int, *, last: bool = False) -> bool:
         trainer = self.trainer
-        last_step = 0 <= trainer.max_steps <= trainer.global_step
-        ending = trainer.should_stop or last_step
+        ending = last or trainer.should_stop or 0 <= trainer.max_steps <= trainer.global_step
         return self.schedule.at_validation(epochs, of=trainer.max_epochs, ending=ending)
+
+    def _is_last(self, epochs: int) -> bool:
+        """Return whether the training ends before another validation as far away as the last."""
+        trainer, before = self.trainer, self._validated_at
+        steps, passed = trainer.global_step, max(float(epochs), epochs_begun(trainer))
+        self._validated_at = steps, passed
+        most = math.inf if trainer.max_epochs in {None, -1} else trainer.max_epochs
+        too_late = 2 * passed - before[1] > most + _HAIR
+        return too_late or 0 <= trainer.max_steps < 2 * steps - before[0]
 
     def _epochs(self) -> int:
         ended = int(self.trainer.is_last_batch) if self.phase == "fit" else 0

@@ -165,7 +165,7 @@ def test_what_a_validation_step_remembers_draws_and_writes_is_as_without_the_mon
     recording = open_run(run.logger.log_dir)
     put_back = recording.untouched(8).put_back
     assert "model.by_name" in str(put_back)
-    assert {name.partition(".")[0] for name in put_back} == {"model"}
+    assert {name.partition(".")[0] for name in put_back} == {"model", "Meter"}
     assert "training untouched: checked at 3 steps" in describe(recording)
 
 
@@ -213,6 +213,9 @@ class Stopping(L.Callback):
     ("extra", "options", "steps"),
     [
         (tuple, {"max_steps": 16, "epochs": -1}, [0, 12, 16]),
+        (tuple, {"max_steps": 10, "epochs": -1}, [0, 8]),
+        (tuple, {"check_val_every_n_epoch": 2, "epochs": 5}, [0, 16]),
+        (tuple, {"val_check_interval": 3, "epochs": 3}, [0, 3, 11]),
         (lambda: [Stopping()], {"epochs": 9}, [0, 8]),
     ],
 )
