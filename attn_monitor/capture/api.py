@@ -149,6 +149,7 @@ class AttentionCapture:
             modules.attended,
             self.tracer.seen,
             weighing=modules.weighing,
+            linear=modules.linear,
         )
 
     @property

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from attn_monitor.capture.operators import operator_name
 from attn_monitor.capture.paths import COPIES, Buffer, Place, place_of, steps_before
-from attn_monitor.capture.placing import Placed, Whole
+from attn_monitor.capture.placed import Placed, Whole
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import WeightRule
 from attn_monitor.capture.selection import Selection

@@ -16,13 +16,14 @@ from typing import Final
 from torch import Tensor, nn
 
 from attn_monitor.capture.notes import WIDTH
-from attn_monitor.capture.provenance import Attended, Constant, Scores, tag_of
+from attn_monitor.capture.provenance import Attended, Constant, Pairs, Scores, Weighed, tag_of
 from attn_monitor.capture.record import Record
 from attn_monitor.core.nouns import PartKind
 
 PASSES: Final = 16  # until everything is watched again
 PATIENCE: Final = 3  # passes that differ, until no later one is expected to be the same
 _END: Final = "the end of a module"
+_TELLING: Final = (Scores, Pairs, Weighed, Attended, int)
 _Facts = tuple[object, ...]
 
 
@@ -92,7 +93,7 @@ class Learning:
     def showed(self, result: object) -> None:
         """Note whether the operator that was looked at matters."""
         number, tags = len(self._lesson.events) - 1, list(_tags(result))
-        if self._matters or any(isinstance(tag, (Scores, Attended, int)) for tag in tags):
+        if self._matters or any(isinstance(tag, _TELLING) for tag in tags):
             self._stretch.add(number)
         elif any(isinstance(tag, Constant) for tag in tags):
             self._constants.add(number)

@@ -71,6 +71,7 @@ def find_gaps(
     seen: Iterable[str],
     *,
     weighing: Iterable[nn.Module] = (),
+    linear: Iterable[nn.Module] = (),
 ) -> tuple[Gap, ...]:
     """Return the modules that ran and whose attention was not seen, in the model's order.
 
@@ -80,6 +81,7 @@ def find_gaps(
         attended: Those that were running while attention was captured.
         seen: Paths of the modules that captured attention belongs to: their parts are no gaps.
         weighing: Those in which a softmax over other things than scores weighed activations.
+        linear: Those in which products of queries and keys weighed values without a softmax.
     """
     names = module_names(model)
     owners = {f"{path}." for path in seen if path}
@@ -100,6 +102,11 @@ def find_gaps(
         name, kind = names.get(module, ""), type(module).__name__
         if not _ROUTING.search(kind) and not _holds(named, name):
             gaps.append(Gap(name, kind, _WEIGHING))
+    named = {gap.module for gap in gaps}
+    for module in set(linear) - around:
+        name = names.get(module, "")
+        if not _holds(named, name):
+            gaps.append(Gap(name, type(module).__name__, _NO_WEIGHTS))
     order = {name: at for at, name in enumerate(names.values())}
     return tuple(sorted(gaps, key=lambda gap: order.get(gap.module, 0)))
 

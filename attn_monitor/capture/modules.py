@@ -79,6 +79,7 @@ class ModuleStack:
         self.ran: set[nn.Module] = set()
         self.attended: set[nn.Module] = set()
         self.weighing: set[nn.Module] = set()
+        self.linear: set[nn.Module] = set()
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self._sentences: tuple[int, ...] = ()  # axes that may count them, of whatever came first
@@ -166,6 +167,10 @@ class ModuleStack:
     def note_weighing(self) -> None:
         """Remember that a softmax over other things than scores weighs something here."""
         self.weighing.add(self.innermost()[1])
+
+    def note_linear(self) -> None:
+        """Remember that products of queries and keys weigh values as they are here."""
+        self.linear.add(self.innermost()[1])
 
     def heads_of(self, products: int) -> int:
         """Return how many heads a stack of ``products`` attention matrices is made of.

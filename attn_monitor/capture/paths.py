@@ -75,7 +75,7 @@ class Buffer:
         steps: The operators that wrote into it.
         calls: What was multiplied on the way here: one entry per product with weights.
         moved: Something other than copies happened since that product.
-        composed: The product was multiplied with further weights.
+        composed: The product was multiplied with further weights, or divided by their sum.
     """
 
     size: int
@@ -176,6 +176,8 @@ def extended(
     output = call.result
     if not isinstance(output, Tensor) or not _plain(output):
         return None
+    if name == "div" and _is_steady(args[1], followed):
+        followed = {key: buffer for key, buffer in followed.items() if key != id(args[1])}
     tensors = list(_tensors(args))
     if name in _FIRST:
         fits = id(args[0]) in followed and sum(id(t) in followed for t in tensors) == 1
@@ -197,6 +199,17 @@ def extended(
         return _written(call, followed)
     scaled = name in _SCALINGS and not any(id(t) in weights for t in tensors)
     return _computed(call, followed, output, moved=name not in COPIES and not scaled)
+
+
+def _is_steady(divisor: object, followed: Mapping[int, Buffer]) -> bool:
+    """Return whether a divisor lies on the way of values and does not change with them.
+
+    A sum of weights may be made by giving the values a column of ones.
+    """
+    buffer = followed.get(id(divisor))
+    if not isinstance(divisor, Tensor) or buffer is None:
+        return False
+    return torch.equal(run_again(place_of(divisor, buffer), {}), divisor)
 
 
 def multiplied(

@@ -8,172 +8,27 @@ off by running the way from the values again (:mod:`.paths`) on values that tell
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from attn_monitor.capture.operators import operator_name
 from attn_monitor.capture.origins import origin_of, reduced
-from attn_monitor.capture.paths import Buffer, Place, place_of, run_again, steps_before
+from attn_monitor.capture.paths import Buffer, Place, run_again, steps_before
+from attn_monitor.capture.placed import Placed, Rows, Whole, matrix_of, values_of
 from attn_monitor.capture.proof import agreement
 from attn_monitor.capture.record import Record
-from attn_monitor.capture.rules import WeightRule
-from attn_monitor.capture.selection import Selection
 from attn_monitor.capture.sources import Sources
 from attn_monitor.core.nouns import PartKind
 
-_KEPT_ELEMENTS: Final = 1 << 24  # 64 MB: larger maps are made again for every selection
-_MATRIX, _STACKED, _HEADS = 2, 3, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """The output that attention calls were put together in.
-
-    Attributes:
-        path: The memory it lies in.
-        output: What it was.
-    """
-
-    path: Buffer
-    output: Tensor
-
-    @property
-    def calls(self) -> frozenset[int]:
-        """Numbers of the attention calls in it."""
-        return self.path.calls
-
-    @property
-    def place(self) -> Place:
-        """Where it lies."""
-        return place_of(self.output, self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """How the rows of a matrix are sentences and tokens: one after the other, or interleaved."""
-
-    sentences: int
-    tokens: int
-    interleaved: bool
-
-    def sentence(self, rows: int) -> Tensor:
-        """Return whose row each is; several rows in turn may stand for heads."""
-        numbers = torch.arange(rows)
-        return numbers % self.sentences if self.interleaved else numbers * self.sentences // rows
-
-    def token(self, rows: int) -> Tensor:
-        """Return which token of its sentence each row is."""
-        numbers = torch.arange(rows)
-        return numbers // self.sentences if self.interleaved else numbers % self.tokens
-
-    def apart(self, matrix: Tensor) -> Tensor:
-        """Return ``[sentence, token, ...]`` of ``[row, ...]``."""
-        if self.interleaved:
-            return matrix.reshape(self.tokens, self.sentences, -1).transpose(0, 1)
-        return matrix.reshape(self.sentences, self.tokens, -1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Placed(WeightRule):
-    """Weights in their true positions, read off by running the way from the values again.
-
-    Attributes:
-        place: The output.
-        sources: The values, whose tokens are the keys; several projections of the same tokens.
-        width: Channels per head.
-        rows: How the output's rows are sentences and queries.
-        columns: How the source's rows are sentences and keys.
-    """
-
-    place: Place
-    sources: tuple[Buffer, ...]
-    width: int
-    rows: _Rows
-    columns: _Rows
-    _kept: list[Tensor] = field(default_factory=list)
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Sentences, heads, queries, keys."""
-        heads = _matrix(self.place, self.width).shape[-1] // self.width
-        return self.rows.sentences, heads, self.rows.tokens, self.columns.tokens
-
-    def weights(self, selection: Selection) -> Tensor:
-        """Return the selected block; all of it is computed once where it is small enough."""
-        if math.prod(self.shape) > _KEPT_ELEMENTS:
-            return torch.cat([selection.of_queries(part) for part in self._parts()], dim=-1)
-        if not self._kept:
-            self._kept.append(torch.cat(list(self._parts()), dim=-1))
-        return selection.of_queries(self._kept[0])
-
-    def logit_max(self) -> Tensor | None:
-        """Return ``None``: the scores were cut in pieces."""
-        return None
-
-    def _parts(self) -> Iterator[Tensor]:
-        """Yield ``[sentence, head, query, key]`` for as many keys at a time as channels."""
-        without = self.without()
-        for first in range(0, self.columns.tokens, self.width):
-            keys = min(self.width, self.columns.tokens - first)
-            arrived = self.arriving(lambda token, channel: token == channel + first)  # noqa: B023
-            yield (arrived - without)[..., :keys]
-
-    def without(self) -> Tensor:
-        """Return what arrives where every value is 0."""
-        return self.arriving(lambda token, _channel: torch.zeros_like(token))
-
-    def arriving(self, value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return what arrives at each query, ``[sentence, head, query, d]``.
-
-        Args:
-            value: Returns the values of tokens and channels, both ``[row, channel]``.
-        """
-        values = {}
-        for source in self.sources:
-            shape = _values(source).shape
-            count = math.prod(shape[:-1])
-            token = self.columns.token(count)[:, None].expand(count, shape[-1])
-            channel = (torch.arange(shape[-1]) % self.width)[None].expand(count, shape[-1])
-            values[source] = value(token, channel).to(source.device, source.dtype).reshape(shape)
-        output = _matrix(self.place, self.width, run_again(self.place, values))
-        rows = self.rows.apart(output.float())
-        return rows.reshape(*rows.shape[:2], -1, self.width).transpose(1, 2)
-
-    def prove(self) -> None:
-        """Raise unless weights times values of the first keys are what arrives for these values.
-
-        Raises:
-            ValueError: Heads and channels are laid out in another way.
-        """
-        keys = min(self.width, self.columns.tokens)
-        drawn = torch.randint(1, 9, (keys, self.width), generator=torch.Generator().manual_seed(0))
-
-        def some(token: Tensor, channel: Tensor) -> Tensor:
-            return torch.where(token < keys, drawn[token.clamp(max=keys - 1), channel], 0)
-
-        without = self.without()
-        weights = next(self._parts())[..., :keys]
-        expected = weights @ drawn.to(weights.device, weights.dtype)
-        found = self.arriving(some) - without
-        if self.place.buffer is not None:
-            found = found.to(self.place.buffer.coarsest())
-        if not agreement(expected, found)[1]:
-            raise ValueError("its heads and channels could not be told apart")
-
-
-def _values(source: Buffer) -> Tensor:
-    if source.source is None:
-        raise ValueError("values that do not begin here")
-    return source.source
+_MATRIX, _STACKED = 2, 3
 
 
 def _with_bias(source: Buffer, path: Buffer) -> Tensor:
     """Return values with the bias that their projection added as a step of its own."""
-    values = _values(source)
+    values = values_of(source)
     for step, _ in steps_before(path):
         whole, bias = (*step.args[:2], None, None)[:2]
         added = step.inputs == (source,) and operator_name(step.operator) == "add"
@@ -202,11 +57,11 @@ def in_place(
         return records
     widths = {record.value.shape[-1] for record in records}
     sources = whole.path.sources()
-    if _are_parallel(records, sources) and not whole.path.composed:
+    if _are_parallel(records, sources, whole) and not whole.path.composed:
         return records
     if len(widths) > 1 or not sources:
         raise ValueError(f"its {len(records)} pieces have values of unlike width {sorted(widths)}")
-    width = widths.pop()
+    width = _width(widths.pop(), records[0].heads, sources, whole)
     groups: dict[object, list[Buffer]] = {}
     for source in sources:
         groups.setdefault(source if source.origin is None else source.origin, []).append(source)
@@ -216,6 +71,13 @@ def in_place(
         _record(records, rule, whole, error=error, agrees=agrees, alone=len(placed) == 1)
         for rule in placed
     ]
+
+
+def _width(seen: int, heads: int, sources: Sequence[Buffer], whole: Whole) -> int:
+    """Return the channels per head; some may have been added to the values, as a column of ones."""
+    channels = whole.output.shape[-1]
+    divided = all(values_of(source).shape[-1] % seen == 0 for source in sources)
+    return seen if divided or channels % heads else channels // heads
 
 
 def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> bool:
@@ -237,35 +99,37 @@ def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> 
     return rows == given[0] * given[1] == sentences * queries and sentences not in given[:2]
 
 
-def _are_parallel(records: list[Record], sources: Sequence[Buffer]) -> bool:
+def _are_parallel(records: list[Record], sources: Sequence[Buffer], whole: Whole) -> bool:
     """Return whether each call alone asks with every token for every token: none is a piece.
 
-    Differential attention subtracts such calls from each other, after their softmax.
+    Differential attention subtracts such calls from each other, after their softmax. Heads that
+    were computed one by one stand beside each other instead.
     """
     shapes = {record.shape for record in records}
-    if len(records) == 1 or len(shapes) > 1:
+    widths = sum(record.heads * record.value.shape[-1] for record in records)
+    if len(records) == 1 or len(shapes) > 1 or matrix_of(whole.place, widths).shape[-1] == widths:
         return False
     sentences, _, queries, keys = shapes.pop()
     if queries != keys or any(record.kind != "self" for record in records):
         return False
-    return all(math.prod(_values(source).shape[:-1]) == sentences * keys for source in sources)
+    return all(math.prod(values_of(source).shape[:-1]) == sentences * keys for source in sources)
 
 
 def _placed(
     sources: tuple[Buffer, ...], whole: Whole, width: int, inputs: Sequence[tuple[int, ...]]
 ) -> Placed:
     """Return the rule of some sources, with the layout of rows that keeps sentences apart."""
-    values = _values(sources[0])
+    values = values_of(sources[0])
     if values.shape[-1] % width:
         raise ValueError(f"the channels of its values do not divide into heads of {width}")
-    produced, channels = _matrix(whole.place, width).shape
+    produced, channels = matrix_of(whole.place, width).shape
     heads = channels // width
     given = math.prod(values.shape[:-1])
     for sentences in _plausible(inputs, produced, given):
         for columns in _layouts(values, sentences):
             if not _hold_every_token(sources, columns, heads):
                 continue
-            for rows in _layouts(_matrix(whole.place, width), sentences):
+            for rows in _layouts(matrix_of(whole.place, width), sentences):
                 rule = Placed(
                     place=whole.place, sources=sources, width=width, rows=rows, columns=columns
                 )
@@ -275,10 +139,10 @@ def _placed(
     raise ValueError("what arrived at the queries is no weighted sum of the values' tokens")
 
 
-def _hold_every_token(sources: tuple[Buffer, ...], columns: _Rows, heads: int) -> bool:
+def _hold_every_token(sources: tuple[Buffer, ...], columns: Rows, heads: int) -> bool:
     """Return whether values hold each token once, or once per head, and are no windows."""
     for source in sources:
-        values = _values(source)
+        values = values_of(source)
         times, rest = divmod(math.prod(values.shape[:-1]), columns.sentences * columns.tokens)
         if rest or heads % times:
             return False
@@ -293,29 +157,29 @@ def _plausible(inputs: Sequence[tuple[int, ...]], rows: int, given: int) -> list
     return [*dict.fromkeys(fitting), 1]
 
 
-def _layouts(values: Tensor, sentences: int) -> Iterator[_Rows]:
+def _layouts(values: Tensor, sentences: int) -> Iterator[Rows]:
     rows = values.numel() // values.shape[-1]
     if values.dim() > _MATRIX and values.shape[0] % sentences == 0:
         inner = values.shape[-2] if values.dim() > _STACKED or values.shape[0] != sentences else 0
-        yield _Rows(sentences, inner or rows // sentences, interleaved=False)
+        yield Rows(sentences, inner or rows // sentences, interleaved=False)
         return
-    yield _Rows(sentences, rows // sentences, interleaved=False)
+    yield Rows(sentences, rows // sentences, interleaved=False)
     if sentences > 1:
-        yield _Rows(sentences, rows // sentences, interleaved=True)
+        yield Rows(sentences, rows // sentences, interleaved=True)
 
 
 def _keeps_sentences_apart(rule: Placed, rows: int) -> bool:
     """Return whether values of the first and of the last sentence reach their own rows only."""
     count = rule.rows.sentences
-    without = _matrix(rule.place, rule.width, run_again(rule.place, {}))
+    without = matrix_of(rule.place, rule.width, run_again(rule.place, {}))
     for sentence in {0, count - 1}:
         ones = {}
         for source in rule.sources:
-            shape = _values(source).shape
+            shape = values_of(source).shape
             own = rule.columns.sentence(math.prod(shape[:-1])) == sentence
             ones[source] = own[:, None].expand(-1, shape[-1]).to(source.dtype).reshape(shape)
         reached = run_again(rule.place, ones)
-        touched = (_matrix(rule.place, rule.width, reached) != without).any(-1).cpu()
+        touched = (matrix_of(rule.place, rule.width, reached) != without).any(-1).cpu()
         if bool(touched[rule.rows.sentence(rows) != sentence].any()):
             return False
         if count > 1 and not bool(touched.any()):
@@ -327,14 +191,6 @@ def _error(sources: list[Buffer], whole: Whole) -> tuple[float | None, bool]:
     """Return how far the way run again on the true values is from what the model made."""
     values = {source: source.source for source in sources if source.source is not None}
     return agreement(run_again(whole.place, values), whole.output)
-
-
-def _matrix(place: Place, width: int, values: Tensor | None = None) -> Tensor:
-    """Return an output as ``[row, head * d]``; without values only its shape counts."""
-    output = torch.empty(place.shape, device="meta") if values is None else values
-    if output.dim() == _HEADS and output.shape[-1] == width:
-        output = output.transpose(1, 2).flatten(2)
-    return output.reshape(-1, output.shape[-1])
 
 
 def _record(
@@ -388,7 +244,7 @@ def sources_in_place(record: Record, whole: Whole, pieces: Sequence[Record]) -> 
     sentences, heads, queries, keys = record.shape
     if origin.code.shape != whole.output.shape or queries != keys or record.kind != "self":
         return None  # what the keys are is known of self-attention only
-    rows = reduced(_matrix(whole.place, rule.width, origin.code), [-1], lenient=True)
+    rows = reduced(matrix_of(whole.place, rule.width, origin.code), [-1], lenient=True)
     code = rule.rows.apart(rows)[..., 0].cpu()[:, None].expand(sentences, heads, queries)
     return replace(
         known[0],

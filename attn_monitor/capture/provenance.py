@@ -128,7 +128,37 @@ class Attended:
     path: Buffer | None = None
 
 
-Tag = Constant | Lineage | Scores | Attended
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Every query beside every key, channel by channel: what adds the channels up makes scores.
+
+    Attributes:
+        left: ``[..., query, d_head]``.
+        right: ``[..., d_head, key]``.
+        axes: Which axes hold the left and the right operand's tokens.
+    """
+
+    left: Tensor
+    right: Tensor
+    axes: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """Weights times values, not added up over the keys yet.
+
+    Attributes:
+        scores: Where the weights come from.
+        weights: ``[..., 1]``: one for all channels.
+        values: ``[..., d_value]``.
+    """
+
+    scores: Scores
+    weights: Tensor
+    values: Tensor
+
+
+Tag = Constant | Lineage | Scores | Pairs | Weighed | Attended
 CONSTANT: Final = Constant()
 
 

@@ -19,11 +19,13 @@ from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import origin_of, set_origin
 from attn_monitor.capture.paths import Buffer, beginning, multiplied
-from attn_monitor.capture.placing import Placed, Whole, in_place, sources_in_place
+from attn_monitor.capture.placed import Placed, Whole
+from attn_monitor.capture.placing import in_place, sources_in_place
 from attn_monitor.capture.proof import Check
 from attn_monitor.capture.provenance import (
     Attended,
     Lineage,
+    Scores,
     before_positions,
     kinship,
     new_number,
@@ -58,6 +60,7 @@ class Observation:
         mixed: ``[sentence, head, query, d_value]``: weights times values, a view of ``output``.
         origins: The tensors whose tags tell where queries and keys came from, where ``query`` and
             ``key`` are copies made by the family.
+        unfinished: The weights are divided by their sum after the product.
     """
 
     source: str
@@ -73,6 +76,7 @@ class Observation:
     call: OperatorCall | None = None
     values: Tensor | None = None
     mixed: Tensor | None = None
+    unfinished: bool = False
 
 
 class Tracer:
@@ -108,6 +112,7 @@ class Tracer:
         self._calls: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._waiting: dict[int, Record] = {}
+        self._origins: dict[int, tuple[Tensor, Tensor]] = {}
         self._merged: Whole | None = None
         self._slices: Slices | None = None
         self._ends: dict[frozenset[int], Whole] = {}
@@ -139,6 +144,7 @@ class Tracer:
         name, module = self.modules.innermost()
         origins = seen.origins or (seen.query, seen.key)
         heads = seen.query.shape[1]
+        proven = isinstance(seen.rule, ModelWeights) and not seen.unfinished
         record = Record(
             module=name,
             module_type=type(module).__name__,
@@ -152,8 +158,8 @@ class Tracer:
             key=seen.key.detach(),
             value=seen.value.detach(),
             rule=seen.rule,
-            evidence="model" if isinstance(seen.rule, ModelWeights) else "unverified",
-            error=0.0 if isinstance(seen.rule, ModelWeights) else None,
+            evidence="model" if proven else "unverified",
+            error=0.0 if proven else None,
             output_projection=seen.output_projection,
             mixed=None if seen.mixed is None else Kept.of(seen.mixed),
             query_projected=before_positions(origins[0]),
@@ -172,12 +178,17 @@ class Tracer:
         if self.lessons is not None:
             self.lessons.attention(record)
         number = next(self._numbers)
-        self._waiting[number] = record
+        self._waiting[number], self._origins[number] = record, origins
         if seen.output_projection is None:
             path = None if isinstance(self.lessons, Looking) else self._path(seen, number)
             set_tag(seen.output, Attended(frozenset({number}), path))
         else:
             self.flush()
+
+    def has_seen(self, scores: Scores) -> bool:
+        """Return whether the weights of a product are those of an attention call that waits."""
+        pairs = (pair for number, pair in self._origins.items() if number in self._waiting)
+        return any(tensor is scores.left for pair in pairs for tensor in pair)
 
     def _name_sources(
         self,
@@ -199,7 +210,8 @@ class Tracer:
     def attended(self, path: Buffer, output: Tensor) -> None:
         """Note that attention outputs were put together."""
         fresh = not is_copied_part(path, self._merged)  # else a slice is copied to be projected
-        if fresh and len(path.calls) > 1 and path.calls <= self._waiting.keys():
+        several = len(path.calls) > 1 or path.composed
+        if fresh and several and path.calls <= self._waiting.keys():
             self._merged = _whole(path, output)
 
     def changed(self, tag: Attended, output: Tensor) -> None:
@@ -271,6 +283,7 @@ class Tracer:
         self._hand_over(records)
         self._merged = None
         self._ends.clear()
+        self._origins.clear()
 
     def _completed(
         self,
@@ -324,9 +337,12 @@ class Tracer:
             if path is not None and not isinstance(tag, Attended):
                 lineage = tag if isinstance(tag, Lineage) else Lineage(number=new_number())
                 set_tag(values, replace(lineage, path=path))
-        return (
-            None if path is None else multiplied(seen.call, values, path, seen.output, made=number)
-        )
+        if path is None:
+            return None
+        made = multiplied(seen.call, values, path, seen.output, made=number)
+        if made is not None:
+            made.composed = seen.unfinished
+        return made
 
     @contextmanager
     def pausing(self) -> Iterator[bool]:

@@ -6,6 +6,7 @@ below.
 
 from attn_monitor.capture.families import (
     eager,
+    elementwise,
     encoder_fast_path,
     flash_attention,
     flex,
@@ -17,6 +18,7 @@ from attn_monitor.capture.families.base import observer_of, observes
 
 __all__ = [
     "eager",
+    "elementwise",
     "encoder_fast_path",
     "flash_attention",
     "flex",

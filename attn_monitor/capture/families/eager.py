@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attn_monitor.capture.families.base import observes
-from attn_monitor.capture.families.layouts import Fold, fold_of, head_count, with_heads
+from attn_monitor.capture.families.layouts import Fold, asks_for, fold_of, head_count, with_heads
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.padding import padded_heads
 from attn_monitor.capture.paths import multiplied
@@ -21,6 +21,7 @@ from attn_monitor.capture.provenance import (
     Attended,
     Constant,
     Lineage,
+    Pairs,
     Scores,
     Tag,
     kinship,
@@ -63,6 +64,8 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
     else:
         if any(isinstance(tag, Lineage) and tag.shares for tag in (left_tag, right_tag)):
             tracer.modules.note_weighing()
+        if _unsoftened(left_tag, right_tag) or _unsoftened(right_tag, left_tag):
+            tracer.modules.note_linear()
         axes = (left.dim() - 2, left.dim() - 1)
         scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
         set_tag(call.output, scores)
@@ -95,6 +98,22 @@ def _multiplies(tag: Tag | None, other: Tag | None) -> TypeGuard[Scores]:
     return tag.state == "weights"
 
 
+def _side_by_side(scores: Scores, weights: Tensor, *, second: bool) -> bool:
+    """Return whether queries stand side by side in a product, for values that all sentences share.
+
+    Then its rows are heads or sentences.
+    """
+    contracted, rows = (-2, -1) if second else (-1, -2)
+    axes = () if scores.axes is None else [axis - weights.dim() for axis in scores.axes]
+    return contracted in axes and rows not in axes
+
+
+def _unsoftened(tag: Tag | None, other: Tag | None) -> bool:
+    """Return whether products of queries and keys weigh values as they are: linear attention."""
+    compares = isinstance(tag, Scores) and tag.state == "scores" and tag.kind is not None
+    return compares and isinstance(other, Lineage) and other.projected
+
+
 def _over_channels(value: Tensor, tag: Tag | None, *, second: bool) -> bool:
     """Return whether a product adds up the channels of a projection, not its tokens."""
     axis = -1 if second else -2
@@ -124,7 +143,13 @@ def _weighted(
         return  # a scorer: one number per head, summed over heads
     if scores.state in _ANYTHING and _over_channels(value, tag, second=second):
         return  # a gate that mixes channels
-    _attention(scores, weights, value, call, tracer, second=second)
+    made = tag is not None and not (isinstance(tag, Lineage) and tag.untouched)
+    if not made and (tracer.has_seen(scores) or _side_by_side(scores, weights, second=second)):
+        return  # what relative positions add to the values
+    # The product adds up keys, which fixes its orientation.
+    views = (weights, value, call.output)
+    weights, value_of, mixed = (t.mT for t in views) if second else views
+    attend(scores, weights, value_of, tracer, mixed=mixed, call=call, values=value, second=second)
 
 
 @observes("linear")
@@ -157,12 +182,17 @@ def _projection(
     if isinstance(tag, Scores):
         # Talking heads: a matrix that mixes heads keeps the number of scores, nothing else does.
         pairs = tag.left.shape[-2] * tag.right.shape[-1]
-        mixed = source.numel() // weight.shape[-2] % pairs == 0
+        smoothed = not rows and output.shape[-2:] == source.shape[-2:]  # a convolution over maps
+        mixed = smoothed or source.numel() // weight.shape[-2] % pairs == 0
         if mixed and tag.shape is not None and output.numel() == math.prod(tag.shape):
             set_tag(output, tag)
             return
     if isinstance(tag, Attended):
         tracer.projected(tag, source, weight)
+    if isinstance(tag, Pairs) and weight.shape[-1] == 1:
+        kind = kinship(tag.left, tag.right)
+        set_tag(output, Scores(left=tag.left, right=tag.right, kind=kind, axes=None))
+        return
     if not isinstance(tag, (Lineage, Constant)):
         known = isinstance(tag, Scores)
         tag = Lineage(number=new_number())
@@ -172,28 +202,29 @@ def _projection(
     set_tag(output, projected_from(tag if isinstance(tag, Lineage) else None, followed))
 
 
-def _attention(
+def attend(
     scores: Scores,
     weights: Tensor,
     value: Tensor,
-    call: OperatorCall,
     tracer: Tracer,
     *,
-    second: bool,
+    mixed: Tensor,
+    call: OperatorCall,
+    values: Tensor,
+    second: bool = False,
 ) -> None:
     """Report an attention call.
 
     Args:
         scores: Where the weights come from.
-        weights: The factor that went through a softmax. The product contracts keys, which fixes
-            its orientation: ``[..., query, key]``, transposed where it is the second factor.
-        value: The other factor.
-        call: Their product.
+        weights: ``[..., query, key]``.
+        value: ``[..., key, d_value]``.
         tracer: Takes the report.
-        second: The weights are the second factor.
+        mixed: Their product, a view of what ``call`` returned.
+        call: What multiplied them.
+        values: Its operand that ``value`` is a view of.
+        second: The weights are the second factor of a matrix product.
     """
-    values, mixed = value, call.output
-    weights, value, mixed = (weights.mT, value.mT, mixed.mT) if second else (weights, value, mixed)
     weights, value, mixed = map(padded_heads, (weights, value, mixed))
     fold = _fold(scores, weights, tracer)
     if fold is not None:
@@ -224,6 +255,7 @@ def _attention(
             origins=pair.origins,
             call=call,
             values=values,
+            unfinished=scores.state == "exponentials",
         )
     )
 
@@ -233,8 +265,7 @@ def _fold(scores: Scores, weights: Tensor, tracer: Tracer) -> Fold | None:
     if scores.left.is_nested or scores.right.is_nested:
         return None
     left, right = scores.left, scores.right.mT
-    turned = left.shape[-2] != weights.shape[-2]
-    pair = (right, left) if turned else (left, right)
+    pair = (left, right) if asks_for(left, weights) else (right, left)
     return fold_of(weights, scores.shape, tracer.modules, pair)
 
 
@@ -247,6 +278,13 @@ def _before(scores: Scores, weights: Tensor, *, second: bool) -> Tensor | None:
     if before.shape[-2:] != weights.shape[-2:] or before.numel() != weights.numel():
         return None
     return before.reshape(weights.shape)
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """Return complex channels as twice as many real ones, which have the same products."""
+    if not tensor.is_complex():
+        return tensor
+    return torch.view_as_real(tensor.resolve_conj()).flatten(-2)
 
 
 class _Pair(NamedTuple):
@@ -267,7 +305,7 @@ def _asking(
     sentences, _, queries, keys = weights.shape
     if fold is not None:
         query, key, origins = scores.left, scores.right.mT, (scores.left, scores.right)
-        if query.shape[-2] != queries * fold.heads:
+        if math.prod(query.shape[:-1]) != sentences * heads * queries:
             query, key, origins = key, query, (scores.right, scores.left)
         return _Pair(fold.asking(query), fold.shared(key), origins, scores.kind)
     for part in (scores, *scores.joined):
@@ -278,6 +316,7 @@ def _asking(
             transposed = query.shape[-2] != queries and key.shape[-2] == queries
         if transposed:
             query, key, origins = key, query, (part.right, part.left)
+        query, key = map(_real, (query, key))
         fits = all(
             t.numel() % (sentences * heads * n * t.shape[-1]) == 0 and t.shape[-2] == n
             for t, n in ((query, queries), (key, keys))

@@ -55,7 +55,7 @@ class Fold(NamedTuple):
 
     def shared(self, tensor: Tensor) -> Tensor:
         """Return ``[sentence, group, key, ...]`` of ``[sentence * group, key, ...]``."""
-        return tensor.reshape(self.sentences, self.groups, *tensor.shape[1:])
+        return tensor.reshape(self.sentences, -1, *tensor.shape[1:])
 
     def _apart(self, tensor: Tensor, *, heads_first: bool) -> Tensor:
         inner = (self.heads, self.queries) if heads_first else (self.queries, self.heads)
@@ -79,16 +79,23 @@ def fold_of(
         weights: ``[sentence * group, head * query, key]``.
         shape: The last shape with four or more axes that the scores had on their way.
         modules: Says what the running modules declare, where nothing else tells.
-        pair: What asks, ``[sentence * group, head * query, d_head]``, and what is asked.
+        pair: What asks, ``[sentence * group, head * query, d_head]``, and what is asked; heads may
+            stand apart there, ``[sentence * group * head, query, d_head]``.
     """
     if weights.dim() != _STACKED or shape is None or pair[0].dim() != _STACKED:
         return None
     split = _split(shape, weights)
-    if split is None or pair[0].shape[1] != weights.shape[1]:
+    if split is None or not asks_for(pair[0], weights):
         return None
     sentences, groups, one, other = split
     known = _KNOWN.setdefault(modules.innermost()[1], {})
-    heads, asking_first = _heads_of_rows(pair[0], one, other)
+    queries = pair[0].shape[1]
+    if queries == weights.shape[1]:
+        heads, asking_first = _heads_of_rows(pair[0], one, other)
+    elif queries in (one, other):
+        heads, asking_first = one * other // queries, True
+    else:
+        return None
     if heads is None:
         heads, asking_first = _remembered(known, groups, one, other)
     else:
@@ -107,6 +114,12 @@ def fold_of(
         for its in ((True, False) if asking_first is None else (asking_first,))
     ]
     return folds[0] if len(folds) == 1 else max(folds, key=lambda f: _likeness(f, weights, pair))
+
+
+def asks_for(asking: Tensor, weights: Tensor) -> bool:
+    """Return whether a tensor holds as many queries as weights have rows, in any layout."""
+    rows = math.prod(weights.shape[:-1])
+    return asking.shape[-2] == weights.shape[-2] or math.prod(asking.shape[:-1]) == rows
 
 
 def _heads_of_rows(asking: Tensor, one: int, other: int) -> tuple[int | None, bool | None]:

@@ -6,7 +6,6 @@ activations stay projected through views, rotary positions and normalisation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -14,7 +13,14 @@ from typing import Final
 from torch import Tensor
 
 from attn_monitor.capture.families.base import observes, observes_the_rest
-from attn_monitor.capture.families.token_axes import axes_after
+from attn_monitor.capture.families.scores import (
+    DIVIDING,
+    HEAD_AXES,
+    MATRIX_AXES,
+    SOFTMAX,
+    scores_after,
+    tensors_in,
+)
 from attn_monitor.capture.operators import OperatorCall, operator_name
 from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, beginning, extended
 from attn_monitor.capture.provenance import (
@@ -23,8 +29,10 @@ from attn_monitor.capture.provenance import (
     Attended,
     Constant,
     Lineage,
+    Pairs,
     Scores,
     Tag,
+    Weighed,
     new_number,
     part_of,
     set_tag,
@@ -47,15 +55,7 @@ _SAME_VALUES: Final = frozenset(
         "_nested_tensor_from_tensor_list",
     }
 )
-_SOFTMAX: Final = frozenset({"_softmax", "_safe_softmax", "_log_softmax"})
 _RESHAPING: Final = frozenset({"unsqueeze_", "squeeze_", "transpose_", "t_", "swapaxes_"})
-# Other squashing functions that models put between scores and values.
-_SQUASHING: Final = frozenset({"sigmoid", "relu", "clamp", "clamp_min", "relu_"})
-# Functions that are not linear and make weights of scores without a softmax.
-_SHAPING: Final = frozenset({"acos", "pow", "tanh", "gelu", "silu", "elu", "softplus", "square"})
-_REDUCING: Final = frozenset(
-    {"sum", "mean", "amax", "amin", "max", "min", "prod", "norm", "linalg_vector_norm", "var"}
-)
 # How keys are appended to a cache.
 _JOINING: Final = frozenset({"cat", "index_copy_", "index_put_", "copy_", "slice_scatter"})
 _KEPT_ANCESTORS: Final = 16
@@ -70,10 +70,7 @@ _POOLING: Final = frozenset(
 )
 # How windows are cut out of tokens.
 _CUTTING: Final = frozenset({"constant_pad_nd", "pad", "roll"})
-_DIVIDING: Final = frozenset({"div", "div_", "mul", "mul_"})
-_MATRIX_AXES: Final = 2
 _STACKED: Final = 3
-_HEAD_AXES: Final = 4
 
 
 @observes(
@@ -101,8 +98,8 @@ def pass_on(call: OperatorCall, tracer: Tracer) -> None:
         set_tag(call.output, Attended(path.calls, path))
         tracer.attended(path, call.output)
     else:
-        for output in _tensors(call.result):
-            if output.is_floating_point():
+        for output in tensors_in(call.result):
+            if output.is_floating_point() or output.is_complex():
                 _pass_to(output, chosen, call, tracer, view=view, path=path)
     if name.endswith("_") and not view:
         _tell_base(call)
@@ -132,7 +129,7 @@ def _may_carry(name: str, chosen: _Operand, call: OperatorCall) -> bool:
     if name in CARRYING or isinstance(chosen.tag, Attended):
         return True
     by = call.args[1] if len(call.args) > 1 else None
-    if name in _DIVIDING:
+    if name.removesuffix("_") in DIVIDING:
         masked = isinstance(by, Tensor) and by.dim() > 1 and by.shape[-1] == 1
         return masked or (isinstance(chosen.tag, Scores) and isinstance(by, Tensor))
     return name == "add" and isinstance(by, Tensor) and by.dim() == 1  # a bias
@@ -146,7 +143,7 @@ def _path(call: OperatorCall, chosen: _Operand) -> Buffer | None:
     followed: dict[int, Buffer] = {}
     activations: set[int] = set()
     weights: set[int] = set()
-    for tensor in _tensors(call.args):
+    for tensor in tensors_in(call.args):
         tag = tag_of(tensor)
         if isinstance(tag, Scores):
             weights.add(id(tensor))
@@ -177,8 +174,8 @@ def _tell_base(call: OperatorCall) -> None:
     if not isinstance(written, Tensor) or base is None or base.is_nested:
         return
     tag = tag_of(written) if base.is_floating_point() else None
-    if isinstance(tag, Scores) and base.dim() >= _MATRIX_AXES:
-        shape = tuple(base.shape) if base.dim() >= _HEAD_AXES else None
+    if isinstance(tag, Scores) and base.dim() >= MATRIX_AXES:
+        shape = tuple(base.shape) if base.dim() >= HEAD_AXES else None
         axes = tag.axes if base.dim() == written.dim() else None
         set_tag(base, replace(tag, shape=shape, axes=axes))
     elif isinstance(tag, Attended) or (isinstance(tag, Lineage) and tag.path is not None):
@@ -196,84 +193,29 @@ def _pass_to(
 ) -> None:
     tag = operand.tag
     if isinstance(tag, Scores):
-        passed = _scores_after(tag, operand.tensor, output, call, view=view)
+        passed = scores_after(tag, operand.tensor, output, call, view=view)
         if passed is not None:
             set_tag(output, passed)
     elif isinstance(tag, Lineage):
         kept = tag.path if view and call.name not in LINEAR else path
         after = _lineage_after(tag, operand.tensor, output, call, view=view, path=kept)
-        if after is not None and call.name in _SOFTMAX:
+        if after is not None and call.name in SOFTMAX:
             after = replace(after, shares=True)
         set_tag(output, after)
     elif isinstance(tag, Constant):
-        tensors = list(_tensors(call.args))
+        tensors = list(tensors_in(call.args))
         if all(isinstance(tag_of(t), Constant) for t in tensors):
             set_tag(output, CONSTANT)
+    elif isinstance(tag, Pairs):
+        if output.numel() == operand.tensor.numel():
+            set_tag(output, tag)
+    elif isinstance(tag, Weighed):
+        pass  # what is not added up at once is something else
     elif view and call.name not in LINEAR:
         set_tag(output, tag)
     else:
         tracer.changed(tag, operand.tensor)
         set_tag(output, Attended(tag.calls))
-
-
-def _scores_after(
-    tag: Scores, source: Tensor, output: Tensor, call: OperatorCall, *, view: bool
-) -> Scores | None:
-    """Return the scores' tag after one operator; ``None`` after a reduction."""
-    if output.is_nested:
-        state = "weights" if call.name in _SOFTMAX else tag.state
-        return replace(tag, shape=None, axes=None, state=state)
-    if call.name == "logsumexp":
-        return replace(tag, shape=None, axes=None, state="logarithms", normalised=True)
-    if output.dim() < _MATRIX_AXES or call.name in _REDUCING:
-        return None
-    if output.numel() < source.numel() and not view and call.name not in LINEAR:
-        return None
-    shape = tuple(output.shape) if output.dim() >= _HEAD_AXES else tag.shape
-    axes = axes_after(call, tag.axes, source, output)
-    if call.name == "cat":
-        tag = _joined(tag, call)
-    if call.name in _SOFTMAX and tag.state != "weights":
-        largest = source.detach().amax(dim=tag.axes or (-2, -1))
-        state = "logarithms" if call.name == "_log_softmax" else "weights"
-        return replace(
-            tag,
-            shape=shape,
-            axes=axes,
-            state=state,
-            largest=largest,
-            before=source.detach(),
-            normalised=True,
-        )
-    state, normalised = tag.state, tag.normalised
-    if call.name in _SQUASHING:
-        state = "weights"
-    elif call.name == "exp":
-        state = "weights" if state == "logarithms" else "exponentials"
-    elif call.name in _SHAPING and state == "scores":
-        state = "shaped"
-    elif call.name in _DIVIDING and state == "exponentials" and _by_smaller(call, output):
-        state, normalised = "weights", True
-    elif call.name == "sub" and any(
-        isinstance(other := tag_of(t), Scores) and other.state == "logarithms"
-        for t in _tensors(call.args)
-    ):
-        state, normalised = "logarithms", True
-    return replace(tag, shape=shape, axes=axes, state=state, normalised=normalised)
-
-
-def _joined(tag: Scores, call: OperatorCall) -> Scores:
-    """Return the tag of products laid side by side, before or after their common softmax."""
-    tags = [other for t in _tensors(call.args) if isinstance(other := tag_of(t), Scores)]
-    others = [
-        part for other in tags for part in (other, *other.joined) if part.left is not tag.left
-    ]
-    return replace(tag, joined=tuple(replace(other, joined=()) for other in others))
-
-
-def _by_smaller(call: OperatorCall, output: Tensor) -> bool:
-    """Return whether one operand is smaller than the result, as a sum over keys is."""
-    return any(tensor.numel() < output.numel() for tensor in _tensors(call.args))
 
 
 def _lineage_after(
@@ -294,7 +236,7 @@ def _lineage_after(
         return _input_after(tag, source, output, call, path)
     mixed = any(
         isinstance(other, Lineage) and other.projected and other.projection != tag.projection
-        for other in map(tag_of, _tensors(call.args))
+        for other in map(tag_of, tensors_in(call.args))
     )
     if mixed:
         ancestors = _ancestors_of_joined(call) if call.name in _JOINING else tag.ancestors
@@ -320,7 +262,7 @@ def _input_after(
     """Return what becomes of an input: the same tokens in another order, or fewer of them."""
     if call.name in _PICKING:
         return replace(tag, path=path) if output.numel() >= source.numel() else None
-    pieces = [tag_of(tensor) for tensor in _tensors(call.args)]
+    pieces = [tag_of(tensor) for tensor in tensors_in(call.args)]
     rejoined = call.name == "cat" and all(
         isinstance(piece, Lineage) and piece.number == tag.number for piece in pieces
     )
@@ -334,7 +276,7 @@ def _ancestors_of_joined(call: OperatorCall) -> tuple[Ancestor, ...]:
 
     Without the new ones, self-attention with a cache would look like cross-attention.
     """
-    tags = [tag_of(tensor) for tensor in reversed(list(_tensors(call.args)))]
+    tags = [tag_of(tensor) for tensor in reversed(list(tensors_in(call.args)))]
     ancestors = (one for tag in tags if isinstance(tag, Lineage) for one in tag.ancestors)
     return tuple(dict.fromkeys(ancestors))[:_KEPT_ANCESTORS]
 
@@ -342,7 +284,7 @@ def _ancestors_of_joined(call: OperatorCall) -> tuple[Ancestor, ...]:
 def _most_telling(args: tuple[object, ...]) -> _Operand | None:
     """Return the operand whose tag says most about the result: scores, then the largest."""
     best: _Operand | None = None
-    for tensor in _tensors(args):
+    for tensor in tensors_in(args):
         tag = tag_of(tensor)
         if tag is None:
             continue
@@ -353,13 +295,14 @@ def _most_telling(args: tuple[object, ...]) -> _Operand | None:
 
 def _tells_more(tensor: Tensor, tag: Tag, best: _Operand) -> bool:
     larger = tensor.numel() > best.tensor.numel()
-    if isinstance(tag, Scores):
-        if not isinstance(best.tag, Scores):
-            return True
+    if isinstance(tag, Scores) and isinstance(best.tag, Scores):
         weights, known = tag.state == "weights", best.tag.state == "weights"
         return larger if weights == known else weights and not tensor.numel() < best.tensor.numel()
-    if isinstance(best.tag, Scores):
-        return False
+    ranks = [
+        (isinstance(each, Scores), isinstance(each, (Pairs, Weighed))) for each in (tag, best.tag)
+    ]
+    if ranks[0] != ranks[1] or any(ranks[0]):
+        return ranks[0] > ranks[1]
     if isinstance(best.tag, Constant):
         return not isinstance(tag, Constant)
     if isinstance(tag, Lineage) and isinstance(best.tag, Lineage):
@@ -377,16 +320,6 @@ def _name_input(call: OperatorCall) -> None:
         set_tag(source, lineage)
         narrowed = output.numel() < source.numel()
         set_tag(output, part_of(lineage, source, output) if narrowed else lineage)
-
-
-def _tensors(values: object) -> Iterator[Tensor]:
-    """Yield the tensors of arguments or results, lists of tensors included."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (tuple, list)):
-        for value in values:
-            if isinstance(value, (Tensor, list, tuple)):
-                yield from _tensors(value)
 
 
 @cache
