@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -15,27 +17,42 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+_WAITING = 10
 
 
 def each(
     names: Iterable[str], task: Callable[[str], Row], *, seconds: float
 ) -> Iterator[tuple[str, Row]]:
-    """Yield what ``task(name)`` returned in a child process; a child that is too slow is ended."""
+    """Yield what ``task(name)`` returned in a child process; a child that is too slow is ended.
+
+    Args:
+        names: What is done, one after the other.
+        task: What is done with each.
+        seconds: How long the processor may work on one. Others may need it: so a child may wait
+            ten times as long.
+    """
     for name in names:
-        started = time.monotonic()
+        worked, started = _worked(), time.monotonic()
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reading)
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds),) * 2)
             _work(name, task, writing)
         os.close(writing)
-        row = _heard(reading, started + seconds)
+        row = _heard(reading, started + _WAITING * seconds)
         if row is None:
             os.kill(child, signal.SIGKILL)
             row = {"verdict": "failed", "why": f"took more than {seconds:.0f} s, or died"}
         os.close(reading)
         os.waitpid(child, 0)
-        yield name, {"name": name, **row, "seconds": round(time.monotonic() - started, 1)}
+        yield name, {"name": name, **row, "seconds": round(_worked() - worked, 1)}
+
+
+def _worked() -> float:
+    """Return how long the processor worked on children that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def commit(root: Path) -> str:

@@ -147,6 +147,8 @@ def main(rows: Path, names: list[str]) -> None:
         done = {json.loads(line)["name"] for line in rows.read_text().splitlines()}
     todo = [name for name in names or shrink.types() if name not in done]
     code = forge.commit(ROOT)
+    if todo:
+        of_type("llama")  # so that what every child needs is loaded once
     with rows.open("a", encoding="utf-8") as out:
         for at, (name, row) in enumerate(forge.each(todo, of_type, seconds=SECONDS)):
             out.write(json.dumps({**row, "code": code}) + "\n")
