@@ -74,7 +74,14 @@ def types() -> list[str]:
 
 
 def configuration(kind: str, trial: Trial) -> PretrainedConfig:
+    """Return a small configuration of a type, ``"falcon"``, or of one with a switch set otherwise.
+
+    A switch is named behind the type: ``"falcon?alibi"`` turns ``alibi`` round.
+    """
+    kind, _, switch = kind.partition("?")
     config = CONFIG_MAPPING[kind]()
+    if switch:
+        setattr(config, switch, not getattr(config, switch))
     identifiers: dict[int, int] = {}
     for part in _all(config):
         _shrink(part, trial, identifiers)

@@ -43,7 +43,12 @@ import transformers.modeling_utils  # noqa: E402, F401
 from torch import nn  # noqa: E402
 
 SECONDS = 60
-WAYS = ("eager", "eager left", "sdpa", "sdpa left", "flex", "generation", "train", "bfloat16")
+WAYS = (
+    *("eager", "eager left", "sdpa", "sdpa left", "flex", "generation", "train", "bfloat16"),
+    "two images",
+)
+# Switches that decide what a fused implementation computes; each is a type of its own here.
+SWITCHED = ("falcon?alibi", "falcon?new_decoder_architecture", "falcon?multi_query")
 Row = dict[str, Any]
 
 
@@ -58,36 +63,88 @@ def of_type(kind: str) -> Row:
 
 
 def variants(kind: str, cls: Any, trial: shrink.Trial, model: nn.Module, fed: feed.Feed) -> Row:
-    """Return one row per way to run a type."""
+    """Return one row per way to run a type; a way that it has not says why."""
     rows: Row = {}
     wanted = set(os.environ.get("ZOO_WAYS", ",".join(WAYS)).split(","))
-    masked = "attention_mask" in fed
+    left = _left(fed) if "attention_mask" in fed else None
     best = model
     if "eager" in wanted:
         rows["eager"] = _guarded(model, fed)
-    if "eager left" in wanted and masked:
-        rows["eager left"] = _guarded(model, _left(fed))
+    if "eager left" in wanted:
+        rows["eager left"] = _guarded(model, left) if left else _none("it takes no mask")
+    plain = {"": _answer(model, fed), " left": _answer(model, left)}
     for name, flag in (("sdpa", "_supports_sdpa"), ("flex", "_supports_flex_attn")):
-        if not (getattr(model, flag, False) and {name, f"{name} left"} & wanted):
-            continue
-        full = "flex_attention" if name == "flex" else name
+        ways = [way for way in (name, f"{name} left") if way in wanted]
         try:
+            if not ways or not getattr(model, flag, False):
+                raise NotImplementedError(f"it has no {name} of its own")
+            full = "flex_attention" if name == "flex" else name
             other = shrink.built(cls, shrink.configuration(kind, trial), full)
         except Exception as error:
-            rows[name] = {"verdict": "not built", "why": str(error)[:200]}
+            rows |= {way: _none(str(error)[:200]) for way in ways}
             continue
         best = other if name == "sdpa" else best
         with torch.compiler.set_stance("force_eager" if name == "flex" else "default"):
-            for way, given in ((name, fed), (f"{name} left", _left(fed) if masked else None)):
-                if way in wanted and given is not None:
-                    rows[way] = _guarded(other, given)
-    if "generation" in wanted and "input_ids" in fed:
-        rows |= _generation(shrink.generator_of(cls, kind, trial), fed)
+            for way in ways:
+                side = way.removeprefix(name)
+                given = left if side else fed
+                if given is None:
+                    rows[way] = _none("it takes no mask")
+                    continue
+                rows[way] = _guarded(other, given)
+                rows[way]["apart"] = _apart(plain[side], _answer(other, given), given)
+    if "generation" in wanted:
+        generator = shrink.generator_of(cls, kind, trial) if "input_ids" in fed else None
+        rows["generation"] = _generation(generator, fed)
     if "train" in wanted:
         rows["train"] = _train(best, fed)
+    if "two images" in wanted:
+        rows["two images"] = _two_images(best.eval(), fed)
     if "bfloat16" in wanted:
         rows["bfloat16"] = _guarded(best.eval().bfloat16(), _half(fed))
     return rows
+
+
+def _none(why: str) -> Row:
+    """Return the row of a way that a type has not."""
+    return {"verdict": "not built", "why": why}
+
+
+def _answer(model: nn.Module, fed: feed.Feed | None) -> torch.Tensor | None:
+    """Return the first numbers that a model answers with; ``None`` where it does not run."""
+    if fed is None:
+        return None
+    try:
+        torch.manual_seed(2)
+        with torch.no_grad(), judge.uncompiled():
+            found = judge.tensors(model(**fed))
+            return next((t.float() for t in found if t.is_floating_point()), None)
+    except Exception:
+        return None
+
+
+def _apart(one: torch.Tensor | None, other: torch.Tensor | None, fed: feed.Feed) -> float | None:
+    """Return how far two answers are apart where there are words, of the largest number."""
+    if one is None or other is None or one.shape != other.shape:
+        return None
+    mask = fed.get("attention_mask")
+    if mask is not None and mask.dim() == 2 and one.shape[:2] == mask.shape:
+        one, other = one[mask.bool()], other[mask.bool()]
+    apart = (one - other).abs().max() / one.abs().max().clamp_min(1e-6)
+    return float(apart.nan_to_num(torch.inf))
+
+
+def _two_images(model: nn.Module, fed: feed.Feed) -> Row:
+    """Two images of unlike size: packed patch by patch, or one of them padded under a mask."""
+    if any(name.endswith(("grid_thw", "grid_hws")) for name in fed):
+        return _guarded(model, fed)
+    pixels = fed.get("pixel_values")
+    known = inspect.signature(model.forward).parameters
+    if pixels is None or pixels.dim() != 4 or "pixel_mask" not in known:
+        return _none("it takes no images of unlike size")
+    seen = torch.ones(len(pixels), *pixels.shape[-2:], dtype=torch.long)
+    seen[1, :, pixels.shape[-1] // 2 :] = 0
+    return _guarded(model, {**fed, "pixel_mask": seen})
 
 
 def _guarded(model: nn.Module, fed: feed.Feed) -> Row:
@@ -106,7 +163,7 @@ def _guarded(model: nn.Module, fed: feed.Feed) -> Row:
 def _generation(model: nn.Module | None, fed: feed.Feed) -> Row:
     """Prefill, and two steps of one token with a cache."""
     if model is None:
-        return {}
+        return _none("it generates no words")
     known = inspect.signature(model.forward).parameters
     given = {n: v for n, v in fed.items() if not n.startswith("decoder_") and n in known}
 
@@ -118,8 +175,8 @@ def _generation(model: nn.Module | None, fed: feed.Feed) -> Row:
         run()
     except Exception as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        return {"generation": {"verdict": "does not run", "why": why}}
-    return {"generation": judge.judged(model, run).row()}
+        return {"verdict": "does not run", "why": why}
+    return judge.judged(model, run).row()
 
 
 def _train(model: nn.Module, fed: feed.Feed) -> Row:
@@ -145,7 +202,7 @@ def main(rows: Path, names: list[str]) -> None:
     done = set()
     if rows.exists() and not names:
         done = {json.loads(line)["name"] for line in rows.read_text().splitlines()}
-    todo = [name for name in names or shrink.types() if name not in done]
+    todo = [name for name in names or [*shrink.types(), *SWITCHED] if name not in done]
     code = forge.commit(ROOT)
     if todo:
         of_type("llama")  # so that what every child needs is loaded once
