@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
-WAYS = ("eager", "eager left", "sdpa", "sdpa left", "flex", "generation", "train", "bfloat16")
+WAYS = (
+    *("eager", "eager left", "sdpa", "sdpa left", "flex", "generation", "train", "two images"),
+    "bfloat16",
+)
+_ROUNDING = 1e-3  # of the largest number of an answer
 Row = dict[str, Any]
 
 INTRODUCTION = """\
@@ -36,8 +40,9 @@ and `flex_attention` calls where Python makes them, and computes their weights i
   says why.
 
 Columns: padding on the right unless *left*; *generation* is a prefill and steps of one token with a
-cache; a dash means that the type has no such implementation, takes no such input, or was not tried
-that way in this sweep (`ZOO_WAYS` chooses the ways; eager is tried for all).
+cache; *train* a step with dropout and gradients; *two images* are of unlike size, packed patch by
+patch or one of them padded under a mask. A dash: the type has no such implementation, or takes no
+such input; *not tried*: not in this sweep (`ZOO_WAYS` chooses the ways).
 """
 
 
@@ -94,6 +99,7 @@ def page(rows: dict[str, Row]) -> str:
     ]
     lines += ["", "## What is not exact\n", "| type | way | what |", "| --- | --- | --- |"]
     lines += list(_faults(rows))
+    lines += list(_unlike(rows))
     lines += [
         "",
         "## Types\n",
@@ -102,7 +108,8 @@ def page(rows: dict[str, Row]) -> str:
     ]
     for name, row in sorted(rows.items()):
         if row.get("variants"):
-            cells = [shown(row["variants"][way]) if way in row["variants"] else "-" for way in WAYS]
+            known = row["variants"]
+            cells = [shown(known[way]) if way in known else "not tried" for way in WAYS]
             lines.append(f"| {name} | {row['class']} | {parts_of(row)} | {' | '.join(cells)} |")
     lines += [
         "",
@@ -162,6 +169,39 @@ def _faults(rows: dict[str, Row]) -> Iterable[str]:
             said[f"{shown(result)}: {cell('; '.join(what[:2]), 260)}"].append(way)
         for what, ways in said.items():
             yield f"| {name} | {', '.join(ways)} | {what} |"
+
+
+def _unlike(rows: dict[str, Row]) -> Iterable[str]:
+    """Yield the section that says which implementations of a type are two models."""
+    apart: dict[str, dict[str, float]] = defaultdict(dict)
+    measured = 0
+    for name, row in sorted(rows.items()):
+        for way, result in row.get("variants", {}).items():
+            measured += result.get("apart") is not None
+            if (result.get("apart") or 0.0) > _ROUNDING:
+                apart[name][way] = result["apart"]
+    yield "\n## Where implementations of one type differ\n"
+    yield (
+        "The same weights and the same words: how far the answer is from that of eager at most, at "
+        "words that are no padding, in parts of the largest number. Rounding gives less than 1e-5; "
+        f"listed is what is above {_ROUNDING:g}, of {measured} comparisons. The capture shows what "
+        "that very call computed: two runs of such a type are comparable only under one "
+        "implementation. A name behind a question mark is a switch of the configuration that was "
+        "turned round.\n"
+    )
+    yield "| type | " + " | ".join(_FUSED) + " |"
+    yield "| --- |" + " --- |" * len(_FUSED)
+    for name, ways in apart.items():
+        yield f"| {name} | " + " | ".join(_share(ways.get(way)) for way in _FUSED) + " |"
+
+
+_FUSED = ("sdpa", "sdpa left", "flex", "flex left")
+
+
+def _share(apart: float | None) -> str:
+    if apart is None:
+        return ""
+    return "not a number" if apart == float("inf") else f"{apart:.2g}"
 
 
 def parts_of(row: Row) -> str:
