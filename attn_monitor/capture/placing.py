@@ -20,7 +20,9 @@ from attn_monitor.capture.paths import Buffer, Place, run_again, steps_before
 from attn_monitor.capture.placed import Placed, Rows, Whole, matrix_of, values_of
 from attn_monitor.capture.proof import agreement
 from attn_monitor.capture.record import Record
+from attn_monitor.capture.sides import sides_of
 from attn_monitor.capture.sources import Sources
+from attn_monitor.capture.stacking import Stacked, stacked
 from attn_monitor.core.nouns import PartKind
 
 _MATRIX, _STACKED = 2, 3
@@ -58,7 +60,7 @@ def in_place(
     widths = {record.value.shape[-1] for record in records}
     sources = whole.path.sources()
     if _are_parallel(records, sources, whole) and not whole.path.composed:
-        return records
+        return stacked(records, sources, whole) or records
     if len(widths) > 1 or not sources:
         raise ValueError(f"its {len(records)} pieces have values of unlike width {sorted(widths)}")
     width = _width(widths.pop(), records[0].heads, sources, whole)
@@ -214,6 +216,7 @@ def _record(
             value = flat.reshape(sentences, keys, shared, rule.width).transpose(1, 2)
         elif values.shape[-1] == rule.width and heads % shared == 0:
             value = values.reshape(sentences, shared, keys, rule.width)
+    sides = sides_of(records, rule) if alone else None
     kinds: set[PartKind] = {record.kind for record in records}
     kind = first.kind if len(kinds) == 1 else ("self" if queries == keys else "cross")
     width = first.query.shape[-1]
@@ -222,20 +225,22 @@ def _record(
         kind=kind if alone or queries == keys else "cross",
         heads=heads,
         windows=1,
-        query=unknown.expand(sentences, heads, queries, width),
-        key=unknown.expand(sentences, heads, keys, width),
+        query=unknown.expand(sentences, heads, queries, width) if sides is None else sides.query,
+        key=unknown.expand(sentences, heads, keys, width) if sides is None else sides.key,
         value=value,
         rule=rule,
         evidence="verified" if agrees else "unverified",
         error=error,
-        query_projected=None,
-        key_projected=None,
+        query_projected=None if sides is None else sides.query_projected,
+        key_projected=None if sides is None else sides.key_projected,
         mixed=None,
     )
 
 
 def sources_in_place(record: Record, whole: Whole, pieces: Sequence[Record]) -> Sources | None:
     """Return whose tokens a record is about that pieces were put together to."""
+    if isinstance(record.rule, Stacked):
+        return record.sources
     origin = origin_of(whole.output)
     known = [piece.sources for piece in pieces if piece.sources is not None]
     rule = record.rule

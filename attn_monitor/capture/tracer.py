@@ -35,6 +35,7 @@ from attn_monitor.capture.provenance import (
 from attn_monitor.capture.record import Kept, Record
 from attn_monitor.capture.rules import ModelWeights, WeightRule, exact_arithmetic
 from attn_monitor.capture.sources import Follower
+from attn_monitor.capture.stacking import Stacked
 from attn_monitor.core.nouns import PartKind
 
 Sink = Callable[[Record], None]
@@ -251,7 +252,8 @@ class Tracer:
     ) -> None:
         records = self._completed(calls, whole, inputs)
         for record in records:
-            alone = len(calls) == 1 or isinstance(record.rule, Placed)  # else heads may be mixed
+            # Heads of several calls may be mixed.
+            alone = len(calls) == 1 or isinstance(record.rule, (Placed, Stacked))
             if alone and weight.shape[-2] == record.heads * record.value.shape[-1]:
                 projection = weight.detach().reshape(-1, *weight.shape[-2:])[0]
                 record.output_projection = projection
@@ -295,6 +297,8 @@ class Tracer:
     ) -> list[Record]:
         """Return the records of these calls, as one layer where the model put them together."""
         records = [self._waiting.pop(number) for number in sorted(calls)]
+        for number in calls:
+            self._origins.pop(number, None)
         if whole is None or whole.calls != calls:
             return records
         try:

@@ -165,6 +165,9 @@ def test_weights_are_captured_however_they_are_written(attend):
     assert record.evidence in {"model", "verified"}
     assert record.kind == "self"
     assert attention.gaps == ()
+    if attend in {divided_after_the_product, values_with_a_column_of_ones, head_by_head}:
+        assert torch.equal(record.query, split(model.query(tokens())))
+        assert torch.equal(record.key, split(model.key(tokens())))
     if attend is not latent_values:  # its projection is one per head before the last
         assert torch.equal(record.output_projection, model.out.weight.T)
 
@@ -209,3 +212,28 @@ def test_products_that_weigh_values_without_a_softmax_are_named(attend):
     assert attention.records == []
     (gap,) = attention.gaps
     assert "no softmax over keys" in gap.reason
+
+
+class SentenceBySentence(HandWritten):
+    """A loop over the batch, around all of it but the last projection."""
+
+    def forward(self, x):
+        done = [self.attend(self.query(one), self.key(one), self.value(one)) for one in x]
+        self.truth = torch.stack([weights for _, weights in done])
+        return self.out(torch.stack([mixed for mixed, _ in done]))
+
+
+def of_one_sentence(q, k, v):
+    q, k, v = (t.unflatten(-1, (HEADS, -1)).transpose(0, 1) for t in (q, k, v))
+    weights = (q @ k.mT).softmax(-1)
+    return (weights @ v).transpose(0, 1).flatten(1), weights
+
+
+def test_a_loop_over_the_sentences_is_one_layer():
+    model = SentenceBySentence(of_one_sentence)
+    (record,) = captured(model, tokens()).records
+    assert torch.equal(record.weights(), model.truth)
+    assert torch.equal(record.weights([2, 0], [1]), model.truth[[2, 0]][:, [1]])
+    assert (record.windows, record.evidence) == (1, "model")
+    assert torch.equal(record.output_projection, model.out.weight.T)
+    assert torch.equal(record.sources.query[2, 0], record.sources.key[2, 0])
