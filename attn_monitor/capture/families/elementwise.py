@@ -28,27 +28,29 @@ from attn_monitor.capture.provenance import (
 from attn_monitor.capture.tracer import Tracer
 
 _FEWEST_AXES: Final = 3
+_TWO: Final = 2
 
 
 @observes("mul", "mul_", "sub", "add")
 def combined(call: OperatorCall, tracer: Tracer) -> None:
     """Notice that every query meets every key, or that weights meet the values of their keys."""
-    first, second = (call.args[at] if len(call.args) > at else None for at in range(2))
-    if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
+    operands = [arg for arg in call.args if isinstance(arg, Tensor) and not arg.is_nested]
+    first, second = operands if len(operands) == _TWO else (call.output, None)
+    if second is None or not first.dim() == second.dim() >= _FEWEST_AXES:
         pass_on(call, tracer)
         return
-    larger = max(first.numel(), second.numel()) < call.output.numel() and not call.output.is_nested
-    if larger and first.dim() == second.dim() >= _FEWEST_AXES and _set_pairs(call, tracer):
+    larger = max(first.numel(), second.numel()) < call.output.numel()
+    if larger and _set_pairs(call, tracer):
         return
     pass_on(call, tracer)
-    if call.name.startswith("mul") and first.dim() == second.dim() >= _FEWEST_AXES:
+    if call.name.startswith("mul"):
         _weigh(call, first, second, tracer)
 
 
 @observes("sum", "mean")
 def added_up(call: OperatorCall, tracer: Tracer) -> None:
     """Treat sums over channels as scores, and sums over keys as attention."""
-    source = call.args[0]
+    source = call.args[0] if call.args else None
     axes, keeps = call.argument("dim"), call.flag("keepdim")
     single = isinstance(axes, (list, tuple)) and len(axes) == 1
     tag = tag_of(source) if isinstance(source, Tensor) else None
