@@ -21,6 +21,7 @@ _ROUNDING = 1e-9  # far below what one even row gives a key
     high=1,
     reading="0: every word looks at one word only; 1: it looks at all words alike.",
     source="Clark et al. 2019, section 3.3; Zhai et al. 2023 (normaliser: attn_monitor)",
+    by_head=True,
 )
 def row_entropy(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean entropy of the rows, each as a share of the largest it could be.
@@ -40,6 +41,7 @@ def row_entropy(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="0: all words look at the same word, a vertical bar; 1: no two share one, a diagonal.",
     source="Park et al. 2019 (SANVis), section 5.1",
+    by_head=True,
 )
 def col_entropy(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the entropy of the attention that the keys receive, SANVis's sort key.

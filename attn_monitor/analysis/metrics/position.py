@@ -28,6 +28,7 @@ _VOITA = "Voita et al. 2019, section 5.1; Clark et al. 2019, section 3.1"
     high=1,
     reading="1: every word looks only at words before it.",
     source=_SANVIS,
+    by_head=True,
 )
 def left(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the share of attention that goes to earlier tokens; NaN for cross-attention.
@@ -45,6 +46,7 @@ def left(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="1: every word looks only at itself, a clean diagonal.",
     source=_SANVIS,
+    by_head=True,
 )
 def at_itself(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the share of attention on the diagonal; NaN for cross-attention."""
@@ -59,6 +61,7 @@ def at_itself(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="1: every word looks only at words after it; always 0 under a causal mask.",
     source=_SANVIS,
+    by_head=True,
 )
 def right(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the share of attention that goes to later tokens; NaN for cross-attention."""
@@ -73,6 +76,7 @@ def right(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="\u22121: every word looks back; 0: neither way; 1: every word looks ahead.",
     source=f"{_SANVIS}, the position sort",
+    by_head=True,
 )
 def lean(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return share after minus share before, -1 to 1; NaN for cross-attention.
@@ -92,6 +96,7 @@ def lean(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="Below 0: looks back; 0: around itself; above 0: looks ahead.",
     source=f"{_SANVIS}, caption of Figure 4",
+    by_head=True,
 )
 def offset(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean signed distance from query to key, ``mean_i sum_j A_ij (j - i) / (n - 1)``.
@@ -109,6 +114,7 @@ def offset(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="0: looks at its own place; high: looks far away.",
     source="Vig and Belinkov 2019, section 4.2 (scaled by n - 1)",
+    by_head=True,
 )
 def distance(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean distance between query and key, 0 to 1; NaN as for :func:`offset`."""
@@ -124,6 +130,7 @@ def distance(maps: Maps) -> Float[np.ndarray, " head"]:
     reading="1: every word looks at the word just before it.",
     direction="descending",
     source=_VOITA,
+    by_head=True,
 )
 def previous(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to the token before, over queries that have one; NaN for cross."""
@@ -139,6 +146,7 @@ def previous(maps: Maps) -> Float[np.ndarray, " head"]:
     reading="1: every word looks at the word just after it; always 0 under a causal mask.",
     direction="descending",
     source=_VOITA,
+    by_head=True,
 )
 def following(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to the token after, over queries that have one; NaN for cross."""
@@ -154,6 +162,7 @@ def following(maps: Maps) -> Float[np.ndarray, " head"]:
     reading="1: every target word looks straight across, at its own place in the source.",
     direction="descending",
     source="Park et al. 2019 (SANVis), section 6 (the picture); the band: attn_monitor",
+    by_head=True,
 )
 def diagonal(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the share of encoder-decoder attention close to the diagonal, 0 to 1.

@@ -15,6 +15,7 @@ from attn_monitor.core.maps import Maps
 from attn_monitor.core.nouns import MetricSpec
 
 _entries: dict[str, Metric] = {}
+_latest = MetricSet(())
 
 
 def metric(
@@ -27,6 +28,7 @@ def metric(
     high: float | int | None = None,
     direction: Literal["ascending", "descending"] = "ascending",
     source: str = "attn_monitor",
+    by_head: bool = False,
 ) -> Callable[[HeadMetric], HeadMetric]:
     """Register the decorated function as a metric, and return the function unchanged.
 
@@ -44,6 +46,8 @@ def metric(
         high: Largest possible value, ``None`` if unbounded.
         direction: The order in which sorting shows heads.
         source: Paper and equation or section.
+        by_head: The value of a head follows from its weights and from ``maps.causal`` and
+            ``maps.cross`` alone, so that heads of several sentences may be given at once.
 
     Raises:
         ConfigurationError: If the name is malformed or belongs to another function.
@@ -79,7 +83,7 @@ def metric(
                 f"metric {name!r} is already defined by {_origin(known.function)}; "
                 f"give {_origin(function)} another name"
             )
-        _entries[name] = Metric(spec=spec, function=function)
+        _entries[name] = Metric(spec=spec, function=function, by_head=by_head)
         return function
 
     return register
@@ -87,7 +91,11 @@ def metric(
 
 def registered_metrics() -> MetricSet:
     """Return every metric registered so far, in order of registration: the order of columns."""
-    return MetricSet(tuple(_entries.values()))
+    global _latest  # noqa: PLW0603  # asked for once per map, and nearly always the same
+    metrics = tuple(_entries.values())
+    if _latest.metrics != metrics:
+        _latest = MetricSet(metrics)
+    return _latest
 
 
 def metric_specs() -> tuple[MetricSpec, ...]:

@@ -8,7 +8,7 @@ that can be called alone. The memory is a context variable: each thread has its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -32,9 +32,14 @@ _memory: ContextVar[_Memory | None] = ContextVar("attn_monitor_shared", default=
 
 
 @contextmanager
-def sharing(maps: Maps) -> Iterator[None]:
-    """Let every :func:`shared` step of ``maps`` run at most once until the block ends."""
-    token = _memory.set(_Memory(maps, {}))
+def sharing(maps: Maps, known: Mapping[_Step, object] | None = None) -> Iterator[None]:
+    """Let every :func:`shared` step of ``maps`` run at most once until the block ends.
+
+    Args:
+        maps: The maps.
+        known: Answers that somebody has already, by the step that would give them.
+    """
+    token = _memory.set(_Memory(maps, dict(known or {})))
     try:
         yield
     finally:
@@ -49,9 +54,9 @@ def shared(step: Callable[[Maps], T]) -> Callable[[Maps], T]:
         memory = _memory.get()
         if memory is None or memory.maps is not maps:
             return step(maps)
-        if step not in memory.results:
-            memory.results[step] = step(maps)
-        return cast("T", memory.results[step])
+        if remembered not in memory.results:
+            memory.results[remembered] = step(maps)
+        return cast("T", memory.results[remembered])
 
     return remembered
 

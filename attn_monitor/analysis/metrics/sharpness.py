@@ -21,6 +21,7 @@ from attn_monitor.core.maps import Maps
     reading="1: every word is sure of one word; the chance level is 1 / visible keys.",
     direction="descending",
     source="Voita et al. 2019, section 4 (end-of-sentence not excluded)",
+    by_head=True,
 )
 def confidence(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean of the largest weight of every row, 1/n to 1.
@@ -39,6 +40,7 @@ def confidence(maps: Maps) -> Float[np.ndarray, " head"]:
     high=1,
     reading="Near 0: one key carries a row; 1: every visible key counts alike.",
     source="participation ratio (Kramer and MacKinnon 1993); normaliser: attn_monitor",
+    by_head=True,
 )
 def support(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the effective number of keys per row as a share of the visible ones, 1/n to 1.

@@ -21,6 +21,7 @@ _ROUNDING = 1e-3  # what half-precision weights may lack of 1 without any attent
     reading="High: the head parks its attention on the first token, a sink.",
     direction="descending",
     source="Xiao et al. 2023 (attention sinks), section 3",
+    by_head=True,
 )
 def sink(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention to the first key, of each document its own, 0 to 1."""
@@ -52,6 +53,7 @@ def special(maps: Maps) -> Float[np.ndarray, " head"]:
     reading="Above 0: attention goes to padding, or to a sink that is no token.",
     direction="descending",
     source="attn_monitor",
+    by_head=True,
 )
 def outside(maps: Maps) -> Float[np.ndarray, " head"]:
     """Return the mean attention that reaches no key of the sentence, 0 to 1.

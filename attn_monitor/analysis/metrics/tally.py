@@ -7,7 +7,8 @@ MapsByRows`) is reduced all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Final
 
@@ -47,6 +48,9 @@ class Tally:
     positions: Float[np.ndarray, "head 5"]
     previous: Float[np.ndarray, " head"]
     following: Float[np.ndarray, " head"]
+
+
+_OF_HEADS: Final = tuple(each.name for each in fields(Tally) if each.name != "blend_nats")
 
 
 @shared
@@ -90,6 +94,27 @@ def tally(maps: Maps) -> Tally:
         previous=means[0],
         following=means[1],
     )
+
+
+def tallies(group: Sequence[Maps], stacked: Maps) -> list[Tally]:
+    """Return the tallies of several maps of one shape.
+
+    Args:
+        group: The maps.
+        stacked: All of their heads, one map after the other; its own tally is made, too.
+    """
+    heads, queries, keys = group[0].shape
+    whole = tally(stacked)
+    blends = stacked.attn.reshape(len(group), heads, queries, keys).mean(axis=1)
+    blend_nats = 0.0 - entropy_terms(blends)
+    return [
+        replace(
+            whole,
+            blend_nats=blend_nats[at],
+            **{name: getattr(whole, name)[at * heads : (at + 1) * heads] for name in _OF_HEADS},
+        )
+        for at in range(len(group))
+    ]
 
 
 def entropy_terms(p: Float[np.ndarray, "*batch key"]) -> Float[np.ndarray, "*batch"]:

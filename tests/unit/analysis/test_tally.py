@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_maps import layers
 
-from attn_monitor.analysis import compute_metrics
+from attn_monitor.analysis import compute_metrics, registered_metrics
 from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.analysis.metrics.tally import tally
 from attn_monitor.core import maps as maps_module
@@ -36,6 +36,33 @@ def test_metrics_do_not_depend_on_how_many_rows_are_read_at_a_time(maps, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maps_module, "BLOCK_WEIGHTS", block)
         np.testing.assert_allclose(compute_metrics(by_rows(maps)), whole, atol=1e-6)
+
+
+@given(st.lists(layers(), min_size=2, max_size=4), st.data())
+def test_maps_computed_together_get_the_numbers_of_each_alone(found, data):
+    # Drawn with repetition and as rows, so that some are alike, some are not and some cannot wait.
+    group = data.draw(st.lists(st.sampled_from(found), min_size=2, max_size=6))
+    group = [maps if data.draw(st.booleans()) else by_rows(maps) for maps in group]
+    tables = registered_metrics().compute_each(group)
+    for maps, table in zip(group, tables, strict=True):
+        np.testing.assert_allclose(table, compute_metrics(maps), atol=1e-6)
+
+
+def test_metrics_that_look_beyond_one_head_are_not_mixed_up_between_sentences():
+    rng = np.random.default_rng(0)
+    group = [
+        Maps(
+            attn=rng.dirichlet(np.ones(4), size=(2, 4)),
+            causal=True,  # as told; only so induction is defined
+            special=(at,),
+            logit_max=np.array([at, at + 0.5]),
+            key_tokens=tuple("abab" if at % 2 else "abba"),
+        )
+        for at in range(3)
+    ]
+    tables = registered_metrics().compute_each(group)
+    for maps, table in zip(group, tables, strict=True):
+        np.testing.assert_allclose(table, compute_metrics(maps), atol=1e-6)
 
 
 def test_default_metrics_never_ask_for_more_rows_than_a_block(monkeypatch):
