@@ -20,3 +20,9 @@ def are_probabilities(values: Float[Tensor, "... entry"]) -> bool:
     """Tell whether every row is a distribution already: nothing below 0, sums within 1e-3 of 1."""
     total = values.float().sum(dim=-1)
     return bool((values >= 0).all()) and bool(((total - 1.0).abs() < SUM_TOLERANCE).all())
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """Return this process's part of a tensor that is spread over several; any other as it is."""
+    to_local = getattr(tensor, "to_local", None)
+    return tensor if to_local is None else to_local()

@@ -6,11 +6,23 @@ import re
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 _NAMES = re.compile(r"[\w-]*\d[\w-]*")  # of a step, a file, a request: another one every time
 _MOST_KINDS = 5
+
+
+_Rest = ParamSpec("_Rest")
+
+
+class _Owner(Protocol):
+    failures: Failures
+
+
+_Any = TypeVar("_Any", bound=_Owner)
 
 
 class AttentionMonitorWarning(UserWarning):
@@ -81,3 +93,25 @@ class Failures:
         warnings.showwarning(
             AttentionMonitorWarning(text), AttentionMonitorWarning, __file__, lineno=0
         )
+
+
+def never_raises(
+    doing: str,
+) -> Callable[[Callable[Concatenate[_Any, _Rest], None]], Callable[Concatenate[_Any, _Rest], None]]:
+    """Have a method report its errors to ``self.failures``: whoever calls it is training.
+
+    Args:
+        doing: What it does, as it continues "while ...".
+    """
+
+    def decorate(
+        method: Callable[Concatenate[_Any, _Rest], None],
+    ) -> Callable[Concatenate[_Any, _Rest], None]:
+        @wraps(method)
+        def contained(owner: _Any, /, *args: _Rest.args, **options: _Rest.kwargs) -> None:
+            with owner.failures.contained(doing):
+                method(owner, *args, **options)
+
+        return contained
+
+    return decorate

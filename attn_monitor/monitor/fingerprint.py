@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from attn_monitor.capture.tensors import own_part
+
 _WORD: Final = 8  # bytes of the integers that are summed
 _SAMPLED: Final = 1 << 10  # numbers summed of a tensor of which all need not be
 _STATES: Final = 16  # tensors of the optimizers whose numbers are looked at
@@ -97,7 +99,7 @@ def sums(tensors: Iterable[Tensor], *, sampled: bool = False) -> list[int]:
     with torch.inference_mode(mode=False), torch.no_grad():
         for at, tensor in enumerate(tensors):
             total.append(0)
-            found = None if is_lazy(tensor) else _sum(tensor.detach(), sampled=sampled)
+            found = None if is_lazy(tensor) else _sum(own_part(tensor.detach()), sampled=sampled)
             if found is not None:
                 by_device.setdefault(found.device, []).append((at, found))
         for pairs in by_device.values():

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class Guard:
             CannotPutBackError: Something moved that cannot be put back.
         """
         model = self.model
+        reshard(model)
         with ExitStack() as stack:
             # Inference tensors hide composite operators from the capture: they come undecomposed.
             stack.enter_context(torch.inference_mode(mode=False))
@@ -79,6 +80,7 @@ class Guard:
                 with nothing_written(snapshot.writers), before_writes(watched):
                     yield
             finally:
+                reshard(model)
                 _put_flags_back(flags)
                 for parameter, grad, requires in slopes:
                     if parameter.requires_grad != requires:
@@ -101,6 +103,17 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Run one forward pass in evaluation mode, then put everything back."""
     with random_state_kept(model), Guard(model).untouched():
         yield
+
+
+def reshard(model: nn.Module) -> None:
+    """Leave of every parameter that is spread over processes (FSDP2) this process's part alone.
+
+    A forward pass without a backward pass leaves some of them whole, and only FSDP itself knows
+    which: the parameters that a module holds may not be put back without it.
+    """
+    for module in model.modules():
+        if any(base.__name__ == "FSDPModule" for base in type(module).__mro__):
+            cast(Any, module).reshard()
 
 
 def _put_flags_back(flags: list[tuple[nn.Module, bool]]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from attn_monitor.capture.tensors import own_part
 from attn_monitor.monitor.snapshot_reach import LARGEST_ARRAY
 from attn_monitor.monitor.states import CannotPutBackError
 
@@ -70,7 +71,7 @@ class TensorNote:
     def _numbers_back(self, before: Tensor) -> bool:
         tensor = self._tensor
         same_shape = tensor.shape == before.shape and tensor.dtype == before.dtype
-        moved = not (same_shape and _same(tensor.detach(), before))
+        moved = not (same_shape and _same(own_part(tensor.detach()), own_part(before)))
         if moved:
             with torch.inference_mode(mode=tensor.is_inference()), torch.no_grad():
                 if same_shape:

@@ -25,6 +25,7 @@ from attn_monitor.monitor.guard import (
     quiet_forward,
     random_state_kept,
     repeatable,
+    reshard,
 )
 from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.layout import find_layout
@@ -255,6 +256,7 @@ class Session:
         with self.failures.contained(f"replaying the probes at step {step}"):
             try:
                 with random_state_kept(self._guard.model):
+                    reshard(self._guard.model)
                     before = self._reads(sampled)
                     with quiet_forward(self._guard):
                         replay()

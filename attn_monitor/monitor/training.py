@@ -11,7 +11,7 @@ from torch import nn
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.delivery import Delivery, first_of_several
-from attn_monitor.monitor.failures import Failures
+from attn_monitor.monitor.failures import Failures, never_raises
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
 from attn_monitor.monitor.growth_watch import Growth, compiled_so_far
 from attn_monitor.monitor.guard import Guard, random_state_kept
@@ -33,6 +33,7 @@ from attn_monitor.store import Proofs
 
 _Value = TypeVar("_Value")
 _HAIR: Final = 1e-6  # of an epoch
+_hook = never_raises("following the training")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class TrainerRecording:
         """Whether there are validations to record at."""
         return self.phase != "fit" or self.trainer.enable_validation
 
+    @_hook
     def batch_begins(self, side: Side, batch: object, number: int) -> None:
         """Take note of a batch that the step gets next."""
         self.delivery.ended()
@@ -118,11 +120,13 @@ class TrainerRecording:
             with random_state_kept(self.module):
                 self.delivery.begins(side, number, batch, None if several else self.module)
 
+    @_hook
     def forward_begins(self) -> None:
         """The forward pass of a training batch is next."""
         if self._growth is not None:
             self._growth.begins(self.trainer.global_step)
 
+    @_hook
     def forward_ended(self, *, certainly: bool = False) -> None:
         """The forward pass of a training batch is over.
 
@@ -132,6 +136,7 @@ class TrainerRecording:
         if self._growth is not None:
             self._growth.ends(certainly=certainly)
 
+    @_hook
     def first_step(self) -> None:
         """Record the weights that the first optimizer step starts from."""
         self.delivery.ended()
@@ -145,6 +150,7 @@ class TrainerRecording:
         if audit is not None and audit.holds is not None:
             self.say(audit.sentence)
 
+    @_hook
     def batch_trained(self) -> None:
         """Record after an optimizer step, if that is the schedule."""
         self.forward_ended(certainly=True)
@@ -155,6 +161,7 @@ class TrainerRecording:
             self._ensure(final=not self.validates)
             self._record(numbers(self.trainer.callback_metrics), epoch=self.trainer.current_epoch)
 
+    @_hook
     def epoch_trained(self) -> None:
         """Record after an epoch, where there are no validations."""
         epochs = self.trainer.current_epoch + 1
@@ -162,10 +169,12 @@ class TrainerRecording:
             self._ensure(final=True)
             self._record(numbers(self.trainer.callback_metrics), epoch=epochs)
 
+    @_hook
     def validation_begins(self) -> None:
         """Wait for the end of a validation."""
         self._observed = False
 
+    @_hook
     def validated(self) -> None:
         """Replay with the weights that were validated, while they are in place."""
         self.delivery.ended()
@@ -186,6 +195,7 @@ class TrainerRecording:
             weights = self._weights()
             self._skipped = _Skipped(step, epochs, {}, weights)
 
+    @_hook
     def validation_ended(self) -> None:
         """Write what the validation showed, now that its metrics are final."""
         if self.trainer.sanity_checking:
@@ -199,6 +209,7 @@ class TrainerRecording:
             found = self._skipped
             self._skipped = _Skipped(found.step, found.epochs, scalars, found.weights)
 
+    @_hook
     def training_ended(self) -> None:
         """Record the last validation, if it was not due and nothing was trained since."""
         found, session = self._skipped, self.session
@@ -222,6 +233,7 @@ class TrainerRecording:
         session = "" if self.session is None else self.session.identifier
         return {"session": session, "probes": self.delivery.state()}
 
+    @_hook
     def close(self) -> None:
         """Wait for everything to be written."""
         self.forward_ended(certainly=True)
