@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,17 @@ from attn_monitor.store.checksum import check_seal, crc_text
 from attn_monitor.store.commits import Commit
 from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
-from attn_monitor.store.names import ASKED_FOLDER, PLUGIN_FOLDER, RUN_FILE, STEPS_FOLDER
+from attn_monitor.store.names import (
+    ASKED_FOLDER,
+    COMMITS_FILE,
+    PLUGIN_FOLDER,
+    RUN_FILE,
+    STEPS_FOLDER,
+)
 from attn_monitor.store.rank import RankView
 from attn_monitor.store.reading import ReadOnlyFolder
+
+_STEP_FILE = re.compile(r"\d+-a(\d+)\.zarr\.zip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,9 @@ def verify_run(path: str | os.PathLike[str]) -> Verified:
             if not commit.directory_crc:
                 unchecked.add(commit.step)
             problems += (f"{rank.name}: {problem}" for problem in found)
-        leftovers += _leftovers(rank)
+        files = _leftovers(rank)
+        leftovers += files
+        problems += _missing_lines(rank, files)
     known = {added.name for added in view.asked}
     for name in filter(ASKED_FOLDER.fullmatch, folder.folders(PLUGIN_FOLDER)):
         if (path := f"{PLUGIN_FOLDER}/{name}") not in known:
@@ -125,3 +136,14 @@ def _leftovers(rank: RankView) -> Sequence[str]:
     names = rank.folder.sizes(f"{rank.name}/{STEPS_FOLDER}")
     files = [f"{STEPS_FOLDER}/{name}" for name in sorted(names)]
     return [f"{rank.name}/{file}" for file in files if file not in known]
+
+
+def _missing_lines(rank: RankView, files: Sequence[str]) -> list[str]:
+    """Return what is wrong with a log that has fewer steps than there are files of."""
+    newest = max((commit.attempt for commit in rank.commits.values()), default=0)
+    names = [_STEP_FILE.fullmatch(file.rpartition("/")[2]) for file in files]
+    # Those of a process that was replaced wait to be removed; of the newest, a crash leaves one.
+    missing = sum(found is not None and int(found[1]) >= newest for found in names)
+    if missing < 2:  # noqa: PLR2004
+        return []
+    return [f"{rank.name}: {missing} files of steps have no line in {COMMITS_FILE}"]
