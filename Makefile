@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c 
 FRONTEND := $(shell find tb_plugin/frontend -name node_modules -prune -o -type f -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long quick lint docs models zoo untouched wild bench kill damage fuzz foreign versions soak pictures release clean
+.PHONY: help demo test long quick lint docs models zoo untouched wild bench kill damage fuzz foreign stalls verified ranks remote versions soak pictures release clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -99,6 +99,22 @@ fuzz: $(VENV)/.testable ## send 100,000 odd requests: answers or a reason, never
 
 foreign: $(VENV)/.testable ## what somebody else's recording takes to open and serve: memory and time
 	$(RELIABLE)/foreign.py
+
+stalls: $(VENV)/.testable ## how long a training waits when its disk is slow, full, gone or hangs
+	$(RELIABLE)/stalls.py
+
+verified: $(VENV)/.testable ## what attn-monitor verify says of each kind of damage
+	$(RELIABLE)/verified.py
+
+ranks: $(VENV)/.testable ## trainings on 2 and 4 processes, DDP and FSDP2, and what a recorded step takes
+	$(RELIABLE)/ranks.py
+
+$(VENV)/object_store/.made: $(VENV)/.testable tests/object_store.txt constraints.txt
+	$(PIP) --upgrade --target $(VENV)/object_store -r tests/object_store.txt
+	@touch $@
+
+remote: $(VENV)/object_store/.made ## recordings on S3, on loopback: what they cost, bad weather, TensorBoard
+	PYTHONPATH=.:tests:$(VENV)/object_store OMP_NUM_THREADS=1 $(BIN)/python tests/reliability/object_store.py
 
 versions: $(VENV)/.testable ## the lowest and newest dependencies, on every Python found here
 	$(BIN)/python scripts/versions.py

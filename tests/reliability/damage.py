@@ -329,7 +329,7 @@ def check(root, names, rng, outcome, *, requests):
         outcome.done["recordings"] += 1
 
 
-def sweep(*, recordings, requests, seed, at_once=40, ledger=None, say=lambda _outcome: None):
+def sweep(*, recordings, requests, seed, at_once=8, ledger=None, say=lambda _outcome: None):
     """Mutate, read and serve recordings; return what happened."""
     with tempfile.TemporaryDirectory() as folder:
         bases = base_recordings(Path(folder) / "bases")
