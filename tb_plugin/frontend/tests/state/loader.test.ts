@@ -170,6 +170,28 @@ describe("a fresh tab", () => {
   });
 });
 
+describe("a mean over sentences", () => {
+  it("is chosen, asked for and compared like a sentence, and has no class scores", async () => {
+    const index = 1 << 20;
+    const source = { text: ["[CLS]", "#1"], special: [0] };
+    const mean = { index, split: "val", source, target: null, mean_of: [0, 1] } as const;
+    const classified = { names: ["a", "b"], method: "linear_first" } as const;
+    server.runs = [{ ...recording("one", [0, 10, 20]), means: [mean], classes: classified }];
+    await nextPoll();
+    server.kinds = [];
+    store.select({ probe: index, tab: "graph" });
+    await settle();
+    expect(store.shown.value?.probe).toEqual(mean);
+    expect(store.axes.value?.key.map(({ text }) => text)).toEqual(["[CLS]", "#1"]);
+    expect(server.asked.at(-1)?.probe).toBe(index);
+    expect(reference.value?.probe).toEqual(mean);
+    expect(server.kinds).not.toContain("classes");
+    store.select({ probe: 0 });
+    await settle();
+    expect(server.kinds).toContain("classes");
+  });
+});
+
 describe("a run that is being written", () => {
   it("moves A to a new step when A stood on the newest", async () => {
     server.runs = [recording("one", [0, 10, 20])];
