@@ -25,6 +25,7 @@ from attn_monitor.monitor.trainer import check_writable, numbers
 from attn_monitor.signals.losses import WATCHED, WATCHED_MODE
 
 logger = logging.getLogger(__name__)
+_IDS = "input_ids"  # how a batch calls the tokens of a text
 
 
 class AttentionRecorder:
@@ -178,6 +179,9 @@ class AttentionRecorder:
 def read_batch(model: nn.Module, batch: object) -> object:
     """Run a model on a batch as most models are called.
 
+    A batch of pairs or triplets, ``anchor_input_ids``, ``positive_input_ids`` and so on, is one
+    call for each of its texts, with a mapping, as sentence-transformers calls a model.
+
     Raises:
         ConfigurationError: The model cannot be called that way; the message says what to do.
     """
@@ -185,10 +189,23 @@ def read_batch(model: nn.Module, batch: object) -> object:
     try:
         return model(*arguments, **named)
     except TypeError as error:
+        if texts := _texts(batch):
+            return [model(text) for text in texts][-1]
         raise ConfigurationError(
             f"{type(model).__name__} could not be called with a batch: {error}. Say how: "
             "AttentionRecorder(replay=lambda model, batch: model(batch['ids']), ...)"
         ) from error
+
+
+def _texts(batch: object) -> list[dict[str, object]]:
+    """Return the texts of a batch that names several, each without its prefix."""
+    if not isinstance(batch, Mapping):
+        return []
+    starts = [key.removesuffix(_IDS) for key in map(str, batch) if key.endswith(f"_{_IDS}")]
+    return [
+        {str(k).removeprefix(start): v for k, v in batch.items() if str(k).startswith(start)}
+        for start in starts
+    ]
 
 
 def _open_writer(directory: str) -> SummaryWriter:

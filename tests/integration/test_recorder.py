@@ -191,6 +191,25 @@ def test_a_batch_becomes_the_arguments_that_forward_takes():
     assert torch.equal(read_batch(nn.Identity(), ids), ids)
 
 
+class OfTexts(nn.Sequential):
+    """Takes one mapping, as sentence-transformers' models do."""
+
+    def forward(self, input, **_):
+        self.called = [*getattr(self, "called", ()), input]
+        return input
+
+
+def test_a_batch_of_pairs_is_a_call_for_each_of_its_texts():
+    model = OfTexts()
+    names = ("anchor_input_ids", "anchor_attention_mask", "positive_input_ids")
+    batch = {name: torch.full((1, 2), number) for number, name in enumerate(names)}
+    assert read_batch(model, {**batch, "label": torch.ones(1)}) is model.called[-1]
+    assert [{key: int(value[0, 0]) for key, value in text.items()} for text in model.called] == [
+        {"input_ids": 0, "attention_mask": 1},
+        {"input_ids": 2},
+    ]
+
+
 def test_lightning_is_not_needed_to_record_a_plain_loop():
     use = "import attn_monitor, sys; attn_monitor.AttentionRecorder"
     check = f"{use}; print('lightning' in sys.modules)"

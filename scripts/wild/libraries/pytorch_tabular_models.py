@@ -60,7 +60,6 @@ def ft_transformer(watch: Watch) -> None:
 
 
 def tab_transformer(watch: Watch) -> None:
-    watch.listens = MultiHeadedAttention, lambda module, _i, _o: module.attn_weights
     blocks = {"num_heads": 2, "num_attn_blocks": 2, "input_embed_dim": 16}
     _train(watch, TabTransformerConfig(task="classification", head_config=HEAD, **blocks))
 
