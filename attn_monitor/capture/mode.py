@@ -36,7 +36,7 @@ class CaptureMode(TorchDispatchMode):
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own signature
         self._tracer = tracer
-        self._observers: dict[Operator, Observer | None] = {}
+        self._known: dict[int, tuple[Operator, Observer | None]] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -64,23 +64,26 @@ class CaptureMode(TorchDispatchMode):
                 return split
         announce(func, args, kwargs)
         result = func(*args, **kwargs)
-        lessons = self._tracer.lessons
+        tracer = self._tracer
+        lessons = tracer.lessons
+        # Autograd is running where checkpointing repeats forward operators in the backward pass.
         if (
-            self._tracer.paused
-            or self._in_backward()
+            tracer.paused
+            or torch._C._current_graph_task_id() != -1
             or not (lessons is None or lessons.wants(func))
         ):
             return result
-        if self._tracer.shaken is not None:
-            result = self._tracer.shaken(OperatorCall(func, args, kwargs, result))
-        if func not in self._observers:
-            self._observers[func] = observer_of(func)
-        observer = self._observers[func]
+        if tracer.shaken is not None:
+            result = tracer.shaken(OperatorCall(func, args, kwargs, result))
+        known = self._known.get(id(func))  # by identity: hashing an operator runs Python code
+        if known is None:
+            known = self._known[id(func)] = func, observer_of(func)
+        observer = known[1]
         call = OperatorCall(func, args, kwargs, result)
-        if self._tracer.follower is not None:
-            self._tracer.guarded(_follow, call)
+        if tracer.follower is not None:
+            tracer.guarded(_follow, call)
         if observer is not None:
-            self._tracer.guarded(observer, call)
+            tracer.guarded(observer, call)
         if lessons is not None:
             lessons.showed(result)
         return result
@@ -90,8 +93,3 @@ class CaptureMode(TorchDispatchMode):
         """Return whether an operator may be split; nested tensors have kernels of their own."""
         nested = any(isinstance(arg, torch.Tensor) and arg.is_nested for arg in args)
         return isinstance(func, torch._ops.OpOverload) and not nested
-
-    @staticmethod
-    def _in_backward() -> bool:
-        """Return whether autograd is running: checkpointing repeats forward operators there."""
-        return torch._C._current_graph_task_id() != -1

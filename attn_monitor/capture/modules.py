@@ -54,8 +54,9 @@ def module_names(model: nn.Module) -> dict[nn.Module, str]:
     """Return each module's path as its author wrote it, without the names of wrappers."""
     names: dict[nn.Module, str] = {}
     for name, module in model.named_modules():
-        for wrapper in _WRAPPERS:
-            name = name.replace(wrapper, "")  # noqa: PLW2901  # the cleaned name is the name
+        if "mod" in name:  # as in the name of every wrapper
+            for wrapper in _WRAPPERS:
+                name = name.replace(wrapper, "")  # noqa: PLW2901  # the cleaned name is the name
         names.setdefault(module, name.removeprefix("module."))
     return names
 

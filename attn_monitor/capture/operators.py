@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import wraps
 from inspect import signature
+from typing import TypeVar
 
 from torch import Tensor
+
+T = TypeVar("T")
+
+
+def once_per_operator(function: Callable[[object], T]) -> Callable[[object], T]:
+    """Compute what a function says of an operator once; found again by identity.
+
+    Hashing an operator runs Python code, which ``functools.cache`` would do for every call of it.
+    """
+    known: dict[int, tuple[object, T]] = {}
+
+    @wraps(function)
+    def remembered(operator: object) -> T:
+        found = known.get(id(operator))
+        if found is None:  # the operator is held, so that its identity stays its own
+            found = known[id(operator)] = operator, function(operator)
+        return found[1]
+
+    return remembered
 
 
 @dataclass(slots=True)  # one is made per operator: freezing it would cost more than the rest
@@ -67,13 +87,13 @@ class OperatorCall:
         return float(value) if isinstance(value, (int, float)) else default
 
 
-@cache
+@once_per_operator
 def operator_name(operator: object) -> str:
     """Return an operator's name without namespace and overload."""
     return str(getattr(operator, "__name__", operator)).partition(".")[0]
 
 
-@cache
+@once_per_operator
 def _parameters(operator: object) -> dict[str, tuple[int, object]]:
     """Return position and default of each parameter of a schema or a signature."""
     schema = getattr(operator, "_schema", None)
