@@ -149,14 +149,16 @@ LIMITS = """\
 ## What is not captured, and why
 
 - **Linear attention, state-space models**: there are no weights over keys.
-  `describe_missing(model)` says so.
+  `describe_missing(model)` says so; `gaps` also names products of queries and keys that weigh
+  values without a softmax (retention, division by the sum of sizes).
 - **Compiled extension kernels that are not registered**: no operator of theirs is visible. Call
   `attn_monitor.capture.kernels.register_kernel(function)` with the Python function that calls the
   kernel.
 - **CUDA kernels** (flash, memory-efficient, cuDNN, packed): written from the operators' schemas
   and not run; no GPU was available. They share the code of the CPU kernel but for argument names.
 - **Worker threads** of `nn.DataParallel`: a dispatch mode belongs to one thread.
-- **Additive attention** (Bahdanau): its scores are no product of queries and keys.
+- **Additive attention, one query at a time** (Bahdanau's decoder step): its scores are no product
+  of queries and keys. All queries beside all keys in one tensor are captured.
 - **Single-token decoding with grouped queries and a static cache**: PyTorch itself folds the heads
   that share a key into the query axis, and they are shown so.
 - **A learned query that is a bare parameter** multiplied with keys looks like a projection.
