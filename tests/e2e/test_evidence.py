@@ -11,7 +11,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from attn_monitor import AttentionRecorder, open_run
 from attn_monitor.capture.kernels import forget_kernel, register_kernel
 from attn_monitor.store.names import rank_folder
-from tb_plugin.server.means import FIRST as FIRST_MEAN
 from tests.e2e.conftest import serve
 from tests.tiny_lightning import WORDS, loaders, words
 
@@ -115,10 +114,6 @@ def test_the_tab_shows_a_fused_model_as_recomputed_and_verified_with_its_error(a
     checked = tab.frame.get_by_text("Training untouched: checked at 1 step")
     assert checked.is_visible()
     assert "optimizer, random state" in checked.get_attribute("title")
-    # Of both sentences together there is a mean, chosen like a sentence.
-    means = tab.frame.get_by_role("region", name="Means over sentences")
-    means.get_by_role("button", name="Mean of 2 sentences").click()
-    tab.frame.locator(f'[data-probe="{FIRST_MEAN}"]').wait_for(state="attached")
 
 
 def test_the_tab_warns_of_the_weakest_layer_and_names_every_one(address, open_tab):
