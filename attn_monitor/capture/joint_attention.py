@@ -14,8 +14,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from attn_monitor.capture.extending import COPIES
 from attn_monitor.capture.operators import operator_name
-from attn_monitor.capture.paths import COPIES, Buffer, Place, place_of, steps_before
+from attn_monitor.capture.paths import Buffer, Place, place_of, steps_before
 from attn_monitor.capture.placed import Placed, Whole
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import WeightRule

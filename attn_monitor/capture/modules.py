@@ -196,7 +196,8 @@ class ModuleStack:
             stacked: Size of the first axis of ``[sentence, head, query, key]``.
         """
         # Of the outermost that runs: sentences as they are, and no table that was asked before.
-        given = (shape for shape in reversed(self.shapes()) if len(shape) >= _MATRIX)
+        shapes = (_shape(inputs) for _, inputs in self._entered)
+        given = (shape for shape in shapes if len(shape) >= _MATRIX)
         shape = next(given, self._input_shape)
         if shape[1::-1] == self._input_shape[:2]:  # given tokens first: as they came in
             shape = self._input_shape

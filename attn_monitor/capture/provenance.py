@@ -7,13 +7,14 @@ number: a reference to them would keep every activation of the network alive.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from attn_monitor.capture.notes import TAG, write_note
-from attn_monitor.capture.paths import Buffer, beginning
+from attn_monitor.capture.paths import Beginning, Buffer, projected
 from attn_monitor.core.nouns import PartKind
 
 _KEPT_ANCESTORS: Final = 6
@@ -74,7 +75,7 @@ class Lineage:
     changed: bool = False
     part: tuple[int, ...] = ()
     stretches: tuple[Stretch, ...] = ()
-    path: Buffer | None = None
+    path: Buffer | Beginning | None = None
     shares: bool = False
 
     @property
@@ -193,7 +194,7 @@ def projected_from(source: Lineage | None, output: Tensor | None = None) -> Line
         ancestors=() if source is None else (Ancestor(source.number, source.stretches), *older),
         projection=number,
         projected=True,
-        path=None if output is None else beginning(output, origin),
+        path=None if output is None else projected(output, origin),
     )
 
 
@@ -240,15 +241,16 @@ def kinship(query: Tensor, key: Tensor) -> PartKind | None:
     return "self" if akin else "cross"
 
 
-def before_positions(tensor: Tensor, *, repeats: int = 1) -> Tensor | None:
+def before_positions(tensor: Tensor, repeats: Callable[[], int] = lambda: 1) -> Tensor | None:
     """Return the projection's own output that ``tensor`` was made of by rotary positions.
 
     Args:
         tensor: Queries or keys as they entered the product.
-        repeats: How often grouped key heads were repeated since.
+        repeats: Returns how often grouped key heads were repeated since.
     """
     tag = tag_of(tensor)
     if not (isinstance(tag, Lineage) and tag.changed and tag.projection is not None):
         return None
-    fitting = [s for s in tag.stages if s.numel() in {tensor.numel(), tensor.numel() // repeats}]
+    sizes = {tensor.numel(), tensor.numel() // repeats()}
+    fitting = [stage for stage in tag.stages if stage.numel() in sizes]
     return fitting[-1].detach() if fitting else None

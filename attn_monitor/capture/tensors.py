@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -26,3 +27,15 @@ def own_part(tensor: Tensor) -> Tensor:
     """Return this process's part of a tensor that is spread over several; any other as it is."""
     to_local = getattr(tensor, "to_local", None)
     return tensor if to_local is None else to_local()
+
+
+def tensors_in(values: object) -> Iterator[Tensor]:
+    """Yield the tensors of arguments or results, lists of tensors included."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (tuple, list)):
+        for value in values:
+            if isinstance(value, Tensor):
+                yield value
+            elif isinstance(value, (tuple, list)):
+                yield from tensors_in(value)

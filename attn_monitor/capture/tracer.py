@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from attn_monitor.capture.extending import attending
 from attn_monitor.capture.joint_attention import Slices, is_copied_part, is_joint, joined, uncut
 from attn_monitor.capture.lessons import Lessons, Looking
 from attn_monitor.capture.modules import ModuleStack
@@ -18,7 +19,7 @@ from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.notes import taking_notes
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.origins import origin_of, set_origin
-from attn_monitor.capture.paths import Buffer, beginning, multiplied
+from attn_monitor.capture.paths import Buffer, beginning
 from attn_monitor.capture.placed import Placed, Whole
 from attn_monitor.capture.placing import in_place, sources_in_place
 from attn_monitor.capture.proof import Check
@@ -164,7 +165,7 @@ class Tracer:
             output_projection=seen.output_projection,
             mixed=None if seen.mixed is None else Kept.of(seen.mixed),
             query_projected=before_positions(origins[0]),
-            key_projected=before_positions(origins[1], repeats=self._key_repeats(heads)),
+            key_projected=before_positions(origins[1], lambda: _key_repeats(module, heads)),
         )
         if self.follower is not None:
             self._name_sources(record, seen, origins, self.follower)
@@ -255,8 +256,7 @@ class Tracer:
             # Heads of several calls may be mixed.
             alone = len(calls) == 1 or isinstance(record.rule, (Placed, Stacked))
             if alone and weight.shape[-2] == record.heads * record.value.shape[-1]:
-                projection = weight.detach().reshape(-1, *weight.shape[-2:])[0]
-                record.output_projection = projection
+                record.output_projection = weight.detach()[(0,) * (weight.dim() - 2)]
                 record.projected = Kept.of(source)
         self._hand_over(records)
 
@@ -275,6 +275,8 @@ class Tracer:
 
     def flush(self) -> None:
         """Hand the waiting records to the sink; what goes wrong there is reported, not raised."""
+        if not (self._waiting or self._slices or self._merged or self._ends):
+            return
         slices, self._slices = self._slices, None
         if slices is not None:
             self._complete_slices(slices)
@@ -346,7 +348,7 @@ class Tracer:
                 set_tag(values, replace(lineage, path=path))
         if path is None:
             return None
-        made = multiplied(seen.call, values, path, seen.output, made=number)
+        made = attending(seen.call, values, path, seen.output, made=number)
         if made is not None:
             made.composed = seen.unfinished
         return made
@@ -380,9 +382,10 @@ class Tracer:
         longer_query = seen.query.shape[2] > seen.key.shape[2]
         return "cross" if longer_query or self.modules.says_cross(name, module) else "self"
 
-    def _key_repeats(self, heads: int) -> int:
-        declared = getattr(self.modules.innermost()[1], "num_key_value_groups", 1)
-        return declared if isinstance(declared, int) and heads % declared == 0 else 1
+
+def _key_repeats(module: nn.Module, heads: int) -> int:
+    declared = getattr(module, "num_key_value_groups", 1)
+    return declared if isinstance(declared, int) and heads % declared == 0 else 1
 
 
 def _whole(path: Buffer, output: Tensor) -> Whole:

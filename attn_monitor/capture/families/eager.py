@@ -12,11 +12,11 @@ from typing import Final, NamedTuple, TypeGuard
 import torch
 from torch import Tensor
 
+from attn_monitor.capture.extending import multiplied
 from attn_monitor.capture.families.base import observes
 from attn_monitor.capture.families.layouts import Fold, asks_for, fold_of, head_count, with_heads
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.padding import padded_heads
-from attn_monitor.capture.paths import multiplied
 from attn_monitor.capture.provenance import (
     Attended,
     Constant,
@@ -34,12 +34,13 @@ from attn_monitor.capture.rules import ModelWeights
 from attn_monitor.capture.tracer import Observation, Tracer
 from attn_monitor.core.nouns import PartKind
 
+# Where the first of two factors is among the arguments; the second is the next one.
 _FACTORS: Final = {
-    "bmm": ("self", "mat2"),
-    "mm": ("self", "mat2"),
-    "addmm": ("mat1", "mat2"),
-    "baddbmm": ("batch1", "batch2"),
-    "matmul": ("self", "other"),  # whole only for nested tensors, else split into the above
+    "bmm": 0,
+    "mm": 0,
+    "addmm": 1,
+    "baddbmm": 1,
+    "matmul": 0,  # whole only for nested tensors, else split into the above
 }
 # States in which scores may be anything: products are shaped and multiplied in many ways.
 _ANYTHING: Final = frozenset({"shaped", "exponentials"})
@@ -48,7 +49,10 @@ _ANYTHING: Final = frozenset({"shaped", "exponentials"})
 @observes(*_FACTORS)
 def product(call: OperatorCall, tracer: Tracer) -> None:
     """Tell projections, scores and attention apart by what the two factors are."""
-    left, right = (call.tensor(name) for name in _FACTORS[call.name])
+    first = _FACTORS[call.name]
+    left, right = call.args[first : first + 2]
+    if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
+        raise TypeError(f"{call.name} got no two tensors to multiply")
     left_tag, right_tag = tag_of(left), tag_of(right)
     if isinstance(right_tag, Constant):
         _projection(left, right, call.output, tracer)

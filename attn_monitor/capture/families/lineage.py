@@ -11,6 +11,7 @@ from typing import Final
 
 from torch import Tensor
 
+from attn_monitor.capture.extending import CARRYING, LINEAR, extended
 from attn_monitor.capture.families.base import observes, observes_the_rest
 from attn_monitor.capture.families.scores import (
     DIVIDING,
@@ -18,10 +19,9 @@ from attn_monitor.capture.families.scores import (
     MATRIX_AXES,
     SOFTMAX,
     scores_after,
-    tensors_in,
 )
 from attn_monitor.capture.operators import OperatorCall, once_per_operator, operator_name
-from attn_monitor.capture.paths import CARRYING, LINEAR, Buffer, beginning, extended
+from attn_monitor.capture.paths import Beginning, Buffer, beginning, memory_of
 from attn_monitor.capture.provenance import (
     CONSTANT,
     Ancestor,
@@ -38,6 +38,7 @@ from attn_monitor.capture.provenance import (
     tag_of,
     with_stage,
 )
+from attn_monitor.capture.tensors import tensors_in
 from attn_monitor.capture.tracer import Tracer
 
 _SAME_VALUES: Final = frozenset(
@@ -147,8 +148,9 @@ def _path(call: OperatorCall, chosen: _Operand) -> Buffer | None:
         if isinstance(tag, Scores):
             weights.add(id(tensor))
         elif isinstance(tag, (Lineage, Attended)):
-            if tag.path is not None and tag.path.dtype == tensor.dtype:
-                followed[id(tensor)] = tag.path
+            path = memory_of(tensor, tag.path)
+            if path is not None:
+                followed[id(tensor)] = path
             elif not (isinstance(tag, Lineage) and tag.untouched):
                 activations.add(id(tensor))
     if not followed:
@@ -224,7 +226,7 @@ def _lineage_after(
     call: OperatorCall,
     *,
     view: bool,
-    path: Buffer | None,
+    path: Buffer | Beginning | None,
 ) -> Lineage | None:
     """Return the lineage after one operator; ``None`` for an input that was computed with."""
     if call.name == "cat" and output.numel() == source.numel():
@@ -263,7 +265,9 @@ def _is_mixed(tag: Lineage, args: tuple[object, ...]) -> bool:
     return False
 
 
-def _viewed(tag: Lineage, source: Tensor, output: Tensor, path: Buffer | None) -> Lineage:
+def _viewed(
+    tag: Lineage, source: Tensor, output: Tensor, path: Buffer | Beginning | None
+) -> Lineage:
     """Return the lineage of a view: of the same, or of a part of it."""
     if output.numel() < source.numel():
         stages = with_stage(tag, source)
@@ -272,7 +276,11 @@ def _viewed(tag: Lineage, source: Tensor, output: Tensor, path: Buffer | None) -
 
 
 def _input_after(
-    tag: Lineage, source: Tensor, output: Tensor, call: OperatorCall, path: Buffer | None
+    tag: Lineage,
+    source: Tensor,
+    output: Tensor,
+    call: OperatorCall,
+    path: Buffer | Beginning | None,
 ) -> Lineage | None:
     """Return what becomes of an input: the same tokens in another order, or fewer of them."""
     if call.name in _PICKING:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from torch import Tensor
 
+from attn_monitor.capture.extending import LINEAR
 from attn_monitor.capture.families.token_axes import axes_after
 from attn_monitor.capture.operators import OperatorCall
-from attn_monitor.capture.paths import LINEAR
 from attn_monitor.capture.provenance import Scores, tag_of
+from attn_monitor.capture.tensors import tensors_in
 
 SOFTMAX: Final = frozenset({"_softmax", "_safe_softmax", "_log_softmax"})
 DIVIDING: Final = frozenset({"div", "mul"})
@@ -75,16 +75,6 @@ def scores_after(
     ):
         state, normalised = "logarithms", True
     return replace(tag, shape=shape, axes=axes, state=state, normalised=normalised)
-
-
-def tensors_in(values: object) -> Iterator[Tensor]:
-    """Yield the tensors of arguments or results, lists of tensors included."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (tuple, list)):
-        for value in values:
-            if isinstance(value, (Tensor, list, tuple)):
-                yield from tensors_in(value)
 
 
 def _joined(tag: Scores, call: OperatorCall) -> Scores:
