@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import random
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from attn_monitor.monitor.snapshot import Snapshot
 
 Replay = Callable[[object], object]
 _SEED: Final = 0
+_PATIENCE: Final = 0.25  # seconds that a replay waits for a user's function
+_Told = TypeVar("_Told")
 
 
 @dataclass(slots=True)
@@ -48,6 +51,7 @@ class Guard:
     moved: set[str] = field(default_factory=set)
     proved: set[int] = field(default_factory=set)
     _fragile: set[int] | None = None  # tensors that a pass writes to; unknown before the first
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> None:
         """Expect a replay that may write to other tensors than those before it."""
@@ -63,6 +67,7 @@ class Guard:
         model = self.model
         reshard(model)
         with ExitStack() as stack:
+            stack.enter_context(_taken(self._turn))
             # Inference tensors hide composite operators from the capture: they come undecomposed.
             stack.enter_context(torch.inference_mode(mode=False))
             stack.enter_context(torch.no_grad())
@@ -88,6 +93,26 @@ class Guard:
                     parameter.grad = grad
                 self.moved.update(snapshot.restore())
                 self._fragile = (self._fragile or set()) | snapshot.tensors.touched
+
+    def between_replays(self, function: Callable[[_Told], object]) -> Callable[[_Told], object]:
+        """Return a user's function that waits for a replay's end: its changes would be put back."""
+
+        def call(told: _Told) -> object:
+            with self._turn:
+                return function(told)
+
+        return call
+
+
+@contextmanager
+def _taken(turn: threading.Lock) -> Iterator[None]:
+    """Wait for a user's function that is running, but not long."""
+    taken = turn.acquire(timeout=_PATIENCE)
+    try:
+        yield
+    finally:
+        if taken:
+            turn.release()
 
 
 @contextmanager

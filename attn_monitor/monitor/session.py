@@ -188,7 +188,7 @@ class Session:
             alerts=Alerts(
                 run_dir,
                 numbers=bool(options.log_scalars) and writer is not None,
-                on_signal=options.on_signal,
+                on_signal=options.on_signal and self._guard.between_replays(options.on_signal),
                 failures=failures,
             ),
             failures=failures,

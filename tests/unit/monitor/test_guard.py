@@ -274,3 +274,15 @@ def test_an_iterator_that_cannot_be_taken_back_is_not_moved(kind):
     assert all(now is then for now, then in zip(held(), before, strict=True))
     first = next(ONE_WAY[kind]())
     assert [next(iterator) for iterator in held()] == [first] * 3
+
+
+def test_what_a_users_function_sets_during_a_replay_is_kept():
+    model = nn.Linear(2, 2)
+    guard = Guard(model)
+    told = guard.between_replays(lambda value: setattr(model, "stopped_at", value))
+    thread = threading.Thread(target=told, args=(3,))
+    with guard.untouched():
+        thread.start()
+        thread.join(0.2)
+    thread.join()
+    assert model.stopped_at == 3
