@@ -125,7 +125,9 @@ def unread(reach: Reach, meant: Meant, stream: int, output: int) -> list[MaskChe
     first = meant.real.int().argmax(1)
     last = meant.ids.shape[1] - 1 - meant.real.flip(1).int().argmax(1)
     for places in (last, first, (first + last) // 2):
-        tried, read = _read(reach, tensor, stream, places, allowed)
+        # The last token of a document is read by none that follows it.
+        after = allowed if meant.full or places is last else allowed.tril()
+        tried, read = _read(reach, tensor, stream, places, after)
         silent = tried & ~read
         if places is last and not meant.full and bool(silent.any()):
             before = (places - 1).clamp_min(0)
