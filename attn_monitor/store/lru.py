@@ -50,6 +50,12 @@ class ByteLru(Generic[K, V]):
                 _, (_, dropped) = self._entries.popitem(last=False)
                 self._bytes -= dropped
 
+    def drop(self, key: K) -> None:
+        """Forget the value of ``key``, if it is there."""
+        with self._lock:
+            if key in self._entries:
+                self._bytes -= self._entries.pop(key)[1]
+
     def get(self, key: K, make: Callable[[], V], weigh: Callable[[V], int]) -> V:
         """Return the value of ``key``, made if it is not there.
 

@@ -127,6 +127,7 @@ class StepFile:
         Raises:
             CorruptRecordingError: It is there and no switch.
         """
+        _NODES.drop((self._serial, path))  # whether the file is still there is seen with the flags
         return as_bool(self.attributes(path).get(name, True), f"{self.describe(path)}: {name}")
 
     def attributes(self, path: str) -> Mapping[str, object]:

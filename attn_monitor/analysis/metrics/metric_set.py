@@ -113,7 +113,7 @@ class MetricSet:
         alike: dict[object, list[int]] = {}
         for at, maps in enumerate(group):
             # Beyond some tens of tokens it is no faster, and rows are made only when asked for.
-            short = type(maps) is Maps and maps.attn.size <= _SHORT
+            short = type(maps) is Maps and maps.attn.size <= _SHORT and not maps.documents
             known = maps.attn.dtype if short else at
             alike.setdefault((known, maps.shape, maps.causal, maps.cross), []).append(at)
         tables: dict[int, Float[np.ndarray, "head metric"]] = {}
