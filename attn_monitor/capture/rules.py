@@ -38,11 +38,13 @@ class RowScores:
         largest: ``[sentence, head, query]``: the largest visible one.
         mean: ``[sentence, head, query]``: mean of those with a weight above 0.
         mixed: ``[sentence, head, query, d_value]``: weights times values, if asked for.
+        weights: ``[sentence, head, query, key]``: float32, if asked for.
     """
 
     largest: Tensor
     mean: Tensor
     mixed: Tensor | None = None
+    weights: Tensor | None = None
 
 
 class WeightRule(ABC):
@@ -136,12 +138,7 @@ class Recomputed(WeightRule):
         A row whose scores are NaN stays NaN, also where a kernel wrote 0 for it.
         """
         with exact_arithmetic(self.query.device.type):
-            scores = self.scores(selection)
-            weights = scores.softmax(-1)
-            if self.hides_rows:
-                # SDPA, flex and flash all write 0 where a query sees no key; softmax says NaN.
-                weights = weights.masked_fill_(scores.amax(-1, keepdim=True) == -math.inf, 0.0)
-            return weights.float()
+            return self._softmax(self.scores(selection)).float()
 
     @property
     def hides_rows(self) -> bool:
@@ -157,29 +154,46 @@ class Recomputed(WeightRule):
                 result[chosen] = torch.maximum(result[chosen], top.float())
         return result
 
-    def row_scores(self, value: Tensor | None = None) -> RowScores:
+    def row_scores(self, value: Tensor | None = None, *, keep: bool = False) -> RowScores:
         """Return the scores of every row, and what it makes of values, in one pass.
 
         Args:
-            value: ``[sentence, key_head, key, d_value]``; ``None`` to leave weights unmade.
+            value: ``[sentence, key_head, key, d_value]``; ``None`` to mix nothing.
+            keep: Return all weights as well, for somebody who would make them again.
         """
         sentences, heads, rows = self.query.shape[:3]
         largest = self.query.new_empty((sentences, heads, rows), dtype=torch.float32)
         mean = torch.empty_like(largest)
         mixed = None if value is None else largest.new_empty((*largest.shape, value.shape[-1]))
+        kept = largest.new_empty(self.shape) if keep else None
         with exact_arithmetic(self.query.device.type):
             for chosen, part in _in_cache(self.shape):
                 block = Selection(sentences=chosen, rows=part)
                 scores = self.scores(block)
                 top, middle = _row_scores(scores)
                 largest[chosen, :, part], mean[chosen, :, part] = top, middle
+                if mixed is None and kept is None:
+                    continue
+                place = None if kept is None else kept[chosen, :, part]
+                weights = self._softmax(scores, top, place)
                 if mixed is not None and value is not None:
-                    weights = scores.softmax(-1)
-                    hidden = top[..., None] == -math.inf
-                    weights = weights.masked_fill_(hidden, 0.0) if self.hides_rows else weights
                     values = block.of_keys(value, heads=heads).to(weights.dtype)
                     mixed[chosen, :, part] = (weights @ values).float()
-        return RowScores(largest=largest, mean=mean, mixed=mixed)
+        return RowScores(largest=largest, mean=mean, mixed=mixed, weights=kept)
+
+    def _softmax(
+        self, scores: Tensor, largest: Tensor | None = None, place: Tensor | None = None
+    ) -> Tensor:
+        """Return weights, also in a float32 ``place``; ``largest`` is the score of each row."""
+        straight = place is not None and scores.dtype == place.dtype  # nothing to be copied
+        weights = torch.softmax(scores, -1, out=place) if straight else scores.softmax(-1)
+        if self.hides_rows:
+            # SDPA, flex and flash all write 0 where a query sees no key; softmax says NaN.
+            largest = scores.amax(-1) if largest is None else largest
+            weights = weights.masked_fill_(largest[..., None] == -math.inf, 0.0)
+        if place is not None and not straight:
+            place.copy_(weights)
+        return weights
 
     def scores(self, selection: Selection) -> Tensor:
         """Return the selected scores before softmax, ``-inf`` where a key is hidden."""
@@ -270,6 +284,6 @@ def _row_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
         return largest.float(), scores.mean(-1).float()
     # Clamping is ten times as fast as choosing by a condition.
     below = (scores - largest[..., None]).clamp_(min=-_NO_WEIGHT)
-    seen = (below + _NO_WEIGHT).clamp_(max=_TINY).mul_(1 / _TINY)  # 1, and 0 where hidden
+    seen = (below + _NO_WEIGHT).clamp_(max=_TINY)  # the same power of 2, and 0 where hidden
     mean = torch.linalg.vecdot(below, seen) / seen.sum(-1) + largest
     return largest.float(), mean.float()

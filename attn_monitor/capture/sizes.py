@@ -36,6 +36,7 @@ class Sizes:
         value: ``[sentence, head, key]``: norm of the value, likewise.
         largest: ``[sentence, head, query]``: largest score before softmax; ``None`` if hidden.
         mean: ``[sentence, head, query]``: mean score of the keys with a weight above 0.
+        weights: ``[sentence, head, query, key]``: all weights, where they were made on the way.
     """
 
     reads: Tensor
@@ -45,30 +46,34 @@ class Sizes:
     value: Tensor
     largest: Tensor | None
     mean: Tensor | None
+    weights: Tensor | None = None
 
 
-def sizes_of(record: Record, factor: Tensor | None) -> Sizes:
+def sizes_of(record: Record, factor: Tensor | None, *, keep: bool = False) -> Sizes:
     """Return the sizes of one call.
 
     Args:
         record: The call.
         factor: What :func:`output_factor` returned for its layer.
+        keep: Return all weights as well, if scores are computed here.
     """
     with exact_arithmetic(record.query.device.type):
         mixed, rows = _mixed(record), None
         if mixed is None:
             mixed = _fused(record)
         if isinstance(record.rule, Recomputed):
-            rows = record.rule.row_scores(None if mixed is not None else record.value)
+            value = record.value if mixed is None else None
+            rows = record.rule.row_scores(value, keep=keep)
             mixed = rows.mixed if mixed is None else mixed
         else:
             rows = record.rule.row_scores()
         if mixed is None:
             mixed = _weighted(record)
-        known = factor is not None and _is_projected(record, mixed)
+        reads = _norm(mixed)
+        known = factor is not None and _is_projected(record, mixed, reads)
         groups = record.heads // record.key.shape[1]
         return Sizes(
-            reads=_norm(mixed),
+            reads=reads,
             writes=_norm(mixed.to(factor.dtype) @ factor) if known and factor is not None else None,
             query=_norm(record.query),
             key=_norm(record.key).repeat_interleave(groups, dim=1),
@@ -77,6 +82,7 @@ def sizes_of(record: Record, factor: Tensor | None) -> Sizes:
             ),
             largest=None if rows is None else rows.largest,
             mean=None if rows is None else rows.mean,
+            weights=None if rows is None else rows.weights,
         )
 
 
@@ -149,7 +155,7 @@ def _weighted(record: Record) -> Tensor:
     return torch.cat(found)
 
 
-def _is_projected(record: Record, mixed: Tensor) -> bool:
+def _is_projected(record: Record, mixed: Tensor, reads: Tensor) -> bool:
     """Return whether what W_O was given is weights times values, one head after the other.
 
     A gate or a norm between them changes how much there is of each head.
@@ -162,8 +168,9 @@ def _is_projected(record: Record, mixed: Tensor) -> bool:
     if not given.unchanged or given.tensor.numel() != mixed.numel():
         return False
     arrived = given.tensor.float().reshape(-1, record.heads, mixed.shape[-1])
-    arrived = torch.linalg.vector_norm(arrived, dim=(0, 2))
-    left = torch.linalg.vector_norm(mixed, dim=(0, 2, 3))
+    # Vector by vector first: one norm over scattered places takes ten times as long.
+    arrived = torch.linalg.vector_norm(_norm(arrived), dim=0)
+    left = torch.linalg.vector_norm(reads, dim=(0, 2))
     return torch.allclose(arrived, left, rtol=_SAME_ENERGY, atol=1e-30, equal_nan=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,8 +14,10 @@ from torch import Tensor
 from attn_monitor.capture import Record
 from attn_monitor.capture.sizes import output_factor, sizes_of
 from attn_monitor.capture.tensors import to_numpy
-from attn_monitor.core.maps import HeadSizes
+from attn_monitor.core.maps import HeadSizes, Maps
 from attn_monitor.monitor.axes import Piece
+
+LARGEST_LAYER: Final = 1 << 22  # weights of one layer that may exist at once: 16 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,10 @@ class SizeTable:
             return self.largest[list(piece.matrices)]
         found = self.rows[np.ix_(piece.matrices, piece.queries, [3])]
         return None if np.isnan(found).all() else np.asarray(found.max(axis=(1, 2)))
+
+    def added(self, piece: Piece, heads: int, maps: Maps) -> Maps:
+        """Return the maps of a sentence with its sizes; ``heads`` as in :meth:`of`."""
+        return replace(maps, logit_max=self.logit_max(piece), sizes=self.of(piece, heads))
 
     def of(self, piece: Piece, heads: int) -> HeadSizes:
         """Return the means over the valid tokens of a sentence.
@@ -73,12 +81,13 @@ class SizeReader:
 
     _factors: dict[tuple[str, int], Tensor | None] = field(default_factory=dict)
 
-    def read(self, record: Record) -> SizeTable:
-        """Return the sizes of one call."""
+    def read(self, record: Record) -> tuple[SizeTable, Tensor | None]:
+        """Return the sizes of one call, and all of its weights if they were made on the way."""
         key = record.module, record.call
         if key not in self._factors:
             self._factors[key] = output_factor(record)
-        sizes = sizes_of(record, self._factors[key])
+        few = math.prod(record.shape) <= LARGEST_LAYER
+        sizes = sizes_of(record, self._factors[key], keep=few)
         unknown = torch.full_like(sizes.reads, torch.nan)
         rows = [
             sizes.reads,
@@ -88,11 +97,12 @@ class SizeReader:
             unknown if sizes.mean is None else sizes.mean,
         ]
         top = record.logit_max() if sizes.largest is None else None
-        return SizeTable(
+        table = SizeTable(
             rows=_flat(torch.stack(rows, dim=-1)),
             columns=_flat(torch.stack([sizes.key, sizes.value], dim=-1)),
             largest=None if top is None else to_numpy(top).reshape(-1),
         )
+        return table, sizes.weights
 
 
 def _flat(sizes: Tensor) -> np.ndarray:

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
-from torch import nn
+from torch import Tensor, nn
 
 from attn_monitor.analysis import MetricSet
 from attn_monitor.capture import AttentionCapture, Record, capture
@@ -210,10 +210,11 @@ class _Sink:
             return
         measured = self.layout.batches[self.number].split in MEASURED
         table: SizeTable | None = None
+        made: Tensor | None = None
         if measured:
             with self.failures.contained("measuring what heads write"):
-                table = self.sizes.read(record)
-        stack = Stack(record)
+                table, made = self.sizes.read(record)
+        stack = Stack(record, made)
         for piece in pieces:
             part, probe = self.layout.part(piece.part), self.layout.probes[self.first + piece.probe]
             now = self._as_it_is(piece, record)
@@ -254,7 +255,7 @@ class _Sink:
             if probe.measured:
                 heads = slice(head, head + maps.heads)
                 table = self.seen.metrics[part.name][probe.index, layer, heads]
-                self.seen.deferred.add(maps, table)
+                self.seen.deferred.add(maps, table, sized=view.sized)
             self.seen.keep_maps(maps, kept, part=part, layer=layer, head=head)
         if kept.vectors:
             self.seen.keep_vectors(*view.vectors(), kept, part=part, layer=layer, head=head)

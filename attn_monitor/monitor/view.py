@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import InitVar, dataclass
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -16,9 +17,8 @@ from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.monitor.axes import Piece
-from attn_monitor.monitor.head_sizes import SizeTable
+from attn_monitor.monitor.head_sizes import LARGEST_LAYER, SizeTable
 
-LARGEST_LAYER: Final = 1 << 22  # weights of one layer and sentence that may exist at once: 16 MB
 TOGETHER: Final = 1 << 19  # weights that are made together: two megabytes, in the cache
 
 
@@ -27,11 +27,20 @@ class Stack:
     """The maps of one record, made for several sentences at a time.
 
     Short sentences would take longer to ask for one by one than to make.
+
+    Attributes:
+        record: The record.
+        made: All of its weights, where somebody made them already.
     """
 
     record: Record
+    made: InitVar[Tensor | None] = None
     _first: int = 0
     _maps: Float[np.ndarray, "matrix query key"] | None = None
+
+    def __post_init__(self, made: Tensor | None) -> None:
+        if made is not None:
+            self._maps = to_numpy(made.flatten(0, 1))
 
     def of(self, matrices: tuple[int, ...]) -> Float[np.ndarray, "matrix query key"] | None:
         """Return some maps, not to be kept; ``None`` if they would take too much memory."""
@@ -70,7 +79,10 @@ class View:
     stack: Stack
 
     def maps(self) -> Maps:
-        """Return the maps; those of a large layer are made a few rows at a time, now and here."""
+        """Return the maps; those of a large layer are made a few rows at a time, now and here.
+
+        Maps in memory come without sizes: see :attr:`sized`.
+        """
         piece = self.piece
         shape = len(piece.matrices), len(piece.queries), len(piece.keys)
         queries, keys = _pick(piece.queries), _pick(piece.keys)
@@ -90,6 +102,7 @@ class View:
             return found
 
         asking, asked = self.probe.axes(self.part)
+        at_once = self.sizes if np.prod(shape) > LARGEST_LAYER else None
         large = MapsByRows(
             shape=shape,
             rows=rows,
@@ -98,15 +111,22 @@ class View:
             special=asked.special,
             key_tokens=asked.text,
             documents=asked.documents if asking == asked else (),
-            logit_max=None if self.sizes is None else self.sizes.logit_max(piece),
-            sizes=None
-            if self.sizes is None
-            else self.sizes.of(piece, self.part.layers[piece.layer].heads),
+            logit_max=None if at_once is None else at_once.logit_max(piece),
+            sizes=None if at_once is None else at_once.of(piece, self._heads),
         )
         if np.prod(shape) > LARGEST_LAYER:
             return large
         stacked = self.stack.of(piece.matrices)
         return large.held(None if stacked is None else stacked[:, queries][:, :, keys].copy())
+
+    @property
+    def sized(self) -> Callable[[Maps], Maps] | None:
+        """What adds sizes to maps in memory, at any time later; ``None`` where nobody looked."""
+        return None if self.sizes is None else partial(self.sizes.added, self.piece, self._heads)
+
+    @property
+    def _heads(self) -> int:
+        return self.part.layers[self.piece.layer].heads
 
     def vectors(
         self,

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
 
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.head_sizes import SizeReader
@@ -36,7 +36,16 @@ def bert(kernel: str) -> nn.Module:
     return BertModel(config)
 
 
+def llama() -> nn.Module:
+    config = LlamaConfig(
+        **{"vocab_size": 1000, "hidden_size": 384, "num_hidden_layers": 6, "use_cache": False},
+        **{"num_attention_heads": 12, "num_key_value_heads": 4, "intermediate_size": 1536},
+    )
+    return LlamaModel(config)
+
+
 MODELS = {
+    "grouped queries": llama,
     "sdpa": lambda: bert("sdpa"),
     "eager": lambda: bert("eager"),
     "nn.TransformerEncoder": Encoder,
@@ -73,6 +82,7 @@ def test_a_recorded_step_is_little_slower_for_what_heads_write(name, tokens, mon
 
     def logits_only(_self, record):
         record.logit_max()
+        return None, None
 
     seconds()
     with_sizes, without = [], []

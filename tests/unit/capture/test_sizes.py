@@ -11,6 +11,8 @@ from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, LlamaConf
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from attn_monitor.capture import capture
+from attn_monitor.capture.rules import MaskedSoftmax
+from attn_monitor.capture.selection import Selection
 from attn_monitor.capture.sizes import output_factor, sizes_of
 
 HEADS, WIDTH, TOKENS = 4, 16, 9
@@ -199,3 +201,16 @@ def test_values_of_a_long_sentence_are_mixed_some_rows_at_a_time(monkeypatch):
     monkeypatch.setattr("attn_monitor.capture.rules.CACHED_ELEMENTS", 500)
     for name in ("reads", "largest", "mean"):
         torch.testing.assert_close(getattr(sizes(model, x, x, x), name), getattr(whole, name))
+
+
+def test_weights_that_are_made_on_the_way_are_the_weights(monkeypatch):
+    monkeypatch.setattr("attn_monitor.capture.rules.CACHED_ELEMENTS", 4 * TOKENS * 5)
+    query, key = torch.randn(3, HEADS, TOKENS, 4), torch.randn(3, 2, TOKENS, 4)
+    mask = MASK.bool()[:, None, None].expand(3, 1, TOKENS, TOKENS).clone()
+    mask[1, 0, 2] = False  # a query that sees nothing
+    rule = MaskedSoftmax(query=query, key=key, scale=0.5, mask=mask)
+    made = rule.row_scores(keep=True).weights
+    torch.testing.assert_close(made, rule.weights(Selection()))
+    assert (made[1, :, 2] == 0).all()
+    double = MaskedSoftmax(query=query.double(), key=key.double(), scale=0.5, mask=mask)
+    torch.testing.assert_close(double.row_scores(keep=True).weights, made)
