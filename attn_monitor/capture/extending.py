@@ -21,7 +21,7 @@ from attn_monitor.capture.paths import (
     place_of,
     run_again,
 )
-from attn_monitor.capture.tensors import tensors_in
+from attn_monitor.capture.tensors import as_in, tensors_in
 
 _numbers = itertools.count()
 
@@ -249,5 +249,5 @@ def _with_places(value: object, known: Mapping[int, Buffer | None]) -> object:
     if isinstance(value, Tensor):
         return place_of(value, known[id(value)]) if id(value) in known else value.detach()
     if isinstance(value, (tuple, list)):
-        return [_with_places(item, known) for item in value]
+        return as_in(value, [_with_places(item, known) for item in value])
     return value

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from attn_monitor.capture.tensors import as_in
+
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Buffer:
@@ -220,7 +222,7 @@ def _with_views(value: object, memory: Mapping[Buffer, Tensor], own: Buffer) -> 
     if isinstance(value, Place):
         return value.of(memory[value.buffer or own])
     if isinstance(value, (tuple, list)):
-        return [_with_views(item, memory, own) for item in value]
+        return as_in(value, [_with_views(item, memory, own) for item in value])
     return value
 
 

@@ -39,3 +39,8 @@ def tensors_in(values: object) -> Iterator[Tensor]:
                 yield value
             elif isinstance(value, (tuple, list)):
                 yield from tensors_in(value)
+
+
+def as_in(value: object, items: list[object]) -> object:
+    """Return items in a container like the given one: flex attention joins tuples with tuples."""
+    return tuple(items) if isinstance(value, tuple) else items

@@ -177,7 +177,7 @@ def _split(shape: tuple[int, ...], weights: Tensor) -> tuple[int, int, int, int]
     if keys > 1 and sizes.pop() != keys:
         return None
     single = [[*sizes, 1]] if 1 in shape[1:-1] else []
-    for *outer, one, other in (sizes, *single):
+    for *outer, one, other in (each for each in (sizes, *single) if len(each) > 1):
         if outer and (math.prod(outer), one * other) == (stacked, rows):
             return outer[0], math.prod(outer[1:]), one, other
     return None

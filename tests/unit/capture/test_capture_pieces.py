@@ -6,6 +6,7 @@ import pytest
 import torch
 from capture_oracles import captured
 from torch import nn
+from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 from attn_monitor.capture import capture
@@ -89,6 +90,16 @@ class LocalWindows(Attention):
         scores = q @ k.mT
         scores[:, :, 0, :, :2] = -torch.inf
         return (scores.softmax(-1) @ v).flatten(2, 3)
+
+
+class FlexBlocks(Attention):
+    """One call per image: the operator joins tuples of what its functions read."""
+
+    def mix(self, q, k, v):
+        blocks = torch.block_diag(torch.ones(4, 4), torch.ones(2, 2)).bool()
+        self.softmax(q @ k.mT / math.sqrt(WIDTH // HEADS), blocks)
+        parts = zip(*(x.split([4, 2], 2) for x in (q, k, v)), strict=True)
+        return torch.cat([flex_attention(*part) for part in parts], 2)
 
 
 class FilledSlices(Attention):
@@ -177,6 +188,13 @@ def test_what_one_call_puts_together_is_one_layer_in_true_positions(model):
     assert [len(part.layers) for part in attention.arrangement] == [1]
     assert torch.equal(record.output_projection, model.o.weight.T)
     assert torch.equal(record.value, model.values)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_pieces_of_flex_attention_are_one_layer_too():
+    model, attention = run(lambda: FlexBlocks().requires_grad_(False))
+    (record,) = attention.records
+    torch.testing.assert_close(record.weights(), model.true, atol=1e-5, rtol=0)
 
 
 class TwoStreams(Attention):
