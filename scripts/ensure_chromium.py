@@ -37,9 +37,9 @@ def install() -> None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         if _apt_get(environment, "update"):
-            for package in (SHELL, "chromium"):
-                if _apt_get(environment, "install", "-y", "--no-install-recommends", package):
-                    return
+            install = ("install", "-y", "--no-install-recommends")
+            if not _apt_get(environment, *install, SHELL) and find() is None:
+                _apt_get(environment, *install, "chromium")
     elif find() is None:
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 

@@ -150,14 +150,9 @@ def code_of(rows: Iterable[Row]) -> str:
 
 ORDER = ("exact", "pieces", "shaped", "none", "named")
 CAUSES = {
-    "bloom": "one head and one query left no two sizes to take rows apart by; it is said as an "
-    "error, and a mend followed this row.",
-    "bridgetower": "a fault of the judge, which took a layer's name for the kind of what is in it.",
     "diffllama": "two products share their weights and each holds half of the value channels. In a "
     "step with a cache of earlier tokens the maps are not those of the model, probably since the "
     "way back from the output leads to the prefill's values. One pass over a text is exact.",
-    "gemma4_audio": "the map is read back behind a cast to bfloat16, and right to its rounding; "
-    "the judge asked for that of float32 when this row was made.",
     "inkling2": "queries of the second layer come out of an attention over layers, so that they "
     "and the keys probably count as having passed unlike calls; the weights are right.",
     "inkling2_text": "as inkling2.",
