@@ -71,7 +71,7 @@ class Handover:
         self._store: RunWriter | None = None
         self._worker: Worker = Worker(failures) if after is None else after._worker
         if after is not None:
-            self._worker.submit("drawing the last step", after._report.close, within=0)
+            self._worker.submit("drawing the last step", after._draw_last, within=0)
         self._worker.submit(
             "starting the recording", lambda: self._notice(self._opened()), within=0
         )
@@ -128,7 +128,7 @@ class Handover:
 
     def close(self) -> None:
         """Wait for everything to be written, if the disk answers, and say what was not."""
-        self._worker.submit("drawing the last step", self._report.close)
+        self._worker.submit("drawing the last step", self._draw_last)
         in_time = self._worker.close()
         if self._store is not None:
             with self._failures.contained("closing the recording"):
@@ -163,6 +163,11 @@ class Handover:
                 session=store.session,
                 signals=signals,
             )
+
+    def _draw_last(self) -> None:
+        # On a full disk a picture would end the event file, which is the training's as well.
+        if self._store is None or self._store.has_room():
+            self._report.close()
 
     def _opened(self) -> RunWriter:
         if self._store is None:

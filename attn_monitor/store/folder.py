@@ -24,6 +24,10 @@ class Folder(Protocol):
         """Where this is, for messages."""
         ...
 
+    def room(self) -> int | None:
+        """Return how many bytes may still be written here; ``None`` where nobody knows."""
+        ...
+
     def folders(self, name: str) -> tuple[str, ...]:
         """Return the names of the directories in ``name``, sorted; none if it does not exist."""
         ...

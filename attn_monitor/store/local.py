@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from attn_monitor.core.errors import CorruptRecordingError
 
 TEMPORARY = ".tmp"
+# What is left to checkpoints and logs of the training when a disk runs full: they matter more.
+RESERVE_MB = 256
+_RESERVE_SHARE = 0.02  # of a disk so small that the former would be most of it
 
 
 class LocalFolder:
@@ -27,6 +32,19 @@ class LocalFolder:
     def location(self) -> str:
         """Absolute path without links."""
         return str(self._root)
+
+    def room(self) -> int | None:
+        """Return how many bytes are left beyond what is left to the training's own files.
+
+        ``None`` where the file system does not say how large it is, as some behind FUSE.
+        """
+        at = self._root
+        while not at.exists() and at != at.parent:
+            at = at.parent
+        disk = shutil.disk_usage(at)
+        if not disk.total:
+            return None
+        return disk.free - int(min(RESERVE_MB * 1e6, _RESERVE_SHARE * disk.total))
 
     def folders(self, name: str) -> tuple[str, ...]:
         """Return the names of the directories in ``name``, sorted; none if it does not exist."""
@@ -60,11 +78,16 @@ class LocalFolder:
         path = self._inside(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + TEMPORARY)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            _flush(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                _flush(file.fileno())
+            temporary.replace(path)
+        except OSError:  # on a full disk, half a file takes what others could use
+            with suppress(OSError):
+                temporary.unlink()
+            raise
         _flush_directory(path.parent)
 
     def remove(self, name: str) -> None:

@@ -41,6 +41,10 @@ class RemoteFolder:
         """The URL."""
         return self._url
 
+    def room(self) -> int | None:
+        """Return ``None``: object stores do not say how much they take."""
+        return None
+
     def folders(self, name: str) -> tuple[str, ...]:
         """Return the names of the directories in ``name``, sorted; none if it does not exist."""
         found = [_last(entry) for entry in self._list(name) if entry["type"] == "directory"]

@@ -6,6 +6,7 @@ flushed, renamed, its folder flushed; then one commit line appended and flushed.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
@@ -33,6 +34,7 @@ from attn_monitor.store.commits import (
 )
 from attn_monitor.store.contents import step_contents
 from attn_monitor.store.folder import folder_at
+from attn_monitor.store.local import RESERVE_MB
 from attn_monitor.store.names import (
     COMMITS_FILE,
     METRICS_FILE,
@@ -105,7 +107,8 @@ class RunWriter:
 
         Raises:
             ConfigurationError: The record does not match the run's description.
-            OSError: The disk is full or gone; the recording stays readable.
+            OSError: The disk is full, but for what is left to the training's own files, or gone;
+                the recording stays readable.
         """
         if self._closed:
             raise ConfigurationError("this RunWriter is closed; open a new one to go on recording")
@@ -113,6 +116,7 @@ class RunWriter:
         metrics = checked_metrics(self._info, record)
         outputs = checked_outputs(self._info, record)
         contents = step_contents(self._info, record)
+        self._refuse_if_full(len(contents))
         self._begin_again_if_gone()
         earlier = self._log.commits.get(record.step)
         if earlier is not None:  # readers may have the earlier file open: never write over it
@@ -160,6 +164,11 @@ class RunWriter:
         if not self._closed:
             self._append(remark_line(fields, attempt=self._attempt, time=time.time()))
 
+    def has_room(self, size: int = 0) -> bool:
+        """Return whether so many bytes fit, and leave the training's own files what they need."""
+        room = self._folder.room()
+        return room is None or room > size
+
     def close(self) -> None:
         """End recording. Every written step is durable already; closing twice is fine."""
         self._closed = True
@@ -205,6 +214,14 @@ class RunWriter:
     def _describe(self, session: str) -> None:
         description = dump_session(Session(id=session, info=self._info), version=VERSION)
         self._folder.write(RUN_FILE, description)
+
+    def _refuse_if_full(self, size: int) -> None:
+        if not self.has_room(size):
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk is almost full, and its last {RESERVE_MB} MB, or 2 % of a small one, "
+                "are left to the training's own files",
+            )
 
     def _begin_again_if_gone(self) -> None:
         """Notice a folder that was removed, or its disk taken away, while training goes on."""

@@ -84,21 +84,21 @@ class LensReader:
         return lens
 
     def _limits_of(self, run: Run, query: LensQuery) -> Limits:
-        """Return the reach of the head's tables over training, whichever step is asked for."""
+        """Return the reach of the head's tables over training, whichever step is asked for.
+
+        Where none of the steps that stand for training can be read or has numbers, as when all of
+        them are thinned meanwhile, that of the step itself, which is not remembered.
+        """
         steps = steps_with_vectors(run, most=MOST_LIMIT_STEPS)
         writings = tuple(run.writing(step) for step in steps)
-        where = (query.part, query.layer, query.head, query.k)
-        return self._limits.get(
-            (writings, *where),
-            lambda: self._find_limits(run, query, steps),
-            lambda _: _LIMITS_WEIGHT,
-        )
-
-    def _find_limits(self, run: Run, query: LensQuery, steps: tuple[int, ...]) -> Limits:
-        found = self._reader.all_vectors(run, query, steps)
-        finite = [v for v in found if np.isfinite(v.query).all() and np.isfinite(v.key).all()]
-        with threadpool_limits(1, user_api="openmp"):
-            return table_limits([v.query for v in finite], [v.key for v in finite], k=query.k)
+        identity = (writings, query.part, query.layer, query.head, query.k)
+        limits = self._limits.find(identity)
+        if limits is None:
+            found = [v for v in self._reader.all_vectors(run, query, steps) if _is_finite(v)]
+            limits = _limits(found or [self._reader.vectors(run, query)], k=query.k)
+            if found:
+                self._limits.keep(identity, limits, _LIMITS_WEIGHT)
+        return limits
 
     def _make(self, run: Run, query: LensQuery) -> HeadLens:
         vectors = self._reader.vectors(run, query)
@@ -150,6 +150,15 @@ def _maps(run: Run, query: LensQuery, probes: Sequence[int]) -> list[np.ndarray]
         ]
     except (NotRecordedError, CorruptRecordingError):
         return None
+
+
+def _is_finite(vectors: HeadVectors) -> bool:
+    return bool(np.isfinite(vectors.query).all() and np.isfinite(vectors.key).all())
+
+
+def _limits(found: Sequence[HeadVectors], *, k: int) -> Limits:
+    with threadpool_limits(1, user_api="openmp"):
+        return table_limits([v.query for v in found], [v.key for v in found], k=k)
 
 
 def _same_tokens(before: HeadLens, vectors: HeadVectors) -> bool:

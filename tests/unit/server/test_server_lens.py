@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from markers import write_run
 from recordings import encoder_info, record
@@ -51,3 +52,18 @@ def test_numbers_are_kept_only_among_the_same_tokens(folder):
     assert (len(whole["queries"]["labels"]), len(fewer["queries"]["labels"])) == (46, 36)
     assert whole["queries"]["kept"]
     assert not fewer["queries"]["kept"]
+
+
+def test_where_no_step_that_stands_for_training_has_numbers_the_step_itself_gives_the_scale(
+    tmp_path,
+):
+    info = encoder_info(lengths=(9, 8), heads=2)
+    steps = [record(info, step, vectors=True) for step in range(6)]
+    for step in (0, 2, 3, 4, 5):  # the scale is looked for at four of these
+        for at, found in steps[step].vectors["encoder"].items():
+            gone = replace(found, query=np.full_like(found.query, np.nan))
+            steps[step].vectors["encoder"][at] = gone
+    write_run(tmp_path / "a", info, steps)
+    shown = ask(Tab(tmp_path), step=1)
+    largest = max(abs(value) for row in shown["products"] for value in row)
+    assert largest <= shown["limits"]["products"] <= 1.2 * largest
