@@ -16,6 +16,7 @@ from attn_monitor.analysis import registered_metrics
 from attn_monitor.analysis.topology import TOPOLOGY_METRICS
 from attn_monitor.monitor.alerts import Alerts
 from attn_monitor.monitor.certainty import OUTPUT_SPECS
+from attn_monitor.monitor.exact_importance import ImportanceMeter
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
 from attn_monitor.monitor.fingerprint import Fingerprint, fingerprint, sums
@@ -31,7 +32,6 @@ from attn_monitor.monitor.handover import Handover
 from attn_monitor.monitor.layout import find_layout
 from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.mask_and_growth import Beside
-from attn_monitor.monitor.muting import ImportanceMeter
 from attn_monitor.monitor.observation import Observation
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.place import Earlier

@@ -32,7 +32,6 @@ from attn_monitor.store.commits import (
     rollback_line,
     thin_line,
 )
-from attn_monitor.store.contents import step_contents
 from attn_monitor.store.folder import folder_at
 from attn_monitor.store.local import RESERVE_MB
 from attn_monitor.store.names import (
@@ -46,6 +45,7 @@ from attn_monitor.store.names import (
 from attn_monitor.store.records import RunInfo, StepRecord
 from attn_monitor.store.retention import steps_to_thin
 from attn_monitor.store.schema import Session, dump_session, follows, load_session
+from attn_monitor.store.step_zip import step_contents
 from attn_monitor.store.zipindex import directory_checksum
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.store import Run, open_run
 from tb_plugin.offline.choice import Choice, named, numbered
-from tb_plugin.offline.contents import Contents
 from tb_plugin.offline.page import PageWriter, script
+from tb_plugin.offline.page_contents import Contents
 from tb_plugin.server.excerpt import Excerpt, everything
 
 Progress = Callable[[str, int, int], None]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attn_monitor.analysis.piles import pile_distances, pile_tree
 from attn_monitor.store import Run
-from tb_plugin.server.heads import layer_of, sentences_of
+from tb_plugin.server.head_maps import layer_of, sentences_of
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import PilesQuery
 

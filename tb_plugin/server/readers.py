@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attn_monitor.store.lru import ByteLru
-from tb_plugin.server.arrays import MapReader
+from tb_plugin.server.packed_frames import MapReader
 
 if TYPE_CHECKING:
-    from tb_plugin.server.joint import JointReader
+    from tb_plugin.server.joint_plane import JointReader
     from tb_plugin.server.lens import LensReader
-    from tb_plugin.server.over_time import OverTimeReader
+    from tb_plugin.server.step_piles import OverTimeReader
     from tb_plugin.server.vectors import VectorReader
 
 _CACHE_BYTES = 12 * 2**20  # of each kind of answer that is costly to make again
@@ -44,14 +44,14 @@ class Readers:
     @cached_property
     def joint(self) -> JointReader:
         """Places queries and keys on one plane."""
-        from tb_plugin.server.joint import JointReader  # noqa: PLC0415 - see the module
+        from tb_plugin.server.joint_plane import JointReader  # noqa: PLC0415 - see the module
 
         return JointReader(self._vectors, _CACHE_BYTES)
 
     @cached_property
     def over_time(self) -> OverTimeReader:
         """Piles the steps of a head."""
-        from tb_plugin.server.over_time import OverTimeReader  # noqa: PLC0415 - see the module
+        from tb_plugin.server.step_piles import OverTimeReader  # noqa: PLC0415 - see the module
 
         return OverTimeReader(_CACHE_BYTES)
 

@@ -11,8 +11,8 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
 from attn_monitor.store import Run
-from tb_plugin.server.arrays import metrics_frame
 from tb_plugin.server.describe import Json, describe_classes, describe_run, dump_json
+from tb_plugin.server.packed_frames import metrics_frame
 from tb_plugin.server.queries import (
     Args,
     ClassesQuery,
@@ -136,7 +136,7 @@ def _piles(_readers: Readers, run: Run, query: PilesQuery) -> Json:
 
 
 def _redundancy(_readers: Readers, run: Run, query: RedundancyQuery) -> Json:
-    from tb_plugin.server.redundancy import (  # noqa: PLC0415 - imports the analysis
+    from tb_plugin.server.redundant_heads import (  # noqa: PLC0415 - imports the analysis
         describe_redundancy,
     )
 

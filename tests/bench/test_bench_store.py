@@ -17,7 +17,7 @@ from zarr.storage import ZipStore
 
 from attn_monitor.store import RunWriter, open_run
 from attn_monitor.store.codec import encode_attention
-from attn_monitor.store.contents import step_contents
+from attn_monitor.store.step_zip import step_contents
 
 pytestmark = pytest.mark.bench
 ROUNDS = 9

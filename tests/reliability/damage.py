@@ -31,7 +31,7 @@ from attn_monitor.core.errors import AttnMonitorError
 from attn_monitor.core.kept import Kept
 from attn_monitor.store import MapWindow, RunWriter, open_run, verify_run
 from attn_monitor.store.names import rank_folder
-from tests.reliability.ledger import Outcome, kept_at, progress, run, tell
+from tests.reliability.noted_batches import Outcome, kept_at, progress, run, tell
 
 RANK = rank_folder(0)
 STEPS = (0, 3, 12)

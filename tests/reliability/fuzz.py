@@ -16,7 +16,7 @@ from wsgi_tab import served
 
 from tb_plugin.server.routes import ROUTES
 from tests.reliability.damage import base_recordings
-from tests.reliability.ledger import Outcome, kept_at, progress, run, tell
+from tests.reliability.noted_batches import Outcome, kept_at, progress, run, tell
 
 NAMES = (
     "run",

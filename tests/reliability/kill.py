@@ -25,7 +25,7 @@ from recordings import encoder_info, record
 
 from attn_monitor.store import RunWriter, local, open_run, verify_run
 from attn_monitor.store.names import rank_folder
-from tests.reliability.ledger import STORE, Outcome, kept_at, progress, run, tell
+from tests.reliability.noted_batches import STORE, Outcome, kept_at, progress, run, tell
 
 INFO = {"lengths": (20, 30), "heads": 4}
 IN_A_CHAIN = 20  # kills of one recording

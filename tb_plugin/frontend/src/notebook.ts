@@ -1,6 +1,6 @@
 // The widget's module, for any notebook that knows anywidget: a frame with the page of offline.ts
 // in it, and what passes questions on to the kernel.
-import { type Look, PORT, type Question, READY, type Reply } from "./api/notebook";
+import { type Look, PORT, type Question, READY, type Reply } from "./api/notebook_port";
 import { unpacked } from "./api/packed";
 
 interface Model {

@@ -1,6 +1,6 @@
 // The same tab alone in a file: `attn-monitor export` puts this beside the answers it will ask for.
 // A notebook's frame holds the page without answers; then the kernel is asked.
-import { overPort, portOfNotebook } from "./api/notebook";
+import { overPort, portOfNotebook } from "./api/notebook_port";
 import { insidePage } from "./api/page";
 import { dataSource } from "./api/source";
 import { show } from "./shell/render";

@@ -92,7 +92,7 @@ def test_redundant_heads_are_those_of_the_maps_that_were_recorded(logdir, tab):
 
 
 def test_long_texts_give_fewer_sentences_and_say_so(lens_dir, monkeypatch):
-    monkeypatch.setattr("tb_plugin.server.heads.MOST_WEIGHTS", 1)
+    monkeypatch.setattr("tb_plugin.server.head_maps.MOST_WEIGHTS", 1)
     assert Tab(lens_dir).get("piles", run="a", step=0, part="encoder").json["sentences"] == 1
 
 

@@ -119,7 +119,7 @@ def test_a_query_of_many_kilobytes_is_refused(tab):
 
 
 def test_a_reply_too_large_for_a_browser_is_refused_before_it_is_read(tab, monkeypatch):
-    monkeypatch.setattr("tb_plugin.server.arrays.LARGEST_FRAME", 2 * 2 * 6 * 2 - 1)
+    monkeypatch.setattr("tb_plugin.server.packed_frames.LARGEST_FRAME", 2 * 2 * 6 * 2 - 1)
     ask = {**ASK, "probe": "1"}
     reply = tab.get("attention", **ask)
     assert reply.status_code == 404

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from recordings import softmax_rows
 
 from attn_monitor.store.codec import decode_attention, encode_attention
-from tb_plugin.server.arrays import cut
+from tb_plugin.server.packed_frames import cut
 from tb_plugin.server.wire import absolute_frame, attention_frame, series_frame
 
 

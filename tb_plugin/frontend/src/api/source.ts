@@ -1,11 +1,11 @@
 // What the tab asks for, and how it asks: the same words over HTTP and in an offline page.
-import type { ClassAnswer } from "../core/classes";
+import type { ClassAnswer } from "../core/class_answer";
 import type { MapCut } from "../core/cut";
-import type { Joint, OverTime } from "../core/head_time";
-import type { Elbow, Lens } from "../core/lens";
+import type { Elbow, Lens } from "../core/headlens";
 import type { MapOrigin, Maps, Series } from "../core/maps";
+import type { Joint, OverTime } from "../core/over_time";
 import type { HeadId, Piles, Run, RunIndex } from "../core/recording";
-import type { Redundancy } from "../core/redundancy";
+import type { Redundancy } from "../core/redundant_heads";
 import type { Assessment, MetricCurves } from "../core/signals";
 import { type Range, sizeOf } from "../core/window";
 import { decodeMaps, decodeSeries } from "./frame";

@@ -2,7 +2,7 @@
 import type { Axis } from "../core/axis";
 import { at, holdsLayer, type Maps, type Matrix, type Series, seriesValue } from "../core/maps";
 import type { Part, StepEntry } from "../core/recording";
-import type { Importance } from "../core/redundancy";
+import type { Importance } from "../core/redundant_heads";
 import type { Plane } from "../layout/graph/graph_planes";
 import type { LayerView } from "../layout/network/layer_view";
 import { compareLinks, selectLinks } from "../layout/network/links";

@@ -1,5 +1,5 @@
 // One colour per universal part of speech: similar lightness, greys for what is not a word.
-import type { Theme } from "./heads";
+import type { Theme } from "./head_colours";
 import { css, oklch } from "./oklch";
 
 const TAGS: Readonly<Record<string, readonly [hue: number, chroma: number]>> = {

@@ -1,5 +1,5 @@
 // Colour scales with fixed domains, so that a change between steps is a change in the picture.
-import { headHue, type Theme } from "./heads";
+import { headHue, type Theme } from "./head_colours";
 import { css, oklch, type Rgb } from "./oklch";
 
 /** 256 colours over [0, 1] or [-1, 1], as the pixels of an ImageData and as CSS. */

@@ -1,7 +1,7 @@
 import { bettiCurve } from "../layout/graph/betti";
-import { NORM_RANGE } from "../layout/graph/graph";
 import type { Plane } from "../layout/graph/graph_planes";
 import { groupTitle } from "../layout/graph/layer_groups";
+import { NORM_RANGE } from "../layout/graph/token_graph";
 import { view } from "../state/store";
 
 const WIDTH = 254;

@@ -1,6 +1,6 @@
 // Which heads can go, in which order, and what that costs: measured, not added up.
 import { computed } from "@preact/signals";
-import type { Importance } from "../core/redundancy";
+import type { Importance } from "../core/redundant_heads";
 import { problemOf, readyValue } from "../core/resource";
 import { removalCsv } from "../export/csv";
 import { removalRows } from "../layout/heads/removal";

@@ -4,7 +4,7 @@ import type { Plane } from "../layout/graph/graph_planes";
 import { planeOf, type Sentence } from "../layout/graph/graph_rings";
 import { classes as answered } from "../state/classes";
 import { shown } from "../state/store";
-import type { GraphNode } from "../views/graph/props";
+import type { GraphNode } from "../views/graph/graph_props";
 import { BettiCurve } from "./BettiCurve";
 import { ClassList } from "./ClassList";
 import { Strongest, TopologyTable } from "./GraphLists";

@@ -2,7 +2,7 @@ import { computed } from "@preact/signals";
 import { problemOf, readyValue } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { tokenText } from "../scale/text";
-import { ranking } from "../state/derived/heads";
+import { ranking } from "../state/derived/ranked_heads";
 import { redundancy } from "../state/redundancy";
 import { referenceEntry } from "../state/reference";
 import { axes, best, entry, select, shown, view } from "../state/store";

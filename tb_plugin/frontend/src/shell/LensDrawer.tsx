@@ -1,9 +1,9 @@
 import { useEffect, useRef } from "preact/hooks";
-import { carriedBy, firstCell, type Lens, type LensTable } from "../core/lens";
+import { carriedBy, firstCell, type Lens, type LensTable } from "../core/headlens";
 import { headMap, holdsLayer } from "../core/maps";
 import { problemOf, readyValue } from "../core/resource";
 import { fixed, headTitle, percent, thousands } from "../scale/format";
-import { elbow, lens } from "../state/lens";
+import { elbow, lens } from "../state/lens_question";
 import { axes, maps, select, shown, view } from "../state/store";
 import type { LensState, LensWords } from "../state/view_state";
 import { createLens } from "../views/lens/lens";

@@ -5,7 +5,7 @@ import { readyValue } from "../core/resource";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { SortValues } from "../layout/network/head_sort";
 import { drawnStep } from "../state/derived/drawn";
-import { evenMaps } from "../state/derived/even";
+import { evenMaps } from "../state/derived/even_maps";
 import { picture } from "../state/derived/picture";
 import { piles, referencePiles } from "../state/piles";
 import { series } from "../state/series";

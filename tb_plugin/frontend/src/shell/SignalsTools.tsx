@@ -1,9 +1,9 @@
 import type { HeadId } from "../core/recording";
 import { problemOf } from "../core/resource";
 import { headLabel } from "../scale/format";
-import { otherRuns } from "../state/derived/signal_charts";
+import { watchedHead } from "../state/assessment";
+import { otherRuns } from "../state/derived/chart_groups";
 import { overlay } from "../state/overlay";
-import { watchedHead } from "../state/signals";
 import { part, select } from "../state/store";
 import { OverlaidNames } from "./OverlaidNames";
 import { Problem } from "./Problem";

@@ -1,8 +1,8 @@
 import { useRef } from "preact/hooks";
 import { problemOf } from "../core/resource";
+import { assessment, metricCurves, watched } from "../state/assessment";
+import { chartGroups } from "../state/derived/chart_groups";
 import { marksAmong } from "../state/derived/marks";
-import { chartGroups } from "../state/derived/signal_charts";
-import { assessment, metricCurves, watched } from "../state/signals";
 import { recording, select, steps } from "../state/store";
 import { createSignalCharts } from "../views/signals/charts";
 import { goToIndex } from "./actions";

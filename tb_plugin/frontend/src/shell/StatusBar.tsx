@@ -4,7 +4,7 @@ import type { Layer } from "../core/recording";
 import { evidenceLabel, proofLabel } from "../scale/format";
 import { UNDEFINED } from "../scale/ramps";
 import { offline } from "../state/connection";
-import { evenMaps } from "../state/derived/even";
+import { evenMaps } from "../state/derived/even_maps";
 import { reference } from "../state/reference";
 import { part, recording, select, shown, view } from "../state/store";
 import { DifferenceLegend, SCALE_TEXTS, ScaleLegend } from "./ScaleLegend";

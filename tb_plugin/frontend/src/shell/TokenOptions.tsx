@@ -2,7 +2,7 @@ import { hasPieces } from "../core/axis";
 import { axesOf, BORDER } from "../core/recording";
 import { percent } from "../scale/format";
 import { tokenText } from "../scale/text";
-import { documents } from "../state/derived/even";
+import { documents } from "../state/derived/even_maps";
 import { hidden, part, probe, select, view } from "../state/store";
 
 const NAMED = 3;

@@ -17,7 +17,7 @@ import {
 } from "../core/window";
 import { shownLinks } from "../layout/network/shown_links";
 import { percent, thousands } from "../scale/format";
-import { evenMaps } from "../state/derived/even";
+import { evenMaps } from "../state/derived/even_maps";
 import { cut, layerViews, maps, part, probe, select, shown, view } from "../state/store";
 
 /** Tokens along the longer axis of the shown sentence, and how many of them have maps. */

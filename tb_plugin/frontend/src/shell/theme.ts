@@ -1,6 +1,6 @@
 // Dark or light as TensorBoard is: there is no message for it, only the class on its body.
 import { signal } from "@preact/signals";
-import { headColour, headGround, type Theme } from "../scale/heads";
+import { headColour, headGround, type Theme } from "../scale/head_colours";
 import { RUN_COUNT, runColour } from "../scale/runs";
 import { addressWindow } from "../state/hash";
 

@@ -1,7 +1,7 @@
 // The class layer of the graph: asked for while the graph of a classifier is shown.
 import { computed, signal } from "@preact/signals";
 import type { ClassesQuery, DataSource } from "../api/source";
-import type { ClassAnswer } from "../core/classes";
+import type { ClassAnswer } from "../core/class_answer";
 import { IDLE, type Resource } from "../core/resource";
 import { follow } from "./follow";
 import { part, view, wanted } from "./store";

@@ -1,7 +1,7 @@
 // One head over all steps: what the Heads view asks for, and what is here.
 import { computed, signal } from "@preact/signals";
 import type { DataSource, HeadQuery, JointQuery, OverTimeQuery } from "../api/source";
-import type { Joint, OverTime } from "../core/head_time";
+import type { Joint, OverTime } from "../core/over_time";
 import type { HeadId } from "../core/recording";
 import { IDLE, type Resource } from "../core/resource";
 import { follow } from "./follow";

@@ -4,9 +4,9 @@ import type { CurvesQuery, DataSource } from "../api/source";
 import type { Run } from "../core/recording";
 import { IDLE, type Resource } from "../core/resource";
 import type { MetricCurves } from "../core/signals";
+import { watched, watchedHead } from "./assessment";
 import { follow } from "./follow";
 import { otherRunName } from "./reference";
-import { watched, watchedHead } from "./signals";
 import { part, runName, runs, view } from "./store";
 
 /** A run beside the shown one; its curves are null where it has no such part, metric or head. */

@@ -1,7 +1,7 @@
 // Which heads are redundant or idle at the shown step: asked for while they are listed.
 import { computed, signal } from "@preact/signals";
 import type { DataSource, RedundancyQuery } from "../api/source";
-import type { Redundancy } from "../core/redundancy";
+import type { Redundancy } from "../core/redundant_heads";
 import { IDLE, type Resource } from "../core/resource";
 import { follow } from "./follow";
 import { view, wanted } from "./store";

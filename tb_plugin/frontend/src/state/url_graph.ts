@@ -2,8 +2,8 @@
 
 import { PITCH_LIMIT, ZOOM_LIMITS } from "../layout/graph/camera";
 import type { EdgeColour } from "../layout/graph/edge_style";
-import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/graph";
 import type { Prune } from "../layout/graph/graph_prune";
+import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/token_graph";
 import { type GraphState, INITIAL_GRAPH } from "./view_state";
 
 type GraphPairs = Readonly<Record<"graph" | "node" | "camera", string | null>>;

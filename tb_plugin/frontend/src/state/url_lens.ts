@@ -1,5 +1,5 @@
 // What HeadLens shows, as one short text, and back.
-import type { LensTable } from "../core/lens";
+import type { LensTable } from "../core/headlens";
 import { decode, type Pairs, type Said } from "./url_codes";
 import type { LensState } from "./view_state";
 

@@ -2,7 +2,7 @@
 import type { HeldHead, LinkCut, PinnedToken } from "../core/selection";
 import { type HeadSort, QUICK_SORTS } from "../layout/network/head_sort";
 import { DEFAULT_CUT, type LayerMode, type LayerView } from "../layout/network/layer_view";
-import { FIRST_PILE_DISTANCE } from "../layout/network/piles";
+import { FIRST_PILE_DISTANCE } from "../layout/network/pile_places";
 import { decode, type Pairs, type Said } from "./url_codes";
 import type { ViewState } from "./view_state";
 

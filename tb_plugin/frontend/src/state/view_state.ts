@@ -1,13 +1,13 @@
 // Everything the user chose, in one object. The URL mirrors it; data are never in it.
 import type { Contrast } from "../core/contrast";
-import type { LensCell, LensTable } from "../core/lens";
+import type { LensCell, LensTable } from "../core/headlens";
 import type { HeadId } from "../core/recording";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { LayerWindow, TokenWindow } from "../core/window";
 import { type Camera, FIRST_CAMERA } from "../layout/graph/camera";
 import type { EdgeColour } from "../layout/graph/edge_style";
-import { NORM_RANGE } from "../layout/graph/graph";
 import type { GraphRule } from "../layout/graph/graph_planes";
+import { NORM_RANGE } from "../layout/graph/token_graph";
 import type { ListOrder } from "../layout/heads/head_list";
 import type { Reach } from "../layout/heads/life_lines";
 import { defaultLayerView, type LayerView } from "../layout/network/layer_view";

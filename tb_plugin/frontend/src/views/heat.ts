@@ -1,7 +1,7 @@
 // One attention map on a canvas.
 import { type Matrix, strongest } from "../core/maps";
 import type { PinnedToken } from "../core/selection";
-import type { Theme } from "../scale/heads";
+import type { Theme } from "../scale/head_colours";
 import { type Ramp, undefinedPixel } from "../scale/ramps";
 
 export interface HeatOptions {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { overPort, type Question } from "../../src/api/notebook";
+import { overPort, type Question } from "../../src/api/notebook_port";
 
 const live = new AbortController().signal;
 

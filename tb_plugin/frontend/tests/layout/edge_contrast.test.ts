@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix } from "../../src/core/maps";
 import { classColour, type EdgeColour, edgeStroke } from "../../src/layout/graph/edge_style";
-import { classStarts, edgeLevels, pairEdges } from "../../src/layout/graph/graph";
-import type { Theme } from "../../src/scale/heads";
+import { classStarts, edgeLevels, pairEdges } from "../../src/layout/graph/token_graph";
+import type { Theme } from "../../src/scale/head_colours";
 
 const TOKENS = 15;
 const ROOMY = 60; // px between tokens

@@ -3,13 +3,6 @@ import { buildAxis } from "../../src/core/axis";
 import type { Maps, Matrix } from "../../src/core/maps";
 import { bettiCurve } from "../../src/layout/graph/betti";
 import { classNodes, probabilities } from "../../src/layout/graph/class_nodes";
-import {
-  classStarts,
-  type Edge,
-  edgeClass,
-  edgeLevels,
-  pairEdges,
-} from "../../src/layout/graph/graph";
 import { strongestHeads } from "../../src/layout/graph/graph_heads";
 import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph/graph_planes";
 import { pruneEdges } from "../../src/layout/graph/graph_prune";
@@ -17,6 +10,13 @@ import { edgeRings, ringCount, touches } from "../../src/layout/graph/graph_ring
 import { groupSize, joinLayers, layerGroups } from "../../src/layout/graph/layer_groups";
 import { nearPlaces, type Place } from "../../src/layout/graph/near_layout";
 import { ringPlaces } from "../../src/layout/graph/projection";
+import {
+  classStarts,
+  type Edge,
+  edgeClass,
+  edgeLevels,
+  pairEdges,
+} from "../../src/layout/graph/token_graph";
 import { topology } from "../../src/layout/graph/topology";
 import { randomNumbers } from "../random";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Joint, OverTime } from "../../src/core/head_time";
-import { jointPlane } from "../../src/layout/heads/joint";
+import type { Joint, OverTime } from "../../src/core/over_time";
+import { jointPlane } from "../../src/layout/heads/joint_plane";
 import { BAR_HEIGHT, changeBars, pileMap, placeStepPiles } from "../../src/layout/heads/step_strip";
 import { tickX } from "../../src/layout/timeline";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { carriedBy, firstCell, type Lens, readsOf, strongestCell } from "../../src/core/lens";
+import { carriedBy, firstCell, type Lens, readsOf, strongestCell } from "../../src/core/headlens";
 import {
   hasLongNotes,
   lensEdges,
@@ -8,7 +8,7 @@ import {
   stackShares,
   TAG_PITCH,
   tagColumns,
-} from "../../src/layout/lens/lens";
+} from "../../src/layout/lens/lens_geometry";
 import { placeWords, wordShare } from "../../src/layout/lens/word_cloud";
 import { productRamp } from "../../src/scale/ramps";
 

@@ -3,7 +3,7 @@ import { headMap, type Maps } from "../../src/core/maps";
 import type { PileTree } from "../../src/core/recording";
 import { shownPile } from "../../src/layout/network/network_numbers";
 import { namedPiles } from "../../src/layout/network/pile_match";
-import { PILE_LIMIT, pilesAt, placePiles } from "../../src/layout/network/piles";
+import { PILE_LIMIT, pilesAt, placePiles } from "../../src/layout/network/pile_places";
 
 /** Five heads: 1 and 3 merge at 0.1, 0 and 4 at 0.2, both piles at 0.4, head 2 joins beyond. */
 const TREE: PileTree = {

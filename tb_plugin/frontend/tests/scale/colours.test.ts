@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { headColour, headHue } from "../../src/scale/heads";
+import { headColour, headHue } from "../../src/scale/head_colours";
 import { oklch } from "../../src/scale/oklch";
 import { attentionRamp, differenceRamp } from "../../src/scale/ramps";
 

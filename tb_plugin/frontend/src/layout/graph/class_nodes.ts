@@ -1,6 +1,6 @@
 // The class layer after the last plane: what the model answers and what every token adds.
 import type { Axis } from "../../core/axis";
-import type { ClassAnswer } from "../../core/classes";
+import type { ClassAnswer } from "../../core/class_answer";
 
 export interface ClassNode {
   /** Its place among the model's classes. */

@@ -1,8 +1,8 @@
 // How strong an edge is drawn: five named classes, or the paper's opacity as a baseline.
 
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import { attentionRamp } from "../../scale/ramps";
-import { type Classes, edgeClass } from "./graph";
+import { type Classes, edgeClass } from "./token_graph";
 
 /** What the colour of an edge says. `opacity` is CS559's own drawing, kept to compare with. */
 export type EdgeColour = "weight" | "head" | "opacity";

@@ -1,7 +1,7 @@
 // Which head an edge owes most to, so that all heads can be shown at once.
 import { headMap, type Maps } from "../../core/maps";
-import type { Edge } from "./graph";
 import type { Plane } from "./graph_planes";
+import type { Edge } from "./token_graph";
 
 /** For every kept edge of a plane, the head with the largest weight on it (both directions). */
 export function strongestHeads(

@@ -4,6 +4,7 @@ import { headMap, type Maps, type Matrix, meanOverHeads } from "../../core/maps"
 import type { Fate } from "../../core/selection";
 import type { Range } from "../../core/window";
 import { fateOf } from "../network/links";
+import { followable, type Prune, pruneEdges } from "./graph_prune";
 import {
   type Edge,
   edgeLevels,
@@ -11,8 +12,7 @@ import {
   type Norm,
   type PairRule,
   pairEdges,
-} from "./graph";
-import { followable, type Prune, pruneEdges } from "./graph_prune";
+} from "./token_graph";
 import { type Topology, topology } from "./topology";
 
 export interface GraphRule {

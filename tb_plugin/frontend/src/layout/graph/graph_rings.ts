@@ -1,6 +1,6 @@
 // Rings of tokens in the 3-D graph: one per plane; two per plane where a source and a target meet.
 import type { Axis } from "../../core/axis";
-import type { Edge } from "./graph";
+import type { Edge } from "./token_graph";
 
 /** Which side of a plane's maps the tokens of a ring are. */
 export type Side = "query" | "key";

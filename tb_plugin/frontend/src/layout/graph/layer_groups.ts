@@ -1,8 +1,8 @@
 // Deep models: neighbouring layers share a plane.
 import type { Maps, Matrix } from "../../core/maps";
 import type { Range } from "../../core/window";
-import type { GraphHead } from "./graph";
 import { joinHeads } from "./graph_planes";
+import type { GraphHead } from "./token_graph";
 
 /** More planes than this stand behind each other. */
 const MOST_PLANES = 8;

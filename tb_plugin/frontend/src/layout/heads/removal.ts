@@ -1,5 +1,5 @@
 // The heads that a model can do without, in the order in which they would go.
-import type { Importance } from "../../core/redundancy";
+import type { Importance } from "../../core/redundant_heads";
 
 export type RemovalRow =
   | {

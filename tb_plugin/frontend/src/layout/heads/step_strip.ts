@@ -1,7 +1,7 @@
 // The recorded steps of one head as a line with its piles above it. Nothing depends on step A.
 
-import type { OverTime, StepPile } from "../../core/head_time";
 import type { Matrix } from "../../core/maps";
+import type { OverTime, StepPile } from "../../core/over_time";
 import { tickX } from "../timeline";
 
 export interface PlacedPile extends StepPile {

@@ -1,5 +1,5 @@
 // Frequent words as a cloud: larger the more frequent, in reading order, never packed.
-import type { LensWord } from "../../core/lens";
+import type { LensWord } from "../../core/headlens";
 
 export interface CloudWord extends LensWord {
   readonly x: number;

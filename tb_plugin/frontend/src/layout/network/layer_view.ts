@@ -2,7 +2,7 @@
 
 import type { LinkCut } from "../../core/selection";
 import { BY_NUMBER, type HeadSort } from "./head_sort";
-import { FIRST_PILE_DISTANCE } from "./piles";
+import { FIRST_PILE_DISTANCE } from "./pile_places";
 
 export type LayerMode = "sankey" | "maps" | "piles";
 

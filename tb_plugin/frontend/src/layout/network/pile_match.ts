@@ -1,7 +1,7 @@
 // Piles that keep their letter from step to step, with how far two groupings agree.
 import type { PileTree } from "../../core/recording";
 import { assign } from "./assignment";
-import { type Piled, pilesAt } from "./piles";
+import { type Piled, pilesAt } from "./pile_places";
 
 export interface PileMatch {
   /** The number of each pile: that of the pile of B it shares most heads with, else a new one. */

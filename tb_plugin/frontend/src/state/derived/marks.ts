@@ -2,8 +2,8 @@ import { computed } from "@preact/signals";
 import { readyValue } from "../../core/resource";
 import type { Marks } from "../../core/selection";
 import { flagOf, isRaised } from "../../core/signals";
+import { assessment } from "../assessment";
 import { allHeads, otherRunName, referenceEntry } from "../reference";
-import { assessment } from "../signals";
 import { best, entry, steps } from "../store";
 
 /** The step at which the flag was raised; else null. */

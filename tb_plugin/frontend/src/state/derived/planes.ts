@@ -1,5 +1,4 @@
 import { computed } from "@preact/signals";
-import type { Edge } from "../../layout/graph/graph";
 import { strongestHeads } from "../../layout/graph/graph_heads";
 import { type GraphRule, graphPlane, type Plane } from "../../layout/graph/graph_planes";
 import type { Sentence } from "../../layout/graph/graph_rings";
@@ -7,9 +6,10 @@ import { groupSize, joinEven, joinLayers, layerGroups } from "../../layout/graph
 import { nearPlaces, type Place } from "../../layout/graph/near_layout";
 import { picturePlaces } from "../../layout/graph/picture_places";
 import { ringPlaces } from "../../layout/graph/projection";
+import type { Edge } from "../../layout/graph/token_graph";
 import { axes, shown, view } from "../store";
 import { graphRule } from "../view_state";
-import { evenMaps, sights } from "./even";
+import { evenMaps, sights } from "./even_maps";
 import { imageLayout, shownImage } from "./image";
 import { picture } from "./picture";
 

@@ -3,7 +3,7 @@ import { computed } from "@preact/signals";
 import { type ColourScale, layerTop } from "../../core/contrast";
 import { holdsLayer } from "../../core/maps";
 import { shown, view } from "../store";
-import { evenMaps } from "./even";
+import { evenMaps } from "./even_maps";
 import { picture } from "./picture";
 
 const drawn = computed(picture);

@@ -2,15 +2,15 @@
 import { computed, type ReadonlySignal } from "@preact/signals";
 import { isPending, type Resource } from "../../core/resource";
 import { stepLabel } from "../../scale/format";
+import { assessment, metricCurves } from "../assessment";
 import { headOverlay } from "../head_overlay";
 import { joint, overTime } from "../head_time";
-import { elbow, lens } from "../lens";
+import { elbow, lens } from "../lens_question";
 import { overlay } from "../overlay";
 import { piles } from "../piles";
 import { redundancy } from "../redundancy";
 import { loadedReference } from "../reference";
 import { series } from "../series";
-import { assessment, metricCurves } from "../signals";
 import { entry, index, request, run } from "../store";
 
 interface Work {

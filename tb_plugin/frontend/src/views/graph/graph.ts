@@ -8,19 +8,19 @@ import {
   zoomed,
 } from "../../layout/graph/camera";
 import { classColour, classWidth } from "../../layout/graph/edge_style";
-import { CLASSES, type Norm } from "../../layout/graph/graph";
 import { planeOf, planeRings, ringAxis, ringCount, sideOf } from "../../layout/graph/graph_rings";
 import { groupTitle } from "../../layout/graph/layer_groups";
 import { projection } from "../../layout/graph/projection";
 import type { Spot } from "../../layout/graph/seats";
+import { CLASSES, type Norm } from "../../layout/graph/token_graph";
 import { fateText, fixed, signed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
 import type { View } from "../view";
+import type { Colours, GraphProps, Hit } from "./graph_props";
 import { paintGraph, strengths } from "./paint";
 import { namesRoom } from "./paint_labels";
-import type { Colours, GraphProps, Hit } from "./props";
 
 const REACH = 11;
 const STILL = 4;

@@ -2,7 +2,6 @@
 
 import type { PatchImage } from "../../core/recording";
 import { classColour, edgeStroke, headColour } from "../../layout/graph/edge_style";
-import { type Classes, classStarts } from "../../layout/graph/graph";
 import { isSink, type PlaneEdge } from "../../layout/graph/graph_planes";
 import {
   edgeRings,
@@ -15,10 +14,11 @@ import {
 import { pictureHalf } from "../../layout/graph/picture_places";
 import type { Projection } from "../../layout/graph/projection";
 import type { Spot } from "../../layout/graph/seats";
+import { type Classes, classStarts } from "../../layout/graph/token_graph";
 import { imageCanvas } from "../image_canvas";
+import type { Colours, GraphProps, Hit } from "./graph_props";
 import { paintClasses, paintFeedForward, paintValues } from "./paint_flow";
 import { paintLabels } from "./paint_labels";
-import type { Colours, GraphProps, Hit } from "./props";
 
 /** A change below this share of even attention is drawn as no change. */
 const SAME = 0.25;

@@ -5,7 +5,7 @@ import type { Spot } from "../../layout/graph/seats";
 import { fixed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { fitLabel } from "../measure";
-import type { Colours, FeedForward, GraphProps, Hit } from "./props";
+import type { Colours, FeedForward, GraphProps, Hit } from "./graph_props";
 
 const VALUE_EDGES = 8;
 const NARROW = 62;

@@ -14,7 +14,7 @@ import { type Named, type PlacedName, placeNames } from "../../layout/graph/name
 import type { Projection } from "../../layout/graph/projection";
 import { tokenText } from "../../scale/text";
 import { fitLabel, textWidth } from "../measure";
-import type { Colours, GraphProps } from "./props";
+import type { Colours, GraphProps } from "./graph_props";
 
 const LABEL_WIDTH = 92;
 /** px between a name and the edge of the canvas. */

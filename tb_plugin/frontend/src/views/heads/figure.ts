@@ -9,7 +9,7 @@ import { tokenText } from "../../scale/text";
 import { headBadge, html, setText } from "../dom";
 import { cellAt, drawHeat, framed } from "../heat";
 import type { View } from "../view";
-import type { FigureProps } from "./props";
+import type { FigureProps } from "./heads_props";
 
 const MAP_SIZE = 226;
 const HINT = "Rows: query, columns: key. Point at a cell to read it.";

@@ -19,7 +19,7 @@ import { headTitle, metricValue, signed } from "../../scale/format";
 import { headBadge, html, setText, svg } from "../dom";
 import { createTooltip } from "../tooltip";
 import type { View } from "../view";
-import type { HeadsProps } from "./props";
+import type { HeadsProps } from "./heads_props";
 
 interface CellNodes extends HeadId {
   readonly root: SVGGElement;

@@ -1,9 +1,9 @@
 // Queries and keys of a head on one plane: points move with the step, axes do not.
-import type { Joint, JointPoints } from "../../core/head_time";
-import { type JointPlane, jointPlane } from "../../layout/heads/joint";
+import type { Joint, JointPoints } from "../../core/over_time";
+import { type JointPlane, jointPlane } from "../../layout/heads/joint_plane";
 import type { Viewport } from "../../layout/network/columns";
 import { fixed, headLabel, percent, thousands } from "../../scale/format";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import { tagColour, tagLabel, tagName } from "../../scale/pos";
 import { tokenText } from "../../scale/text";
 import { html, setAll, svg } from "../dom";

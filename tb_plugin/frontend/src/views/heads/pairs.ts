@@ -1,6 +1,6 @@
 // Pairs of heads that do the same, side by side, and heads that choose or write nothing, or can go.
 import type { HeadId } from "../../core/recording";
-import type { DormantHead, HeadPair, HeadPlace, IdleHead } from "../../core/redundancy";
+import type { DormantHead, HeadPair, HeadPlace, IdleHead } from "../../core/redundant_heads";
 import type { RemovalRow } from "../../layout/heads/removal";
 import { effectValue, fixed, headLabel, partTitle, percent } from "../../scale/format";
 import { headBadge, html } from "../dom";

@@ -11,7 +11,7 @@ import {
   rowOf,
 } from "../../layout/heads/picture_heat";
 import { headLabel, headTitle, percent } from "../../scale/format";
-import { headColour, type Theme } from "../../scale/heads";
+import { headColour, type Theme } from "../../scale/head_colours";
 import { headBadge, html, setText } from "../dom";
 import { imageCanvas } from "../image_canvas";
 import type { View } from "../view";

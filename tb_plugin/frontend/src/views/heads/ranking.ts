@@ -2,7 +2,7 @@
 import { fixed, headTitle } from "../../scale/format";
 import { headBadge, html } from "../dom";
 import type { View } from "../view";
-import type { RankingProps } from "./props";
+import type { RankingProps } from "./heads_props";
 
 const SHOWN = 40;
 

@@ -1,5 +1,5 @@
 // The steps of one head in piles: a picture per pile, a line of steps, a bar where the head changed.
-import type { OverTime } from "../../core/head_time";
+import type { OverTime } from "../../core/over_time";
 import type { StepEntry } from "../../core/recording";
 import {
   BAR_HEIGHT,
@@ -10,7 +10,7 @@ import {
 } from "../../layout/heads/step_strip";
 import { tickX, timeline } from "../../layout/timeline";
 import { fixed, headLabel } from "../../scale/format";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import { attentionRamp } from "../../scale/ramps";
 import { html, svg } from "../dom";
 import { drawHeat } from "../heat";

@@ -4,7 +4,7 @@ import { holdsLayer, type Maps } from "../../core/maps";
 import type { HeadId } from "../../core/recording";
 import { shownMap } from "../../layout/network/network_numbers";
 import { headLabel } from "../../scale/format";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { html } from "../dom";
 import { drawHeat } from "../heat";

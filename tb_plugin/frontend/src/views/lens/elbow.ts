@@ -1,7 +1,7 @@
 // How the clusters' spread falls with their number: where it bends is a good choice.
 import { line } from "d3-shape";
-import type { Elbow, ElbowSide } from "../../core/lens";
-import type { LensGeometry } from "../../layout/lens/lens";
+import type { Elbow, ElbowSide } from "../../core/headlens";
+import type { LensGeometry } from "../../layout/lens/lens_geometry";
 import { svg } from "../dom";
 
 const WIDTH = 110;

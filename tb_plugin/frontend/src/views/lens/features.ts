@@ -1,8 +1,13 @@
 // One row per cluster: its parts of speech as a stacked bar, its places in the sentence as a strip.
-import type { LensSide } from "../../core/lens";
-import { hasLongNotes, type LensGeometry, STRIP_GAP, stackShares } from "../../layout/lens/lens";
+import type { LensSide } from "../../core/headlens";
+import {
+  hasLongNotes,
+  type LensGeometry,
+  STRIP_GAP,
+  stackShares,
+} from "../../layout/lens/lens_geometry";
 import { fixed, percent } from "../../scale/format";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import { tagColour, tagName } from "../../scale/pos";
 import { productRamp } from "../../scale/ramps";
 import { svg } from "../dom";

@@ -1,5 +1,5 @@
 // HeadLens: which kinds of words a head lets look at which other kinds.
-import { type LensCell, readsOf } from "../../core/lens";
+import { type LensCell, readsOf } from "../../core/headlens";
 import { at } from "../../core/maps";
 import {
   type LensEdges,
@@ -8,7 +8,7 @@ import {
   lensGeometry,
   TAG_PITCH,
   tagColumns,
-} from "../../layout/lens/lens";
+} from "../../layout/lens/lens_geometry";
 import { fixed, headLabel, percent } from "../../scale/format";
 import { tagColour, tagLabel, tagName } from "../../scale/pos";
 import { attentionRamp, productRamp } from "../../scale/ramps";
@@ -20,8 +20,8 @@ import { createTooltip } from "../tooltip";
 import type { View } from "../view";
 import { drawElbow } from "./elbow";
 import { drawFeatures } from "./features";
+import type { LensProps } from "./lens_props";
 import { drawMapAxes, MAP } from "./map_axes";
-import type { LensProps } from "./props";
 import { drawWords } from "./words";
 
 export function createLens(host: HTMLElement): View<LensProps> {

@@ -1,8 +1,8 @@
 // The words of the chosen cluster of each side: ranked bars, or a cloud as in SANVis.
-import type { LensSide, LensWord } from "../../core/lens";
+import type { LensSide, LensWord } from "../../core/headlens";
 import { placeWords, wordShare } from "../../layout/lens/word_cloud";
 import { percent } from "../../scale/format";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import { tagColour, tagInk, tagName } from "../../scale/pos";
 import { tokenText } from "../../scale/text";
 import { svg } from "../dom";

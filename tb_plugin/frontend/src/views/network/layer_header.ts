@@ -6,8 +6,8 @@ import { fixed } from "../../scale/format";
 import { html, setText } from "../dom";
 import { createSegments } from "../segments";
 import { createCutControl } from "./cut_control";
+import type { NetworkFrame } from "./network_props";
 import { createPileControl } from "./pile_control";
-import type { NetworkFrame } from "./props";
 import { createSortControl } from "./sort_control";
 
 export interface LayerHeader {

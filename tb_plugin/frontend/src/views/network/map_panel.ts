@@ -6,8 +6,8 @@ import { headLabel, metricValue, signed } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setText } from "../dom";
 import { type Cell, cellAt, drawHeat, framed } from "../heat";
+import { coloured, headsOf, isSquare, type NetworkFrame } from "./network_props";
 import { placePanel } from "./panel";
-import { coloured, headsOf, isSquare, type NetworkFrame } from "./props";
 
 export interface MapTarget {
   readonly layer: number;

@@ -1,5 +1,5 @@
 // The HTML box over one layer's panel; its content sticks to the window while the tokens scroll.
-import type { NetworkFrame } from "./props";
+import type { NetworkFrame } from "./network_props";
 
 export function placePanel(root: HTMLElement, frame: NetworkFrame, layer: number): void {
   const { geometry } = frame;

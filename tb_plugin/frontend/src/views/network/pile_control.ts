@@ -1,6 +1,6 @@
 // The distance up to which heads are piled, with a tick where each merge will happen.
 import type { PileTree } from "../../core/recording";
-import { PILE_LIMIT, pilesAt } from "../../layout/network/piles";
+import { PILE_LIMIT, pilesAt } from "../../layout/network/pile_places";
 import { fixed } from "../../scale/format";
 import { html, setText, svg } from "../dom";
 

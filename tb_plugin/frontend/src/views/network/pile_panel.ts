@@ -2,14 +2,14 @@
 import type { Matrix } from "../../core/maps";
 import { shownPile } from "../../layout/network/network_numbers";
 import { namedPiles, pileLetter } from "../../layout/network/pile_match";
-import { type PilePlace, placePiles } from "../../layout/network/piles";
+import { type PilePlace, placePiles } from "../../layout/network/pile_places";
 import { headLabel } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
 import { headBadge, html, setAll } from "../dom";
 import { cellAt, drawHeat } from "../heat";
 import type { MapEvents, MapTarget } from "./map_panel";
+import { coloured, isSquare, type NetworkFrame } from "./network_props";
 import { placePanel } from "./panel";
-import { coloured, isSquare, type NetworkFrame } from "./props";
 
 export interface PilePanel {
   update(frame: NetworkFrame): void;

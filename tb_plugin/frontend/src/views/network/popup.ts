@@ -11,7 +11,7 @@ import { meanOf, tokenText } from "../../scale/text";
 import { headBadge, html, setText, svg, thumbnail } from "../dom";
 import { type Cell, cellAt, drawHeat } from "../heat";
 import { fitLabel } from "../measure";
-import { coloured, evenOf, isSquare, type NetworkFrame } from "./props";
+import { coloured, evenOf, isSquare, type NetworkFrame } from "./network_props";
 
 /** Which head is shown, what is framed in it, and beside what the pop-up stands. */
 export interface PopupTarget extends HeadId {

@@ -18,8 +18,8 @@ import { fateText, fixed, percent, signed, thousands } from "../../scale/format"
 import { meanOf, tokenText } from "../../scale/text";
 import { html, setText, svg } from "../dom";
 import type { TipLine, Tooltip } from "../tooltip";
+import { evenOf, headsOf, type NetworkFrame } from "./network_props";
 import { placePanel } from "./panel";
-import { evenOf, headsOf, type NetworkFrame } from "./props";
 
 /** A change of a link below this is drawn as no change. */
 const KEPT = 0.03;

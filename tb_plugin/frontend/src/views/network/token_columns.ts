@@ -8,7 +8,7 @@ import type { LayerNumbers } from "../../layout/network/network_numbers";
 import { tokenText } from "../../scale/text";
 import { setAll, setChanged, svg, thumbnail } from "../dom";
 import { fitLabel } from "../measure";
-import { evenOf, headsOf, type NetworkFrame } from "./props";
+import { evenOf, headsOf, type NetworkFrame } from "./network_props";
 
 export interface BarTarget {
   readonly layer: number;

@@ -6,7 +6,7 @@ import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
 import type { View } from "../view";
 import { buildChart, type ChartScene, HATCH } from "./chart_scene";
-import type { SignalsProps } from "./props";
+import type { SignalsProps } from "./signals_props";
 
 const MENU_WIDTH = 190;
 

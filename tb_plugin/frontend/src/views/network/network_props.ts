@@ -8,7 +8,7 @@ import type { Range } from "../../core/window";
 import type { NetworkGeometry, Viewport } from "../../layout/network/columns";
 import type { SortValues } from "../../layout/network/head_sort";
 import type { LayerView } from "../../layout/network/layer_view";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 
 export interface NetworkProps {
   readonly viewport: Viewport;

@@ -6,7 +6,7 @@ import type { Marks, PinnedToken } from "../../core/selection";
 import type { RankedHead } from "../../layout/heads/change";
 import type { Reach } from "../../layout/heads/life_lines";
 import type { Viewport } from "../../layout/network/columns";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 import type { MapSource } from "./thumb";
 
 export interface HeadsProps {

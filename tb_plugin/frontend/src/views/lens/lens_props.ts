@@ -1,9 +1,9 @@
 // What HeadLens is given and what it reports.
 import type { Axis } from "../../core/axis";
-import type { Elbow, Lens, LensCell, LensTable } from "../../core/lens";
+import type { Elbow, Lens, LensCell, LensTable } from "../../core/headlens";
 import type { Matrix } from "../../core/maps";
 import type { PinnedToken } from "../../core/selection";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 
 export interface LensProps {
   readonly width: number;

@@ -16,7 +16,7 @@ from attn_monitor.core.maps import Maps
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.names import map_shape
-from tb_plugin.server.heads import layer_of
+from tb_plugin.server.head_maps import layer_of
 from tb_plugin.server.means import probe_at, steps_at
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import OverTimeQuery

@@ -1,5 +1,5 @@
 // The square plane of a head's queries and keys: its limits follow from all steps, never from one.
-import type { Joint } from "../../core/head_time";
+import type { Joint } from "../../core/over_time";
 import type { Viewport } from "../network/columns";
 
 export interface JointPlane {

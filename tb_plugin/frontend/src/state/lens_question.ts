@@ -1,7 +1,7 @@
 // HeadLens: what is asked for, and what is here.
 import { computed, signal } from "@preact/signals";
 import type { DataSource, LensQuery } from "../api/source";
-import type { Elbow, Lens } from "../core/lens";
+import type { Elbow, Lens } from "../core/headlens";
 import { IDLE, type Resource } from "../core/resource";
 import { follow } from "./follow";
 import { view, wanted } from "./store";

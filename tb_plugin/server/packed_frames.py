@@ -13,7 +13,7 @@ from attn_monitor.store import Run
 from attn_monitor.store.codec import LEVELS, encode_attention
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.names import map_shape
-from tb_plugin.server.coarse import coarse_codes, keeps_coarse
+from tb_plugin.server.coarse_answers import coarse_codes, keeps_coarse
 from tb_plugin.server.means import FIRST, attention_at, metric_values_at, probe_at
 from tb_plugin.server.merge import join_tokens, merge_tokens
 from tb_plugin.server.queries import MapQuery

@@ -4,13 +4,13 @@ import type { PatchImage } from "../../core/recording";
 import type { Camera } from "../../layout/graph/camera";
 import type { ClassNode } from "../../layout/graph/class_nodes";
 import type { EdgeColour } from "../../layout/graph/edge_style";
-import type { Edge } from "../../layout/graph/graph";
 import type { GraphRule, Plane, PlaneEdge } from "../../layout/graph/graph_planes";
 import type { Sentence } from "../../layout/graph/graph_rings";
 import type { Place } from "../../layout/graph/near_layout";
 import type { Spot } from "../../layout/graph/seats";
+import type { Edge } from "../../layout/graph/token_graph";
 import type { Viewport } from "../../layout/network/columns";
-import type { Theme } from "../../scale/heads";
+import type { Theme } from "../../scale/head_colours";
 
 /** A token on one ring: a plane, or one of the two of encoder–decoder attention. */
 export interface GraphNode {

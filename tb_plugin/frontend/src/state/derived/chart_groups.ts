@@ -4,8 +4,8 @@ import { type ChartGroup, type OtherRun, signalGroups } from "../../layout/signa
 import { headLabel } from "../../scale/format";
 import { runVariable } from "../../scale/runs";
 import { meanOf } from "../../scale/text";
+import { assessment, metricCurves, watched, watchedHead } from "../assessment";
 import { overlay } from "../overlay";
-import { assessment, metricCurves, watched, watchedHead } from "../signals";
 import { part, recording, runs, steps } from "../store";
 
 /** The other runs that are drawn, in TensorBoard's colours. */

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attn_monitor.analysis.methods.redundancy import idle_heads, redundant_pairs
 from attn_monitor.signals.dormant import DormantHead, dormant_heads
 from attn_monitor.store import Run
-from tb_plugin.server.heads import layer_of, sentences_of
+from tb_plugin.server.head_maps import layer_of, sentences_of
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import RedundancyQuery
 

@@ -6,7 +6,7 @@ import { otherReference } from "../head_overlay";
 import { referenceMaps } from "../reference";
 import { maps, metric, shown, view } from "../store";
 import { curves } from "./curves";
-import { documents } from "./even";
+import { documents } from "./even_maps";
 import { marksAmong } from "./marks";
 
 const counts = computed(() => (shown.value?.part.layers ?? []).map(({ heads }) => heads));
