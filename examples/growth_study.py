@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from attn_monitor.core.nouns import Layer, Part
 from attn_monitor.core.remarks import NUMBERS, Reading
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.growth_watch import Growth, compiled_so_far
+from attn_monitor.monitor.growth_watch import Growth
 from attn_monitor.signals.growth import LIMIT, GrowthRule, forecast, lines, met
 
 RUNS, STEPS, EVERY, TOKENS, BATCH = 48, 600, 5, 32, 16
@@ -77,7 +77,6 @@ def train(number: int, corpus: Tensor) -> dict[str, object]:
         failures=Failures(),
         give=readings.append,
         replay=lambda: None,
-        compiled=compiled_so_far(),  # by others: nothing of this model is
     )
     losses: list[float] = []
     for step in range(STEPS):

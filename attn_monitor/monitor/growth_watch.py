@@ -35,7 +35,8 @@ class Growth:
         give: Takes each reading.
         replay: Runs the model on a kept training batch, for models whose compiled code cannot be
             looked into: running it as written would change what is trained.
-        compiled: What :func:`compiled_so_far` returned before the first step of the training.
+        compiled: What :func:`compiled_so_far` returned before the first step of the training, if
+            that was before this is made.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Growth:
         failures: Failures,
         give: Callable[[Reading], object],
         replay: Callable[[], object],
-        compiled: int = 0,
+        compiled: int | None = None,
     ) -> None:
         self._model = model
         self._every = every
@@ -55,7 +56,7 @@ class Growth:
         self._give = give
         self._replay = replay
         self._compiled = holds_compiled(model)
-        self._compiled_before = compiled
+        self._compiled_before = compiled_so_far() if compiled is None else compiled
         self._shapes = {p.name: (len(p.layers), p.heads) for p in parts}
         self._places = {
             layer.name: (part.name, at) for part in parts for at, layer in enumerate(part.layers)
