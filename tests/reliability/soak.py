@@ -10,6 +10,7 @@ are errors. A client thinks between two questions, half a second on average.
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from wsgi_tab import served
+
+from attn_monitor.store.lru import ByteLru
 
 ROOT = Path(__file__).parents[2]
 RECORDER = f"""
@@ -52,6 +55,24 @@ def memory():
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def watched_caches(most):
+    """Return a list that every cache joins, those that are there and those that will be.
+
+    With ``most`` none of them holds more: what rises then is not remembered but lost.
+    """
+    found = [one for one in gc.get_objects() if isinstance(one, ByteLru)]
+    own = ByteLru.__init__
+
+    def watched(self, capacity):
+        own(self, min(capacity, most))
+        found.append(self)
+
+    ByteLru.__init__ = watched
+    for one in found:
+        one._capacity = min(one._capacity, most)
+    return found
+
+
 def ask(client, rng, newest):
     route = rng.choice(ROUTES)
     step = rng.randrange(newest + 1) if rng.random() < 0.3 else newest
@@ -62,11 +83,12 @@ def ask(client, rng, newest):
     return route, client.get(f"/data/plugin/attn_monitor/{route}", query_string=asked)
 
 
-def soak(folder, *, seconds, steps, clients=8, say=print):
+def soak(folder, *, seconds, steps, clients=8, cached=2**60, say=print):
     """Run it; return (answers by status, times by route, faults, memory over time)."""
     recorder = subprocess.Popen(
         [sys.executable, "-c", RECORDER, str(folder / "a"), str(seconds), str(steps)]
     )
+    caches = watched_caches(cached)
     servers = [served(folder, ["a"]) for _ in range(2)]
     statuses, times, faults = Counter(), defaultdict(list), Counter()
     newest, lock = [0], threading.Lock()
@@ -100,7 +122,9 @@ def soak(folder, *, seconds, steps, clients=8, say=print):
             recorder.wait()
             break
         held.append(memory())
-        say(f"{statuses.total()} answers, step {newest[0]}, {held[-1]:.0f} MB, {dict(faults)}")
+        kept = sum(one.size for one in caches) / 2**20  # by their own account
+        held_now = f"{held[-1]:.0f} MB, of which caches hold {kept:.0f}"
+        say(f"{statuses.total()} answers, step {newest[0]}, {held_now}, {dict(faults)}")
         time.sleep(max(1.0, seconds / 60))
     for thread in threads:
         thread.join(60)
@@ -113,10 +137,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--cached", type=int, default=2**60, help="bytes, in each cache at most")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         statuses, times, faults, held = soak(
-            Path(folder), seconds=60 * options.minutes, steps=options.steps
+            Path(folder), seconds=60 * options.minutes, steps=options.steps, cached=options.cached
         )
     half = held[len(held) // 2 :]
     print(f"answers {dict(statuses)}; faults {dict(faults)}")
