@@ -77,6 +77,9 @@ def test_an_example_runs_says_what_to_look_for_and_opens_in_the_tab(example, toy
     assert runs
     for recorded in runs:
         assert (recorded["state"], recorded["message"]) == ("ok", None)
+        audit = open_run(tmp_path / recorded["name"]).remarks.audit
+        planted = example == "buggy_models.py"
+        assert planted or audit is None or audit.holds is not False, audit.sentence
         shown = tab.get("run", run=recorded["name"]).json
         part, step = shown["parts"][0]["name"], shown["steps"][-1]["step"]
         maps = tab.get("attention", run=recorded["name"], step=step, part=part, probe=0)

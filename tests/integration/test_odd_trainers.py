@@ -198,20 +198,17 @@ def test_batches_of_many_makes_are_understood(make, tmp_path):
 
 TWO_PROCESSES = """
 import hashlib
+import os
 import sys
 import lightning as L
 import torch
 from attn_monitor import AttentionMonitor
+from tests.e2e.conftest import free_port
 from tests.tiny_lightning import Tiny, loaders, trainer, words
 
-if __name__ == "__main__":
+def train(folder, monitors):
     L.seed_everything(3, verbose=False)
-    monitors = [
-        AttentionMonitor(
-            tokens=words, probes=3, train_probes=2, lens_sentences=2, signal_sentences=5
-        )
-    ] if sys.argv[2] == "watched" else []
-    run = trainer(sys.argv[1], *monitors, devices=2, strategy="ddp")
+    run = trainer(folder, *monitors, devices=2, strategy="ddp")
     run.fit(Tiny(), *loaders())
     state = hashlib.sha256(torch.random.get_rng_state().numpy().tobytes())
     for tensor in run.model.state_dict().values():
@@ -220,24 +217,36 @@ if __name__ == "__main__":
         state.update(b"".join(value.numpy().tobytes() for value in slots.values()))
     loss = run.callback_metrics["val_loss"].item().hex()
     problems = sum(monitor.failures.count for monitor in monitors)
-    with open(f"{sys.argv[1]}-{run.global_rank}.txt", "w") as file:
+    with open(f"{folder}-{run.global_rank}.txt", "w") as file:
         print("problems", problems, "state", state.hexdigest(), "loss", loss, file=file)
+
+torch.set_num_threads(1)
+os.environ |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}  # as torchrun does
+os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+os.environ["TORCHELASTIC_RUN_ID"] = "one"
+second = os.fork()
+os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(int(second == 0))
+status = 1
+try:
+    train(f"{sys.argv[1]}/plain", [])
+    few = {"probes": 3, "train_probes": 2, "lens_sentences": 2, "signal_sentences": 5}
+    asked = {"watch": 1, "mask": "full", "importance": "last"}
+    train(f"{sys.argv[1]}/watched", [AttentionMonitor(tokens=words, **few, **asked)])
+    status = 0
+finally:
+    if second == 0:
+        os._exit(status)
+    os.waitpid(second, 0)
 """
 
 
-def of_two_processes(folder, way):
-    """Train in two processes; return what each of them ended with."""
-    folder.mkdir()
-    script = folder / "train.py"
-    script.write_text(TWO_PROCESSES)
-    options = {"cwd": folder, "environment": {"PYTHONPATH": str(ROOT)}}
-    done = run_program(str(folder / "logs"), way, file=script, **options)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [(folder / f"logs-{rank}.txt").read_text() for rank in range(2)]
-
-
 def test_two_processes_train_as_if_nobody_watched_and_the_first_one_writes(tmp_path):
-    plain, watched = (of_two_processes(tmp_path / way, way) for way in ("plain", "watched"))
+    done = run_program(str(tmp_path), code=TWO_PROCESSES)
+    assert done.returncode == 0, done.stderr[-2000:]
+    plain, watched = (
+        [(tmp_path / f"{way}-{rank}.txt").read_text() for rank in range(2)]
+        for way in ("plain", "watched")
+    )
     assert watched == plain
     assert all(ended.startswith("problems 0 ") for ended in watched)
     [recorded] = tmp_path.rglob("run.json")
@@ -246,6 +255,9 @@ def test_two_processes_train_as_if_nobody_watched_and_the_first_one_writes(tmp_p
     assert [probe.split for probe in run.probes] == [
         *["val"] * 3, *["train"] * 2, *["lens"] * 2, *["train_output"] * 3
     ]  # fmt: skip
+    assert run.remarks.audit.holds is True
+    assert [reading.step for reading in run.remarks.readings] == [1, 2, 3]  # sentences come first
+    assert len(run.importance(4).heads) == 2 * 2
 
 
 class Generating(Tiny):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,6 +28,7 @@ from attn_monitor.monitor.audit.windows import windows
 
 MOST_SENTENCES: Final = 4  # asked about the others of their batch
 SECONDS: Final = 10.0
+_SOME: Final = 16  # queries asked where no clock is looked at
 _FEW: Final = 4  # queries asked in training mode: what that breaks, it breaks for all
 NOTHING_SAID: Final = (
     "nothing says which tokens may read which: neither the batch (a mask, position_ids that start "
@@ -54,9 +56,11 @@ def audit(
         intent: The batch's tokens and what is forbidden among them.
         window: Tokens that a query may see, itself counted in, where the user says so.
         attending: Paths of the modules that attend.
-        seconds: About how long this may take; what is left out then is not counted.
+        seconds: About how long this may take; what is left out then is not counted. Of processes
+            that train together none looks at its clock: a layer that is spread over them would
+            wait for ever for one that stopped sooner.
     """
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds if _alone() else math.inf
     with alive(model):
         return _audit(model, run, intent, window=window, attending=attending, until=until)
 
@@ -84,7 +88,7 @@ def _audit(
     maybe = (reach.lying(at, stream.real) for at, stream in enumerate(meant))
     again.lyings = [lying for lying in maybe if lying is not None]
     seen.returned = laid_out(seen.returned, again.lyings)
-    auditor = _Auditor(reach, again, list(meant))
+    auditor = _Auditor(reach, again, list(meant), MOST_QUERIES if _alone() else _SOME)
     found = [*auditor.streams(), *auditor.answer()]
     found += windows(model, reach, meant, window, attending)
     if not any(check.leaks for check in found) and not reach.late:
@@ -124,7 +128,7 @@ def _elsewhere(held: _Auditor) -> list[MaskCheck]:
 
 
 def _alone() -> bool:
-    """Return whether this is the only process: in training mode a layer may wait for the others."""
+    """Return whether this is the only process: a layer may wait for the others."""
     together = dist.is_available() and dist.is_initialized()
     return not together or dist.get_world_size() == 1
 

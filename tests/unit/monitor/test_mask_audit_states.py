@@ -1,5 +1,7 @@
 """Masks that break in one state of the model only, or where a gradient says nothing."""
 
+import itertools
+
 import pytest
 import torch
 from masked_models import Masked, causal, padding, sentences
@@ -44,10 +46,26 @@ def test_a_mask_that_is_dropped_in_one_state_is_found_and_the_state_named(state)
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_training_mode_is_not_tried_where_other_processes_would_be_waited_for(processes):
-    states = set()
+    audit, passes = tried_in(processes)
+    assert audit.holds is True
+    assert set(passes) == ({False, True} if processes == 1 else {False})
+
+
+def test_no_process_stops_sooner_than_another_that_it_shares_its_layers_with(monkeypatch):
+    _, in_time = tried_in(2)
+    monkeypatch.setattr("time.monotonic", itertools.count(0, 1000).__next__)
+    audit, late = tried_in(2)
+    assert audit.holds is True
+    assert late == in_time
+    assert len(tried_in(1)[1]) < len(late)
+
+
+def tried_in(processes):
+    """Return an audit as one of several processes makes it, and which passes were in training."""
+    passes = []
 
     def replay(model, batch):
-        states.add(model.training)
+        passes.append(model.training)
         return model(batch)
 
     distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=processes)
@@ -55,8 +73,7 @@ def test_training_mode_is_not_tried_where_other_processes_would_be_waited_for(pr
         audit = audit_masks(Masked(both).eval(), SHORT, mask="causal", replay=replay)
     finally:
         distributed.destroy_process_group()
-    assert audit.holds is True
-    assert states == ({False, True} if processes == 1 else {False})
+    return audit, passes
 
 
 @pytest.mark.parametrize("masked", [True, False])
