@@ -2,12 +2,17 @@
 
 import html
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from attn_monitor.store import RunWriter
+from attn_monitor.core.nouns import HeadId
+from attn_monitor.store import RunWriter, open_run
+from attn_monitor.store.commits import LARGEST_STEP
+from attn_monitor.store.names import FIRST_ASKED
+from attn_monitor.store.union import ASKED_OF
 from tb_plugin.offline import export_run
 from tests.e2e.conftest import Tab
 from tests.recordings import encoder_info, record
@@ -21,9 +26,23 @@ HOSTS = {
 }
 
 
+KINDS = ("Asked", "Probe")
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
+
+
+def ask_later(place, info):
+    """Add what `ask` adds: the first sentence at step 10, and once more without a head."""
+    silent = (HeadId("encoder", 0, 1),)
+    for index, muted in ((FIRST_ASKED, ()), (FIRST_ASKED + 1, silent)):
+        asked = replace(info.probes[0], index=index, split="asked", muted=muted)
+        option = {ASKED_OF: open_run(place).session}
+        own = replace(info, probes=(asked,), kept=(), options=option)
+        with RunWriter(place, own, asked=index, resume_step=LARGEST_STEP) as writer:
+            writer.write(record(own, 10, seed=index, scalars={}))
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +53,14 @@ def site(tmp_path_factory):
     with RunWriter(folder / "run", info) as writer:
         for step in (0, 10, 20):
             writer.write(record(info, step))
+    ask_later(folder / "run", info)
     export_run(str(folder / "run"), folder / "page.html")
     page = (folder / "page.html").read_bytes()
     assert page.isascii()
     for at, (sandbox, way, encoding) in enumerate(HOSTS.values()):
         text = "page.html" if way == "src" else html.escape(page.decode("ascii"))
-        frame = f'<iframe width=1400 height=850 sandbox="{sandbox}" {way}="{text}"></iframe>'
+        look = 'width=1400 height=850 style="margin-top: 3000px"'  # out of sight
+        frame = f'<iframe {look} sandbox="{sandbox}" {way}="{text}"></iframe>'
         head = "<meta charset=utf-8>" if encoding else ""
         (folder / f"host{at}.html").write_text(f"<!doctype html>{head}<title>Host</title>{frame}")
     server = ThreadingHTTPServer(("localhost", 0), partial(Quiet, directory=folder))
@@ -54,6 +75,7 @@ def test_the_page_works_in_a_frame_and_leaves_the_page_around_it_alone(host, sit
     address = f"{site}host{list(HOSTS).index(host)}.html"
     tab = Tab(chromium, address, fragment="#its-own")
     tab.wait_until_drawn()
+    assert tab.page.evaluate("window.scrollY") == 0  # nor is it scrolled
     slider = tab.frame.get_by_role("slider", name="Training step")
     slider.press("Home")
     slider.press("ArrowRight")
@@ -63,6 +85,25 @@ def test_the_page_works_in_a_frame_and_leaves_the_page_around_it_alone(host, sit
     assert slider.get_attribute("aria-valuenow") == "10"  # what was chosen stays
     assert tab.page.url == f"{address}#its-own"
     # Chromium asks a server for the icon of a page that has none.
+    assert tab.strangers() == []
+    assert [text for text in tab.complaints if "favicon" not in text] == []
+    tab.close()
+
+
+def test_what_was_asked_later_stands_by_itself_and_muted_heads_are_compared(site, chromium):
+    tab = Tab(chromium, f"{site}page.html", fragment="#attn_monitor&p.attn_monitor.step=20")
+    tab.frame = tab.page
+    tab.wait_until_drawn()
+    lists = [tab.page.get_by_role("region", name=f"{kind} sentences") for kind in KINDS]
+    asked, drawn = (one.get_by_role("button") for one in lists)
+    assert (asked.count(), drawn.count()) == (2, 4)
+    assert "without Layer 1 · head 2" in asked.nth(1).inner_text()
+    asked.nth(1).click()
+    slider = tab.page.get_by_role("slider", name="Training step")
+    tab.page.get_by_role("status", name="Shown step").get_by_text("all heads, same step").wait_for()
+    assert slider.get_attribute("aria-valuenow") == "10"  # where it was asked
+    tab.page.keyboard.press("d")
+    tab.page.get_by_text("more in A").wait_for()
     assert tab.strangers() == []
     assert [text for text in tab.complaints if "favicon" not in text] == []
     tab.close()

@@ -4,6 +4,7 @@ import { headTitle } from "../scale/format";
 import { sentenceText, tokenText } from "../scale/text";
 import { nouns } from "../state/derived/shown_nouns";
 import { entry, probe, recording, select } from "../state/store";
+import { useInSight } from "./in_sight";
 
 const ORIGINS: Readonly<Record<Probe["split"], string>> = {
   val: "Drawn from the validation set",
@@ -71,8 +72,9 @@ function ProbeItem({ item }: { readonly item: Probe }) {
 }
 
 function Items({ kind, label, title, note, items }: ItemsProps) {
+  const root = useInSight<HTMLElement>(probe.value?.index);
   return items.length === 0 ? null : (
-    <section class={kind} aria-label={label}>
+    <section class={kind} aria-label={label} ref={root}>
       <h2>
         {title} <small>{note}</small>
       </h2>
@@ -88,7 +90,7 @@ function Items({ kind, label, title, note, items }: ItemsProps) {
 }
 
 interface ItemsProps {
-  readonly kind: "probes" | "means";
+  readonly kind: "asked" | "probes" | "means";
   readonly label: string;
   readonly title: string;
   readonly note: string;
@@ -101,11 +103,18 @@ export function ProbeList() {
   return (
     <>
       <Items
+        kind="asked"
+        label={`Asked ${many}`}
+        title={`Asked ${many}`}
+        note="added later, in no mean"
+        items={probes.filter(({ split }) => split === "asked")}
+      />
+      <Items
         kind="probes"
         label={`Probe ${many}`}
         title={`Probe ${many}`}
         note="same at every step"
-        items={probes}
+        items={probes.filter(({ split }) => split !== "asked")}
       />
       <Items
         kind="means"

@@ -1,4 +1,3 @@
-import { useEffect, useRef } from "preact/hooks";
 import type { RunSummary } from "../core/recording";
 import { runColour } from "../scale/runs";
 import { drawsRuns, overlaidNames } from "../state/overlay";
@@ -14,6 +13,7 @@ import {
   steps,
   view,
 } from "../state/store";
+import { useInSight } from "./in_sight";
 import { theme } from "./theme";
 
 /** The pattern of a filter, or what is wrong with it: then every run is listed. */
@@ -73,14 +73,10 @@ export function RunsList() {
   const pattern = matcher(filter);
   const fault = typeof pattern === "string" ? pattern : null;
   const shownRun = runName.value;
-  const root = useRef<HTMLElement>(null);
-  // The run that is shown is in sight, also where a link chose it far down the list.
-  useEffect(() => {
-    root.current?.querySelector(".item[aria-pressed='true']")?.scrollIntoView({ block: "nearest" });
-  }, [shownRun, kept.length]);
+  const root = useInSight<HTMLUListElement>(`${kept.length} ${shownRun}`);
   const hidden = shownRun !== null && !kept.some(({ run }) => run.name === shownRun);
   return (
-    <section class="runs" aria-label="Runs" ref={root}>
+    <section class="runs" aria-label="Runs">
       <h2>
         Runs <small>{`${kept.length} of ${all.length}`}</small>
       </h2>
@@ -113,7 +109,7 @@ export function RunsList() {
           </button>
         </p>
       ) : (
-        <ul class="items">
+        <ul class="items" ref={root}>
           {kept.map(({ run, place }) => (
             <li key={run.name}>
               <button

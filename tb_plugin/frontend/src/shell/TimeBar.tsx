@@ -77,9 +77,8 @@ export function TimeBar() {
         </span>
         {referenceEntry.value && (
           <span class="note-line">
-            <b>B</b> {stepLabel(referenceEntry.value)}
+            <b>B</b> {allHeads.value ? "all heads, same step" : stepLabel(referenceEntry.value)}
             {otherRunName.value !== null && <bdi> in {otherRunName.value}</bdi>}
-            {allHeads.value && " with all heads"}
           </span>
         )}
       </output>

@@ -1,0 +1,23 @@
+// Lists that keep what is shown in sight.
+import type { RefObject } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+const SHOWN = ".item[aria-pressed='true']";
+
+/**
+ * A list that scrolls, whose pressed item is scrolled into sight when `shown` changes, also where a link chose it
+ * far down. Nothing around the list moves: scrollIntoView() would move the notebook around the tab.
+ */
+export function useInSight<T extends HTMLElement>(shown: unknown): RefObject<T | null> {
+  const root = useRef<T>(null);
+  useEffect(() => {
+    const list = root.current;
+    const item = list?.querySelector(SHOWN);
+    if (item && list) {
+      const [here, whole] = [item.getBoundingClientRect(), list.getBoundingClientRect()];
+      list.scrollTop += Math.max(0, here.bottom - whole.bottom);
+      list.scrollTop -= Math.max(0, whole.top - here.top);
+    }
+  }, [shown]);
+  return root;
+}
