@@ -58,8 +58,13 @@ class Sources:
     @property
     def kind(self) -> PartKind | None:
         """Whether queries and keys are the same tokens; ``None`` where the codes do not tell."""
+        if not self.learned:
+            return None
+        for one, other in ((self.query, self.key), (self.key, self.query)):
+            if bool((one == NOTHING).all() and (other != NOTHING).all()):
+                return "cross"  # vectors of the model's own ask the batch, or are asked by it
         query, key = _known(self.query), _known(self.key)
-        if not (self.learned and len(query) and len(key)):
+        if not (len(query) and len(key)):
             return None
         same = torch.isin(query, key).any() or torch.isin(key, query).any()
         if not bool(same):

@@ -157,7 +157,7 @@ class _Namer:
         self.found: dict[tuple[str, Key], dict[int, Entry]] = {}
         self.rows: dict[str, Proof] = {text.part.name: "seen" for text in texts}
         for text in texts:
-            for key in (key for layer in text.layers for key in layer if key in self.calls):
+            for key in (key for key in text.calls if key in self.calls):
                 every = text.entries(self.calls[key], names)
                 entries, proof = by_row(every)
                 self._say_several(text, len(every) / max(len(entries), 1), batch)
@@ -202,9 +202,14 @@ class _Namer:
 
     def _shown(self, rows: tuple[int, ...]) -> tuple[int, ...]:
         """Return the sentences that every part has maps of, or else the first part."""
-        first = [self.found.get((text.part.name, text.layers[0][0]), {}) for text in self.texts]
+        first = [self._first(text) for text in self.texts]
         everywhere = tuple(row for row in rows if all(row in found for found in first))
         return everywhere or tuple(row for row in rows if row in first[0])
+
+    def _first(self, text: Text) -> dict[int, Entry]:
+        """Return the sentences of a part's first layer."""
+        firsts = [self.found.get((text.part.name, layers[0][0]), {}) for layers in text.passes]
+        return {row: entry for entries in firsts[::-1] for row, entry in entries.items()}
 
     def _asks_target(self, text: Text) -> bool:
         return self.crossed and (text.part.kind == "cross" or text.part.name == "decoder")
@@ -219,12 +224,10 @@ class _Namer:
         return encoder, decoder
 
     def _named(self, text: Text, pieces: dict[Key, list[Piece]]) -> list[_Named]:
-        name = text.part.name
-        first = text.layers[0][0]
-        found = self.found.get((name, first), {})
-        named = [self._name(text, first, found.get(row), row) for row in self.batch.rows]
+        name, found = text.part.name, self._first(text)
+        named = [self._name(text, text.first, found.get(row), row) for row in self.batch.rows]
         placed: list[tuple[Key, int, int, int, Entry]] = []
-        for layer, keys in enumerate(text.layers):
+        for layer, keys in text.layers:
             head = 0
             for key in keys:
                 entries = self.found.get((name, key), {})
@@ -320,9 +323,9 @@ class _Namer:
         if not all(stream.named for stream in streams):
             return
         for text in self.texts:
-            if words[text.part.name] != "position" or text.layers[0][0] in loose:
+            if words[text.part.name] != "position" or text.first in loose:
                 continue
-            call = self.calls.get(text.layers[0][0])
+            call = self.calls.get(text.first)
             lengths = " and ".join(str(stream.longest) for stream in streams)
             read = "" if call is None else f", the attention reads {call.queries} by {call.keys}"
             self.failures.report(
@@ -355,7 +358,7 @@ class _Namer:
         return replace(self.batch, tokens=BatchTokens(source=lying, target=aimed))
 
     def _stream(self, stream: Stream, named: Sequence[_Named], text: Text, side: Side) -> Stream:
-        call = self.calls.get(text.layers[0][0])
+        call = self.calls.get(text.first)
         if call is None:
             return stream
         width = call.keys if side == "key" else call.queries

@@ -283,11 +283,7 @@ def _weakest(proofs: Sequence[Proof]) -> Proof:
 def _widths(texts: Sequence[Text], runs: Sequence[_Run]) -> dict[str, int]:
     return {
         text.part.name: max(
-            max(run.sizes[key])
-            for layer in text.layers
-            for key in layer
-            for run in runs
-            if key in run.sizes
+            max(run.sizes[key]) for key in text.calls for run in runs if key in run.sizes
         )
         for text in texts
     }

@@ -50,7 +50,10 @@ def kept_by(mask: Tensor, ids: Tensor, *, name: str = "") -> Tensor | None:
         return _kept_by_lengths(mask, ids)
     readings = list(_readings(mask, ids))
     if len(readings) == 1:  # hides by what it adds to scores
-        return readings[0] if bool(readings[0].any(dim=1).all()) else None
+        keep = readings[0]
+        square = mask.dim() == _MATRIX and len(ids) == ids.shape[1]  # of queries and keys, maybe
+        whose = bool(keep.any(dim=1).all()) and (not square or _covers_padding(~keep, ids))
+        return keep if whose else None
     options = [keep for keep in readings if bool(keep.any(dim=1).all())]
     whole = [keep for keep in options if bool(keep.all())]
     explained = whole or [keep for keep in options if _covers_padding(~keep, ids)]

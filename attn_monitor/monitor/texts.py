@@ -7,7 +7,7 @@ and so does one call over rows of both. Each text is a part with its own words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,15 +30,31 @@ class Text:
 
     Attributes:
         part: The part.
-        layers: The calls whose heads make up each layer.
+        passes: The calls whose heads make up each layer; once more where the same layers read the
+            sentences of a batch some at a time.
         key: Which tensors its tokens come from; ``None`` if its calls are about no other text.
         base: The name of the stream it belongs to: ``"encoder"``, say.
     """
 
     part: Part
-    layers: tuple[tuple[Key, ...], ...]
+    passes: tuple[tuple[tuple[Key, ...], ...], ...]
     key: TextKey | None
     base: str
+
+    @property
+    def first(self) -> Key:
+        """The first call of all."""
+        return self.passes[0][0][0]
+
+    @property
+    def layers(self) -> Iterator[tuple[int, tuple[Key, ...]]]:
+        """Yield the number of each layer with the calls that make it up, of every pass."""
+        return ((at, keys) for layers in self.passes for at, keys in enumerate(layers))
+
+    @property
+    def calls(self) -> Iterator[Key]:
+        """Yield every call."""
+        return (key for _, keys in self.layers for key in keys)
 
     def entries(self, call: Call, names: Names) -> list[Entry]:
         """Return the sentences of a call that are of this text."""
@@ -64,20 +80,30 @@ def texts_of(calls: Sequence[Call], names: Names) -> list[Text]:
     layers = layers_of(calls)
     for chain, layer in zip(chains(layers), layers, strict=True):
         passes.setdefault(chain, []).extend(layer)
-    found = [_parts_of(stack) for stack in _different(passes.values())]
+    every = [_parts_of(stack) for stack in _different(passes.values())]
+    joined = _some_at_a_time(every, names)
+    found = [several[0] for several in joined]
     keys = [[_keys(stack, names) for _, stack in parts] for parts in found]
     labels = _labels([key for several in keys for key in max(several, key=len)])
+    bases = [part.name for parts in found for part, _ in parts]
+    firsts = [_clean(alike[0]) for several in keys for alike in several]
+    own = list(zip(bases, firsts, strict=True))
     texts: list[Text] = []
-    for parts, several in zip(found, keys, strict=True):
+    for alike_passes, several in zip(joined, keys, strict=True):
         most = max(map(len, several))
         mine, labels = labels[:most], labels[most:]
         alone = len(found) == most == 1
-        for (part, stack), alike in zip(parts, several, strict=True):
+        for at, ((part, _), alike) in enumerate(zip(alike_passes[0], several, strict=True)):
             for key, label in zip(alike, mine, strict=False):
+                told = len(alike) == 1 and own.count((part.name, _clean(key))) == 1
+                called = _clean(key) if told and _clean(key) else label
                 texts.append(
                     Text(
-                        part=part if alone else replace(part, name=f"{part.name} ({label})"),
-                        layers=tuple(tuple(call.key for call in layer) for layer in stack),
+                        part=part if alone else replace(part, name=f"{part.name} ({called})"),
+                        passes=tuple(
+                            tuple(tuple(call.key for call in layer) for layer in parts[at][1])
+                            for parts in alike_passes
+                        ),
                         key=key if len(alike) > 1 else None,
                         base=part.name,
                     )
@@ -110,10 +136,10 @@ def _repeats(earlier: Sequence[Call], later: Sequence[Call]) -> bool:
 _Stack = list[tuple[Call, ...]]
 
 
-def _parts_of(calls: Sequence[Call]) -> list[tuple[Part, _Stack]]:
+def _parts_of(calls: Sequence[Call]) -> _Parts:
     """Return the parts of one pass, each with its layers' calls."""
     places, parts = arrange(calls)
-    found: list[tuple[Part, _Stack]] = []
+    found: _Parts = []
     for part in parts:
         members = [call for call in calls if places[call.key][0] == part.name]
         shown = {call.key: layer.name for call, layer in zip(members, part.layers, strict=True)}
@@ -121,6 +147,35 @@ def _parts_of(calls: Sequence[Call]) -> list[tuple[Part, _Stack]]:
         layers = tuple(_layer(layer, shown) for layer in stack)
         found.append((replace(part, layers=layers), stack))
     return found
+
+
+_Parts = list[tuple[Part, _Stack]]
+
+
+def _some_at_a_time(passes: Sequence[_Parts], names: Names) -> list[list[_Parts]]:
+    """Return the passes, together where one stack reads sentences of one text after the others."""
+    groups: dict[object, tuple[list[_Parts], set[int]]] = {}
+    for number, parts in enumerate(passes):
+        read = _reads(parts, names)
+        made = [[(c.module, c.heads) for layer in stack for c in layer] for _, stack in parts]
+        same = repr((made, [part.kind for part, _ in parts], read and read[0]))
+        key: object = same if read is not None else number
+        group, rows = groups.setdefault(key, ([], set()))
+        if read is not None and rows & read[1]:  # the same sentences once more: another text
+            key = number
+            group, rows = groups.setdefault(key, ([], set()))
+        group.append(parts)
+        rows |= set() if read is None else read[1]
+    return [group for group, _ in groups.values()]
+
+
+def _reads(parts: _Parts, names: Names) -> tuple[TextKey, set[int]] | None:
+    """Return the text that a pass reads and which of its sentences, where both are known."""
+    entries = entries_of(parts[0][1][0][0])
+    rows = {entry.row for entry in entries if entry.row is not None}
+    keys = {text_key(entry, names) for entry in entries}
+    known = len(rows) == len(entries) and len(keys) == 1 and keys != {()}
+    return (keys.pop(), rows) if known else None
 
 
 def _keys(stack: _Stack, names: Names) -> list[TextKey]:

@@ -140,6 +140,7 @@ WORDS = torch.tensor([[5, 6, 7, 0, 0], [8, 9, 0, 0, 0], [3, 4, 5, 6, 2]])
 LEFT = torch.tensor([[0, 0, 5, 6, 7], [0, 0, 0, 8, 9], [3, 4, 5, 6, 2]])
 SPOKEN = ((5, 6, 7), (8, 9), (3, 4, 5, 6, 2))
 HIDDEN = float("-inf")
+HIDDEN_FAR = -1e9
 MASKS = {
     "true is padding": lambda ids: ids == 0,
     "true is real": lambda ids: ids != 0,
@@ -205,6 +206,15 @@ def test_a_mask_of_which_every_entry_is_alike_hides_nothing():
     for value in (True, False):
         tokens = describe((WORDS[2:], torch.full((1, 5), value)))
         assert tokens.source.ids == SPOKEN[2:]
+
+
+@pytest.mark.parametrize("make", [lambda hidden: hidden, lambda hidden: hidden * HIDDEN_FAR])
+def test_a_mask_of_queries_and_keys_is_no_padding_where_sentences_are_as_many_as_tokens(make):
+    ids, hidden = torch.arange(1, 26).reshape(5, 5), torch.ones(5, 5).triu(1)
+    assert {len(row) for row in describe((ids, make(hidden))).source.ids} == {5}
+    padded = ids.masked_fill(hidden.bool(), 0)  # sentences of 1, 2, 3, 4 and 5 words
+    found = describe((padded, make(hidden))).source.ids
+    assert [len(row) for row in found] == [1, 2, 3, 4, 5]
 
 
 def test_a_batch_without_ids_has_nameless_sentences():

@@ -63,6 +63,73 @@ def test_a_text_that_a_step_reads_twice_is_one_part():
     assert [(part.name, len(part.layers)) for part in layout.parts] == [("encoder", 2)]
 
 
+class SomeAtATime(Towers):
+    """Runs the stack over a few sentences after the others, each cut to its length."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def forward(self, ids):
+        some = ids.flip(0).split(self.most)
+        return [super(SomeAtATime, self).forward(x[:, : int((x != 0).sum(1).max())]) for x in some]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_loop_over_sentences_is_one_text(most):
+    ids = torch.arange(1, 25).reshape(4, 6)
+    ids[1, 3:] = 0
+    model = SomeAtATime(most)
+    layout = layout_of(model, ids, model, pad_id=0)
+    (part,) = layout.parts
+    assert (part.name, len(part.layers), part.rows, part.words) == ("encoder", 2, "seen", "seen")
+    for probe in range(4):
+        assert words(layout, "encoder", probe) == (spoken(ids[probe][ids[probe] != 0]),) * 2
+    shown = {piece.probe for pieces in layout.pieces[0].values() for piece in pieces}
+    assert shown == {0, 1, 2, 3}
+
+
+class Joined(Towers):
+    def forward(self, batch):
+        return super().forward(torch.cat([batch["positive"], batch["anchor"]]))
+
+
+def test_two_texts_joined_along_the_batch_are_two_parts_each_with_its_words():
+    batch, model = {"anchor": IDS, "positive": IDS + 30}, Joined()
+    layout = layout_of(model, batch, model)
+    assert {part.name for part in layout.parts} == {"encoder (anchor)", "encoder (positive)"}
+    for probe in range(4):
+        assert words(layout, "encoder (anchor)", probe) == (spoken(IDS[probe]),) * 2
+        assert words(layout, "encoder (positive)", probe) == (spoken(IDS[probe] + 30),) * 2
+    for pieces in layout.pieces[0].values():
+        for piece in pieces:
+            assert piece.matrices[0] // 2 == piece.probe + (4 if "anchor" in piece.part else 0)
+
+
+class TwoTargets(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(80, 16)
+        self.net = nn.Transformer(16, 2, 1, 1, 32, batch_first=True)
+
+    def forward(self, batch):
+        memory = self.net.encoder(self.embed(batch["src"]))
+        ahead = torch.ones(6, 6, dtype=torch.bool).triu(1)
+        targets = (self.embed(batch[name]) for name in ("one", "two"))
+        return [self.net.decoder(target, memory, tgt_mask=ahead) for target in targets]
+
+
+def test_a_memory_that_two_targets_ask_is_one_encoder_and_each_target_has_its_name():
+    batch, model = {"src": IDS, "one": IDS + 30, "two": IDS + 50}, TwoTargets()
+    layout = layout_of(model, batch, model)
+    assert [part.name for part in layout.parts] == [
+        "encoder (src)",
+        *("decoder (one)", "cross (one)", "decoder (two)", "cross (two)"),
+    ]
+    assert words(layout, "cross (two)", 1) == (spoken(IDS[1] + 50), spoken(IDS[1]))
+    assert words(layout, "cross (one)", 1) == (spoken(IDS[1] + 30), spoken(IDS[1]))
+
+
 class SharedLayer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -183,6 +250,30 @@ def test_queries_and_keys_may_differ_in_number_and_keep_their_words():
     by_shape = {tuple(map(len, words(layout, part.name))): part.name for part in layout.parts}
     assert words(layout, by_shape[6, 8], 1) == (spoken(IDS[1]), ("#0", "#1", *spoken(IDS[1])))
     assert words(layout, by_shape[1, 6], 1) == (spoken(IDS[1, :1]), spoken(IDS[1]))
+
+
+class Latents(nn.Module):
+    """A few vectors of its own ask the text, and then each other: a Perceiver."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.latents = nn.Embedding(80, 16), nn.Parameter(torch.randn(3, 16))
+        self.ask = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.think = nn.MultiheadAttention(16, 2, batch_first=True)
+
+    def forward(self, ids):
+        x, latents = self.embed(ids), self.latents.expand(len(ids), -1, -1)
+        latents = latents + self.ask(latents, x, x)[0]
+        return self.think(latents, latents, latents)[0]
+
+
+def test_vectors_of_the_models_own_that_ask_the_text_ask_across():
+    model = Latents()
+    layout = layout_of(model, IDS, model)
+    cross = next(part for part in layout.parts if part.kind == "cross")
+    assert [layer.name for layer in cross.layers] == ["ask"]
+    assert words(layout, cross.name, 1) == (("#0", "#1", "#2"), spoken(IDS[1]))
+    assert [part.kind for part in layout.parts if part is not cross] == ["self"]
 
 
 class Attend(nn.Module):
