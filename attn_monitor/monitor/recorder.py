@@ -192,7 +192,7 @@ class _Sink:
         """Name the layers that did not attend this time; their maps are NaN."""
         for module, _ in sorted(self.layout.pieces[self.number].keys() - self.called):
             self.failures.report(
-                f"{module} does not attend any more; its maps are NaN from here on",
+                f"{module or 'the model'} does not attend any more; its maps are NaN from here on",
                 doing="recording attention",
             )
 
@@ -202,8 +202,9 @@ class _Sink:
         pieces = self.layout.pieces[self.number].get(key, ())
         if key not in self.layout.known:
             self.failures.report(
-                f"{record.module} attends now and did not when the recording began; it is not in "
-                "its layers. A training started anew, or another log directory, records it",
+                f"{record.module or 'the model'} attends now and did not when the recording began; "
+                "it is not in its layers. A training started anew, or another log directory, "
+                "records it",
                 doing="recording attention",
             )
         if not pieces:
@@ -226,12 +227,13 @@ class _Sink:
         before, now = piece.shape, record.shape
         if before[0] * before[1] == now[0] * now[1] and before[2:] == now[2:]:
             return piece  # the same maps, also where sentences and heads were told apart before
+        where = record.module or "the model"
         same = (before[0], *before[2:]) == (now[0], *now[2:])
         changed = piece.with_heads(now[1]) if same else None
         what = (
-            f"{record.module} had {before[1]} heads and has {now[1]}"
+            f"{where} had {before[1]} heads and has {now[1]}"
             if same
-            else f"{record.module} attended over {before[2]} by {before[3]} tokens of "
+            else f"{where} attended over {before[2]} by {before[3]} tokens of "
             f"{before[0]} sentences, now over {now[2]} by {now[3]} of {now[0]}. {REMEDY}"
         )
         kept = "those that are left are recorded, the others are NaN from here on"

@@ -102,6 +102,75 @@ def test_a_model_that_changes_under_way_is_watched_again_and_the_step_says_so(tm
     assert "it was the first pass; TransformerEncoderLayer was unexpected" in describe(run)
 
 
+class ByHand(nn.Module):
+    """Attention of heads of four entries, as many as its projections hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = nn.ModuleList(nn.Linear(16, 16) for _ in "qkv")
+
+    def forward(self, x):
+        q, k, v = (made(x).unflatten(-1, (-1, 4)).transpose(1, 2) for made in self.made)
+        self.seen = (q @ k.mT).softmax(-1)
+        mixed = (self.seen @ v).transpose(1, 2).flatten(2)
+        return x + nn.functional.pad(mixed, (0, 16 - mixed.shape[-1]))
+
+    def prune(self, heads):
+        for made in self.made:
+            for name in ("weight", "bias"):
+                kept = getattr(made, name).detach()[: 4 * heads]
+                setattr(made, name, nn.Parameter(kept))
+
+
+class Changing(nn.Module):
+    """Two layers of four heads; heads are pruned, layers skipped and added."""
+
+    def __init__(self, *, active=2):
+        super().__init__()
+        torch.manual_seed(1)
+        self.embed, self.active = nn.Embedding(100, 16), active
+        self.layers = nn.ModuleList(ByHand() for _ in range(2))
+
+    def forward(self, ids):
+        return nn.Sequential(*self.layers[: self.active])(self.embed(ids))
+
+
+def maps_of(run, step):
+    return [
+        np.stack([run.attention(step=step, probe=n, part="encoder", layer=at) for n in range(3)])
+        for at in range(len(run.part("encoder").layers))
+    ]
+
+
+def changing(model, path):
+    ids = torch.arange(1, 19).reshape(3, 6)
+    return AttentionRecorder(model, [ids], log_dir=path, **{**SIZES, "lens_sentences": 0})
+
+
+def test_heads_that_are_pruned_and_layers_that_are_skipped_are_said_and_recorded(tmp_path):
+    model = Changing()
+    with changing(model, tmp_path) as recorder:
+        recorder.record(step=0, epoch=0)
+        model.layers[0].prune(2)
+        with pytest.warns(AttentionMonitorWarning, match="layers.0 had 4 heads and has 2; those"):
+            recorder.record(step=1, epoch=1)
+        model.active = 1
+        with pytest.warns(AttentionMonitorWarning, match="layers.1 does not attend any more"):
+            recorder.record(step=2, epoch=2)
+    run = open_run(tmp_path)
+    assert [layer.heads for layer in run.part("encoder").layers] == [4, 4]
+    model.active = 2
+    model(torch.arange(1, 19).reshape(3, 6))
+    for step, layer, heads in ((0, 1, 4), (1, 0, 2), (1, 1, 4), (2, 0, 2), (2, 1, 0)):
+        maps = maps_of(run, step)[layer]
+        if step:
+            own = model.layers[layer].seen.detach()[:, :heads]
+            np.testing.assert_allclose(maps[:, :heads], own, atol=4e-3)
+        assert np.isnan(maps[:, heads:]).all()
+        entropy = run.metric("row_entropy", part="encoder")[step, layer]
+        assert np.isnan(entropy).tolist() == [head >= heads for head in range(4)]
+
+
 def test_training_is_the_same_with_and_without_a_recorder(tmp_path):
     plain, watched = tiny(), tiny()
     expected = loop(plain)
