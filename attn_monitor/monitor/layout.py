@@ -84,13 +84,16 @@ def find_layout(
     images: ImagesOf | None = None,
     labels: Labels | None = None,
     failures: Failures,
+    known: frozenset[Key] = frozenset(),
 ) -> Layout:
-    """Run every probe batch once and return the layout of its attention.
+    """Run every probe batch once and return the layout of its attention, but for what is known.
 
     Raises:
         NothingCapturedError: No attention was seen; the message names what looks like it.
     """
     seen = [_run(model, batch, replay) for batch in batches]
+    if known:
+        seen = [replace(r, calls=tuple(c for c in r.calls if c.key not in known)) for r in seen]
     if not seen or not seen[0].calls:
         raise NothingCapturedError(describe_missing(model))
     gaps = tuple(dict.fromkeys(gap for run in seen for gap in run.gaps))

@@ -32,6 +32,7 @@ from attn_monitor.monitor.muted import muted
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
 from attn_monitor.monitor.probes import ProbeBatch
+from attn_monitor.monitor.texts import Key
 from attn_monitor.monitor.turning import Ends
 from attn_monitor.monitor.view import Stack, View
 
@@ -47,6 +48,7 @@ class Recorder:
     failures: Failures
     plan: Plan = field(init=False)
     classes: ClassReader | None = field(init=False, default=None)
+    late: dict[Key, None] = field(init=False, default_factory=dict)  # attended, not in the layout
 
     def __post_init__(self) -> None:
         layout = self.layout
@@ -57,6 +59,12 @@ class Recorder:
                 "metrics are recorded and maps are not. Raise budget_mb",
                 doing="planning the recording",
             )
+
+    def over(self, layout: Layout) -> Recorder:
+        """Return one that observes more of the same model."""
+        recorder = replace(self, layout=layout)
+        recorder.classes = self.classes
+        return recorder
 
     def uniform(self) -> dict[str, Float[np.ndarray, "layer metric"]]:
         """Return the metrics of evenly spread attention: the baseline of each part and layer."""
@@ -84,7 +92,9 @@ class Recorder:
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
         first, sizes = 0, SizeReader()
         for number, batch in enumerate(self.layout.batches):
-            sink = _Sink(self.layout, self.plan, seen, number, first, self.failures, sizes)
+            sink = _Sink(
+                self.layout, self.plan, seen, number, first, self.failures, sizes, self.late
+            )
             attention = (
                 self._silenced(number, replay, sink, without)
                 if without
@@ -186,6 +196,7 @@ class _Sink:
     first: int
     failures: Failures
     sizes: SizeReader
+    late: dict[Key, None]
     called: set[tuple[str, int]] = field(default_factory=set)
 
     def say_what_is_missing(self) -> None:
@@ -201,12 +212,7 @@ class _Sink:
         self.called.add(key)
         pieces = self.layout.pieces[self.number].get(key, ())
         if key not in self.layout.known:
-            self.failures.report(
-                f"{record.module or 'the model'} attends now and did not when the recording began; "
-                "it is not in its layers. A training started anew, or another log directory, "
-                "records it",
-                doing="recording attention",
-            )
+            self.late[key] = None
         if not pieces:
             return
         measured = self.layout.batches[self.number].split in MEASURED

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from torch import nn
 
 from attn_monitor.analysis import registered_metrics
 from attn_monitor.analysis.topology import TOPOLOGY_METRICS
-from attn_monitor.monitor.alerts import Alerts
-from attn_monitor.monitor.certainty import OUTPUT_SPECS
 from attn_monitor.monitor.exact_importance import ImportanceMeter
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.feed_forward import feed_forward_widths
@@ -33,18 +29,18 @@ from attn_monitor.monitor.layout import find_layout
 from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.mask_and_growth import Beside
 from attn_monitor.monitor.observation import Observation
+from attn_monitor.monitor.opening import Opening, described, described_anew
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.place import Earlier
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
-from attn_monitor.monitor.report import Report
 from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.summaries import SummaryWriter
+from attn_monitor.monitor.widening import widened
 from attn_monitor.signals.losses import watched
-from attn_monitor.store import RunInfo, RunWriter, StepRecord, Untouched
+from attn_monitor.store import StepRecord, Untouched
 
-_PAGE_MB: Final = 10.0
 THOROUGH: Final = 8  # of that many replays one is checked by every number of every parameter
 
 
@@ -135,23 +131,16 @@ class Session:
                 failures=failures,
             )
             classes = self._recorder.find_classes(replay)
-        info = RunInfo(
-            parts=self.layout.parts,
-            probes=self.layout.probes,
-            metrics=metrics.specs,
-            outputs=OUTPUT_SPECS,
+        self._info = described(
+            self._recorder,
+            metrics,
             classes=classes,
-            uniform=self._recorder.uniform(),
             options={
                 **options.summary(),
                 **feed_forward_widths(model, self.layout.parts[0].layers[0].name),
                 "phase": phase,
                 **self._watched,
-                "not_captured": "\n".join(str(gap) for gap in self.layout.gaps),
-                "maps_kept": self._recorder.plan.whole,
-                "vectors_kept": self._recorder.plan.vectors,
             },
-            kept=self._recorder.plan.kept,
         )
         prefix = "attention" if phase == "fit" else f"attention/{phase}"
         self._loggers: Loggers = (
@@ -159,6 +148,9 @@ class Session:
         )
         self.last_step: int | None = None
         self._handover: Handover | None = None
+        self._opening: Opening | None = None
+        self._resume_step = resume_step
+        self.widened = False
         self._pending: _Seen | None = None
         self._stopped = False
         self._observed = self._checked = 0
@@ -169,29 +161,22 @@ class Session:
         if run_dir is None:
             return
         if beside is not None:
-            self.run_dir = run_dir = beside.directory(run_dir, info)
+            self.run_dir = run_dir = beside.directory(run_dir, self._info)
         if callable(writer):
             writer = writer(run_dir)
-        self._handover = Handover(
-            lambda: RunWriter(
-                run_dir, info, resume_step=resume_step, budget_mb=options.run_budget_mb
-            ),
-            report=Report(
-                writer,
-                self._loggers,
-                layout=self.layout,
-                metrics=metrics.metrics,
-                options=options,
-                failures=failures,
-                page=partial(_write_page, run_dir),
-            ),
-            alerts=Alerts(
-                run_dir,
-                numbers=bool(options.log_scalars) and writer is not None,
-                on_signal=options.on_signal and self._guard.between_replays(options.on_signal),
-                failures=failures,
-            ),
+        self._opening = Opening(
+            run_dir=run_dir,
+            writer=writer,
+            loggers=self._loggers,
+            metrics=metrics,
+            options=options,
             failures=failures,
+            guard=self._guard,
+        )
+        self._handover = self._opening.handover(
+            self._info,
+            self.layout,
+            resume_step=resume_step,
             after=None if before is None else before._handover,
         )
 
@@ -235,7 +220,8 @@ class Session:
         measured: dict[str, float] = {}
 
         def replay() -> None:
-            seen.append(self._recorder.observe(self._replay))
+            found = self._recorder.observe(self._replay)
+            seen.append(self._widened(step) or found if self._recorder.late else found)
             if importance or due:
                 measured.update(self._measured(seen[0]))
 
@@ -245,6 +231,29 @@ class Session:
             self._guard.proved.add(step)
             weights = sums(self._guard.model.parameters(), sampled=True)
             self._pending = _Seen(seen[0], step, epoch, proof, weights, measured)
+
+    def _widened(self, step: int) -> Observation | None:
+        """Take in layers that attend since now, as parts of their own, and look once more."""
+        layout = widened(
+            self._recorder,
+            self._replay,
+            step=step,
+            options=self.options,
+            failures=self.failures,
+        )
+        self.widened = self.widened or layout is not None
+        if layout is None:
+            return None
+        self.layout, self._recorder = layout, self._recorder.over(layout)
+        self._info = described_anew(self._info, self._recorder)
+        if self._opening is not None:
+            self._handover = self._opening.handover(
+                self._info,
+                layout,
+                resume_step=self._resume_step if self.last_step is None else self.last_step,
+                after=self._handover,
+            )
+        return self._recorder.observe(self._replay)
 
     def _untouched(self, replay: Callable[[], None], step: int) -> Untouched | None:
         """Run something that must leave the training as it is; ``None`` where it failed."""
@@ -389,10 +398,3 @@ class _Seen:
     proof: Untouched
     weights: list[int]
     measured: dict[str, float]
-
-
-def _write_page(run_dir: str, path: Path) -> None:
-    """Write what was recorded so far as one HTML file."""
-    above = importlib.import_module("tb_plugin.offline")  # by name: it stands above this
-    choice = above.Choice(lenses=False)  # computed head by head, which would take too long here
-    above.export_run(run_dir, path, choice=choice, max_mb=_PAGE_MB)

@@ -280,7 +280,7 @@ class TrainerRecording:
 
     def _begin_or_grow(self, *, final: bool) -> None:
         pool = self.delivery.pool
-        grows = self.session is not None and pool.growing
+        grows = self.session is not None and pool.growing and not self.session.widened
         if self._agreed(self.session is not None and not grows):
             return
         try:

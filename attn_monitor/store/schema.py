@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -162,19 +162,23 @@ def load_session(data: bytes, where: str, *, most_bytes: int = LARGEST_PARSED) -
 def follows(first: RunInfo, second: RunInfo) -> bool:
     """Return whether steps recorded under ``second`` may stand behind those under ``first``.
 
-    The second may have further probes, behind those of the first.
+    The second may have further probes and further parts, behind those of the first.
     """
-    same = _identity(first) == _identity(second)
-    return same and first.probes == second.probes[: len(first.probes)]
-
-
-def _identity(info: RunInfo) -> tuple[object, ...]:
-    # How well a layer was verified may differ between two sessions; what it is may not.
-    parts = tuple(
-        (part.name, part.kind, part.causal, tuple((la.name, la.heads) for la in part.layers))
-        for part in info.parts
+    parts, probes = second.parts[: len(first.parts)], second.probes[: len(first.probes)]
+    measured = [[metric.name for metric in info.metrics] for info in (first, second)]
+    same = list(map(_identity, first.parts)) == list(map(_identity, parts))
+    names = {part.name for part in first.parts}
+    shown = tuple(
+        replace(probe, own_axes=tuple(own for own in probe.own_axes if own.part in names))
+        for probe in probes
     )
-    return parts, tuple(metric.name for metric in info.metrics)
+    return same and measured[0] == measured[1] and first.probes == shown
+
+
+def _identity(part: Part) -> tuple[object, ...]:
+    # How well a layer was verified may differ between two sessions; what it is may not.
+    layers = tuple((layer.name, layer.heads) for layer in part.layers)
+    return part.name, part.kind, part.causal, layers
 
 
 def _part(value: object, where: str) -> Part:

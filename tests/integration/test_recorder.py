@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from attn_monitor.core.errors import (
     BatchNotUnderstoodError,
     ConfigurationError,
     NothingCapturedError,
+    NotRecordedError,
 )
 from attn_monitor.monitor.failures import AttentionMonitorWarning
 from attn_monitor.recorder import read_batch
@@ -169,6 +171,44 @@ def test_heads_that_are_pruned_and_layers_that_are_skipped_are_said_and_recorded
         assert np.isnan(maps[:, heads:]).all()
         entropy = run.metric("row_entropy", part="encoder")[step, layer]
         assert np.isnan(entropy).tolist() == [head >= heads for head in range(4)]
+
+
+def test_a_layer_that_is_added_is_said_and_recorded_from_then_on(tmp_path):
+    model, ids = Changing(active=1), torch.arange(1, 19).reshape(3, 6)
+    with changing(model, tmp_path / "mine") as recorder:
+        for step in range(4):
+            if step == 2:
+                model.active = 2
+                said = pytest.warns(AttentionMonitorWarning, match=r"layers\.1 did not attend when")
+            with said if step == 2 else nullcontext():
+                recorder.record(step=step, epoch=step)
+        assert recorder.failures.count == 1
+    run = open_run(tmp_path / "mine")
+    assert run.steps == (0, 1, 2, 3)
+    late = "encoder (from step 2)"
+    assert run.parts == ("encoder", late)
+    assert [layer.name for layer in run.part(late).layers] == ["layers.1"]
+    assert [run.probes[0].axes(run.part(name))[0].text for name in run.parts] == [
+        tuple("123456")
+    ] * 2
+    model(ids)
+    for step in (2, 3):
+        for probe in range(3):
+            maps = run.attention(step=step, probe=probe, part=late, layer=0)
+            own = model.layers[1].seen[probe].detach()
+            np.testing.assert_allclose(maps, own, atol=4e-3)
+    with pytest.raises(NotRecordedError, match="step 1 has no maps"):
+        run.attention(step=1, probe=0, part=late, layer=0)
+    entropy = run.metric("row_entropy", part=late)
+    assert np.isnan(entropy).all(axis=(1, 2)).tolist() == [True, True, False, False]
+    assert not np.isnan(run.metric("row_entropy", part="encoder")).any()
+    assert run.problems == ()
+    tab = Tab(tmp_path)
+    [shown] = tab.get("index").json["runs"]
+    assert (shown["state"], shown["steps"]) == ("ok", 4)
+    asked = {"run": "mine", "part": late, "probe": 0}
+    answers = [tab.get("attention", step=step, **asked).status_code for step in range(4)]
+    assert answers == [404, 404, 200, 200]
 
 
 def test_training_is_the_same_with_and_without_a_recorder(tmp_path):
