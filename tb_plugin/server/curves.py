@@ -2,70 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from attn_monitor.analysis.spread import spread
 from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import MEASURED, Split
 from attn_monitor.store import Run
+from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.plain import plain
 from tb_plugin.server.queries import CurvesQuery
 
 VALUES_AT_ONCE = 2**21  # of heads, of which one mean is made
+STEPS_TOGETHER = 64  # at most: while training goes on, all but the last block of steps are known
+_NAME = 100  # bytes of a step's name in a block's key, about
 
 
-def describe_curves(run: Run, query: CurvesQuery) -> Mapping[str, object]:
-    """Return each metric's curve with its band, per split; see ``http_api.md``, ``/curves``.
+class CurvesReader:
+    """Averages metrics over heads; remembers the means of steps that have been read."""
 
-    Raises:
-        NotRecordedError: No such part, metric, layer or head in this recording.
-    """
-    _check_head(run, query)
-    names = query.metrics or tuple(metric.name for metric in run.metrics)
-    found = {split: _curves(run, query, names, split) for split in MEASURED}
-    return {
-        "part": query.part,
-        "layer": query.layer,
-        "head": query.head,
-        "steps": list(run.steps),
-        "metrics": {
-            name: {split: None if curves is None else curves[at] for split, curves in found.items()}
-            for at, name in enumerate(names)
-        },
-    }
+    def __init__(self, cache_bytes: int) -> None:
+        self._means = ByteLru[tuple[object, ...], np.ndarray](cache_bytes)
 
+    def describe(self, run: Run, query: CurvesQuery) -> Mapping[str, object]:
+        """Return each metric's curve with its band, per split; see ``http_api.md``, ``/curves``.
 
-def _curves(
-    run: Run, query: CurvesQuery, names: tuple[str, ...], split: Split
-) -> list[object] | None:
-    if not any(probe.split == split for probe in run.probes):
-        return None
-    part = run.part(query.part)
-    each = sum(probe.split == split for probe in run.probes) * len(part.layers) * part.heads
-    at_once = max(1, VALUES_AT_ONCE // (each * len(names)))
-    means = [
-        mean_of_defined(
-            _heads(
-                run.probe_metrics(
-                    names,
-                    part=query.part,
-                    split=split,
-                    steps=run.steps[first : first + at_once],
-                ),
-                query,
-            ),
-            axes=(2, 3),
-        )
-        for first in range(0, len(run.steps), at_once)
-    ]
-    if not means:
-        return [plain(spread(np.empty((0, 1)))) for _ in names]
-    chosen = np.concatenate(means)
-    return [plain(spread(chosen[..., at])) for at in range(len(names))]
+        Raises:
+            NotRecordedError: No such part, metric, layer or head in this recording.
+        """
+        _check_head(run, query)
+        names = query.metrics or tuple(metric.name for metric in run.metrics)
+        found = {split: self._curves(run, query, names, split) for split in MEASURED}
+        return {
+            "part": query.part,
+            "layer": query.layer,
+            "head": query.head,
+            "steps": list(run.steps),
+            "metrics": {
+                name: {
+                    split: None if curves is None else curves[at] for split, curves in found.items()
+                }
+                for at, name in enumerate(names)
+            },
+        }
+
+    def _curves(
+        self, run: Run, query: CurvesQuery, names: tuple[str, ...], split: Split
+    ) -> list[object] | None:
+        sentences = sum(probe.split == split for probe in run.probes)
+        if not sentences:
+            return None
+        if not run.steps:
+            return [plain(spread(np.empty((0, 1)))) for _ in names]
+        part = run.part(query.part)
+        each = sentences * len(part.layers) * part.heads * len(names)
+        together = max(1, min(STEPS_TOGETHER, VALUES_AT_ONCE // max(1, each)))
+        blocks = [
+            self._block(run, query, names, split, run.steps[first : first + together])
+            for first in range(0, len(run.steps), together)
+        ]
+        chosen = np.concatenate(blocks)
+        return [plain(spread(chosen[..., at])) for at in range(len(names))]
+
+    def _block(
+        self,
+        run: Run,
+        query: CurvesQuery,
+        names: tuple[str, ...],
+        split: Split,
+        steps: Sequence[int],
+    ) -> Float[np.ndarray, "step probe metric"]:
+        writings = tuple(map(run.writing, steps))
+        identity = (run.session, query.part, query.layer, query.head, names, split, writings)
+
+        def read() -> Float[np.ndarray, "step probe metric"]:
+            values = run.probe_metrics(names, part=query.part, split=split, steps=steps)
+            return mean_of_defined(_heads(values, query), axes=(2, 3))
+
+        return self._means.get(identity, read, lambda made: made.nbytes + _NAME * len(steps))
 
 
 def _heads(

@@ -13,6 +13,7 @@ from attn_monitor.store.lru import ByteLru
 from tb_plugin.server.packed_frames import MapReader
 
 if TYPE_CHECKING:
+    from tb_plugin.server.curves import CurvesReader
     from tb_plugin.server.joint_plane import JointReader
     from tb_plugin.server.lens import LensReader
     from tb_plugin.server.step_piles import OverTimeReader
@@ -47,6 +48,13 @@ class Readers:
         from tb_plugin.server.joint_plane import JointReader  # noqa: PLC0415 - see the module
 
         return JointReader(self._vectors, _CACHE_BYTES)
+
+    @cached_property
+    def curves(self) -> CurvesReader:
+        """Averages metrics over heads, at all steps."""
+        from tb_plugin.server.curves import CurvesReader  # noqa: PLC0415 - imports the analysis
+
+        return CurvesReader(_CACHE_BYTES)
 
     @cached_property
     def over_time(self) -> OverTimeReader:

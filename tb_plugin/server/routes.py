@@ -159,10 +159,8 @@ def _over_time(readers: Readers, run: Run, query: OverTimeQuery) -> Json:
     return readers.over_time.describe(run, query)
 
 
-def _curves(_readers: Readers, run: Run, query: CurvesQuery) -> Json:
-    from tb_plugin.server.curves import describe_curves  # noqa: PLC0415 - imports the analysis
-
-    return describe_curves(run, query)
+def _curves(readers: Readers, run: Run, query: CurvesQuery) -> Json:
+    return readers.curves.describe(run, query)
 
 
 def _signals(_readers: Readers, run: Run, _query: RunQuery) -> Json:

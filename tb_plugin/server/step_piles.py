@@ -42,6 +42,7 @@ class OverTimeReader:
 
     def __init__(self, cache_bytes: int) -> None:
         self._histories = ByteLru[tuple[object, ...], _History](cache_bytes)
+        self._seen = ByteLru[tuple[object, ...], Maps](cache_bytes)  # while training goes on
 
     def describe(self, run: Run, query: OverTimeQuery) -> Mapping[str, object]:
         """Return the piles of a head's steps; see ``http_api.md``, ``/over_time``.
@@ -52,7 +53,7 @@ class OverTimeReader:
         """
         where = (query.part, query.layer, query.head, query.probe, query.split)
         history = self._histories.get(
-            (run.session, run.version, *where), lambda: _read(run, query), _weight
+            (run.session, run.version, *where), lambda: self._read(run, query), _weight
         )
         piles = step_piles(history.compared, cut=query.cut / THOUSANDTHS)
         pictures = [_picture(history, pile) for pile in piles]
@@ -77,64 +78,69 @@ class OverTimeReader:
             ],
         }
 
+    def _read(self, run: Run, query: OverTimeQuery) -> _History:
+        heads = run.part(query.part).layers
+        if not 0 <= query.layer < len(heads):
+            raise NotRecordedError(
+                f"no layer {query.layer} in part {query.part!r}; it has {len(heads)}, from 0"
+            )
+        if query.head >= heads[query.layer].heads:
+            raise NotRecordedError(
+                f"no head {query.head} in this layer; it has {heads[query.layer].heads}, from 0"
+            )
+        steps = tuple(step for step in steps_at(run, query.probe) if run.has_maps(step))
+        most = max(2, MOST_BYTES // (2 * _bytes(run, query, query.probe)))
+        if len(steps) > most:
+            steps = tuple(steps[at] for at in evenly_spread(len(steps), most))
+        compared: list[list[Maps]] = []
+        held = 0
+        for probe in run.probes:
+            if probe.split == query.split and len(compared) < MOST_SENTENCES:
+                held += len(steps) * _bytes(run, query, probe.index)
+                if compared and held > MOST_BYTES:
+                    break
+                maps = self._maps(run, query, probe.index, steps)
+                if maps is not None:
+                    compared.append(maps)
+        shown = self._maps(run, query, query.probe, steps)
+        if not steps or not compared or shown is None:
+            raise NotRecordedError(
+                f"sentence {query.probe} or all {query.split} sentences lack maps at some of the "
+                f"{len(steps)} steps that have any; choose a shorter sentence or raise budget_mb"
+            )
+        per_step: tuple[Sentences, ...] = tuple(zip(*compared, strict=True))
+        return _History(
+            steps=steps,
+            compared=per_step,
+            shown=tuple(maps.attn[0] for maps in shown),
+            changes=step_changes(per_step),
+        )
 
-def _read(run: Run, query: OverTimeQuery) -> _History:
-    heads = run.part(query.part).layers
-    if not 0 <= query.layer < len(heads):
-        raise NotRecordedError(
-            f"no layer {query.layer} in part {query.part!r}; it has {len(heads)}, from 0"
-        )
-    if query.head >= heads[query.layer].heads:
-        raise NotRecordedError(
-            f"no head {query.head} in this layer; it has {heads[query.layer].heads}, from 0"
-        )
-    steps = tuple(step for step in steps_at(run, query.probe) if run.has_maps(step))
-    most = max(2, MOST_BYTES // (2 * _bytes(run, query, query.probe)))
-    if len(steps) > most:
-        steps = tuple(steps[at] for at in evenly_spread(len(steps), most))
-    compared: list[list[Maps]] = []
-    held = 0
-    for probe in run.probes:
-        if probe.split == query.split and len(compared) < MOST_SENTENCES:
-            held += len(steps) * _bytes(run, query, probe.index)
-            if compared and held > MOST_BYTES:
-                break
-            maps = _maps(run, query, probe.index, steps)
-            if maps is not None:
-                compared.append(maps)
-    shown = _maps(run, query, query.probe, steps)
-    if not steps or not compared or shown is None:
-        raise NotRecordedError(
-            f"sentence {query.probe} or all {query.split} sentences lack maps at some of the "
-            f"{len(steps)} steps that have any; choose a shorter sentence or raise budget_mb"
-        )
-    per_step: tuple[Sentences, ...] = tuple(zip(*compared, strict=True))
-    return _History(
-        steps=steps,
-        compared=per_step,
-        shown=tuple(maps.attn[0] for maps in shown),
-        changes=step_changes(per_step),
-    )
+    def _maps(
+        self, run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]
+    ) -> list[Maps] | None:
+        """Return the head's map of one sentence at every step, ``None`` where one is missing."""
+        try:
+            return [self._map(run, query, probe, step) for step in steps]
+        except NotRecordedError:
+            return None
+
+    def _map(self, run: Run, query: OverTimeQuery, probe: int, step: int) -> Maps:
+        def read() -> Maps:
+            whole = layer_of(
+                run, step=step, part=query.part, probe=probe_at(run, probe), layer=query.layer
+            )
+            # Copied, or one head would keep all of its layer in memory.
+            return replace(whole, attn=whole.attn[[query.head]])
+
+        identity = (run.writing(step), query.part, probe, query.layer, query.head)
+        return self._seen.get(identity, read, lambda maps: maps.attn.nbytes)
 
 
 def _bytes(run: Run, query: OverTimeQuery, probe: int) -> int:
     """Return the size of one head's map on a sentence, as floats."""
     _, _, queries, keys = map_shape(run.part(query.part), probe_at(run, probe))
     return 4 * queries * keys
-
-
-def _maps(run: Run, query: OverTimeQuery, probe: int, steps: tuple[int, ...]) -> list[Maps] | None:
-    """Return the head's map of one sentence at every step, ``None`` where one is missing."""
-    sentence = probe_at(run, probe)
-    try:
-        whole = (
-            layer_of(run, step=step, part=query.part, probe=sentence, layer=query.layer)
-            for step in steps
-        )
-        # Copied, or one head would keep all of its layer in memory.
-        return [replace(maps, attn=maps.attn[[query.head]]) for maps in whole]
-    except NotRecordedError:
-        return None
 
 
 def _picture(history: _History, pile: StepPile) -> Float[np.ndarray, "row column"]:

@@ -1,0 +1,46 @@
+"""Answers while a run grows: what was read before is not read again, and nothing of it is old."""
+
+from markers import write_run
+from recordings import encoder_info, record
+from wsgi_tab import Tab
+
+from attn_monitor.store import RunWriter
+from tb_plugin.server import step_piles
+
+INFO = encoder_info(lengths=(5, 6))
+QUESTIONS = {
+    "over_time": {"part": "encoder", "layer": 1, "head": 2, "probe": 1},
+    "curves": {"part": "encoder", "layer": 0},
+}
+
+
+def answers(tab):
+    return {route: tab.get(route, run="a", **query).json for route, query in QUESTIONS.items()}
+
+
+def test_a_tab_that_saw_earlier_steps_answers_as_a_new_one_and_reads_only_the_new(
+    tmp_path, monkeypatch
+):
+    read = []
+    real = step_piles.layer_of
+
+    def counted(run, *, step, **where):
+        read.append(step)
+        return real(run, step=step, **where)
+
+    monkeypatch.setattr(step_piles, "layer_of", counted)
+    steps = [record(INFO, step) for step in range(70)]  # curves are remembered in blocks of 64
+    write_run(tmp_path / "a", INFO, steps)
+    tab = Tab(tmp_path)
+    before = answers(tab)
+    read.clear()
+    with RunWriter(tmp_path / "a", INFO, resume_step=69) as writer:
+        writer.write(record(INFO, 70))
+        writer.write(record(INFO, 3, seed=1))  # written again
+    now = answers(tab)
+    assert set(read) == {3, 70}
+    assert now == answers(Tab(tmp_path))
+    assert len(now["curves"]["steps"]) == len(before["curves"]["steps"]) + 1
+    means = [each["curves"]["metrics"]["prev"]["val"]["mean"] for each in (before, now)]
+    changed = [at for at, pair in enumerate(zip(*means, strict=False)) if pair[0] != pair[1]]
+    assert changed == [3]
