@@ -90,9 +90,10 @@ class Traffic:
 
     def __init__(self, page):
         self.page, self.pending = page, set()
-        page.on("request", self.pending.add)
+        # Not the set's own methods: newer Playwrights mark what they are given, which a builtin refuses.
+        page.on("request", lambda request: self.pending.add(request))
         for event in ("requestfinished", "requestfailed"):
-            page.on(event, self.pending.discard)
+            page.on(event, lambda request: self.pending.discard(request))
 
     def wait_until_quiet(self, for_ms=300, limit_ms=60_000):
         """Return once nothing was on its way for so long."""

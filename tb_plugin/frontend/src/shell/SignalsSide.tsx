@@ -2,18 +2,20 @@ import { readyValue } from "../core/resource";
 import { type Assessment, flagOf, isRaised, type Signal, type SignalState } from "../core/signals";
 import { metricValue, stepLabel } from "../scale/format";
 import { assessment } from "../state/assessment";
+import { nouns } from "../state/derived/nouns";
 import { entry, steps } from "../state/store";
 import { goToIndex } from "./actions";
 import { Growths, Mask } from "./Beside";
 import { Verdict } from "./Verdict";
 
-const LEADS: Readonly<Record<SignalState, string>> = {
-  fired: "Signal.",
-  quiet: "No signal.",
-  unreliable: "The probe sets differ.",
-  no_train_probes: "No training sentences: no flag.",
-  not_recorded: "No flag.",
-};
+const leadOf = (state: SignalState): string =>
+  ({
+    fired: "Signal.",
+    quiet: "No signal.",
+    unreliable: "The probe sets differ.",
+    no_train_probes: `No training ${nouns.value.probes}: no flag.`,
+    not_recorded: "No flag.",
+  })[state];
 
 /** A step by name, and a way to go there. */
 function GoTo({ step }: { readonly step: number }) {
@@ -32,7 +34,9 @@ function Figures({ signal }: { readonly signal: Signal }) {
   const sizes = signal.n_val + signal.n_train > 0;
   const words = [
     ...(tested ? [`p = ${metricValue(signal.p ?? Number.NaN, 4)} at the newest step`] : []),
-    ...(sizes ? [`n = ${signal.n_val} validation + ${signal.n_train} training sentences`] : []),
+    ...(sizes
+      ? [`n = ${signal.n_val} validation + ${signal.n_train} training ${nouns.value.probes}`]
+      : []),
   ];
   return words.length > 0 ? <p class="note figures">{words.join(" · ")}</p> : null;
 }
@@ -44,7 +48,7 @@ function Conclusion({ found }: { readonly found: Assessment }) {
     <section aria-label="Verdict">
       <h2>What this run shows</h2>
       <div role="status" data-state={found.state}>
-        <Verdict lead={LEADS[found.state]} raised={raised}>
+        <Verdict lead={leadOf(found.state)} raised={raised}>
           {found.headline}
         </Verdict>
       </div>

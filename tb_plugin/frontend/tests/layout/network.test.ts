@@ -51,6 +51,13 @@ describe("networkGeometry", () => {
     expect(long.width).toBeGreaterThan(WINDOW.width);
   });
 
+  it("gives a few pixels of a panel where that brings the last layer into the window", () => {
+    const six = networkGeometry({ ...SELF, layers: 6, queries: 65, keys: 65 }, WINDOW);
+    expect(six.width).toBeLessThanOrEqual(WINDOW.width);
+    const seven = networkGeometry({ ...SELF, layers: 7, queries: 65, keys: 65 }, WINDOW);
+    expect(seven.panelWidth).toBe(140);
+  });
+
   it("lowers rows to 20 px for a sentence that fits the window so, and further only when asked", () => {
     const fits = networkGeometry({ ...SELF, queries: 30, keys: 30 }, WINDOW);
     expect(fits.keyRow).toBeGreaterThanOrEqual(20);

@@ -74,6 +74,31 @@ describe("placePiles", () => {
   });
 });
 
+describe("placePiles of many piles", () => {
+  const heads = (count: number, each: number) =>
+    Array.from({ length: count }, (_, at) => ({
+      heads: Array.from({ length: each }, (_, head) => each * at + head),
+      name: at,
+    }));
+
+  it("stands two beside each other where that makes them larger", () => {
+    const places = placePiles(heads(6, 2), 220, 600);
+    expect(new Set(places.map(({ x }) => x)).size).toBe(2);
+    expect(Math.max(...places.map(({ x, size }) => x + size))).toBeLessThanOrEqual(220);
+    expect(new Set(placePiles(heads(3, 2), 220, 600).map(({ x }) => x)).size).toBe(1);
+  });
+
+  it("draws no single head larger than a pile", () => {
+    const piles = [...heads(5, 2), ...heads(6, 1)];
+    const sizes = placePiles(piles, 220, 612).map(
+      ({ heads, size }) => [heads.length, size] as const,
+    );
+    const most = (count: number) =>
+      Math.max(...sizes.filter(([of]) => of === count).map(([, size = 0]) => size));
+    expect(most(1)).toBeLessThanOrEqual(most(2));
+  });
+});
+
 describe("shownPile", () => {
   const maps: Maps = {
     layers: 1,

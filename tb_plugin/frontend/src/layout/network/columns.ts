@@ -71,6 +71,8 @@ const PANEL_MINIMUM = { self: 104, cross: 70 };
 /** From so many words on, maps need more pixels to tell a word from the one before it. */
 const MANY_WORDS = 48;
 const PANEL_OF_MANY = 140;
+/** And a few less where that brings the last layer into the window. */
+const PANEL_SQUEEZED = 118;
 const PAIR_GAP = 8;
 const TOP_GAP = 8;
 const BOTTOM_GAP = 6;
@@ -99,9 +101,11 @@ export function networkGeometry(shape: NetworkShape, viewport: Viewport): Networ
   const fixed = cross
     ? 2 * PADDING + PAIR_GAP * (layers - 1) + 2 * layers * tokenWidth
     : 2 * PADDING + (layers + 1) * tokenWidth;
+  const fitting = (viewport.width - fixed) / Math.max(1, layers);
+  const many = Math.max(queries, keys) >= MANY_WORDS && fitting < PANEL_SQUEEZED;
   const panelWidth = Math.max(
-    Math.max(queries, keys) >= MANY_WORDS ? PANEL_OF_MANY : PANEL_MINIMUM[cross ? "cross" : "self"],
-    (viewport.width - fixed) / Math.max(1, layers),
+    many ? PANEL_OF_MANY : PANEL_MINIMUM[cross ? "cross" : "self"],
+    fitting,
   );
   const visibleHeight = Math.max(
     ROW_MINIMUM * 4,

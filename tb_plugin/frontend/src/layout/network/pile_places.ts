@@ -35,6 +35,8 @@ export interface PilePlace extends Piled {
   readonly x: number;
   readonly y: number;
   readonly size: number;
+  /** px for the label above it. */
+  readonly room: number;
 }
 
 const PILE_LARGEST = 116;
@@ -42,28 +44,32 @@ const PILE_SMALLEST = 34;
 const SINGLE_SMALLEST = 14;
 const MARGIN = 12;
 const GAP = 6;
+/** Between two piles: their sheets stick out. */
+const PILE_GAP = 12;
 const PILE_AIR = 10;
 const SINGLE_AIR = 4;
 
-/** Real piles below each other, single heads in two columns under them, all inside the height. */
+/** Real piles on top, single heads in two columns under them, all inside the height. */
 export function placePiles(piles: readonly Piled[], width: number, height: number): PilePlace[] {
   const large = piles.filter(({ heads }) => heads.length > 1);
   const single = piles.filter(({ heads }) => heads.length === 1);
   const rows = Math.ceil(single.length / 2);
   const half = Math.floor((width - 2 * MARGIN - GAP) / 2);
   const roomForPiles = height - rows * (Math.min(half, height / 8) + LABEL_HEIGHT + SINGLE_AIR);
-  const each = Math.floor(roomForPiles / Math.max(1, large.length)) - LABEL_HEIGHT - PILE_AIR;
-  const size = Math.max(PILE_SMALLEST, Math.min(width - 2 * MARGIN - 8, PILE_LARGEST, each));
+  const { columns, size, room } = pileColumns(large.length, width, roomForPiles);
   const pitch = size + LABEL_HEIGHT + PILE_AIR;
+  const across = columns * size + (columns - 1) * PILE_GAP;
   const places = large.map((pile, at) => ({
     ...pile,
-    x: Math.round((width - size) / 2) - 2,
-    y: at * pitch,
+    x: Math.round((width - across) / 2) - 2 + (at % columns) * (size + PILE_GAP),
+    y: Math.floor(at / columns) * pitch,
     size,
+    room,
   }));
-  const top = large.length * pitch;
+  const top = Math.ceil(large.length / columns) * pitch;
   const down = Math.floor((height - top) / Math.max(1, rows)) - LABEL_HEIGHT - SINGLE_AIR;
-  const small = Math.max(SINGLE_SMALLEST, Math.min(half, down));
+  const most = large.length > 0 ? Math.min(half, size) : half;
+  const small = Math.max(SINGLE_SMALLEST, Math.min(most, down));
   const left = Math.round((width - 2 * small - GAP) / 2);
   return [
     ...places,
@@ -72,6 +78,24 @@ export function placePiles(piles: readonly Piled[], width: number, height: numbe
       x: left + (at % 2) * (small + GAP),
       y: top + Math.floor(at / 2) * (small + LABEL_HEIGHT + SINGLE_AIR),
       size: small,
+      room: small,
     })),
   ];
+}
+
+/** Below each other, or two beside each other where that makes them larger. */
+function pileColumns(
+  count: number,
+  width: number,
+  height: number,
+): { readonly columns: number; readonly size: number; readonly room: number } {
+  const tried = (columns: number) => {
+    const across = Math.floor((width - 2 * MARGIN - 8 - (columns - 1) * PILE_GAP) / columns);
+    const rows = Math.max(1, Math.ceil(count / columns));
+    const each = Math.floor(height / rows) - LABEL_HEIGHT - PILE_AIR;
+    const size = Math.max(PILE_SMALLEST, Math.min(across, PILE_LARGEST, each));
+    return { columns, size, room: columns === 1 ? width - 2 * MARGIN : size + PILE_GAP - 2 };
+  };
+  const [one, two] = [tried(1), tried(2)];
+  return two.size > one.size ? two : one;
 }

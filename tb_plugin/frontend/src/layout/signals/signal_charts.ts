@@ -41,7 +41,7 @@ export interface SignalSources {
   readonly others: readonly OtherRun[];
 }
 
-const METRICS_HEADING = "Metrics of validation and training sentences: raise no flag";
+const METRICS_HEADING = "Metrics of validation and training probes: raise no flag";
 const STABILITY_HEADING = "Stability of training: not about overfitting";
 const CONTEXT_HEADING = "Context: raises no flag";
 const ROLES: Readonly<Record<string, LineRole>> = { val: "val", train: "train" };

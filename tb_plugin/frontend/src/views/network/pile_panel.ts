@@ -105,14 +105,14 @@ const pileMap = ({ props }: NetworkFrame, layer: number, heads: readonly number[
   shownPile(props.maps, props.reference, layer, heads);
 
 function paint(pile: PileNodes, place: PilePlace, frame: NetworkFrame, layer: number): void {
-  const { props, geometry } = frame;
+  const { props } = frame;
   const { heads, x, y, size } = place;
   const [first = 0] = heads;
   const single = heads.length === 1 ? first : null;
   pile.root.style.transform = `translate(${x}px,${y}px)`;
   pile.root.style.width = `${size}px`;
   const letter = single === null && place.name !== null ? LETTER_WIDTH : 0;
-  const room = single === null ? geometry.panelWidth - 2 * Math.min(x, 12) - letter : size;
+  const room = place.room - letter;
   const fits = Math.max(
     1,
     Math.floor(room / BADGE_WIDTH) - (heads.length > room / BADGE_WIDTH ? 1 : 0),

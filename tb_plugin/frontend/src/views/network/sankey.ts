@@ -248,7 +248,7 @@ function tone({ before, fate, lit, quiet, value }: Drawn): string {
   }
   const change = value - before;
   const kind = change > KEPT ? "more" : change < -KEPT ? "less" : "same";
-  return `${kind} ${fate ?? ""}${light}`;
+  return `${kind} ${fate ?? ""}${quiet && lit === null ? " sink" : ""}${light}`;
 }
 
 const word = (axis: Axis, index: number): string => tokenText(axis[index]?.text ?? "");
