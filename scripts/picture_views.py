@@ -1,9 +1,9 @@
 """Every view over every kind of recording, light beside dark, to be looked at before a release.
 
 ``python scripts/picture_views.py FOLDER [--runs RUN ...] [--views VIEW ...] [--trained]`` records
-what ``tests/view_recordings.py`` knows into ``FOLDER/logs``, once, and saves a picture of each state
-and sheets of four states beside it. What can be seen without eyes is printed: words that are cut
-off or lie over each other, and text with too little contrast.
+what ``tests/view_recordings.py`` knows into ``FOLDER/logs``, once, and saves beside it a picture of
+each state, and sheets of two states in both themes. What can be seen without eyes is printed: words
+that are cut off or lie over each other, and text with too little contrast.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
 from PIL import Image
@@ -84,8 +85,7 @@ def states(run: str, wanted: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
 
 def frame_of(page: Page) -> Frame:
     found = page.wait_for_selector("iframe", state="attached").content_frame()
-    assert found is not None
-    return found
+    return cast("Frame", found)
 
 
 def go(page: Page, traffic: Traffic, address: dict[str, str]) -> None:
@@ -110,10 +110,8 @@ def photograph(page: Page, theme: str) -> Image.Image:
     frame = frame_of(page)
     frame.wait_for_selector(f"[data-theme={theme}]", state="attached")
     frame.evaluate(UNTIL_IDLE)
-    size = page.viewport_size
-    assert size is not None
-    clip = {"x": 0, "y": TOOLBAR, "width": size["width"], "height": size["height"] - TOOLBAR}
-    return Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB")
+    whole = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    return whole.crop((0, TOOLBAR, whole.width, whole.height))
 
 
 def sheet(pairs: tuple[tuple[Image.Image, Image.Image], ...]) -> Image.Image:
@@ -141,7 +139,8 @@ def look(page: Page, traffic: Traffic, folder: Path, run: str, wanted: list[str]
     for at in range(0, len(taken), 2):
         group = taken[at : at + 2]
         sheet(tuple(pair for _, pair in group)).save(
-            folder / f"sheet_{run.replace('/', '_')}_{at:02d}_{'_'.join(name for name, _ in group)}.png"
+            folder
+            / f"sheet_{run.replace('/', '_')}_{at:02d}_{'_'.join(name for name, _ in group)}.png"
         )
 
 

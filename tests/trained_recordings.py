@@ -1,4 +1,4 @@
-"""Recordings of trainings, small and real, that stand beside the made ones when views are looked at.
+"""Recordings of small real trainings, looked at beside those that are made.
 
 ``python tests/trained_recordings.py FOLDER`` trains all four: ten minutes on one core.
 """
@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
-import airline_sentiment  # noqa: E402
-import causal_lm  # noqa: E402
-import translation  # noqa: E402
-import vision  # noqa: E402
+import airline_sentiment
+import causal_lm
+import translation
+import vision
 
-from attn_monitor import AttentionMonitor  # noqa: E402
+from attn_monitor import AttentionMonitor
 
 
 def train_gpt(logdir: str, *, steps: int = 60, length: int = 128) -> None:
@@ -30,8 +30,7 @@ def train_gpt(logdir: str, *, steps: int = 60, length: int = 128) -> None:
     texts = causal_lm.standard_library(24)
     pieces = causal_lm.Pieces(texts[2:], size=512)
     training, validation = (
-        [token for text in half for token in pieces.encode(text)]
-        for half in (texts[2:], texts[:2])
+        [token for text in half for token in pieces.encode(text)] for half in (texts[2:], texts[:2])
     )
     trainer = L.Trainer(
         max_steps=steps,

@@ -90,10 +90,16 @@ class Traffic:
 
     def __init__(self, page):
         self.page, self.pending = page, set()
-        # Not the set's own methods: newer Playwrights mark what they are given, which a builtin refuses.
-        page.on("request", lambda request: self.pending.add(request))
+        page.on("request", self.begun)
         for event in ("requestfinished", "requestfailed"):
-            page.on(event, lambda request: self.pending.discard(request))
+            page.on(event, self.ended)
+
+    # Playwright marks what it is given, which a set's own methods do not let it.
+    def begun(self, request):
+        self.pending.add(request)
+
+    def ended(self, request):
+        self.pending.discard(request)
 
     def wait_until_quiet(self, for_ms=300, limit_ms=60_000):
         """Return once nothing was on its way for so long."""

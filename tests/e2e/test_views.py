@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
-from view_recordings import MODELS, record_all
+from large_recordings import record_large_run
+from view_recordings import MODELS, PATTERNS, record_all
 
 from tests.e2e.conftest import serve
 from tests.e2e.hands import choose_run, choose_view
@@ -24,19 +28,24 @@ def views_tab(tmp_path_factory):
 
 def show(tab, run, **choices):
     """Go to a run's view by the address, in the same page; wait until its step is drawn."""
-    every_layer = ",".join(f"{at}:sh" for at in range(12))
+    every_layer = ",".join(f"{at}:sh" for at in range(24))
     pairs = {"run": run, "layers": every_layer, **choices}
     if pairs.get("view", "network") != "network":
         pairs["layers"] = ""
     hash_text = "&".join(f"p.attn_monitor.{name}={value}" for name, value in pairs.items())
     tab.page.evaluate("hash => { location.hash = hash }", f"attn_monitor&{hash_text}")
     as_links = [pair for pair in pairs["layers"].split(",") if pair.endswith(":sh")]
-    layers = min(len(as_links), len(MODELS[run].parts[0].layers))
+    layers = min(len(as_links), layers_of(run))
     shown = f"[data-run='{run}'][data-probe='{choices['probe']}'][data-step='{choices['step']}']"
     drawn = tab.frame.locator(f".content{shown}")
     drawn.wait_for()
     if layers:
         drawn.locator(".link-note").nth(layers - 1).wait_for(state="attached")
+
+
+def layers_of(run):
+    """How many layers the network shows: of a deep model the first twelve."""
+    return len(MODELS[run].parts[0].layers) if run in MODELS else 12
 
 
 def links(tab):
@@ -54,17 +63,94 @@ def page(views_tab, new_tab):
     tab.page.close()
 
 
+def lengths_of(run):
+    """One probe of each length: the maps of sentences of one length are the same."""
+    if run not in MODELS:
+        return [0]
+    return list({len(source): at for at, source in enumerate(MODELS[run].sources)}.values())
+
+
 @pytest.mark.parametrize("run", RUNS)
 def test_every_layer_opens_with_links_a_person_can_follow(page, run):
     model = MODELS[run]
-    lengths = {len(source): probe for probe, source in enumerate(model.sources)}
-    for probe in lengths.values():  # the maps of sentences of one length are the same
+    for probe in lengths_of(run):
         for step in (model.steps[0], model.steps[-1]):
             show(page, run, step=step, probe=probe)
             drawn = links(page)
             for layer in range(len(model.parts[0].layers)):
                 count = sum(link[0] == layer for link in drawn)
                 assert FEWEST <= count <= MOST, (probe, step, layer)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_every_step_of_every_recording_opens_with_links_a_person_can_follow(
+    tmp_path_factory, new_tab
+):
+    folder = tmp_path_factory.mktemp("all")
+    record_all(folder)
+    record_large_run(folder / "long", layers=24, heads=16, tokens=512, steps=(0, 10, 20))
+    seen = 0
+    with serve(folder) as url:
+        tab = new_tab(url).wait_until_drawn()
+        for run in (*MODELS, "long"):
+            steps = MODELS[run].steps if run in MODELS else (0, 10, 20)
+            parts = [part.name for part in MODELS[run].parts] if run in MODELS else ["encoder"]
+            for part, step, probe in itertools.product(parts, steps, lengths_of(run)):
+                show(tab, run, part=part, step=step, probe=probe)
+                drawn = links(tab)
+                notes = tab.frame.locator(".link-note").all_inner_texts()
+                for layer in range(layers_of(run)):
+                    count = sum(link[0] == layer for link in drawn)
+                    where = (run, part, probe, step, layer, count)
+                    if "NaN" in notes[layer]:
+                        assert (run, count) == ("nan", 0), where
+                    else:
+                        assert FEWEST <= count <= MOST, where
+                    seen += 1
+        tab.close()
+    assert seen > 1000
+
+
+PATTERN_LIGHTNESS = 0.15
+LIGHTNESS = """c => {
+  const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+  const linear = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  return Array.from({ length: c.width * c.height }, (_, at) => {
+    const [r, g, b] = [0, 1, 2].map((of) => linear(data[4 * at + of]));
+    return 0.2104542553 * Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
+      + 0.793617785 * Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
+      - 0.0040720468 * Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  });
+}"""
+
+
+def drawn_anew(tab, canvas, before):
+    """The picture of a canvas once it is another than before."""
+    patience = time.monotonic() + 60
+    while (now := canvas.evaluate("c => c.toDataURL()")) == before:
+        assert time.monotonic() < patience
+        tab.page.wait_for_timeout(50)
+    return now
+
+
+@pytest.mark.parametrize(("run", "tokens"), [("vit", "0~65"), ("gpt", "0~128")])
+def test_patterns_of_heads_differ_in_lightness_on_every_scale(page, run, tokens):
+    """Where two small maps of one layer differ at all, it is by .15 of OKLab's lightness."""
+    heads = [PATTERNS.index(kind) for kind in ("self", "previous", "next", "word", "block")]
+    if MODELS[run].parts[0].causal:
+        heads.remove(PATTERNS.index("next"))  # which nobody may look at there
+    maps = [page.frame.locator(f"canvas.heat[data-layer='0'][data-head='{at}']") for at in heads]
+    before = None
+    for scale in ("fixed", "even", "layer"):
+        step = MODELS[run].steps[-1]
+        show(page, run, step=step, probe=0, layers="0:mh", tokens=tokens, scale=scale)
+        before = drawn_anew(page, maps[-1], before)
+        seen = [canvas.evaluate(LIGHTNESS) for canvas in maps]
+        side = maps[0].evaluate("c => c.width")
+        for one, other in itertools.combinations(seen, 2):
+            apart = sum(abs(a - b) > PATTERN_LIGHTNESS for a, b in zip(one, other, strict=True))
+            assert apart > 0.8 * side, (scale, apart, side)
 
 
 def test_the_first_words_of_a_causal_text_do_not_win_by_being_first(page):
