@@ -20,11 +20,11 @@ from PIL import Image
 from playwright.sync_api import Frame, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from ensure_chromium import find  # noqa: E402
-from in_browser import Traffic  # noqa: E402
 from large_recordings import record_large_run  # noqa: E402
+from take_pictures import settle  # noqa: E402
 from view_recordings import MODELS, Model, record_all  # noqa: E402
 
 from tests.e2e.conftest import CHROMIUM_FLAGS, serve  # noqa: E402
@@ -32,8 +32,6 @@ from tests.e2e.conftest import CHROMIUM_FLAGS, serve  # noqa: E402
 LONG = "long"
 TRAINED = ("trained/gpt", "trained/vision", "trained/airline", "trained/translation")
 TOOLBAR = 64  # TensorBoard's own, above the tab
-# A page in which nothing moves may never call itself idle.
-UNTIL_IDLE = "() => new Promise((free) => requestIdleCallback(free, { timeout: 1500 }))"
 SHOWN_WORDS = (Path(__file__).with_name("text_faults.js")).read_text()
 
 
@@ -88,20 +86,13 @@ def frame_of(page: Page) -> Frame:
     return cast("Frame", found)
 
 
-def go(page: Page, traffic: Traffic, address: dict[str, str]) -> None:
+def go(page: Page, address: dict[str, str]) -> None:
     """Show a state in the same page, and wait until nothing is on its way or being drawn."""
     text = "".join(f"&p.attn_monitor.{key}={quote(value)}" for key, value in address.items())
     page.evaluate("hash => { location.hash = hash }", f"attn_monitor{text}")
     frame = frame_of(page)
     frame.wait_for_selector(f".content[data-run='{address['run']}']", state="attached")
-    settle(page, traffic)
-
-
-def settle(page: Page, traffic: Traffic) -> None:
-    traffic.wait_until_quiet()
-    frame = frame_of(page)
-    frame.wait_for_selector(".busy span", state="detached")
-    frame.evaluate(UNTIL_IDLE)
+    settle(page)
 
 
 def photograph(page: Page, theme: str) -> Image.Image:
@@ -109,7 +100,7 @@ def photograph(page: Page, theme: str) -> Image.Image:
     page.evaluate(f"() => document.body.classList.toggle('dark-mode', {dark})")
     frame = frame_of(page)
     frame.wait_for_selector(f"[data-theme={theme}]", state="attached")
-    frame.evaluate(UNTIL_IDLE)
+    settle(page)
     whole = Image.open(BytesIO(page.screenshot())).convert("RGB")
     return whole.crop((0, TOOLBAR, whole.width, whole.height))
 
@@ -124,10 +115,10 @@ def sheet(pairs: tuple[tuple[Image.Image, Image.Image], ...]) -> Image.Image:
     return made.reduce(2)
 
 
-def look(page: Page, traffic: Traffic, folder: Path, run: str, wanted: list[str]) -> None:
+def look(page: Page, folder: Path, run: str, wanted: list[str]) -> None:
     taken = []
     for name, address in states(run, wanted):
-        go(page, traffic, address)
+        go(page, address)
         themes = []
         for theme in ("light", "dark"):
             themes.append(photograph(page, theme))
@@ -165,11 +156,10 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=list(CHROMIUM_FLAGS))
         page = browser.new_page(viewport={"width": options.width, "height": 900})
         page.set_default_timeout(120_000)
-        traffic = Traffic(page)
         page.goto(f"{url}#attn_monitor")
         frame_of(page).wait_for_selector("[data-layer][data-head]")
         for run in runs:
-            look(page, traffic, options.folder, run, options.views)
+            look(page, options.folder, run, options.views)
 
 
 if __name__ == "__main__":

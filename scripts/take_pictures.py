@@ -9,11 +9,12 @@ import sys
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
 from ensure_chromium import find
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Frame, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "examples"))
@@ -57,6 +58,32 @@ ALL = (
     Picture("signals", {"view": "signals"}, ready=".view svg"),
 )
 COLOURS = 256
+# The same page five times in a row, and no sign that something is on its way.
+UNTIL_STILL = """() => new Promise((done, failed) => {
+  let [before, same, looks] = ["", 0, 0];
+  const look = () => {
+    const now = document.body.innerHTML;
+    same = now === before && !document.querySelector(".busy *") ? same + 1 : 0;
+    before = now;
+    if (same >= 4) {
+      requestIdleCallback(() => done(), { timeout: 1500 });
+    } else if (++looks > 1000) {
+      failed(new Error("the tab does not come to rest"));
+    } else {
+      setTimeout(look, 150);
+    }
+  };
+  look();
+})"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the tab has nothing on its way and has drawn what came, however busy the machine.
+
+    Not until the network is quiet: the tab asks every few seconds for new steps.
+    """
+    frame = page.wait_for_selector("iframe", state="attached").content_frame()
+    cast("Frame", frame).evaluate(UNTIL_STILL)
 
 
 def take(page: Page, url: str, picture: Picture, theme: str) -> None:
@@ -67,12 +94,11 @@ def take(page: Page, url: str, picture: Picture, theme: str) -> None:
     page.goto("about:blank")
     page.goto(f"{url}?darkMode={dark}#attn_monitor{state}")
     frame = page.frame_locator("iframe")
-    frame.locator(picture.ready).first.wait_for(timeout=60_000)
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(1500)
+    frame.locator(picture.ready).first.wait_for(timeout=120_000)
+    settle(page)
     if picture.hover:
         frame.locator(picture.hover).first.hover(force=True)
-        page.wait_for_timeout(300)
+        settle(page)
     PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{picture.name}-{theme}.png"
     save_small(page.screenshot(), path)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from attn_monitor.analysis.piles import pile_distances, pile_tree
+import numpy as np
+
+from attn_monitor.analysis.piles import PileTree, pile_distances, pile_tree
+from attn_monitor.core.maps import Maps
 from attn_monitor.store import Run
 from tb_plugin.server.head_maps import layer_of, sentences_of
 from tb_plugin.server.plain import plain
@@ -23,7 +27,7 @@ def describe_piles(run: Run, query: PilesQuery) -> Mapping[str, object]:
     trees = []
     for layer in range(len(run.part(part).layers)):  # one after another: maps are large
         maps = [layer_of(run, step=step, part=part, probe=p, layer=layer) for p in sentences]
-        trees.append(pile_tree(pile_distances(maps, scale=query.scale), linkage=query.linkage))
+        trees.append(_tree(maps, query))
     return {
         "step": query.step,
         "part": query.part,
@@ -32,3 +36,19 @@ def describe_piles(run: Run, query: PilesQuery) -> Mapping[str, object]:
         "sentences": len(sentences),
         "layers": [plain(tree) for tree in trees],
     }
+
+
+def _tree(sentences: Sequence[Maps], query: PilesQuery) -> PileTree:
+    """Return the merge tree; a head with weights that are not numbers is never merged."""
+    finite = [np.isfinite(maps.attn).all(axis=(1, 2)) for maps in sentences]
+    kept = np.flatnonzero(np.all(finite, axis=0))
+    heads = len(sentences[0].attn)
+    if len(kept) == 0:
+        nothing = np.empty((0, 4))
+        return PileTree(heads=heads, linkage=query.linkage, merges=nothing, cophenetic=np.nan)
+    distances = pile_distances(sentences, scale=query.scale)[np.ix_(kept, kept)]
+    tree = pile_tree(distances, linkage=query.linkage)
+    piles = np.concatenate([kept, heads + np.arange(len(tree.merges))])
+    merges = tree.merges.copy()
+    merges[:, :2] = piles[merges[:, :2].astype(int)]
+    return replace(tree, heads=heads, merges=merges)

@@ -55,6 +55,30 @@ def test_lens_sentences_are_not_among_the_probes_to_page_through(lens_tab):
     assert [probe["split"] for probe in probes] == ["val", "val", "train"]
 
 
+def test_a_head_that_is_not_finite_lies_on_a_pile_of_its_own(tmp_path):
+    info = encoder_info(lengths=(9, 8, 7), heads=4)  # two of validation
+    whole = record(info, 0)
+    maps = {probe: attn.copy() for probe, attn in whole.attention["encoder"].items()}
+    maps[1][0, 1] = np.nan
+    maps[0][1] = np.nan
+    write_run(tmp_path / "a", info, [replace(whole, attention={"encoder": maps})])
+    first, second = Tab(tmp_path).get("piles", run="a", step=0, part="encoder").json["layers"][:2]
+    others = [
+        Maps(attn=maps[probe][0, [0, 2, 3]], key_tokens=info.probes[probe].source.text)
+        for probe in (0, 1)
+    ]
+    expected = pile_tree(pile_distances(others))
+    names = [0, 2, 3, 4, 5, 6]  # of the piles without head 1
+    assert [row[:2] for row in first["merges"]] == [
+        [names[int(pile)] for pile in row[:2]] for row in expected.merges
+    ]
+    assert [row[2] for row in first["merges"]] == pytest.approx(
+        expected.merges[:, 2].tolist(),
+        abs=1e-3,  # weights are stored in half precision
+    )
+    assert (first["heads"], second["heads"], second["merges"]) == (4, 4, [])
+
+
 @pytest.mark.parametrize("part", ["encoder", "cross"])
 @pytest.mark.parametrize("linkage", ["average", "ward"])
 def test_piles_are_the_merge_trees_of_every_layer(logdir, tab, part, linkage):

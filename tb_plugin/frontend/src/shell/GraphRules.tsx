@@ -34,7 +34,7 @@ const PAIRS: readonly Option<PairRule>[] = [
 ];
 
 const prunes = (token: string): readonly Option<Prune>[] => [
-  { value: "auto", text: `Each ${token}’s strongest` },
+  { value: "auto", text: `Best of each ${token}` },
   { value: "level", text: "From a level on" },
   { value: "count", text: "Strongest per layer" },
   { value: "mass", text: "Share of weight" },

@@ -144,6 +144,20 @@ describe("compareLinks", () => {
     expect(total).toBe(4);
   });
 
+  it("leaves out links of which one side is not a number", () => {
+    const b: Matrix = { ...MEAN, data: MEAN.data.slice() };
+    b.data[3] = Number.NaN;
+    const cut = { kind: "value", amount: 0.25 } as const;
+    for (const [one, other] of [
+      [MEAN, b],
+      [b, MEAN],
+    ] as const) {
+      const { links, counts } = compareLinks(one, other, cut, EVEN);
+      expect(links.map(({ query, key }) => [query, key])).not.toContainEqual([1, 0]);
+      expect(counts).toEqual({ born: 0, lost: 0, kept: 3 });
+    }
+  });
+
   it("finds nothing born or lost between a step and itself, whatever the rule", () => {
     for (const cut of [
       { kind: "even", amount: 1.5 },

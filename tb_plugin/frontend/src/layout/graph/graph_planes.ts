@@ -137,7 +137,11 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
   const b = before && sideAt(before, source, rule);
   const shares = edgeLevels(a.edges, map, "layer", rule.pair, source.even);
   const even = pairEdges(source.even, rule.pair);
-  const isKept = (at: number): boolean => a.kept.has(at) || (b?.kept.has(at) ?? false);
+  /** Where one side is not a number nobody knows whether an edge was born or lost. */
+  const known = (at: number): boolean =>
+    !(b && Number.isNaN((a.edges[at]?.weight ?? 0) + (b.edges[at]?.weight ?? 0)));
+  const isKept = (at: number): boolean =>
+    known(at) && (a.kept.has(at) || (b?.kept.has(at) ?? false));
   const all = a.edges.map((edge, at): PlaneEdge => {
     const other = b?.edges[at];
     return {
@@ -164,9 +168,10 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
     mass: sumOf(kept) / total,
     specialMass: sumOf(all.filter((edge) => isSpecial(edge, source))) / total,
     topology: topology(joints, size),
-    undefinedWeights: map.data.some(Number.isNaN),
+    undefinedWeights: map.data.some(Number.isNaN) || (before?.data.some(Number.isNaN) ?? false),
   };
 }
 
+/** Of what is known: a weight that is not a number is in no share. */
 const sumOf = (edges: readonly Edge[]): number =>
-  edges.reduce((all, { weight }) => all + weight, 0);
+  edges.reduce((all, { weight }) => (Number.isNaN(weight) ? all : all + weight), 0);

@@ -163,13 +163,18 @@ export interface LinkComparison {
   readonly total: number;
 }
 
-/** The links that pass the cut at A or at B; a link is as wide as its stronger side. */
+/**
+ * The links that pass the cut at A or at B; a link is as wide as its stronger side. Where one side
+ * is not a number nobody knows whether a link was born or lost: there is none.
+ */
 export function compareLinks(a: Matrix, b: Matrix, cut: LinkCut, even: Matrix): LinkComparison {
   const cell = ({ query, key }: Link): number => query * a.cols + key;
   const inA = new Set(selectLinks(a, cut, even).links.map(cell));
   const inB = new Set(selectLinks(b, cut, even).links.map(cell));
   const counts = { born: 0, lost: 0, kept: 0 };
+  const known = (at: number): boolean => !Number.isNaN((a.data[at] ?? 0) + (b.data[at] ?? 0));
   const links = [...new Set([...inA, ...inB])]
+    .filter(known)
     .sort((one, other) => one - other)
     .map((at): ComparedLink => {
       const fate = fateOf(inA.has(at), inB.has(at));

@@ -16,7 +16,7 @@ export const LABEL_HEIGHT = 16;
 const GAP = 6;
 const MARGIN = 8;
 const SMALLEST = 14;
-const LARGEST = 260;
+const LARGEST = 420;
 const AIR = 22;
 
 /** The grid with the largest square maps; fewer columns where two grids tie. */

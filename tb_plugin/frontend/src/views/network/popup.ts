@@ -32,6 +32,8 @@ export interface Popup {
 const LABEL_WIDTH = 66;
 const LABEL_HEIGHT = 62;
 const LARGEST_CELL = 15;
+/** The map of a few columns is at least this wide: larger than the one that was clicked. */
+const LEAST_MAP = 220;
 const TEXT_PITCH = 11;
 
 export interface PopupEvents {
@@ -195,10 +197,11 @@ function dragBy(handle: HTMLElement, root: HTMLElement, onMoved: () => void): vo
 /** What of the pop-up is not its map: title, labels, reading, buttons, help. */
 const AROUND = 230;
 
-/** px per cell: 15 for short sentences, less where the space below the headers would not hold the map. */
+/** px per cell: 15 for short sentences, more for a handful of tokens, less where the space below the headers would not hold the map. */
 function cellSize(map: Matrix, top: number): number {
   const room = Math.min(window.innerWidth - 160, window.innerHeight - top - AROUND, 520);
-  return Math.max(1, Math.min(LARGEST_CELL, room / Math.max(map.rows, map.cols, 1)));
+  const longest = Math.max(map.rows, map.cols, 1);
+  return Math.max(1, Math.min(Math.max(LARGEST_CELL, LEAST_MAP / longest), room / longest));
 }
 
 function paint(
@@ -275,6 +278,13 @@ function drawAxes(
   root.replaceChildren(...rows, ...columns);
 }
 
+/** "age = 39", or "income" where its value does not fit. */
+function axisLabel(text: string): string {
+  const [name = "", value] = text.split(" = ");
+  const whole = fitLabel(text, LABEL_WIDTH - 8).text;
+  return whole === text || value === undefined ? whole : fitLabel(name, LABEL_WIDTH - 8).text;
+}
+
 function labelled(
   axis: Axis,
   stride: number,
@@ -285,7 +295,7 @@ function labelled(
       ? [
           {
             index,
-            text: fitLabel(tokenText(token.text), LABEL_WIDTH - 8).text,
+            text: axisLabel(tokenText(token.text)),
             picture: token.picture,
           },
         ]

@@ -23,6 +23,7 @@ import { placePanel } from "./panel";
 
 /** A change of a link below this is drawn as no change. */
 const KEPT = 0.03;
+const NO_MEAN = "a head gave NaN: no mean";
 
 interface Drawn extends LinkPath {
   readonly fate: Fate | null;
@@ -127,9 +128,10 @@ function pick(
   }
   const { links, counts, total } = compareLinks(numbers.mean, before.mean, cut, even);
   const share = `${thousands(links.length)} of ${thousands(total)} links`;
+  const undefinedMean = [numbers, before].some(({ mean }) => mean.data.some(Number.isNaN));
   return {
     links,
-    note: `${share}\n${counts.born} born · ${counts.lost} lost\n${counts.kept} kept`,
+    note: `${share}\n${counts.born} born · ${counts.lost} lost\n${undefinedMean ? NO_MEAN : `${counts.kept} kept`}`,
   };
 }
 
@@ -280,7 +282,7 @@ function describe(link: Drawn, frame: NetworkFrame, layer: number): TipLine[] {
 function noteOf(selection: LinkSelection, mean: Matrix): string {
   const count = `${thousands(selection.links.length)} of ${thousands(selection.total)} links`;
   if (mean.data.some(Number.isNaN)) {
-    return `${count}\na head gave NaN: no mean`;
+    return `${count}\n${NO_MEAN}`;
   }
   if (selection.links.length === 0) {
     return `${count}\nstrongest ${fixed(

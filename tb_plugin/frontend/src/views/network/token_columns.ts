@@ -214,9 +214,13 @@ function buildColumn(
     if (token.picture) {
       return [];
     }
-    const { text, size } = fitLabel(tokenText(token.text), geometry.tokenWidth - 6);
-    const place = { x: geometry.tokenWidth / 2, y: index * row + height / 2 + 4 };
-    return [svg("text", { class: "token", ...place, "font-size": size }, text)];
+    const lines = linesOf(tokenText(token.text), height);
+    return lines.map((line, at) => {
+      const { text, size } = fitLabel(line, geometry.tokenWidth - 6);
+      const down = (at - (lines.length - 1) / 2) * LINE;
+      const place = { x: geometry.tokenWidth / 2, y: index * row + height / 2 + 4 + down };
+      return svg("text", { class: "token", ...place, "font-size": size }, text);
+    });
   });
   const bars = layers.map(({ bar }) => bar);
   const caps = layers.map(({ cap }) => cap);
@@ -226,6 +230,16 @@ function buildColumn(
     places.set(box, { nodes, axis: column.axis, index });
   });
   return nodes;
+}
+
+/** px of a line, and from which height of a box on there is room for a column above its value. */
+const LINE = 15;
+const TALL = 44;
+
+/** "age = 39" on two lines where the box is tall enough. */
+function linesOf(text: string, height: number): string[] {
+  const [name = "", ...value] = text.split(" = ");
+  return height >= TALL && value.length > 0 ? [name, `= ${value.join(" = ")}`] : [text];
 }
 
 function columnName(column: TokenColumn, cross: boolean): string {
