@@ -53,8 +53,16 @@ def is_library_module(module: types.ModuleType) -> bool:
 def _is_installed(module: str) -> bool:
     if module.partition(".")[0] in _LIBRARIES or module == "__main__":
         return module != "__main__"
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return file is None or is_library_code(file)
+    held = sys.modules.get(module)
+    file = getattr(held, "__file__", None)
+    if file is not None:
+        return is_library_code(file)
+    package, _, inner = module.partition(".")
+    if inner:
+        return _is_installed(package)
+    # Made by the user's own code, or executed by it and never registered: neither was imported.
+    made = getattr(held, "__spec__", None) is None and not module.startswith("_")
+    return module in sys.builtin_module_names or not made
 
 
 @functools.cache

@@ -35,16 +35,17 @@ def bytes_of(obj: bytearray | array.array[Any]) -> Undo:
 
 
 def array_of(obj: np.ndarray) -> Undo:
-    """Note the numbers of an array."""
-    before = obj.copy()
+    """Note the numbers of an array; of one that hides some, those as well."""
+    before = obj.view(np.ndarray).copy()
     bits = before.tobytes()
 
     def undo() -> bool:
-        moved = obj.shape != before.shape or obj.tobytes() != bits
+        resized = obj.shape != before.shape
+        moved = resized or obj.view(np.ndarray).tobytes() != bits
         if moved and obj.flags.writeable:
-            if obj.shape != before.shape:
-                obj.resize(before.shape, refcheck=False)
-            obj[...] = before
+            if resized:
+                np.ndarray.resize(obj, before.shape, refcheck=False)
+            obj.view(np.ndarray)[...] = before
         return moved
 
     return undo

@@ -112,10 +112,12 @@ class Asked(list):
         return super().__len__()
 
 
-def of_module():
-    module = types.ModuleType("own_state")
-    module.__file__, module.count, module.box = "/own_state.py", 0, []
-    sys.modules["own_state"] = module
+def of_module(name, file):
+    module = types.ModuleType(name)
+    module.count, module.box = 0, []
+    if file:
+        module.__file__ = file
+    sys.modules[name] = module
     globals()["own_state"] = module
     return module
 
@@ -182,7 +184,16 @@ KINDS = {
         lambda h: setattr(h["kind"], "shared", 9),
         lambda _: Box.shared,
     ),
-    "a module": (of_module, lambda _: moved_module(), lambda m: (m.count, m.box)),
+    "a module": (
+        lambda: of_module("own_state", "/own_state.py"),
+        lambda _: moved_module(),
+        lambda m: (m.count, m.box),
+    ),
+    "a module without a file": (
+        lambda: of_module("made_state", None),
+        lambda _: moved_module(),
+        lambda m: (m.count, m.box),
+    ),
     "a cached function": (
         lambda: None,
         lambda _: squared(3),
@@ -238,6 +249,11 @@ KINDS = {
         lambda: np.ma.zeros(2),
         lambda held: held.__setitem__(0, np.ma.masked),
         lambda held: held.tolist(),
+    ),
+    "what a mask hides": (
+        lambda: np.ma.array([1.0, 2.0], mask=[True, False]),
+        lambda held: one_more(held.data),
+        lambda held: held.data.tolist(),
     ),
     "a row of a table": (
         lambda: pd.DataFrame({"a": [1]}),
