@@ -301,13 +301,13 @@ class Session:
             scalars = {n: value for n, value in found.scalars.items() if math.isfinite(value)}
         return scalars
 
-    def write(self, scalars: Mapping[str, float], *, weights: Sequence[int] = ()) -> None:
+    def write(self, scalars: Mapping[str, float], *, trained: Sequence[list[int]] = ()) -> None:
         """Write and report what was observed, in the background; nothing if nothing was.
 
         Args:
             scalars: Numbers of the whole step, such as ``val_loss``.
-            weights: The sampled sums of the parameters now: if they are not what they were in the
-                replay, the validation had other weights than the training.
+            trained: The sampled sums of the parameters before the validation and after it: if any
+                are not what they were in the replay, the validation had other weights.
         """
         seen, self._pending = self._pending, None
         if seen is None:
@@ -329,7 +329,7 @@ class Session:
             classes=observation.classes,
             watched=next(iter(observation.watched), ""),
             scalars={**scalars, **seen.measured},
-            untouched=replace(seen.proof, lent=bool(weights) and list(weights) != seen.weights),
+            untouched=replace(seen.proof, lent=any(each != seen.weights for each in trained)),
         )
         self._written = seen.epoch, dict(scalars), seen.weights
         self._handover.give(observation, record)

@@ -80,6 +80,7 @@ class TrainerRecording:
     _guard: Guard = field(init=False)
     _first_step_tried: bool = field(init=False, default=False)
     _observed: bool = field(init=False, default=False)
+    _before: list[list[int]] = field(init=False, default_factory=list)  # weights, or not known
     _skipped: _Skipped | None = field(init=False, default=None)
     _validated_at: tuple[int, float] = field(init=False)  # steps and epochs
     _own_writer: SummaryWriter | None = field(init=False, default=None)
@@ -171,8 +172,9 @@ class TrainerRecording:
 
     @_hook
     def validation_begins(self) -> None:
-        """Wait for the end of a validation."""
+        """Wait for the end of a validation; who lends it weights may do so from here on."""
         self._observed = False
+        self._before = [] if self.trainer.sanity_checking else [self._weights()]
 
     @_hook
     def validated(self) -> None:
@@ -204,7 +206,7 @@ class TrainerRecording:
             self.validated()
         scalars = numbers(self.trainer.callback_metrics)
         if self.session is not None:
-            self.session.write(scalars, weights=self._weights())
+            self.session.write(scalars, trained=[*self._before, self._weights()])
         if self._skipped is not None:
             found = self._skipped
             self._skipped = _Skipped(found.step, found.epochs, scalars, found.weights)

@@ -185,9 +185,29 @@ class Swapping(L.Callback):
             self.scale(pl_module, 0.5)
 
 
-@pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("make", [Swapping, lambda: EMAWeightAveraging(decay=0.9)])
-def test_weights_that_are_lent_for_a_validation_are_those_that_are_recorded(make, first, tmp_path):
+class SwapsItself(Tiny):
+    """Doubles its weights for each validation, by its own hooks, which follow all callbacks'."""
+
+    def on_validation_start(self):
+        Swapping().on_validation_start(self.trainer, self)
+
+    def on_validation_end(self):
+        Swapping().on_validation_epoch_end(self.trainer, self)
+
+
+@pytest.mark.parametrize(
+    ("make", "first", "model"),
+    [
+        (Swapping, True, Tiny),
+        (Swapping, False, Tiny),
+        (lambda: EMAWeightAveraging(decay=0.9), True, Tiny),
+        (lambda: EMAWeightAveraging(decay=0.9), False, Tiny),
+        (L.Callback, True, SwapsItself),
+    ],
+)
+def test_weights_that_are_lent_for_a_validation_are_those_that_are_recorded(
+    make, first, model, tmp_path
+):
     validated = {}
 
     class Noting(L.Callback):
@@ -197,7 +217,7 @@ def test_weights_that_are_lent_for_a_validation_are_those_that_are_recorded(make
 
     watching, swapping = monitor(), make()
     order = [watching, swapping] if first else [swapping, watching]
-    run, *_ = train(tmp_path, *order, Noting())
+    run, *_ = train(tmp_path, *order, Noting(), model=model)
     recording = open_run(run.logger.log_dir)
     assert [recording.untouched(step).lent for step in recording.steps] == [False, True, True]
     np.testing.assert_allclose(*embedded(recording, validated[4], 4), atol=2e-3)
