@@ -6,7 +6,7 @@ import contextvars
 import random
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
@@ -40,6 +40,7 @@ class Guard:
         others: Further objects that a step may change, with their names.
         skip: Objects that are left alone: the trainer and the monitor itself.
         shallow: Objects of which the plain values alone are put back: the trainer, again.
+        feeds: Returns the loaders that bring the batches, with what to call each.
         moved: What moved in a replay so far and was put back, by name.
         proved: The steps at which nothing was found to have moved for good.
     """
@@ -48,6 +49,7 @@ class Guard:
     others: tuple[tuple[str, object], ...] = ()
     skip: tuple[object, ...] = ()
     shallow: tuple[tuple[str, object], ...] = ()
+    feeds: Callable[[], Iterable[tuple[str, object]]] = tuple
     moved: set[str] = field(default_factory=set)
     proved: set[int] = field(default_factory=set)
     _fragile: set[int] | None = None  # tensors that a pass writes to; unknown before the first
@@ -73,7 +75,7 @@ class Guard:
             stack.enter_context(torch.no_grad())
             stack.enter_context(random_state_kept(model))
             stack.enter_context(_context_kept())
-            roots = [("model", model), *self.others]
+            roots = [("model", model), *self.others, *self.feeds()]
             snapshot = Snapshot(roots, skip=self.skip, shallow=self.shallow, fragile=self._fragile)
             flags = [(module, module.training) for module in model.modules()]
             slopes = [(p, p.grad, p.requires_grad) for p in model.parameters()]

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from attn_monitor.capture.tensors import own_part
-from attn_monitor.monitor.snapshot_reach import LARGEST_ARRAY
-from attn_monitor.monitor.states import CannotPutBackError
+from attn_monitor.monitor.states import LARGEST_ARRAY, CannotPutBackError
 
 SMALL: Final = 1 << 16  # bytes of a tensor that is copied before every replay
 MOST_COPIED: Final = 1 << 30  # bytes of tensors that are copied before the first replay

@@ -9,6 +9,7 @@ import ctypes
 import io
 import types
 from collections.abc import Callable, Iterable, Mapping, Set
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.monitor.containers import dict_of, sequence_of, set_of, slot_of, slots_of
+from attn_monitor.monitor.feeds import FEEDS, feed_of
 from attn_monitor.monitor.libraries import is_library_code, is_library_module, is_library_object
 from attn_monitor.monitor.noted_tensors import Tensors
 from attn_monitor.monitor.silence import is_writer
@@ -24,12 +26,9 @@ from attn_monitor.monitor.snapshot_reach import (
     ATOMIC,
     COUNTERS,
     DEFINED,
-    LARGEST_ARRAY,
-    LARGEST_MAPPED,
     MACHINERY,
     MOST_OBJECTS,
     NAMESPACE,
-    NOT_ENTERED,
     PLAIN,
     PLAIN_HOLDERS,
     TRAINER,
@@ -44,8 +43,7 @@ from attn_monitor.monitor.snapshot_reach import (
 from attn_monitor.monitor.stand_ins import StandIns
 from attn_monitor.monitor.states import (
     CannotPutBackError,
-    array_of,
-    bytes_of,
+    content_of,
     file_of,
     frame_of,
     is_frame,
@@ -165,8 +163,12 @@ class Snapshot:
         elif (state := random_state_of(obj)) is not None:
             self._add(state, parent)
             return type(obj).__module__.partition(".")[0] in {"numpy", "torch", "random"}
+        elif isinstance(obj, FEEDS):
+            held, undo = feed_of(obj)
+            self._add(undo, parent)
+            self._enter(((f".{name}", value) for name, value in held.items()), parent)
         else:
-            return isinstance(obj, NOT_ENTERED) or is_library_object(obj)
+            return isinstance(obj, PurePath) or is_library_object(obj)
         return True
 
     def _enter(self, values: Iterable[tuple[str, object]], parent: Parent) -> None:
@@ -376,15 +378,11 @@ class Snapshot:
             self._note_object(obj, parent)
 
     def _note_array(self, obj: bytearray | array.array[Any] | np.ndarray, parent: Parent) -> None:
-        if isinstance(obj, bytearray | array.array):
-            self._add(bytes_of(obj), parent)
-            return
-        largest = LARGEST_MAPPED if isinstance(obj, np.memmap) else LARGEST_ARRAY
-        if obj.nbytes <= largest and not (isinstance(obj, np.memmap) and obj.mode == "r"):
-            self._add(array_of(obj), parent)
-        if obj.dtype == object:
+        if (undo := content_of(obj)) is not None:
+            self._add(undo, parent)
+        if isinstance(obj, np.ndarray) and obj.dtype == object:
             self._enter((("", value) for value in obj.flat), parent)
-        if type(obj) is not np.ndarray:
+        if isinstance(obj, np.ndarray) and type(obj) is not np.ndarray:
             self._note_object(obj, parent)
 
     def _note_counter(self, obj: object, parent: Parent) -> None:

@@ -17,14 +17,12 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 ATOMIC: Final = frozenset(
     {
@@ -53,10 +51,8 @@ ATOMIC: Final = frozenset(
         timedelta,
     }
 )
-LARGEST_ARRAY: Final = 1 << 28  # bytes; whole data sets are not what a forward pass writes to
-LARGEST_MAPPED: Final = 1 << 24  # bytes of an array that is a file
 MOST_OBJECTS: Final = 500_000
-NOT_ENTERED: Final = (DataLoader, Dataset, Sampler, PurePath)
+
 TRAINER: Final = frozenset({"_trainer", "_fabric", "_jit_module", "trainer"})
 COUNTERS: Final[tuple[type, ...]] = (
     itertools.count,

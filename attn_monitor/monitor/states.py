@@ -8,12 +8,14 @@ import io
 import random
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+LARGEST_ARRAY: Final = 1 << 28  # bytes; whole data sets are not what a forward pass writes to
+LARGEST_MAPPED: Final = 1 << 24  # bytes of an array that is a file
 Undo = Callable[[], bool]  # puts something back; returns whether it had moved
 
 
@@ -21,7 +23,18 @@ class CannotPutBackError(Exception):
     """Something moved in a replay that nothing can put back."""
 
 
-def bytes_of(obj: bytearray | array.array[Any]) -> Undo:
+def content_of(obj: bytearray | array.array[Any] | np.ndarray) -> Undo | None:
+    """Note what bytes or an array hold; ``None`` of what is too large, or a file to read."""
+    if not isinstance(obj, np.ndarray):
+        return _bytes_of(obj)
+    if isinstance(obj, np.memmap):
+        fits = obj.nbytes <= LARGEST_MAPPED and obj.mode != "r"
+    else:
+        fits = obj.nbytes <= LARGEST_ARRAY
+    return _array_of(obj) if fits else None
+
+
+def _bytes_of(obj: bytearray | array.array[Any]) -> Undo:
     """Note the content of a mutable string of bytes, or of an array of the standard library."""
     before: Any = obj[:]
 
@@ -34,7 +47,7 @@ def bytes_of(obj: bytearray | array.array[Any]) -> Undo:
     return undo
 
 
-def array_of(obj: np.ndarray) -> Undo:
+def _array_of(obj: np.ndarray) -> Undo:
     """Note the numbers of an array; of one that hides some, those as well."""
     before = obj.view(np.ndarray).copy()
     bits = before.tobytes()

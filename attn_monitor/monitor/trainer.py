@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.monitor.calls import ModuleCalls
+from attn_monitor.monitor.feeds import feeds_in
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import ReplayBatch
 from attn_monitor.signals.losses import WATCHED, WATCHED_MODE
@@ -148,6 +149,13 @@ def is_last_validation_batch(trainer: Trainer, phase: str) -> bool:
     for name in [*path.get(phase, "none").split("."), "batch_progress", "is_last_batch"]:
         found = getattr(found, name, False)
     return found is True
+
+
+def feeds_of(trainer: Trainer) -> Iterator[tuple[str, object]]:
+    """Yield the loaders that the trainer takes batches from, so far as it has any yet."""
+    for name in ("train_dataloader", "val_dataloaders", "test_dataloaders"):
+        for feed in feeds_in(getattr(trainer, name, None)):
+            yield name, feed
 
 
 def batches_seen(trainer: Trainer) -> str:

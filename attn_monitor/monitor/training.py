@@ -25,6 +25,7 @@ from attn_monitor.monitor.trainer import (
     Trainer,
     batches_seen,
     epochs_begun,
+    feeds_of,
     numbers,
     replay_through,
     watched_by,
@@ -103,6 +104,7 @@ class TrainerRecording:
             ),
             skip=(trainer, self.monitor, self, trainer.loggers, *trainer.loggers),
             shallow=(("trainer", trainer),),
+            feeds=lambda: feeds_of(trainer),
         )
 
     @property

@@ -141,6 +141,8 @@ class Remembering(Tiny):
         self.own["generator"].random()
         self.own["coin"].random()
         next(self.turn)
+        rows = self.trainer.val_dataloaders.dataset
+        rows.turns = getattr(rows, "turns", 0) + 1
         self.log("val_loss", loss)
         with (Path(self.trainer.default_root_dir) / "predictions.txt").open("a") as file:
             file.write(f"{loss}\n")
@@ -149,8 +151,9 @@ class Remembering(Tiny):
         drawn = self.own["generator"].bit_generator.state["state"], self.own["coin"].getstate()
         state = [dict(self.by_name), list(self.last), dict(self.counts), self.sums.tolist()]
         lines = (Path(self.trainer.default_root_dir) / "predictions.txt").read_text()
+        turns = [repr(self.turn), self.trainer.val_dataloaders.dataset.turns]
         self.history.append(
-            json.dumps([state, self.meter.seen, Meter.total, str(drawn), repr(self.turn), lines])
+            json.dumps([state, self.meter.seen, Meter.total, str(drawn), turns, lines])
         )
 
 
@@ -165,7 +168,7 @@ def test_what_a_validation_step_remembers_draws_and_writes_is_as_without_the_mon
     recording = open_run(run.logger.log_dir)
     put_back = recording.untouched(8).put_back
     assert "model.by_name" in str(put_back)
-    assert {name.partition(".")[0] for name in put_back} == {"model", "Meter"}
+    assert {name.partition(".")[0] for name in put_back} == {"model", "Meter", "val_dataloaders"}
     assert "training untouched: checked at 3 steps" in describe(recording)
 
 

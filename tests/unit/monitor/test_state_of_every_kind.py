@@ -32,6 +32,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn, save
+from torch.utils.data import DataLoader, Dataset
 
 from attn_monitor.monitor.guard import Guard
 
@@ -110,6 +111,16 @@ class Asked(list):
     def __len__(self):
         self.asked += 1
         return super().__len__()
+
+
+class Rows(Dataset):
+    """Reads ahead in a thread of its own, if told to."""
+
+    def __init__(self, thread=None):
+        self.levels, self.thread, self.position = [0], thread, 0
+
+    def __len__(self):
+        return 2
 
 
 def of_module(name, file):
@@ -271,6 +282,16 @@ KINDS = {
         lambda held: held.to_dict(),
     ),
     "a series": (lambda: pd.Series([1.0]), one_more, list),
+    "a data set": (
+        Rows,
+        lambda held: (held.levels.append(1), setattr(held, "late", 1)),
+        lambda held: (held.levels, hasattr(held, "late")),
+    ),
+    "a loader's generator": (
+        lambda: DataLoader(Rows(), 1, shuffle=True, generator=torch.Generator()),
+        lambda held: torch.rand(1, generator=held.sampler.generator),
+        lambda held: held.generator.get_state().tolist(),
+    ),
     "a database": (
         table,
         add_row,
@@ -459,6 +480,12 @@ def test_nothing_is_logged_or_printed(caplog, capsys):
     step(None)
     assert caplog.messages == ["of the monitor", "of the monitor", "heard"]
     assert capsys.readouterr().out == "heard\n"
+
+
+def test_a_data_set_that_reads_ahead_keeps_its_place():
+    rows = Rows(threading.current_thread())
+    replay(rows, lambda held: setattr(held, "position", 3))
+    assert rows.position == 3
 
 
 def test_other_threads_write_and_log_while_a_model_is_replayed(tmp_path, caplog):
