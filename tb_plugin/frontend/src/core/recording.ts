@@ -226,6 +226,16 @@ export function axesOf(part: Part, probe: Probe): { query: Tokens; key: Tokens }
     : { query: probe.source, key: probe.source };
 }
 
+/** Rows and columns are the same tokens: a diagonal means something, and so do both directions. */
+export function sameTokens(part: Part, probe: Probe): boolean {
+  const { query, key } = axesOf(part, probe);
+  return (
+    part.kind === "self" &&
+    query.text.length === key.text.length &&
+    query.text.every((word, at) => word === key.text[at])
+  );
+}
+
 /** A run's steps as one sentence has them: one that was asked later has maps of some only. */
 export function stepsOf(run: Run, sentence: Probe | null): readonly StepEntry[] {
   const asked = sentence?.steps;

@@ -171,7 +171,7 @@ export function GraphRules({ planes }: { readonly planes: readonly Plane[] }) {
   const { graph } = view.value;
   const part = shown.value?.part;
   const heads = Math.max(1, ...(part?.layers ?? []).map((layer) => layer.heads));
-  const cross = part?.kind === "cross";
+  const cross = sentence.value?.cross ?? false;
   const special = mean(planes.map((plane) => plane.specialMass));
   const kept = planes.reduce((all, plane) => all + plane.kept.length, 0);
   const total = planes.reduce((all, plane) => all + plane.all.length, 0);

@@ -3,7 +3,7 @@ import { isPending, problemOf } from "../core/resource";
 import { mostChange } from "../layout/heads/step_strip";
 import { headTitle, smallNumber } from "../scale/format";
 import { chosenHead, overTime } from "../state/head_time";
-import { best, entry, select, shown, steps, view } from "../state/store";
+import { alike, best, entry, select, steps, view } from "../state/store";
 import type { HeadsState } from "../state/view_state";
 import { createStrip } from "../views/heads/strip";
 import { Problem } from "./Problem";
@@ -89,7 +89,7 @@ export function HeadStrip() {
             entries: steps.value,
             a: entry.value?.step ?? -1,
             best: best.value?.step ?? null,
-            square: shown.value?.part.kind !== "cross",
+            square: alike.value,
             onStep: (step) => select({ step }),
           }}
         />

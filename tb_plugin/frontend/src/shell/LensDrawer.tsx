@@ -4,7 +4,7 @@ import { headMap, holdsLayer } from "../core/maps";
 import { problemOf, readyValue } from "../core/resource";
 import { fixed, headTitle, percent, thousands } from "../scale/format";
 import { elbow, lens } from "../state/lens_question";
-import { axes, maps, select, shown, view } from "../state/store";
+import { alike, axes, maps, select, shown, view } from "../state/store";
 import type { LensState, LensWords } from "../state/view_state";
 import { createLens } from "../views/lens/lens";
 import { Problem } from "./Problem";
@@ -160,7 +160,7 @@ function Drawer({ state }: { readonly state: LensState }) {
             map: headMap(marks.maps, value.layer, value.head),
             query: marks.query,
             key: marks.key,
-            square: now.part.kind === "self",
+            square: alike.value,
             pin: view.value.pin,
             onCell: (chosen) => change({ cell: chosen, value: null }),
             onValue: (cluster) => change({ value: cluster }),

@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import { picture } from "../state/derived/picture";
 import { colourScales } from "../state/derived/scales";
-import { shown } from "../state/store";
+import { alike, shown } from "../state/store";
 import { theme } from "./theme";
 
 const drawn = computed(picture);
@@ -16,7 +16,7 @@ export const headSource = computed(() => {
       reference: seen.reference,
       scales: colourScales.value,
       theme: theme.value,
-      square: now.part.kind === "self",
+      square: alike.value,
       label: seen.label,
     }
   );

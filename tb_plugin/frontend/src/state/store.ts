@@ -17,6 +17,7 @@ import {
   type RunIndex,
   type RunSummary,
   type StepEntry,
+  sameTokens,
   stepsOf,
 } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
@@ -65,9 +66,9 @@ export const cut = computed<MapCut | null>(() =>
 
 export const select = (patch: Partial<ViewState>): void => {
   const before = view.peek();
-  const model = part.peek();
+  const [model, sentence] = [part.peek(), probe.peek()];
   view.value = crossFilter(before, patch, {
-    cross: model?.kind === "cross",
+    cross: model !== null && sentence !== null && !sameTokens(model, sentence),
     group: groupSize(before.graph.group, model?.layers.length ?? 1),
   });
 };
@@ -133,6 +134,14 @@ const shownProbe = computed(() => shown.value?.probe ?? null);
 const shownCut = computed(() => shown.value?.cut ?? null);
 
 /** The marks along both axes of what is shown. */
+/** Rows and columns of what is shown are the same tokens. */
+export const alike = computed<boolean>(
+  () =>
+    shownPart.value !== null &&
+    shownProbe.value !== null &&
+    sameTokens(shownPart.value, shownProbe.value),
+);
+
 export const axes = computed<{ query: Axis; key: Axis } | null>(() => {
   const within = shownCut.value;
   if (!shownPart.value || !shownProbe.value || !within) {

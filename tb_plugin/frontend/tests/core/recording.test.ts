@@ -6,6 +6,7 @@ import {
   type Part,
   type Probe,
   type StepEntry,
+  sameTokens,
 } from "../../src/core/recording";
 
 const step = (at: number, scalars: StepEntry["scalars"] = {}): StepEntry => ({
@@ -44,6 +45,32 @@ describe("nearestStep", () => {
     expect(nearestStep(steps, 15)).toBe(1);
     expect(nearestStep(steps, 999)).toBe(2);
     expect(nearestStep([], 0)).toBe(-1);
+  });
+});
+
+describe("sameTokens", () => {
+  const words = (text: string): Probe["source"] => ({ text: text.split(" "), special: [] });
+  const probe = (query: string, key: string): Probe => ({
+    index: 0,
+    split: "val",
+    source: words(key),
+    target: null,
+    own_axes: [{ part: "encoder", query: words(query), key: words(key) }],
+  });
+
+  it("is so where rows and columns have the same words, in self-attention alone", () => {
+    expect(sameTokens(part("encoder", "self"), probe("a b", "a b"))).toBe(true);
+    expect(sameTokens(part("encoder", "cross"), probe("a b", "a b"))).toBe(false);
+  });
+
+  it("is not so behind a prefix, for the first word alone, or among other words", () => {
+    for (const [query, key] of [
+      ["a b", "#0 a b"],
+      ["a", "a b"],
+      ["a b", "b c"],
+    ] as const) {
+      expect(sameTokens(part("encoder", "self"), probe(query, key))).toBe(false);
+    }
   });
 });
 

@@ -8,8 +8,10 @@ export type Side = "query" | "key";
 export interface Sentence {
   readonly query: Axis;
   readonly key: Axis;
-  /** Source and target differ: encoder–decoder attention. */
+  /** Rows and columns are other tokens: encoder–decoder attention, queries beside further keys. */
   readonly cross: boolean;
+  /** What the rings of either side are called: keys, queries. */
+  readonly sides?: readonly [string, string];
   /** No query sees a key after itself. */
   readonly causal: boolean;
 }

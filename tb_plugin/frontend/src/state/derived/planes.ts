@@ -7,7 +7,7 @@ import { nearPlaces, type Place } from "../../layout/graph/near_layout";
 import { picturePlaces } from "../../layout/graph/picture_places";
 import { ringPlaces } from "../../layout/graph/projection";
 import type { Edge } from "../../layout/graph/token_graph";
-import { axes, shown, view } from "../store";
+import { alike, axes, shown, view } from "../store";
 import { graphRule } from "../view_state";
 import { evenMaps, sights } from "./even_maps";
 import { imageLayout, shownImage } from "./image";
@@ -18,10 +18,10 @@ const ruleText = computed(() => JSON.stringify(graphRule(view.value.graph)));
 
 const drawn = computed(picture);
 
-/** The rule of the settings, for the part that is shown: two sentences have one direction only. */
+/** The rule of the settings, for the part that is shown: two kinds of tokens have one direction. */
 export const rule = computed<GraphRule>(() => {
   const chosen = JSON.parse(ruleText.value) as GraphRule;
-  return shown.value?.part.kind === "cross" ? { ...chosen, pair: "cross" } : chosen;
+  return shown.value && !alike.value ? { ...chosen, pair: "cross" } : chosen;
 });
 
 /** No query sees a key after itself, as recorded or as the maps give away. */
@@ -33,7 +33,8 @@ export const sentence = computed<Sentence | null>(() =>
   axes.value && shown.value
     ? {
         ...axes.value,
-        cross: shown.value.part.kind === "cross",
+        cross: !alike.value,
+        sides: shown.value.part.kind === "cross" ? ["Source", "Target"] : ["Keys", "Queries"],
         causal: causal.value,
       }
     : null,

@@ -127,7 +127,8 @@ function titleOf({ planes, sentence }: GraphProps, ring: number, short: boolean)
     return short ? tiny : groupTitle(layers);
   }
   const source = sideOf(ring, sentence) === "key";
-  return short ? (source ? tiny : "") : `${source ? "Source" : "Target"} ${tiny}`;
+  const [keys, queries] = sentence.sides ?? ["Source", "Target"];
+  return short ? (source ? tiny : "") : `${source ? keys : queries} ${tiny}`;
 }
 
 /** The words of a ring of the chosen plane, in a column to its left and one to its right. */

@@ -90,4 +90,7 @@ function scaleOf(props: NetworkProps, layer: number): ColourScale {
 }
 
 /** Rows and columns are the same tokens: a diagonal means something. */
-export const isSquare = (props: NetworkProps): boolean => props.part.kind === "self";
+export const isSquare = ({ part, query, key }: NetworkProps): boolean =>
+  part.kind === "self" &&
+  query.length === key.length &&
+  query.every(({ text }, at) => text === key[at]?.text);
