@@ -96,6 +96,14 @@ describe("the usual cut", () => {
   });
 });
 
+describe("a text whose attention is nearly even", () => {
+  it.each([false, true])("shows a link of nearly every word, causal or not (%s)", (causal) => {
+    const { mean, even } = randomMaps(64, 0.1, causal, 3);
+    const { links } = selectLinks(mean, DEFAULT_CUT, even);
+    expect(new Set(links.map(({ query }) => query)).size).toBeGreaterThanOrEqual(62);
+  });
+});
+
 describe("placeLinks", () => {
   const frame = { top: 100, queryRow: 40, keyRow: 40, gap: 5 };
   const placed = placeLinks(selectLinks(MEAN, { kind: "value", amount: 0 }, EVEN).links, frame);

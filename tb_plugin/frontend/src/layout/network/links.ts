@@ -106,9 +106,13 @@ function chosen(mean: Matrix, cut: LinkCut, even: Matrix): Candidate[] {
       return candidates(mean, even, cut.amount, 0);
     case "even": {
       const clearOnes = candidates(mean, even, 0, cut.amount);
-      return clearOnes.length >= FEWEST_LINKS
-        ? eachStrongest(clearOnes)
-        : leastEven(candidates(mean, even, 0, 0));
+      const enough = Math.max(FEWEST_LINKS, mean.rows / 2);
+      return clearOnes.length >= enough
+        ? eachStrongest(clearOnes, MOST_LINKS)
+        : eachStrongest(
+            candidates(mean, even, 0, 0),
+            Math.min(MOST_LINKS, Math.max(FEWEST_LINKS, clearOnes.length, mean.rows)),
+          );
     }
     case "count":
       return strongest(candidates(mean, even, 0, 0)).slice(0, cut.amount);
@@ -127,8 +131,11 @@ function chosen(mean: Matrix, cut: LinkCut, even: Matrix): Candidate[] {
 const strongest = (candidates: readonly Candidate[]): Candidate[] =>
   [...candidates].sort((a, b) => b.beyond - a.beyond || b.weight - a.weight || order(a, b));
 
-/** Every query's strongest link first, then every query's second, up to MOST_LINKS. */
-function eachStrongest(clearOnes: readonly Candidate[]): Candidate[] {
+/**
+ * Every query's strongest link first, then every query's second, up to so many. Where hardly any
+ * stands out from even attention that is one per word: few of them would leave most of a text bare.
+ */
+function eachStrongest(clearOnes: readonly Candidate[], most: number): Candidate[] {
   const place = new Map<number, number>();
   const ranked = strongest(clearOnes).map((link) => {
     const rank = place.get(link.query) ?? 0;
@@ -138,15 +145,9 @@ function eachStrongest(clearOnes: readonly Candidate[]): Candidate[] {
   // A stable sort: among equals of rank the strongest stay in front.
   return ranked
     .sort((a, b) => a.rank - b.rank)
-    .slice(0, MOST_LINKS)
+    .slice(0, most)
     .map(({ link }) => link);
 }
-
-/** Where hardly any link stands out from even attention, the few that do so most. */
-const leastEven = (all: readonly Candidate[]): Candidate[] =>
-  [...all]
-    .sort((a, b) => b.times - a.times || b.weight - a.weight || order(a, b))
-    .slice(0, FEWEST_LINKS);
 
 const order = (a: Link, b: Link): number => a.query - b.query || a.key - b.key;
 

@@ -42,6 +42,7 @@ export interface PilePlace extends Piled {
 const PILE_LARGEST = 116;
 const PILE_SMALLEST = 34;
 const SINGLE_SMALLEST = 14;
+const SINGLE_LARGEST = 420;
 const MARGIN = 12;
 const GAP = 6;
 /** Between two piles: their sheets stick out. */
@@ -53,8 +54,9 @@ const SINGLE_AIR = 4;
 export function placePiles(piles: readonly Piled[], width: number, height: number): PilePlace[] {
   const large = piles.filter(({ heads }) => heads.length > 1);
   const single = piles.filter(({ heads }) => heads.length === 1);
-  const rows = Math.ceil(single.length / 2);
-  const half = Math.floor((width - 2 * MARGIN - GAP) / 2);
+  const beside = Math.min(2, Math.max(1, single.length));
+  const rows = Math.ceil(single.length / beside);
+  const half = Math.floor((width - 2 * MARGIN - (beside - 1) * GAP) / beside);
   const roomForPiles = height - rows * (Math.min(half, height / 8) + LABEL_HEIGHT + SINGLE_AIR);
   const { columns, size, room } = pileColumns(large.length, width, roomForPiles);
   const pitch = size + LABEL_HEIGHT + PILE_AIR;
@@ -68,15 +70,15 @@ export function placePiles(piles: readonly Piled[], width: number, height: numbe
   }));
   const top = Math.ceil(large.length / columns) * pitch;
   const down = Math.floor((height - top) / Math.max(1, rows)) - LABEL_HEIGHT - SINGLE_AIR;
-  const most = large.length > 0 ? Math.min(half, size) : half;
+  const most = large.length > 0 ? Math.min(half, size) : Math.min(half, SINGLE_LARGEST);
   const small = Math.max(SINGLE_SMALLEST, Math.min(most, down));
-  const left = Math.round((width - 2 * small - GAP) / 2);
+  const left = Math.round((width - beside * small - (beside - 1) * GAP) / 2);
   return [
     ...places,
     ...single.map((pile, at) => ({
       ...pile,
-      x: left + (at % 2) * (small + GAP),
-      y: top + Math.floor(at / 2) * (small + LABEL_HEIGHT + SINGLE_AIR),
+      x: left + (at % beside) * (small + GAP),
+      y: top + Math.floor(at / beside) * (small + LABEL_HEIGHT + SINGLE_AIR),
       size: small,
       room: small,
     })),
