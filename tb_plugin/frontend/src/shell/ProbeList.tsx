@@ -23,7 +23,9 @@ function toAsked({ steps }: Probe): { step?: number } {
 
 /** What a mean over sentences is of, and what all of them have in common. */
 function MeanText({ item, of }: { readonly item: Probe; readonly of: readonly number[] }) {
-  const common = item.source.text.filter((word) => !/^#\d+$/u.test(word)).map(tokenText);
+  // Patches, columns and time steps have the same names in all of them.
+  const words = nouns.value.token === "word" ? item.source.text : [];
+  const common = words.filter((word) => !/^#\d+$/u.test(word)).map(tokenText);
   return (
     <bdi
       title={`The mean map of every head over ${nouns.value.probes} ${of.map((at) => at + 1).join(", ")}: words where all have the same, positions elsewhere`}
