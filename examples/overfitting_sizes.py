@@ -20,7 +20,7 @@ from overfitting_tasks import CORPORA, Corpus
 
 from attn_monitor import AttentionMonitor, open_run
 from attn_monitor.signals.gap import first_met, measure_gap
-from attn_monitor.signals.output_signals import ALPHA, TIMES
+from attn_monitor.signals.output_signals import ALPHA, TIMES, changes_since
 from attn_monitor.signals.separation import separate
 
 SEEDS = [40, 41]
@@ -82,22 +82,29 @@ def load(path: Path, task: str) -> Run:
         of = {which: sign * data[f"{column}/{which}"] for which in SPLITS}
         val = np.concatenate([of["val"], of["lens"], of["val_output"]], axis=1)
         other = np.concatenate([of["train"], of["train_output"]], axis=1)
-        found = measure_gap(val - val[0], other - other[0])
+        # Validation sentences come by at the first validation: before it there is nothing of them.
+        since = changes_since(val, other)
+        val, other = (x[:, np.isfinite(x[since])] for x in (val, other))
+        found = measure_gap(val - val[since], other - other[since])
         curves[title], p[title] = found.t, found.p
     val, train_ = data["sizes/val"], data["sizes/train"]
+    none = [np.nan] * (since + 1)
     for at, name in enumerate(SIZES):
         each = [
             separate(
-                (val[i] - val[0])[..., [at]], (train_[i] - train_[0])[..., [at]], shuffles=1999
+                (val[i] - val[since])[..., [at]],
+                (train_[i] - train_[since])[..., [at]],
+                shuffles=1999,
             )
-            for i in range(1, len(val))
+            for i in range(since + 1, len(val))
         ]
-        curves[name] = np.array([np.nan, *(one.z for one in each)])
-        p[name] = np.array([np.nan, *(one.p for one in each)])
+        curves[name] = np.array([*none, *(one.z for one in each)])
+        p[name] = np.array([*none, *(one.p for one in each)])
     entropy, norm = curves[ENTROPY], curves["hidden norm"]
     curves["both"] = (entropy + norm) / np.sqrt(2)
     curves["larger"] = np.fmax(entropy, norm)
-    curves["so far"] = np.array([np.nan, *np.nancumsum(entropy[1:]) / np.arange(1, len(entropy))])
+    later = entropy[since + 1 :]
+    curves["so far"] = np.array([*none, *np.nancumsum(later) / np.arange(1, len(later) + 1)])
     return judged(path.stem, task, data, curves=curves, p=p)
 
 

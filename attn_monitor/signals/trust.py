@@ -29,7 +29,8 @@ DRIFT: Final = (
 )
 STABILITY: Final = (
     "About stability of training, not overfitting. The thresholds are our choice; they were passed "
-    "in 0 of 72 models of our study, none of which diverged, and were not tested on any that did."
+    "in 0 of 72 models of our study, none of which diverged. In another one the largest score "
+    "passed 50 in 6 of 12 that diverged, before the loss left its band, and in 0 of 12 others."
 )
 MASK: Final = (
     "Exact: the gradient of an output at a token that it cannot read is zero. It says nothing of "

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, LlamaConfig, LlamaModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    DeepseekV3Config,
+    DeepseekV3Model,
+    GPT2Config,
+    GPT2Model,
+    LlamaConfig,
+    LlamaModel,
+)
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import apply_rotary_pos_emb_interleave
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from attn_monitor.capture import capture
@@ -160,6 +170,43 @@ def test_sizes_of_a_llama_with_shared_keys_and_rotary_positions(kernel):
         query, key = apply_rotary_pos_emb(query, key, *angles)
     causal = torch.ones(TOKENS, TOKENS).tril().bool()
     check(found, expected(query, key, value, attention.o_proj.weight.detach().mT, causal))
+
+
+@pytest.mark.parametrize("kernel", ["eager", "sdpa"])
+def test_sizes_of_a_deepseek_with_latent_keys_and_shorter_values(kernel):
+    plain, turned, short = 4, 4, 6
+    config = DeepseekV3Config(
+        **NAMES,
+        **{"intermediate_size": 16, "num_hidden_layers": 1, "first_k_dense_replace": 1},
+        **{"num_key_value_heads": HEADS, "q_lora_rank": 8, "kv_lora_rank": 8, "head_dim": turned},
+        **{"qk_nope_head_dim": plain, "qk_rope_head_dim": turned, "v_head_dim": short},
+        attn_implementation=kernel,
+    )
+    model = DeepseekV3Model(config).eval()
+    found = sizes(model, IDS)
+    twin = copy.deepcopy(model).double()
+    attention = twin.layers[0].self_attn
+    entered = []
+    attention.register_forward_pre_hook(
+        lambda _, _args, kwargs: entered.append(kwargs), with_kwargs=True
+    )
+    with torch.no_grad():
+        twin(IDS)
+        hidden, angles = entered[0]["hidden_states"], entered[0]["position_embeddings"]
+        latent = attention.q_a_layernorm(attention.q_a_proj(hidden))
+        query = heads_of(attention.q_b_proj(latent)).split([plain, turned], dim=-1)
+        latent, shared = attention.kv_a_proj_with_mqa(hidden).split([8, turned], dim=-1)
+        key, value = heads_of(attention.kv_b_proj(attention.kv_a_layernorm(latent))).split(
+            [plain, short], dim=-1
+        )
+        angled = apply_rotary_pos_emb_interleave(query[1], shared[:, None], *angles)
+        query = torch.cat([query[0], angled[0]], dim=-1)
+        key = torch.cat([key, angled[1].expand(-1, HEADS, -1, -1)], dim=-1)
+    causal = torch.ones(TOKENS, TOKENS).tril().bool()
+    wanted = expected(query, key, value, attention.o_proj.weight.detach().mT, causal)
+    if kernel == "sdpa":  # no fused kernel takes shorter values; PyTorch's own scales both sides
+        wanted |= {name: wanted[name] / (plain + turned) ** 0.25 for name in ("query", "key")}
+    check(found, wanted)
 
 
 class Gated(nn.Module):
