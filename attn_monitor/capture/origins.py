@@ -9,7 +9,7 @@ all of them share. Codes are as small as what they say: axes along which they re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -34,11 +34,13 @@ class Origin:
         code: Same shape as the tensor; 0 where nothing of the batch went in.
         learned: Parameters went in: what is picked by it may be another thing tomorrow.
         passed: Numbers of the attention calls that its tokens asked in.
+        joined: The same of each piece, where unlike ones were joined: a cache, and what is new.
     """
 
     code: Tensor | None = None
     learned: bool = False
-    passed: frozenset[int] = field(default_factory=frozenset)
+    passed: frozenset[int] = frozenset()
+    joined: frozenset[frozenset[int]] = frozenset()
 
 
 _LEARNED: Final = Origin(learned=True)

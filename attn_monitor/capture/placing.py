@@ -59,8 +59,12 @@ def in_place(
         return records
     widths = {record.value.shape[-1] for record in records}
     sources = whole.path.sources()
-    if _are_parallel(records, sources, whole) and not whole.path.composed:
-        return stacked(records, sources, whole) or records
+    if not whole.path.composed:
+        if _are_parallel(records, sources, whole):
+            return records
+        by_sentence = stacked(records, sources, whole)
+        if by_sentence is not None:
+            return by_sentence
     if len(widths) > 1 or not sources:
         raise ValueError(f"its {len(records)} pieces have values of unlike width {sorted(widths)}")
     width = _width(widths.pop(), records[0].heads, sources, whole)
@@ -102,19 +106,24 @@ def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> 
 
 
 def _are_parallel(records: list[Record], sources: Sequence[Buffer], whole: Whole) -> bool:
-    """Return whether each call alone asks with every token for every token: none is a piece.
+    """Return whether each call alone asks with every query for every key: none is a piece.
 
     Differential attention subtracts such calls from each other, after their softmax. Heads that
-    were computed one by one stand beside each other instead.
+    were computed one by one stand beside each other instead, and blocks below each other.
     """
     shapes = {record.shape for record in records}
     widths = sum(record.heads * record.value.shape[-1] for record in records)
     if len(records) == 1 or len(shapes) > 1 or matrix_of(whole.place, widths).shape[-1] == widths:
         return False
-    sentences, _, queries, keys = shapes.pop()
-    if queries != keys or any(record.kind != "self" for record in records):
+    sentences, heads, queries, keys = shapes.pop()
+    width = records[0].value.shape[-1]
+    if whole.output.numel() != sentences * heads * queries * width:
         return False
-    return all(math.prod(values_of(source).shape[:-1]) == sentences * keys for source in sources)
+    held: dict[object, int] = {}  # keys that came one after the other, in a cache, count together
+    for source in sources:
+        held[source.origin or source] = math.prod(values_of(source).shape[:-1])
+    every = sentences * keys
+    return sum(held.values()) == every or all(count == every for count in held.values())
 
 
 def _placed(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -123,10 +123,12 @@ class Attended:
     Attributes:
         calls: Their numbers.
         path: The memory it lies in; ``None`` after an operator that is not linear.
+        number: This very value; its views carry the same number.
     """
 
     calls: frozenset[int]
     path: Buffer | None = None
+    number: int = field(default_factory=lambda: next(_numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,9 @@ def _seen_otherwise(call: OperatorCall, name: str) -> bool:
             )
         except (RuntimeError, TypeError, IndexError, ValueError):
             code = all_mixed(result.shape)
-        origin = Origin(code=code, learned=origin.learned, passed=origin.passed)
+        origin = Origin(
+            code=code, learned=origin.learned, passed=origin.passed, joined=origin.joined
+        )
     set_origin(result, origin)
     return True
 
@@ -70,5 +72,6 @@ def _projected(call: OperatorCall, name: str) -> bool:
     learned = any(other is not None and other.learned for other in found)
     others = (other.passed for other in found if other is not None and other is not origin)
     passed = origin.passed.union(*others)
-    set_origin(result, Origin(code=tokens.expand(result.shape), learned=learned, passed=passed))
+    code = tokens.expand(result.shape)
+    set_origin(result, Origin(code=code, learned=learned, passed=passed, joined=origin.joined))
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,7 @@ class Sources:
         key: Codes ``[sentence, key_head, key]``.
         query_passed: Numbers of the attention calls in which these queries' tokens asked before.
         key_passed: Likewise for keys.
+        key_joined: Likewise for each piece, where keys were joined: a cache, and new ones.
         scope: Numbers of the module calls that ran, outermost first.
         learned: Both came out of the model; else they are the batch's own, and of any kind.
         digests: A number made of the queries of each map, ``[sentence, head]``; equal for equal
@@ -50,6 +52,7 @@ class Sources:
     key: Tensor
     query_passed: frozenset[int] = frozenset()
     key_passed: frozenset[int] = frozenset()
+    key_joined: frozenset[frozenset[int]] = frozenset()
     scope: tuple[int, ...] = ()
     digests: Tensor
     learned: bool = True
@@ -69,10 +72,37 @@ class Sources:
         same = torch.isin(query, key).any() or torch.isin(key, query).any()
         if not bool(same):
             return "cross"
-        if self.query_passed == self.key_passed:
+        if self.query_passed == self.key_passed or self.query_passed in self.key_joined:
             return "self"
         nested = self.query_passed <= self.key_passed or self.key_passed <= self.query_passed
         return "self" if nested and torch.equal(query, key) else "cross"
+
+    def settled(self, kind: PartKind, akin: Callable[[], bool]) -> PartKind:
+        """Return the kind of attention, where its lineage told one already.
+
+        What a router chose is named by nothing but the mask or the positions that it met later, at
+        the places of the keys that the ids name; then the lineage is believed.
+
+        Args:
+            kind: What is known else, or was guessed.
+            akin: Returns whether queries and keys descend from the same tokens.
+        """
+        found = self.kind or kind
+        if found == kind or not (found == "cross" and self._beside() and akin()):
+            return found
+        return kind
+
+    def _beside(self) -> bool:
+        """Return whether two tensors of the batch name queries and keys, at the same places."""
+        names = [coordinate(_known(code), 3).unique() for code in (self.query, self.key)]
+        if not all(len(name) == 1 for name in names) or torch.equal(*names):
+            return False
+        places = [
+            torch.stack([coordinate(_known(code), which) for which in (0, 1)])
+            for code in (self.query, self.key)
+        ]
+        asking, asked = ({*map(tuple, place.mT.tolist())} for place in places)
+        return asking <= asked
 
 
 def _known(code: Tensor) -> Tensor:
@@ -158,10 +188,11 @@ class Follower:
         number, self._number = self._number, self._number + 1
         asking, asked = (origin_of(tensor) or Origin() for tensor in origins)
         codes = _per_token(query, origins[0], asking)
-        laid_out = None if codes is None else _laid_out(codes, query, output)
-        passed = asking.passed | {number}
-        set_origin(output, Origin(code=laid_out, learned=True, passed=passed))
         keys = _per_token(key, origins[1], asked)
+        answers = codes if keys is None or codes is None else _of_learned(codes, keys)
+        laid_out = None if answers is None else _laid_out(answers, query, output)
+        passed = asking.passed | {number} | (asked.passed if answers is not codes else frozenset())
+        set_origin(output, Origin(code=laid_out, learned=True, passed=passed))
         if codes is None or keys is None:
             return None
         return Sources(
@@ -170,6 +201,7 @@ class Follower:
             key=keys[..., 0].cpu(),
             query_passed=asking.passed,
             key_passed=asked.passed,
+            key_joined=asked.joined,
             scope=scope,
             learned=asking.learned and asked.learned,
             digests=query.sum(dim=(2, 3), dtype=torch.float64).cpu(),
@@ -203,6 +235,16 @@ def _per_token(tensor: Tensor, source: Tensor, origin: Origin) -> Tensor | None:
             small = reduced(code, [-1], lenient=True)
             return small.reshape(*tensor.shape[:3], 1)
     return None
+
+
+def _of_learned(codes: Tensor, keys: Tensor) -> Tensor:
+    """Return the codes of what is answered: to a learned query, the token that all keys are of."""
+    if bool((codes != NOTHING).any()) or codes.shape[1] % keys.shape[1]:
+        return codes
+    shared = reduced(keys, [-2])
+    known = (coordinate(shared, 0) >= 0) & (coordinate(shared, 1) >= 0)
+    shared = shared.where(known, NOTHING).repeat_interleave(codes.shape[1] // keys.shape[1], 1)
+    return shared.expand_as(codes)
 
 
 def _laid_out(codes: Tensor, query: Tensor, output: Tensor) -> Tensor | None:

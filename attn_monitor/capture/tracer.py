@@ -207,7 +207,8 @@ class Tracer:
         except Exception as error:  # noqa: BLE001  # whose words they are is then not known
             self.problem(error, where=f"following the batch to {record.module}")
         if record.sources is not None:
-            record.kind = record.sources.kind or record.kind
+            akin = lambda: (seen.kind or kinship(*origins)) == "self"  # noqa: E731
+            record.kind = record.sources.settled(record.kind, akin)
 
     def attended(self, path: Buffer, output: Tensor) -> None:
         """Note that attention outputs were put together."""

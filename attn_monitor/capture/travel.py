@@ -33,6 +33,8 @@ from attn_monitor.capture.origins import (
 )
 from attn_monitor.capture.quickly import followed_quickly
 
+# How new keys are put beside those of a cache.
+_JOINING: Final = frozenset(("cat", "stack", "where", "slice_scatter", "index_copy", "index_put"))
 _MAKING: Final = frozenset(
     {
         "zeros",
@@ -149,6 +151,7 @@ def follow(call: OperatorCall) -> None:
         return
     learned = any(origin.learned for _, origin in known)
     passed = frozenset().union(*(origin.passed for _, origin in known if origin.passed))
+    joined = frozenset().union(*(origin.joined for _, origin in known if origin.joined))
     if any(tensor.is_nested for tensor in (*operands, *results)):
         _follow_nested(known, results, learned, passed)
         return
@@ -157,7 +160,23 @@ def follow(call: OperatorCall) -> None:
         written = name.endswith("_") and result is operands[0]
         written = written and name not in _RESHAPED_IN_PLACE
         code = _in_place(result, after) if written else after
-        set_origin(result, Origin(code=code, learned=learned, passed=passed))
+        if name.removesuffix("_") in _JOINING:
+            pieces = frozenset(origin.passed for _, origin in coded)
+            joined |= pieces if len(pieces) > 1 else frozenset()
+        set_origin(result, Origin(code=code, learned=learned, passed=passed, joined=joined))
+        if written and result._base is not None:
+            _tell_base(result._base, [origin for tensor, origin in known if tensor is not result])
+
+
+def _tell_base(base: Tensor, written: Sequence[Origin]) -> None:
+    """Note of a whole what was written into a part of it."""
+    whole = origin_of(base)
+    if whole is None or all(part.passed <= whole.passed for part in written):
+        return
+    passed = whole.passed.union(*(part.passed for part in written))
+    joined = whole.joined | {whole.passed, *(part.passed for part in written)}
+    learned = whole.learned or any(part.learned for part in written)
+    set_origin(base, Origin(code=whole.code, learned=learned, passed=passed, joined=joined))
 
 
 Known = list[tuple[Tensor, Origin]]

@@ -199,7 +199,7 @@ def _projection(
         return
     if not isinstance(tag, (Lineage, Constant)):
         known = isinstance(tag, Scores)
-        tag = Lineage(number=new_number())
+        tag = Lineage(number=tag.number if isinstance(tag, Attended) else new_number())
         if not known:
             set_tag(source, tag)
     followed = output if rows else None
