@@ -150,6 +150,7 @@ class AttentionCapture:
             self.tracer.seen,
             weighing=modules.weighing,
             linear=modules.linear,
+            choosing=modules.choosing,
         )
 
     @property

@@ -21,6 +21,7 @@ from attn_monitor.capture.placed import Placed, Whole
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import WeightRule
 from attn_monitor.capture.selection import Selection
+from attn_monitor.core.nouns import PartKind
 
 _FEWEST: Final = 2
 _MATRIX, _STACKED = 2, 3
@@ -74,20 +75,27 @@ class Slices:
 
 
 def joined(records: list[Record], whole: Whole) -> list[Record]:
-    """Return one record for what was placed per source, where all sources' tokens are queries."""
+    """Return one record for what was placed per source, where the sources are one row of keys.
+
+    They are if the model laid them beside each other to be weighed, as what a cache holds and what
+    is new, or if their tokens, one after the other, are the queries.
+    """
     placed = [record.rule for record in records if isinstance(record.rule, Placed)]
     if len(placed) < _FEWEST or len(placed) != len(records):
         return records
     rows, tokens = placed[0].rows, sum(rule.columns.tokens for rule in placed)
-    order = _laid_side_by_side(whole.path)
-    if rows.tokens != tokens or any(rule.rows != rows for rule in placed) or not order:
+    order, before = _laid_side_by_side(whole.path)
+    fits = before or rows.tokens == tokens
+    if not fits or any(rule.rows != rows for rule in placed) or not order:
         return records
     ordered = sorted(records, key=lambda record: _first_place(record.rule, order))
     rule = Joint(blocks=tuple(r.rule for r in ordered if isinstance(r.rule, Placed)))
     keys = torch.cat([record.key for record in ordered], dim=2)
     values = [r.value.repeat_interleave(r.heads // r.value.shape[1], 1) for r in ordered]
     value = torch.cat(values, dim=2)
-    return [replace(ordered[0], kind="self", rule=rule, key=keys, value=value)]
+    akin = rows.tokens == tokens or any(record.kind == "self" for record in records)
+    kind: PartKind = "self" if akin else "cross"
+    return [replace(ordered[0], kind=kind, rule=rule, key=keys, value=value)]
 
 
 def is_joint(records: Sequence[Record]) -> bool:
@@ -95,17 +103,21 @@ def is_joint(records: Sequence[Record]) -> bool:
     return len(records) == 1 and isinstance(records[0].rule, Joint)
 
 
-def _laid_side_by_side(path: Buffer) -> list[Buffer]:
-    """Return the beginnings that lead to a memory, in the order in which they were joined."""
+def _laid_side_by_side(path: Buffer) -> tuple[list[Buffer], bool]:
+    """Return the beginnings that lead to a memory, in the order in which they were joined.
+
+    Returns:
+        The beginnings, and whether they were joined before anything was multiplied with weights.
+    """
     sources = set(path.sources())
-    for step, _ in steps_before(path):
+    for step, output in steps_before(path):
         parts = step.args[0] if step.args else None
         if isinstance(parts, list):
             buffers = [part.buffer for part in parts if isinstance(part, Place)]
             found = dict.fromkeys(source for b in buffers if b for source in b.sources())
             if found.keys() == sources:
-                return list(found)
-    return []
+                return list(found), not output.calls
+    return [], False
 
 
 def _first_place(rule: WeightRule, order: Sequence[Buffer]) -> int:

@@ -36,6 +36,7 @@ _WEIGHING: Final = (
     "a softmax over other things than products of queries and keys weighs what is here: additive "
     "scores, learned queries, a mixture or a dynamic convolution"
 )
+_PICKED: Final = "the value of the best key is picked, and none is weighed: there are no weights"
 # Routers weigh experts, and no tokens.
 _ROUTING: Final = re.compile(r"moe|expert|router|gate|mlp|feedforward", re.IGNORECASE)
 
@@ -72,6 +73,7 @@ def find_gaps(
     *,
     weighing: Iterable[nn.Module] = (),
     linear: Iterable[nn.Module] = (),
+    choosing: Iterable[nn.Module] = (),
 ) -> tuple[Gap, ...]:
     """Return the modules that ran and whose attention was not seen, in the model's order.
 
@@ -82,6 +84,7 @@ def find_gaps(
         seen: Paths of the modules that captured attention belongs to: their parts are no gaps.
         weighing: Those in which a softmax over other things than scores weighed activations.
         linear: Those in which products of queries and keys weighed values without a softmax.
+        choosing: Those in which values were picked by the best keys.
     """
     names = module_names(model)
     owners = {f"{path}." for path in seen if path}
@@ -103,10 +106,11 @@ def find_gaps(
         if not _ROUTING.search(kind) and not _holds(named, name):
             gaps.append(Gap(name, kind, _WEIGHING))
     named = {gap.module for gap in gaps}
-    for module in set(linear) - around:
-        name = names.get(module, "")
-        if not _holds(named, name):
-            gaps.append(Gap(name, type(module).__name__, _NO_WEIGHTS))
+    for modules, reason in ((linear, _NO_WEIGHTS), (choosing, _PICKED)):
+        for module in set(modules) - around:
+            name = names.get(module, "")
+            if not _holds(named, name):
+                gaps.append(Gap(name, type(module).__name__, reason))
     order = {name: at for at, name in enumerate(names.values())}
     return tuple(sorted(gaps, key=lambda gap: order.get(gap.module, 0)))
 

@@ -81,6 +81,7 @@ class ModuleStack:
         self.attended: set[nn.Module] = set()
         self.weighing: set[nn.Module] = set()
         self.linear: set[nn.Module] = set()
+        self.choosing: set[nn.Module] = set()
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self._sentences: tuple[int, ...] = ()  # axes that may count them, of whatever came first
@@ -172,6 +173,10 @@ class ModuleStack:
     def note_linear(self) -> None:
         """Remember that products of queries and keys weigh values as they are here."""
         self.linear.add(self.innermost()[1])
+
+    def note_choice(self) -> None:
+        """Remember that the values of the best keys alone are picked here."""
+        self.choosing.add(self.innermost()[1])
 
     def heads_of(self, products: int) -> int:
         """Return how many heads a stack of ``products`` attention matrices is made of.

@@ -20,6 +20,7 @@ from attn_monitor.capture.paths import Buffer, Place, run_again, steps_before
 from attn_monitor.capture.placed import Placed, Rows, Whole, matrix_of, values_of
 from attn_monitor.capture.proof import agreement
 from attn_monitor.capture.record import Record
+from attn_monitor.capture.rules import ModelWeights
 from attn_monitor.capture.sides import sides_of
 from attn_monitor.capture.sources import Sources
 from attn_monitor.capture.stacking import Stacked, stacked
@@ -60,7 +61,7 @@ def in_place(
     widths = {record.value.shape[-1] for record in records}
     sources = whole.path.sources()
     if not whole.path.composed:
-        if _are_parallel(records, sources, whole):
+        if _are_parallel(records, whole):
             return records
         by_sentence = stacked(records, sources, whole)
         if by_sentence is not None:
@@ -105,25 +106,50 @@ def _is_cut(record: Record, whole: Whole, inputs: Sequence[tuple[int, ...]]) -> 
     return rows == given[0] * given[1] == sentences * queries and sentences not in given[:2]
 
 
-def _are_parallel(records: list[Record], sources: Sequence[Buffer], whole: Whole) -> bool:
+def _are_parallel(records: list[Record], whole: Whole) -> bool:
     """Return whether each call alone asks with every query for every key: none is a piece.
 
-    Differential attention subtracts such calls from each other, after their softmax. Heads that
-    were computed one by one stand beside each other instead, and blocks below each other.
+    Such calls are subtracted from each other, after their softmax (differential attention), or
+    added (self and cross attention behind a gate). Heads that were computed one by one stand
+    beside each other instead, and blocks below each other.
     """
-    shapes = {record.shape for record in records}
     widths = sum(record.heads * record.value.shape[-1] for record in records)
-    if len(records) == 1 or len(shapes) > 1 or matrix_of(whole.place, widths).shape[-1] == widths:
+    if len(records) == 1 or matrix_of(whole.place, widths).shape[-1] == widths:
         return False
-    sentences, heads, queries, keys = shapes.pop()
-    width = records[0].value.shape[-1]
-    if whole.output.numel() != sentences * heads * queries * width:
+    made = whole.output.numel()
+    if any(math.prod(r.shape[:3]) * r.value.shape[-1] != made for r in records):
         return False
+    sources = _sources_of_calls(whole.path)
+    if all(
+        _ask_for_all(record, sources[call])
+        for record, call in zip(records, sorted(whole.calls), strict=True)
+    ):
+        return True
+    # Windows along one axis and along another, each with a softmax of its own.
+    return all(
+        isinstance(record.rule, ModelWeights)
+        and agreement(record.weights().sum(-1), torch.ones(record.shape[:3]))[1]
+        for record in records
+    )
+
+
+def _ask_for_all(record: Record, sources: Sequence[Buffer]) -> bool:
+    """Return whether the keys of a call are all tokens of its values."""
     held: dict[object, int] = {}  # keys that came one after the other, in a cache, count together
     for source in sources:
         held[source.origin or source] = math.prod(values_of(source).shape[:-1])
-    every = sentences * keys
+    every = record.shape[0] * record.shape[3]
     return sum(held.values()) == every or all(count == every for count in held.values())
+
+
+def _sources_of_calls(path: Buffer) -> dict[int, list[Buffer]]:
+    """Return the beginnings of the values of every attention call on a way."""
+    return {
+        call: [source for values in step.inputs for source in values.sources()]
+        for step, output in steps_before(path)
+        for call in output.calls.difference(*(values.calls for values in step.inputs))
+        if not any(values.calls for values in step.inputs)
+    }
 
 
 def _placed(

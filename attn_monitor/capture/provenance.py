@@ -47,7 +47,13 @@ class Ancestor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Made of parameters only: a weight matrix, its transpose, its half-precision copy."""
+    """Made of parameters only: a weight matrix, its transpose, its half-precision copy.
+
+    Attributes:
+        shares: A softmax was taken of it, as of a pattern that is the same for every text.
+    """
+
+    shares: bool = False
 
 
 @dataclass(slots=True, kw_only=True)  # never changed; frozen ones take thrice as long to make
@@ -163,6 +169,7 @@ class Weighed:
 
 Tag = Constant | Lineage | Scores | Pairs | Weighed | Attended
 CONSTANT: Final = Constant()
+CONSTANT_SHARES: Final = Constant(shares=True)
 
 
 def tag_of(tensor: Tensor) -> Tag | None:

@@ -69,6 +69,8 @@ class Sources:
         query, key = _known(self.query), _known(self.key)
         if not (len(query) and len(key)):
             return None
+        if _is_mixture(query, key) or _is_mixture(key, query):
+            return None
         same = torch.isin(query, key).any() or torch.isin(key, query).any()
         if not bool(same):
             return "cross"
@@ -103,6 +105,19 @@ class Sources:
         ]
         asking, asked = ({*map(tuple, place.mT.tolist())} for place in places)
         return asking <= asked
+
+
+def _is_mixture(one: Tensor, other: Tensor) -> bool:
+    """Return whether each of some codes names a mixture of tokens that others name one by one."""
+    mixed = coordinate(one, 1) < 0
+    whole = torch.stack([coordinate(one, which) for which in (3, 0)])
+    named = torch.stack([coordinate(other, which) for which in (3, 0)])
+    apart = bool((coordinate(other, 1) >= 0).all())
+    return (
+        bool(mixed.all())
+        and apart
+        and {*map(tuple, whole.mT.tolist())} <= {*map(tuple, named.mT.tolist())}
+    )
 
 
 def _known(code: Tensor) -> Tensor:

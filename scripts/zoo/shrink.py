@@ -63,6 +63,8 @@ _UNSET = {
         "prediction_length": 4,
         "num_experts_per_tok": 2,
         "n_routed_experts": 8,
+        "n_shared_experts": 1,
+        "attn_layer_indices": [1],
         "vocab_size": 100,
     },
     "vocabulary_map": {"<image>": 7, "IMGIMGA": 8, "IMGIMGB": 9},
@@ -112,6 +114,8 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
     for name, value in before.items():
         if value is None and name in _UNSET:
             _set(config, name, _UNSET[name])
+        if isinstance(value, PretrainedConfig):
+            continue  # made small by itself
         new = _smaller(name, value, factor, layers)
         if new != value:
             _set(config, name, new)
@@ -154,6 +158,8 @@ def _smaller(name: str, value: Any, factor: int, layers: int) -> Any:
         return min(8, value) if isinstance(value, int) else value
     if name in {"n_group", "topk_group", "first_k_dense_replace"} and isinstance(value, int):
         return min(1, value)
+    if name == "num_kv_shared_layers" and isinstance(value, int):
+        return 0
     if name in {"num_experts_per_tok", "moe_topk", "moe_k", "top_k"} and isinstance(value, int):
         return min(2, value)
     if name == "image_embedding_size" and isinstance(value, int):

@@ -18,6 +18,7 @@ from attn_monitor.capture.families.layouts import Fold, asks_for, fold_of, head_
 from attn_monitor.capture.operators import OperatorCall
 from attn_monitor.capture.padding import padded_heads
 from attn_monitor.capture.provenance import (
+    CONSTANT_SHARES,
     Attended,
     Constant,
     Lineage,
@@ -54,6 +55,8 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
     if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
         raise TypeError(f"{call.name} got no two tensors to multiply")
     left_tag, right_tag = tag_of(left), tag_of(right)
+    if CONSTANT_SHARES in (left_tag, right_tag):
+        tracer.modules.note_weighing()
     if isinstance(right_tag, Constant):
         _projection(left, right, call.output, tracer)
     elif isinstance(left_tag, Constant):

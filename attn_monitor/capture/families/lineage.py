@@ -24,6 +24,7 @@ from attn_monitor.capture.operators import OperatorCall, once_per_operator, oper
 from attn_monitor.capture.paths import Beginning, Buffer, beginning, memory_of
 from attn_monitor.capture.provenance import (
     CONSTANT,
+    CONSTANT_SHARES,
     Ancestor,
     Attended,
     Constant,
@@ -81,6 +82,13 @@ def nothing_passed(_call: OperatorCall, _tracer: Tracer) -> None:
     """Forget the tag: tables of angles are no scores, and fresh tensors share a shape only."""
 
 
+@observes("argmax", "argmin")
+def best_keys(call: OperatorCall, _tracer: Tracer) -> None:
+    """Remember of indices that they name the best keys."""
+    if isinstance(tag_of(call.tensor("self")), Scores):
+        set_tag(call.output, Lineage(number=new_number(), shares=True))
+
+
 @observes_the_rest
 def pass_on(call: OperatorCall, tracer: Tracer) -> None:
     """Give the results of an operator the most telling tag among its operands."""
@@ -93,6 +101,8 @@ def pass_on(call: OperatorCall, tracer: Tracer) -> None:
             _name_input(call)
         return
     name = call.name
+    if name in _PICKING and _picks_values(call.args):
+        tracer.modules.note_choice()
     path = _path(call, chosen) if name in LINEAR and _may_carry(name, chosen, call) else None
     if path is not None and path.calls:
         set_tag(call.output, Attended(path.calls, path))
@@ -101,8 +111,18 @@ def pass_on(call: OperatorCall, tracer: Tracer) -> None:
         for output in tensors_in(call.result):
             if output.is_floating_point() or output.is_complex():
                 _pass_to(output, chosen, call, tracer, view=view, path=path)
+            elif view and isinstance(chosen.tag, Lineage) and chosen.tag.shares:
+                set_tag(output, chosen.tag)  # indices of the best keys
     if name.endswith("_") and not view:
         _tell_base(call)
+
+
+def _picks_values(args: tuple[object, ...]) -> bool:
+    """Return whether indices of the best keys pick values."""
+    tags = [tag for t in tensors_in(args) if isinstance(tag := tag_of(t), Lineage)]
+    return any(tag.projected for tag in tags) and any(
+        tag.shares and not tag.projected for tag in tags
+    )
 
 
 def _is_another_shape(call: OperatorCall) -> bool:
@@ -204,9 +224,10 @@ def _pass_to(
             after = replace(after, shares=True)
         set_tag(output, after)
     elif isinstance(tag, Constant):
-        tensors = list(tensors_in(call.args))
-        if all(isinstance(tag_of(t), Constant) for t in tensors):
-            set_tag(output, CONSTANT)
+        tags = [tag_of(tensor) for tensor in tensors_in(call.args)]
+        if all(isinstance(tag, Constant) for tag in tags):
+            softened = call.name in SOFTMAX or CONSTANT_SHARES in tags
+            set_tag(output, CONSTANT_SHARES if softened else CONSTANT)
     elif isinstance(tag, Pairs):
         if output.numel() == operand.tensor.numel():
             set_tag(output, tag)

@@ -214,6 +214,18 @@ def test_products_that_weigh_values_without_a_softmax_are_named(attend):
     assert "no softmax over keys" in gap.reason
 
 
+def the_best_key(q, k, v):
+    best = (split(q) @ split(k).mT).argmax(-1, keepdim=True)
+    return merge(split(v).gather(2, best.expand(-1, -1, -1, D_HEAD))), None
+
+
+def test_picking_the_value_of_the_best_key_is_named():
+    attention = captured(HandWritten(the_best_key), tokens())
+    assert attention.records == []
+    (gap,) = attention.gaps
+    assert "picked" in gap.reason
+
+
 class SentenceBySentence(HandWritten):
     """A loop over the batch, around all of it but the last projection."""
 
