@@ -119,17 +119,19 @@ def _are_parallel(records: list[Record], whole: Whole) -> bool:
     made = whole.output.numel()
     if any(math.prod(r.shape[:3]) * r.value.shape[-1] != made for r in records):
         return False
+    shares = [r.weights().sum(-1) for r in records if isinstance(r.rule, ModelWeights)]
+    if len(shares) == len(records):
+        one = torch.ones_like(shares[0])
+        alike = all(share.shape == one.shape for share in shares)
+        if alike and agreement(torch.stack(shares).sum(0), one)[1]:
+            return False  # one softmax over what all of them look at
+        if all(agreement(share, torch.ones_like(share))[1] for share in shares):
+            return True  # windows along one axis and along another, say
     sources = _sources_of_calls(whole.path)
-    if all(
+    same_windows = len({record.shape[0] for record in records}) == 1
+    return same_windows and all(
         _ask_for_all(record, sources[call])
         for record, call in zip(records, sorted(whole.calls), strict=True)
-    ):
-        return True
-    # Windows along one axis and along another, each with a softmax of its own.
-    return all(
-        isinstance(record.rule, ModelWeights)
-        and agreement(record.weights().sum(-1), torch.ones(record.shape[:3]))[1]
-        for record in records
     )
 
 

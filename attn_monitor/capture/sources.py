@@ -67,9 +67,8 @@ class Sources:
             if bool((one == NOTHING).all() and (other != NOTHING).all()):
                 return "cross"  # vectors of the model's own ask the batch, or are asked by it
         query, key = _known(self.query), _known(self.key)
-        if not (len(query) and len(key)):
-            return None
-        if _is_mixture(query, key) or _is_mixture(key, query):
+        unknown = not (len(query) and len(key))
+        if unknown or _is_mixture(query, key) or _is_mixture(key, query):
             return None
         same = torch.isin(query, key).any() or torch.isin(key, query).any()
         if not bool(same):
