@@ -119,7 +119,8 @@ def _are_parallel(records: list[Record], whole: Whole) -> bool:
     made = whole.output.numel()
     if any(math.prod(r.shape[:3]) * r.value.shape[-1] != made for r in records):
         return False
-    shares = [r.weights().sum(-1) for r in records if isinstance(r.rule, ModelWeights)]
+    made_by_model = [record for record in records if isinstance(record.rule, ModelWeights)]
+    shares = [record.weights().sum(-1).to(record.value.dtype) for record in made_by_model]
     if len(shares) == len(records):
         one = torch.ones_like(shares[0])
         alike = all(share.shape == one.shape for share in shares)

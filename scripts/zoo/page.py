@@ -39,6 +39,7 @@ and `flex_attention` calls where Python makes them, and computes their weights i
 - **shaped**: the weights that multiply the values were made without a softmax, so that the oracle
   has nothing to compare them with.
 - **none**: nothing in the model weighs keys, and the capture says so.
+- **split**: the weights are right, and one call of a module shows several records.
 - **kind**: the weights are right, but self-attention is called cross.
 - **named**: the model weighs keys in a way that the capture does not show; it names the module and
   says why.
@@ -83,6 +84,7 @@ def page(rows: dict[str, Row], before: dict[str, Row]) -> str:
     ran = sum(count for kind, count in counts.items() if kind != "not built")
     lines = [INTRODUCTION.format(versions=versions), "## In short\n"]
     lines += [f"Rows by the commit they were made with: {code_of(rows.values())}.\n"]
+    lines += [*_untouched(rows.values()), ""]
     lines += [f"{len(rows)} types; {ran} could be built and fed. Worst verdict of each:\n"]
     lines += [
         "| verdict | types | of those that ran |",
@@ -132,11 +134,30 @@ def page(rows: dict[str, Row], before: dict[str, Row]) -> str:
         "| --- | --- |",
     ]
     for name in groups["not built"]:
-        why = rows[name].get("why", "")
-        said = why[0] if isinstance(why, list) and why else str(why)
-        lines.append(f"| {name} | {cell(said, 160)} |")
+        lines.append(f"| {name} | {cell(_why(rows[name]), 160)} |")
     lines += _not_again(before.keys() - rows.keys(), before)
     return "\n".join(lines) + "\n"
+
+
+def _untouched(rows: Iterable[Row]) -> Iterable[str]:
+    """Yield a sentence that says in how many runs the capture changed nothing."""
+    runs: Counter[str] = Counter()
+    for row in rows:
+        for way, result in row.get("variants", {}).items():
+            if result["verdict"] in {"does not run", "not built"}:
+                continue
+            faults = result.get("faults", [])
+            runs["all"] += 1
+            runs["train"] += way == "train"
+            runs["by chance"] += any(fault.startswith("chance") for fault in faults)
+            runs["changed"] += any(fault.startswith("changed") for fault in faults)
+    yield (
+        "Every run is held, bit by bit, against one without the capture; a training step with the "
+        f"gradients of all parameters: {runs['changed']} of {runs['all']} runs differ, "
+        f"{runs['train']} of which are training steps."
+    )
+    if runs["by chance"]:
+        yield f"{runs['by chance']} runs answer otherwise by themselves when they are run again."
 
 
 def code_of(rows: Iterable[Row]) -> str:
@@ -150,14 +171,6 @@ def code_of(rows: Iterable[Row]) -> str:
 
 ORDER = ("exact", "pieces", "shaped", "none", "named")
 CAUSES = {
-    "diffllama": "two products share their weights and each holds half of the value channels. In a "
-    "step with a cache of earlier tokens the maps are not those of the model, probably since the "
-    "way back from the output leads to the prefill's values. One pass over a text is exact.",
-    "inkling2": "queries of the second layer come out of an attention over layers, so that they "
-    "and the keys probably count as having passed unlike calls; the weights are right.",
-    "inkling2_text": "as inkling2.",
-    "jetmoe": "experts scatter the queries into place, and in generation another tensor of the "
-    "batch (probably the position ids) names them than names the keys; the weights are right.",
     "xlnet": "not pieces: the two streams of a layer ask one after the other; both are exact.",
 }
 FAULTS = ("half", "kind", "split", "silent", "unproven", "wrong", "changed", "error")
@@ -188,8 +201,18 @@ def _not_again(names: Iterable[str], before: dict[str, Row]) -> Iterable[str]:
         said[verdict(before[name])].append(name)
     if said:
         yield "\n## Not run again\n\nIn no figure above; what an earlier sweep said of them.\n"
+        yield "| type | verdict | what it said |"
+        yield "| --- | --- | --- |"
     for kind, every in said.items():
-        yield f"- {kind}: {', '.join(every)}"
+        for name in every:
+            yield f"| {name} | {kind} | {cell(_why(before[name]), 160)} |"
+
+
+def _why(row: Row) -> str:
+    """Return what a type said when it could not be built or fed, that of the first trial."""
+    why = row.get("why", "")
+    said = why[0] if isinstance(why, list) and why else "" if why == [] else str(why)
+    return said or "no class of transformers takes this configuration by itself"
 
 
 def _causes(rows: dict[str, Row]) -> Iterable[str]:
