@@ -108,15 +108,13 @@ class Sources:
 
 def _is_mixture(one: Tensor, other: Tensor) -> bool:
     """Return whether each of some codes names a mixture of tokens that others name one by one."""
-    mixed = coordinate(one, 1) < 0
-    whole = torch.stack([coordinate(one, which) for which in (3, 0)])
-    named = torch.stack([coordinate(other, which) for which in (3, 0)])
-    apart = bool((coordinate(other, 1) >= 0).all())
-    return (
-        bool(mixed.all())
-        and apart
-        and {*map(tuple, whole.mT.tolist())} <= {*map(tuple, named.mT.tolist())}
+    if bool((coordinate(one, 1) >= 0).any()) or bool((coordinate(other, 1) < 0).any()):
+        return False
+    whole, named = (
+        {*map(tuple, torch.stack([coordinate(code, which) for which in (3, 0)]).mT.tolist())}
+        for code in (one, other)
     )
+    return whole <= named
 
 
 def _known(code: Tensor) -> Tensor:
