@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -17,6 +17,8 @@ from attn_monitor.monitor.feeds import feeds_in
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.options import ReplayBatch
 from attn_monitor.signals.losses import WATCHED, WATCHED_MODE
+
+_DUE: Final = "require_forward_param_sync"  # of DDP: a pass without gradients takes it back
 
 
 @runtime_checkable
@@ -41,11 +43,6 @@ class Trainer(Protocol):
     @property
     def strategy(self) -> Any:  # noqa: ANN401  # each strategy annotates in its own way
         """How the module is run."""
-        ...
-
-    @property
-    def log_dir(self) -> str | None:
-        """The first logger's directory."""
         ...
 
     @property
@@ -134,9 +131,11 @@ def run_directory(trainer: Trainer, phase: str) -> str:
     Testing and validating alone are runs of their own below the training run, so that their
     probes, drawn from another loader, are never mistaken for the training's.
     """
-    boards = [x for x in trainer.loggers if is_tensorboard(x)]
-    directory = getattr(boards[0], "log_dir", None) if boards else trainer.log_dir
-    if not trainer.loggers or directory is None:
+    first = next(filter(is_tensorboard, trainer.loggers), next(iter(trainer.loggers), None))
+    # Not `trainer.log_dir`: for that, processes that train together wait for each other.
+    place = "log_dir" if is_tensorboard(first) or _is("CSVLogger", first) else "save_dir"
+    directory = getattr(first, place, None)
+    if directory is None:
         # Lightning gives runs without a logger no directory of their own.
         directory = _next_version(Path(trainer.default_root_dir) / "attention_logs")
     return str(directory) if phase == "fit" else str(Path(directory) / phase)
@@ -178,7 +177,11 @@ def epochs_begun(trainer: Trainer) -> float:
 
 def is_tensorboard(logger: object) -> bool:
     """Tell Lightning's TensorBoard logger without importing Lightning."""
-    return any(base.__name__ == "TensorBoardLogger" for base in type(logger).__mro__)
+    return _is("TensorBoardLogger", logger)
+
+
+def _is(name: str, obj: object) -> bool:
+    return any(base.__name__ == name for base in type(obj).__mro__)
 
 
 def check_writable(directory: str, *, remedy: str) -> None:
@@ -263,7 +266,19 @@ class StepReplay:
             if self._custom is not None:
                 return self._custom(module, moved)
             run: Callable[..., object] = getattr(trainer.strategy, self._step_name)
-            return run(moved, *self._rest)
+            with _synchronised_as_before(getattr(trainer.strategy, "model", None)):
+                return run(moved, *self._rest)
+
+
+@contextmanager
+def _synchronised_as_before(wrapper: object) -> Iterator[None]:
+    """Let DDP bring the buffers of all processes in line at the next pass if it would have."""
+    due = getattr(wrapper, _DUE, None)
+    try:
+        yield
+    finally:
+        if due is not None:
+            setattr(wrapper, _DUE, due)
 
 
 def _numbers_of_a_batch(step: Callable[..., object]) -> tuple[int, ...]:
