@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -37,12 +36,13 @@ def copied_database(own: sqlite3.Connection) -> object:
     return copied
 
 
-def connecting(own: Callable[..., sqlite3.Connection]) -> Callable[..., object]:
-    """Return what stands for ``sqlite3.connect``: in this thread it opens a copy."""
-    here = threading.get_ident()
+def connecting(
+    own: Callable[..., sqlite3.Connection], here: Callable[[], bool]
+) -> Callable[..., object]:
+    """Return what stands for ``sqlite3.connect``: whoever replays opens a copy."""
 
     def connect(database: Any, *args: Any, **kwargs: Any) -> object:  # noqa: ANN401  # any path
-        if threading.get_ident() != here:
+        if not here():
             return own(database, *args, **kwargs)
         place = os.fsdecode(database)
         if not kwargs.get("uri") and not os.path.exists(place):

@@ -18,16 +18,35 @@ _WRITES: Final = os.O_WRONLY | os.O_RDWR
 _MUTED: Final = ("truncate", "link", "symlink", "chmod", "chown", "utime")
 
 
-class Pretence:
-    """The file operations of the thread that replays.
+class Replaying:
+    """Whether it is this thread that replays, now.
 
-    What is opened for writing is kept in memory, and found there by whoever opens it again. What is
-    removed or renamed stays, and what is made anew is removed in the end. Other threads work as
-    ever.
+    Other threads work as ever, and so does everything later that took hold of a stand-in
+    meanwhile: a module that was first imported in a replay keeps the ``open`` that it found.
     """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
+        self._over = False
+
+    def __call__(self) -> bool:
+        """Return whether what is asked for now is asked for by the replay."""
+        return not self._over and threading.get_ident() == self._thread
+
+    def end(self) -> None:
+        """From here on nobody replays."""
+        self._over = True
+
+
+class Pretence:
+    """The file operations of the thread that replays.
+
+    What is opened for writing is kept in memory, and found there by whoever opens it again. What is
+    removed or renamed stays, and what is made anew is removed in the end.
+    """
+
+    def __init__(self, here: Replaying) -> None:
+        self._here = here
         self._written: dict[str, bytes] = {}
         self._gone: set[str] = set()
         self._temporary: list[str] = []  # files and folders whose maker removes them
@@ -77,9 +96,6 @@ class Pretence:
             for path in reversed(self._folders):
                 with suppress(OSError):  # gone, or another thread writes there
                     os.rmdir(path)
-
-    def _here(self) -> bool:
-        return threading.get_ident() == self._thread
 
     def _content(self, path: str, own: Callable[..., Any]) -> bytes:
         if path in self._written:

@@ -9,7 +9,6 @@ import logging
 import os
 import sqlite3
 import sys
-import threading
 import types
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from attn_monitor.monitor.databases import connecting
-from attn_monitor.monitor.files import Pretence
+from attn_monitor.monitor.files import Pretence, Replaying
 
 _WRITERS: Final = frozenset({"SummaryWriter", "EventFileWriter", "FileWriter"})
 _TRACKERS: Final = frozenset(
@@ -48,8 +47,10 @@ def nothing_written(writers: Sequence[object]) -> Iterator[None]:
     Args:
         writers: Writers that the model holds.
     """
-    here, files = threading.get_ident(), Pretence()
+    here = Replaying()
+    files = Pretence(here)
     with ExitStack() as stack:
+        stack.callback(here.end)
         for writer in writers:
             for name in dir(type(writer)):
                 if not name.startswith("_") and callable(getattr(type(writer), name, None)):
@@ -57,8 +58,8 @@ def nothing_written(writers: Sequence[object]) -> Iterator[None]:
         for name, calls in _CALLS_OF.items():
             for call in calls if name in sys.modules else ():
                 stack.enter_context(_muted_here(sys.modules[name], call, here))
-        stack.enter_context(_instead(vars(torch), "save", without_saving(torch.save)))
-        stack.enter_context(_instead(vars(sqlite3), "connect", connecting(sqlite3.connect)))
+        stack.enter_context(_instead(vars(torch), "save", without_saving(torch.save, here)))
+        stack.enter_context(_instead(vars(sqlite3), "connect", connecting(sqlite3.connect, here)))
         stack.enter_context(_logging_nothing(here))
         for held, name in _openers():
             stack.enter_context(_instead(held, name, files.opening(held[name])))
@@ -79,13 +80,13 @@ def _openers() -> Iterator[tuple[MutableMapping[Any, Any], Any]]:
 
 
 @contextmanager
-def _logging_nothing(thread: int) -> Iterator[None]:
+def _logging_nothing(here: Replaying) -> Iterator[None]:
     own = logging.Logger.handle
 
     @functools.wraps(own)
     def handle(logger: logging.Logger, record: logging.LogRecord) -> object:
         # Warnings that the user has sent there: ours may be among them.
-        heard = logger.name == "py.warnings" or threading.get_ident() != thread
+        heard = logger.name == "py.warnings" or not here()
         return own(logger, record) if heard else None
 
     logging.Logger.handle = handle  # type: ignore[method-assign,assignment]
@@ -95,15 +96,15 @@ def _logging_nothing(thread: int) -> Iterator[None]:
         logging.Logger.handle = own  # type: ignore[method-assign]
 
 
-def without_saving(function: Any) -> object:  # noqa: ANN401  # any function
-    """Return a function as a replay sees it: ``torch.save`` writes no file."""
+def without_saving(function: Any, here: Replaying | None = None) -> object:  # noqa: ANN401
+    """Return a function, of any kind, as a replay sees it: ``torch.save`` writes no file."""
     if (function.__module__, function.__name__) != _SAVER:
         return function
-    here = threading.get_ident()
+    replaying = here or Replaying()
 
     @functools.wraps(function)
     def save(obj: object, f: object, *args: object, **kwargs: object) -> object:
-        quiet = threading.get_ident() == here and isinstance(f, str | os.PathLike)
+        quiet = replaying() and isinstance(f, str | os.PathLike)
         return None if quiet else function(obj, f, *args, **kwargs)
 
     return save
@@ -129,14 +130,14 @@ def _names(owner: object) -> MutableMapping[str, Any]:
 
 
 @contextmanager
-def _muted_here(module: types.ModuleType, name: str, thread: int) -> Iterator[None]:
+def _muted_here(module: types.ModuleType, name: str, here: Replaying) -> Iterator[None]:
     own = getattr(module, name, None)
     if not callable(own):
         yield
         return
 
     def call(*args: object, **kwargs: object) -> object:
-        return None if threading.get_ident() == thread else own(*args, **kwargs)
+        return None if here() else own(*args, **kwargs)
 
     with _instead(vars(module), name, call):
         yield

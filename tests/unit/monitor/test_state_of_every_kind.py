@@ -10,6 +10,7 @@ import csv
 import ctypes
 import functools
 import gzip
+import importlib
 import io
 import itertools
 import logging
@@ -502,3 +503,23 @@ def test_other_threads_write_and_log_while_a_model_is_replayed(tmp_path, caplog)
     replay(None, step)
     assert files(tmp_path) == {"a.txt": b"a"}
     assert caplog.messages == ["heard"]
+
+
+def test_what_a_module_takes_hold_of_in_a_replay_works_afterwards(tmp_path, capsys, monkeypatch):
+    # As gzip, lzma, shutil and many others do when they are first imported.
+    source = "from builtins import open, print; from os import mkdir, replace"
+    (tmp_path / "late.py").write_text(f"{source}; from torch import save; from sqlite3 import *")
+    monkeypatch.syspath_prepend(tmp_path)
+    place = tmp_path / "place"
+    place.mkdir()
+    replay(None, lambda _: importlib.import_module("late"))
+    late = importlib.import_module("late")
+    late.mkdir(place / "made")
+    with late.open(place / "a.tmp", "w") as file:
+        file.write("a")
+    late.replace(place / "a.tmp", place / "made" / "a.txt")
+    late.save(torch.ones(1), place / "a.pt")
+    late.connect(place / "a.db").execute("create table t (x)").connection.close()
+    late.print("heard")
+    assert set(files(place)) == {"made", "made/a.txt", "a.pt", "a.db"}
+    assert capsys.readouterr().out == "heard\n"
