@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from accelerate import Accelerator
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForSequenceClassification
 from watch import Watch
 
@@ -14,13 +14,14 @@ PACKAGES = ("accelerate", "transformers")
 LINE = "with AttentionRecorder(model, validation, log_dir=...) as recorder: recorder.record(...)"
 
 
-def _loader(rows: int, seed: int) -> DataLoader[tuple[torch.Tensor, ...]]:
+def _loader(rows: int, seed: int) -> DataLoader[dict[str, torch.Tensor]]:
     ids = torch.randint(3, 60, (rows, 9), generator=torch.Generator().manual_seed(seed))
-    return DataLoader(TensorDataset(ids, (ids[:, 1] > ids[:, 2]).long()), 8, shuffle=seed == 0)
+    batches = [{"input_ids": row, "labels": (row[1] > row[2]).long()} for row in ids]
+    return DataLoader(batches, 8, shuffle=seed == 0)
 
 
-def _loss(model: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    loss: torch.Tensor = model(batch[0], labels=batch[1]).loss
+def _loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    loss: torch.Tensor = model(**batch).loss
     return loss
 
 
@@ -34,9 +35,7 @@ def _train(watch: Watch, **options: object) -> None:
         bert, optimizer, schedule, _loader(96, 0), _loader(32, 1)
     )
     step = 0
-    with watch.recorder(
-        bert, validation, train_batches=train, replay=lambda model, batch: model(batch[0])
-    ) as recorder:
+    with watch.recorder(bert, validation, train_batches=train) as recorder:
         recorder.record(step=0, epoch=0)
         for epoch in range(3):
             for batch in train:
