@@ -106,12 +106,12 @@ function chosen(mean: Matrix, cut: LinkCut, even: Matrix): Candidate[] {
       return candidates(mean, even, cut.amount, 0);
     case "even": {
       const clearOnes = candidates(mean, even, 0, cut.amount);
-      const enough = Math.max(FEWEST_LINKS, mean.rows / 2);
-      return clearOnes.length >= enough
+      const words = new Set(clearOnes.map(({ query }) => query)).size;
+      return clearOnes.length >= FEWEST_LINKS && words >= mean.rows / 2
         ? eachStrongest(clearOnes, MOST_LINKS)
         : eachStrongest(
             candidates(mean, even, 0, 0),
-            Math.min(MOST_LINKS, Math.max(FEWEST_LINKS, clearOnes.length, mean.rows)),
+            Math.min(MOST_LINKS, Math.max(FEWEST_LINKS, mean.rows)),
           );
     }
     case "count":
