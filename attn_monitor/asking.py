@@ -21,13 +21,12 @@ from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId, Part, Probe
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Guard, Replay, quiet_forward, random_state_kept, repeatable
-from attn_monitor.monitor.layout import find_layout
+from attn_monitor.monitor.layout import layout_as_chosen
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.muted import slow_path
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.probes import own_probes
 from attn_monitor.monitor.recorder import Recorder
-from attn_monitor.monitor.stand_in import settled
 from attn_monitor.recorder import read_batch
 from attn_monitor.store import Run, RunWriter, StepRecord
 from attn_monitor.store.commits import LARGEST_STEP
@@ -116,16 +115,7 @@ class _Asking:
         replay = repeatable(lambda batch: read(model, on_device_of(model, batch)), model)
         guard.begin()
         with quiet_forward(guard):
-            batches = settled(model, own_probes(options), replay, failures)
-            layout = find_layout(
-                model,
-                batches,
-                replay,
-                tokens=options.tokens,
-                images=options.images,
-                labels=options.labels(failures),
-                failures=failures,
-            )
+            layout = layout_as_chosen(model, own_probes(options), replay, options, failures)
             recorder = Recorder(
                 model=model,
                 layout=layout,

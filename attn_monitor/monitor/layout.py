@@ -34,8 +34,10 @@ from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay
 from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.labels import Labels
+from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.passes import without_generation
 from attn_monitor.monitor.probes import ProbeBatch
+from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.steady import steadied
 from attn_monitor.monitor.texts import Key, Text, texts_of
 from attn_monitor.monitor.tokens import TokenSource
@@ -73,6 +75,29 @@ class Layout:
     def part(self, name: str) -> Part:
         """Return the part of that name."""
         return next(part for part in self.parts if part.name == name)
+
+
+def layout_as_chosen(
+    model: nn.Module,
+    batches: Sequence[ProbeBatch],
+    replay: Replay,
+    options: MonitorOptions,
+    failures: Failures,
+) -> Layout:
+    """Return the layout under the words that the user chose; batches that cannot be replayed go.
+
+    Raises:
+        NothingCapturedError: As :func:`find_layout`.
+    """
+    return find_layout(
+        model,
+        settled(model, batches, replay, failures),
+        replay,
+        tokens=options.tokens,
+        images=options.images,
+        labels=options.labels(failures),
+        failures=failures,
+    )
 
 
 def find_layout(

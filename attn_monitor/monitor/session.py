@@ -25,7 +25,7 @@ from attn_monitor.monitor.guard import (
     reshard,
 )
 from attn_monitor.monitor.handover import Handover
-from attn_monitor.monitor.layout import find_layout
+from attn_monitor.monitor.layout import layout_as_chosen
 from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.mask_and_growth import Beside
 from attn_monitor.monitor.observation import Observation
@@ -34,7 +34,6 @@ from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.place import Earlier
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.recorder import Recorder
-from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.states import CannotPutBackError
 from attn_monitor.monitor.summaries import SummaryWriter
 from attn_monitor.monitor.widening import widened
@@ -103,16 +102,7 @@ class Session:
         self._replay = replay = repeatable(replay, model)
         self._guard.begin()
         with quiet_forward(self._guard):
-            batches = settled(model, batches, replay, failures)
-            self.layout = find_layout(
-                model,
-                batches,
-                replay,
-                tokens=options.tokens,
-                images=options.images,
-                labels=options.labels(failures),
-                failures=failures,
-            )
+            self.layout = layout_as_chosen(model, batches, replay, options, failures)
             self._meter: ImportanceMeter | None = None
             if options.importance is not None:
                 self._meter = ImportanceMeter(
