@@ -1,6 +1,7 @@
-"""What `make places` runs: a real JupyterLab and a real marimo in Chromium, beside TensorBoard.
+"""What `make places` runs: JupyterLab, marimo and VS Code in Chromium, beside TensorBoard.
 
-They are installed beside the environment (`.venv/notebooks`), with what reads recordings alone.
+They are installed beside the environment (`.venv/notebooks`, `.venv/code_server`). With a folder in
+PICTURES, pictures of them are kept there.
 """
 
 import contextlib
@@ -19,16 +20,23 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
+from playwright.sync_api import TimeoutError
 
+from attn_monitor import open_run
+from tb_plugin.notebook.show import ShownPage
 from tb_plugin.offline import export_run
 from tests.e2e.conftest import Tab, chromium, free_port, serve
 from tests.markers import write_run
 from tests.recordings import encoder_info, record
 
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+from take_pictures import save_small
+
 __all__ = ["chromium"]
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(sys.prefix) / "notebooks" / "bin" / "python"
+CODE_SERVER = Path(sys.prefix) / "code_server" / "node_modules" / "code-server"
 INFO = encoder_info(lengths=(5, 7, 6, 4))
 STEPS = (0, 10, 20)
 SIZE = (1100, 800)
@@ -68,20 +76,28 @@ class Place(Tab):
 
     def __init__(self, browser, url, *, fragment=""):
         super().__init__(browser, url, fragment=fragment, size=(1800, 1300))
+        self.around = self.page
         self.frame = self.page.frame_locator(FRAME)
+
+    def inside(self, *frames):
+        """Look for the view's frame in frames within frames."""
+        for frame in frames:
+            self.around = self.around.frame_locator(frame)
+        self.frame = self.around.frame_locator(FRAME)
 
 
 @contextlib.contextmanager
 def started(folder, *command):
     """Start a notebook's server in a folder; yield its address once it answers."""
     port = free_port()
-    command = [str(PYTHON), "-m", *command, f"--port={port}"]
+    command = [*command, f"--port={port}"]
     own = folder.with_name(f"server-{port}")
     own.mkdir()
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(own),
         "JUPYTER_DATA_DIR": str(own),
         "PYTHONPATH": str(ROOT / "tests"),
+        "XDG_CONFIG_HOME": str(own),
     }
     with (own / "log").open("w") as log:
         server = subprocess.Popen(
@@ -89,7 +105,7 @@ def started(folder, *command):
         )
     try:
         url = f"http://localhost:{port}/"
-        for _ in range(240):
+        for _ in range(1200):
             assert server.poll() is None, (own / "log").read_text()
             with contextlib.suppress(URLError, ConnectionError):
                 urllib.request.urlopen(url, timeout=5).close()
@@ -114,8 +130,8 @@ def lab(logdir, chromium):
     cells = [nbformat.v4.new_code_cell(cell.strip().format(height=SIZE[1])) for cell in LAB]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), logdir / "run.ipynb")
-    options = ("--no-browser", "--allow-root", "--IdentityProvider.token=")
-    with started(logdir, "jupyterlab", *options, "--LabApp.news_url=None") as url:
+    options = ("-m", "jupyterlab", "--no-browser", "--allow-root", "--IdentityProvider.token=")
+    with started(logdir, PYTHON, *options, "--LabApp.news_url=None") as url:
         place = Place(chromium, f"{url}lab/tree/run.ipynb?reset")
         run_cell(place.page, 0)
         place.page.locator(FRAME).wait_for(timeout=180_000)  # a kernel starts first
@@ -126,8 +142,35 @@ def lab(logdir, chromium):
 @pytest.fixture(scope="module")
 def marimo(logdir, chromium):
     (logdir / "run.py").write_text(MARIMO.format(height=SIZE[1]))
-    with started(logdir, "marimo", "run", "run.py", "--headless", "--no-token") as url:
+    options = ("run", "run.py", "--headless", "--no-token")
+    with started(logdir, PYTHON, "-m", "marimo", *options) as url:
         place = Place(chromium, url)
+        yield place.wait_until_drawn()
+        place.close()
+
+
+@pytest.fixture(scope="module")
+def vscode(logdir, chromium, tmp_path_factory):
+    """VS Code with a notebook whose output is the page: there is no kernel, and none is needed."""
+    folder = tmp_path_factory.mktemp("vscode") / "work"
+    folder.mkdir()
+    html = ShownPage(open_run(logdir / "run"), name="run", height=SIZE[1])._repr_html_()
+    output = nbformat.v4.new_output("display_data", data={"text/html": html})
+    cell = nbformat.v4.new_code_cell(LAB[0].strip().format(height=SIZE[1]), outputs=[output])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "run.ipynb")
+    options = ("--auth=none", "--disable-workspace-trust", "--disable-telemetry")
+    data = f"--user-data-dir={folder.with_name('data')}"
+    command = ("node", CODE_SERVER / "out" / "node" / "entry.js", *options, data)
+    with started(folder, *command) as url:
+        place = Place(chromium, f"{url}?folder={folder}")
+        opened = place.page.get_by_role("treeitem", name="run.ipynb")
+        for _ in range(20):  # before its extensions have started, it shows the file as text
+            opened.dblclick()
+            with contextlib.suppress(TimeoutError):
+                place.page.locator(".notebookOverlay").wait_for(timeout=15_000)
+                break
+            place.page.keyboard.press("Control+F4")
+        place.inside("iframe.webview", "iframe#active-frame")
         yield place.wait_until_drawn()
         place.close()
 
@@ -169,7 +212,7 @@ def pixels_of(place):
 
 def sized(place):
     """The same size of frame everywhere, on whole pixels: cells have whatever width there is."""
-    frame = place.page.locator(FRAME)
+    frame = place.around.locator(FRAME)
     frame.evaluate(f"node => {{ node.style.width = '{SIZE[0]}px'; }}")
     frame.evaluate(
         "node => { const {left, top} = node.getBoundingClientRect();"
@@ -192,6 +235,12 @@ def assert_same_picture(found, wanted):
     apart = np.abs(found - wanted).max(axis=-1)[SHADOW:]
     differing = (apart > 8 / 255).mean()
     assert differing < 0.001, f"{differing:.2%} of the pixels differ"
+
+
+def keep_picture(place, name):
+    if folder := os.environ.get("PICTURES"):
+        seen = place.page.screenshot(clip={"x": 0, "y": 0, "width": 1500, "height": 950})
+        save_small(seen, Path(folder) / f"{name}.png")
 
 
 def assert_quiet(place):
@@ -221,13 +270,21 @@ def test_the_page_in_a_host_shows_the_same_picture(wanted, exported, chromium, t
 def test_jupyterlab_shows_the_same_picture(wanted, lab):
     assert_same_picture(pixels_of(sized(lab)), wanted)
     assert_quiet(lab)
-    if kept := os.environ.get("PICTURES"):
-        lab.page.screenshot(path=Path(kept) / "jupyterlab.png")
+    keep_picture(lab, "jupyterlab")
 
 
 def test_marimo_shows_the_same_picture(wanted, marimo):
     assert_same_picture(pixels_of(sized(marimo)), wanted)
     assert_quiet(marimo)
+    keep_picture(marimo, "marimo")
+
+
+def test_vs_code_shows_the_same_picture_in_a_saved_notebook(wanted, vscode):
+    assert_same_picture(pixels_of(sized(vscode)), wanted)
+    # Its webviews name their files so; a worker in the page answers, nothing leaves the machine.
+    assert [url for url in vscode.strangers() if "vscode-cdn.net" not in url] == []
+    assert [text for text in vscode.complaints if "about:srcdoc" in text] == []
+    keep_picture(vscode, "vscode")
 
 
 def test_in_jupyterlab_a_new_step_arrives_while_the_cell_that_records_still_runs(lab):

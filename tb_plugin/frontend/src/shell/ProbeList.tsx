@@ -108,7 +108,7 @@ export function ProbeList() {
         kind="asked"
         label={`Asked ${many}`}
         title={`Asked ${many}`}
-        note="added later, in no mean"
+        note="added later"
         items={probes.filter(({ split }) => split === "asked")}
       />
       <Items
