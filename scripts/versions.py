@@ -15,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("store", "server", "signals", "figures", "analysis", "offline")
 TOOLS = ("pytest", "pytest-timeout", "hypothesis", "beartype", "xarray", "zarr", "ripser")
 EACH = ("3.11-lowest", "3.11-newest", "3.12-newest", "3.13-newest")
+_HEAVY = frozenset({"torch", "lightning", "transformers"})
+_IMPORTED = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
 _LOWER = re.compile(r"([\w-]+)>=([\w.]+)")
 
 
@@ -65,13 +66,14 @@ def run(which: str) -> str:
         paths = [str(ROOT), *(site.getsitepackages() if here else [])]
         (packages,) = (made / "lib").glob("python*/site-packages")
         (packages / "zz_versions.pth").write_text("\n".join(paths) + "\n")
-        found = _tests(inside)
+        found = _tests(inside, torch=here)
         recorded = _recorded(inside, Path(folder)) if here else "not tried: no PyTorch"
     return f"| {version} | {kind} | {found} | {recorded} |"
 
 
-def _tests(python: str) -> str:
-    arguments: Sequence[str] = [f"tests/unit/{name}" for name in FOLDERS]
+def _tests(python: str, *, torch: bool) -> str:
+    tested = sorted(p for each in FOLDERS for p in (ROOT / "tests/unit" / each).rglob("test_*.py"))
+    arguments = [str(path) for path in tested if torch or not _needs_torch(path)]
     # Filters of warnings name Lightning, which need not be there.
     options = ["-q", "-p", "no:cacheprovider", "--no-header", "-o", "filterwarnings=default"]
     command = [python, "-m", "pytest", *options, *arguments]
@@ -80,6 +82,15 @@ def _tests(python: str) -> str:
     if done.returncode:
         print("\n".join(lines[-60:]), file=sys.stderr)
     return lines[-1].strip("= ") if lines else done.stderr[-200:]
+
+
+def _needs_torch(path: Path) -> bool:
+    """Return whether a test imports torch, or one of the helpers beside the tests that do."""
+    imported = _IMPORTED.findall(path.read_text("utf-8"))
+    helpers = (ROOT / "tests" / f"{name}.py" for name in imported)
+    return bool(_HEAVY.intersection(imported)) or any(
+        h.exists() and _needs_torch(h) for h in helpers
+    )
 
 
 def _recorded(python: str, folder: Path) -> str:
