@@ -39,7 +39,22 @@ def says_causal(model: nn.Module) -> str:
     kind = next((name for name in names if "CausalLM" in name), "")
     if kind and not flags and getattr(config, "is_decoder", True):
         return f"the model: {kind}"
+    if kind and flags and _some_differ(model):
+        return f"the model: {kind}, and is_causal of {sum(flags)} of its {len(flags)} layers"
     return ""
+
+
+def _some_differ(model: nn.Module) -> bool:
+    """Return whether attention of one type is causal in most places: the others are at fault.
+
+    Other towers of a model, which read both ways, have a type of their own.
+    """
+    said: dict[type, list[bool]] = {}
+    for module in model.modules():
+        flag = vars(module).get("is_causal")
+        if isinstance(flag, bool):
+            said.setdefault(type(module), []).append(flag)
+    return all(2 * sum(flags) > len(flags) for flags in said.values())
 
 
 def reads_both_ways(model: nn.Module) -> str:

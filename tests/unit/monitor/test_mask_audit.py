@@ -309,20 +309,35 @@ def test_a_wrapper_that_drops_the_mask_is_found():
     assert "layer.0.attention" in dropped.checks[0].first
 
 
-def test_packed_sentences_leak_in_llama_with_a_cache_and_not_without():
-    """What transformers does: restarting places keep documents apart only without its cache."""
+def llama(*, layers=2):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
         vocab_size=50,
         hidden_size=16,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         num_key_value_heads=2,
         intermediate_size=32,
         max_position_embeddings=32,
     )
-    model = transformers.LlamaForCausalLM(config)
+    return transformers.LlamaForCausalLM(config)
+
+
+@pytest.mark.parametrize("batch", [SHORT, {"input_ids": SHORT["input_ids"]}], ids=["padded", "not"])
+def test_one_layer_that_says_it_is_not_causal_does_not_take_the_rule_from_the_others(batch):
+    model = llama(layers=3)
+    model.model.layers[1].self_attn.is_causal = False
+    audit = audit_masks(model, batch, replay=lambda m, b: m(**b, use_cache=False))
+    future = next(check for check in audit.checks if check.rule == "future")
+    assert "is_causal of 2 of its 3 layers" in future.said_by
+    # With padding, transformers makes one mask for all layers and no layer's own word counts.
+    assert (future.leaks > 0) is ("attention_mask" not in batch)
+
+
+def test_packed_sentences_leak_in_llama_with_a_cache_and_not_without():
+    """What transformers does: restarting places keep documents apart only without its cache."""
+    model = llama()
     apart = audit_masks(model, PACKED, replay=lambda m, b: m(**b, use_cache=False))
     assert apart.holds is True
     assert {check.rule for check in apart.checks} == {"document", "future", "sentence"}
