@@ -70,3 +70,13 @@ def test_piles_keep_their_letters_and_the_title_prints_the_agreement(server, ope
         else:
             named = now
     assert drawn(tab) == named
+
+
+def test_heads_that_cannot_be_compared_say_why(server, new_tab):
+    where = f"p.attn_monitor.run=airline%2Fversion_0&p.attn_monitor.layers={LAYER}:ph"
+    tab = new_tab(server, fragment=f"#attn_monitor&{where}").wait_until_drawn()
+    tab.page.route("**/piles?*", lambda r: r.fulfill(status=404, body="gone"))
+    tab.page.reload()
+    panel = tab.frame.locator(".panel-wait")
+    until_equal(tab, lambda: ("The server answered 404" in panel.inner_text(), True))
+    tab.close()

@@ -1,7 +1,7 @@
 import { useCallback, useMemo, useRef } from "preact/hooks";
 import { type Series, seriesValue } from "../core/maps";
 import type { HeadId, Part, PileTree, Run } from "../core/recording";
-import { readyValue } from "../core/resource";
+import { problemOf, readyValue } from "../core/resource";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { SortValues } from "../layout/network/head_sort";
 import { drawnStep } from "../state/derived/drawn";
@@ -99,6 +99,7 @@ export function NetworkView() {
             metrics: shownNow.run.metrics,
             sorts,
             piles: pileTrees(shownNow),
+            pilesProblem: problemOf(piles.value),
             pilesOfB: treesOfB(shownNow),
             playing: playing.value,
             lock: view.value.lock,

@@ -34,6 +34,8 @@ export interface NetworkProps {
   readonly sorts: readonly SortValues[];
   /** How heads merge, one tree per layer; null until the comparison is here. */
   readonly piles: readonly PileTree[] | null;
+  /** Why they are not to be had; null while nothing is wrong. */
+  readonly pilesProblem: string | null;
   /** The trees of B, after whose piles those on screen are named; null while they are not here. */
   readonly pilesOfB: readonly PileTree[] | null;
   /** Steps follow by themselves: the page must be able to answer while they are drawn. */

@@ -5,7 +5,7 @@ import { namedPiles, pileLetter } from "../../layout/network/pile_match";
 import { type PilePlace, placePiles } from "../../layout/network/pile_places";
 import { headLabel } from "../../scale/format";
 import { attentionRamp, differenceRamp } from "../../scale/ramps";
-import { headBadge, html, setAll } from "../dom";
+import { headBadge, html, setAll, setText } from "../dom";
 import { cellAt, drawHeat } from "../heat";
 import type { MapEvents, MapTarget } from "./map_panel";
 import { coloured, isSquare, type NetworkFrame } from "./network_props";
@@ -28,7 +28,7 @@ const LETTER_WIDTH = 14;
 export function createPilePanel(host: HTMLElement, layer: number, events: MapEvents): PilePanel {
   const sticky = html("div", { class: "map-sticky" });
   const root = html("div", { class: "panel" }, sticky);
-  const waiting = html("p", { class: "note panel-wait" }, "Comparing heads…");
+  const waiting = html("p", { class: "note panel-wait" });
   host.append(root);
   const known = new Map<string, PileNodes>();
   let frame: NetworkFrame | null = null;
@@ -72,6 +72,7 @@ export function createPilePanel(host: HTMLElement, layer: number, events: MapEve
       const tree = next.props.piles?.[layer];
       if (!tree) {
         known.clear();
+        setText(waiting, next.props.pilesProblem ?? "Comparing heads…");
         sticky.replaceChildren(waiting);
         return;
       }
