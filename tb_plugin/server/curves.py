@@ -75,8 +75,10 @@ class CurvesReader:
         split: Split,
         steps: Sequence[int],
     ) -> Float[np.ndarray, "step probe metric"]:
-        writings = tuple(map(run.writing, steps))
-        identity = (run.session, query.part, query.layer, query.head, names, split, writings)
+        where = (query.part, query.layer, query.head, names, split)
+        # Sentences of another process may join, and have no values at earlier steps.
+        probes = tuple(probe.index for probe in run.probes if probe.split == split)
+        identity = (run.session, *where, probes, tuple(map(run.writing, steps)))
 
         def read() -> Float[np.ndarray, "step probe metric"]:
             values = run.probe_metrics(names, part=query.part, split=split, steps=steps)

@@ -107,7 +107,7 @@ def test_the_readme_shows_the_defaults():
 def test_wrapper_and_tab_have_one_vocabulary():
     """One CS559 graph: what `Wrapper.draw` calls a norm or a rule, the tab and its address do."""
     layout = ROOT / "tb_plugin" / "frontend" / "src" / "layout" / "graph"
-    norms = re.search(r"type Norm = ([^;]+);", (layout / "graph.ts").read_text())[1]
+    norms = re.search(r"type Norm = ([^;]+);", (layout / "token_graph.ts").read_text())[1]
     rules = re.search(r"type Prune = ([^;]+);", (layout / "graph_prune.ts").read_text())[1]
     assert set(re.findall(r'"(\w+)"', norms)) == set(get_args(Norm))
     # "auto" is the tab's word for each token's strongest, which has a number here.

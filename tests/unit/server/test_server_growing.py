@@ -44,3 +44,15 @@ def test_a_tab_that_saw_earlier_steps_answers_as_a_new_one_and_reads_only_the_ne
     means = [each["curves"]["metrics"]["prev"]["val"]["mean"] for each in (before, now)]
     changed = [at for at, pair in enumerate(zip(*means, strict=False)) if pair[0] != pair[1]]
     assert changed == [3]
+
+
+def test_sentences_of_a_process_that_joins_late_are_in_all_curves(tmp_path):
+    write_run(tmp_path / "a", INFO, [record(INFO, step) for step in range(70)])
+    tab = Tab(tmp_path)
+    answers(tab)
+    later = encoder_info(lengths=(4, 7), first_index=2)
+    with RunWriter(tmp_path / "a", later, rank=1) as writer:
+        writer.write(record(later, 69))
+    now = answers(tab)
+    assert now == answers(Tab(tmp_path))
+    assert now["curves"]["metrics"]["prev"]["val"]["sentences"] > 1
