@@ -322,16 +322,19 @@ def test_token_head_and_layer_chosen_in_one_view_are_chosen_in_the_others(tab, r
 def test_a_click_is_not_undone_when_another_part_of_the_address_changes(tab, recorded):
     go_to(tab, recorded, recorded.steps[-1])
     tab.frame.get_by_role("button", name="Pin B here").click()
-    tab.frame.get_by_label("Compare").locator("button:enabled", has_text=CHANGE).wait_for()
-    # TensorBoard says that the address changed before the click was written into it.
-    tab.page.evaluate(
+    # TensorBoard says that the address changed before the click was written into it. All in one
+    # task of the page: while B loads, the button cannot be pressed.
+    tab.page.wait_for_function(
         """change => {
             const tab = document.querySelector("iframe").contentDocument;
-            const buttons = [...tab.querySelectorAll("button")];
-            buttons.find((button) => button.textContent === change).click();
+            const button = [...tab.querySelectorAll("button:enabled")].find(
+                ({ textContent }) => textContent === change,
+            );
+            button?.click();
             dispatchEvent(new HashChangeEvent("hashchange"));
+            return button !== undefined;
         }""",
-        CHANGE,
+        arg=CHANGE,
     )
     tab.page.wait_for_url("**show=diff**")
 
