@@ -151,6 +151,7 @@ class AttentionCapture:
             weighing=modules.weighing,
             linear=modules.linear,
             choosing=modules.choosing,
+            channelwise=modules.channelwise,
         )
 
     @property

@@ -37,6 +37,10 @@ _WEIGHING: Final = (
     "scores, learned queries, a mixture or a dynamic convolution"
 )
 _PICKED: Final = "the value of the best key is picked, and none is weighed: there are no weights"
+_CHANNELWISE: Final = (
+    "learned positions and keys weigh values here, channel by channel and without queries (an "
+    "attention-free transformer): there is no map per head to show"
+)
 # Routers weigh experts, and no tokens.
 _ROUTING: Final = re.compile(r"moe|expert|router|gate|mlp|feedforward", re.IGNORECASE)
 
@@ -74,6 +78,7 @@ def find_gaps(
     weighing: Iterable[nn.Module] = (),
     linear: Iterable[nn.Module] = (),
     choosing: Iterable[nn.Module] = (),
+    channelwise: Iterable[nn.Module] = (),
 ) -> tuple[Gap, ...]:
     """Return the modules that ran and whose attention was not seen, in the model's order.
 
@@ -85,6 +90,7 @@ def find_gaps(
         weighing: Those in which a softmax over other things than scores weighed activations.
         linear: Those in which products of queries and keys weighed values without a softmax.
         choosing: Those in which values were picked by the best keys.
+        channelwise: Those in which learned positions and keys weighed values without queries.
     """
     names = module_names(model)
     owners = {f"{path}." for path in seen if path}
@@ -106,7 +112,8 @@ def find_gaps(
         if not _ROUTING.search(kind) and not _holds(named, name):
             gaps.append(Gap(name, kind, _WEIGHING))
     named = {gap.module for gap in gaps}
-    for modules, reason in ((linear, _NO_WEIGHTS), (choosing, _PICKED)):
+    told_of = ((linear, _NO_WEIGHTS), (choosing, _PICKED), (channelwise, _CHANNELWISE))
+    for modules, reason in told_of:
         for module in set(modules) - around:
             name = names.get(module, "")
             if not _holds(named, name):
@@ -123,12 +130,15 @@ def _holds(named: set[str], name: str) -> bool:
     )
 
 
-def describe_missing(model: nn.Module) -> str:
+def describe_missing(model: nn.Module, gaps: Iterable[Gap] = ()) -> str:
     """Return one message: what looks like attention here, and what can be done about it.
 
     Args:
         model: The model whose forward pass ran without any attention being seen.
+        gaps: What was found in it nevertheless, whatever it is called.
     """
+    if told := describe_gaps(gaps):
+        return f"no attention was seen in {type(model).__name__}; {told}"
     named = ((name, m) for m, name in module_names(model).items())
     suspects = _innermost([(n, m) for n, m in named if _WORDS.search(type(m).__name__)])
     if not suspects:

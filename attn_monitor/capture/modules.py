@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
 )
 
 from attn_monitor.capture.lessons import Lessons
+from attn_monitor.capture.mixtures import Mixtures
 from attn_monitor.capture.sources import Follower
 
 _WRAPPERS: Final = (
@@ -82,6 +83,8 @@ class ModuleStack:
         self.weighing: set[nn.Module] = set()
         self.linear: set[nn.Module] = set()
         self.choosing: set[nn.Module] = set()
+        self.channelwise: set[nn.Module] = set()
+        self.mixtures = Mixtures()
         self._thread = threading.get_ident()
         self._input_shape: tuple[int, ...] = ()
         self._sentences: tuple[int, ...] = ()  # axes that may count them, of whatever came first
@@ -177,6 +180,10 @@ class ModuleStack:
     def note_choice(self) -> None:
         """Remember that the values of the best keys alone are picked here."""
         self.choosing.add(self.innermost()[1])
+
+    def note_channelwise(self) -> None:
+        """Remember that learned positions and keys weigh values here, channel by channel."""
+        self.channelwise.add(self.innermost()[1])
 
     def heads_of(self, products: int) -> int:
         """Return how many heads a stack of ``products`` attention matrices is made of.

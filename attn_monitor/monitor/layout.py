@@ -120,7 +120,7 @@ def find_layout(
     if known:
         seen = [replace(r, calls=tuple(c for c in r.calls if c.key not in known)) for r in seen]
     if not seen or not seen[0].calls:
-        raise NothingCapturedError(describe_missing(model))
+        raise NothingCapturedError(describe_missing(model, seen[0].gaps if seen else ()))
     gaps = tuple(dict.fromkeys(gap for run in seen for gap in run.gaps))
     if gaps:
         failures.report(describe_gaps(gaps), doing="looking for attention")

@@ -64,7 +64,7 @@ class Wrapper(nn.Module):
         with capture(self.module) as attention:
             output = self.module(*args, **kwargs)
         if not attention.records:
-            raise NothingCapturedError(describe_missing(self.module))
+            raise NothingCapturedError(describe_missing(self.module, attention.gaps))
         self.last = attention
         draw: Callable[..., Figure] = self.draw
         draw(**({} if viz is True else viz))

@@ -59,8 +59,10 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
         tracer.modules.note_weighing()
     if isinstance(right_tag, Constant):
         _projection(left, right, call.output, tracer)
+        tracer.modules.mixtures.add(right, left, call.output)
     elif isinstance(left_tag, Constant):
         _projection(right, left, call.output, tracer)
+        tracer.modules.mixtures.add(left, right, call.output)
     elif _are_weights(left_tag) and _are_weights(right_tag):
         composed = replace(left_tag, right=right_tag.right, axes=None, largest=None, composed=True)
         set_tag(call.output, composed)
@@ -76,6 +78,9 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
         axes = (left.dim() - 2, left.dim() - 1)
         scores = Scores(left=left, right=right, kind=kinship(left, right), axes=axes)
         set_tag(call.output, scores)
+        if scores.kind is None:
+            tracer.modules.mixtures.add(left, right, call.output)
+            tracer.modules.mixtures.add(right, left, call.output)
 
 
 @observes("_cdist_forward", "cdist", "_euclidean_dist")
@@ -171,6 +176,7 @@ def convolution(call: OperatorCall, tracer: Tracer) -> None:
     weight = call.tensor("weight")
     flat = weight.reshape(weight.shape[0], -1).mT
     _projection(call.tensor("input"), flat, call.output, tracer, rows=False)
+    tracer.modules.mixtures.add(weight, call.tensor("input"), call.output)
 
 
 def _projection(

@@ -47,6 +47,15 @@ def combined(call: OperatorCall, tracer: Tracer) -> None:
         _weigh(call, first, second, tracer)
 
 
+@observes("div", "div_", "reciprocal")
+def divided(call: OperatorCall, tracer: Tracer) -> None:
+    """Notice a quotient of two mixtures by one matrix, as attention-free transformers make it."""
+    divisor = call.args[0] if call.name == "reciprocal" else call.args[1:2] and call.args[1]
+    if isinstance(divisor, Tensor) and tracer.modules.mixtures.divide(divisor):
+        tracer.modules.note_channelwise()
+    pass_on(call, tracer)
+
+
 @observes("sum", "mean")
 def added_up(call: OperatorCall, tracer: Tracer) -> None:
     """Treat sums over channels as scores, and sums over keys as attention."""

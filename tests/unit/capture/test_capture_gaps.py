@@ -96,6 +96,50 @@ def test_a_softmax_over_other_things_than_scores_is_named_where_it_weighs_values
     assert {"learned queries" in gap.reason for gap in attention.gaps} == {True}
 
 
+class FreeOfQueries(nn.Module):
+    """An attention-free transformer: named like nothing, and without a softmax."""
+
+    def __init__(self, shaped=torch.exp, *, causal=False):
+        super().__init__()
+        self.gate, self.key, self.value = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.positions, self.shaped = nn.Parameter(torch.randn(8, 8)), shaped
+        self.register_buffer("seen", torch.ones(8, 8).tril() if causal else None)
+
+    def forward(self, x):
+        share = self.shaped(self.positions[: x.shape[1], : x.shape[1]])
+        if self.seen is not None:
+            share = share * self.seen[: x.shape[1], : x.shape[1]]
+        keys = self.shaped(self.key(x))
+        mixed = self.gate(x).sigmoid() * (share @ (keys * self.value(x)))
+        return mixed / (share @ keys + 1e-6)
+
+
+class Blends(nn.Module):
+    """Mixes tokens and channels, and divides by what it made, but weighs no values by keys."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.channels = nn.Linear(6, 6), nn.Linear(WIDTH, WIDTH)
+        self.positions = nn.Parameter(torch.randn(6, 6))
+
+    def forward(self, x):
+        x = x + self.tokens(self.channels(x).mT).mT
+        mixed = nn.functional.softplus(self.positions) @ self.channels(x)
+        return mixed / mixed.pow(2).mean(-1, keepdim=True).sqrt()
+
+
+def test_learned_positions_that_weigh_values_are_named_and_mixers_are_not():
+    kinds = (
+        *(FreeOfQueries, lambda: FreeOfQueries(nn.functional.softplus)),
+        *(lambda: FreeOfQueries(torch.sigmoid, causal=True), Blends),
+    )
+    model = Hybrid(*kinds)
+    attention = captured(model, torch.randn(2, 6, WIDTH))
+    assert [gap.module for gap in attention.gaps] == ["layers.0", "layers.1", "layers.2"]
+    assert all("learned positions and keys weigh values" in gap.reason for gap in attention.gaps)
+    assert "layers.2 (FreeOfQueries)" in describe_missing(model, attention.gaps)
+
+
 def test_a_model_that_was_seen_whole_has_no_gaps():
     layer = nn.TransformerEncoderLayer(WIDTH, 2, batch_first=True)
     for model in (Hybrid(QueryBlocks, QueryBlocks), nn.TransformerEncoder(layer, 2)):
