@@ -16,6 +16,7 @@ from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
 from tb_plugin.server.describe import dump_json
 from tb_plugin.server.http import BYTES, JSON, Handler, respond, route
 from tb_plugin.server.index import RunIndex
+from tb_plugin.server.memory import Returns, use_few_areas
 from tb_plugin.server.origin import HOSTS_VARIABLE, Guard
 from tb_plugin.server.params import required
 from tb_plugin.server.readers import Readers
@@ -39,6 +40,8 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             allowed=_names(getattr(context.flags, "attn_monitor_hosts", None)),
         )
         self._readers = Readers(int(megabytes) * 10**6)
+        use_few_areas()
+        self._returns = Returns()
 
     def get_plugin_apps(self) -> Mapping[str, WSGIApplication]:
         """Return the routes; ``http_api.md`` describes each."""
@@ -78,6 +81,7 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             run = self._run(request, fresh=True)
         look = partial(self._run, request, fresh=True)
         body, run = answer_newest(name, self._readers, run, query, newest=look)
+        self._returns.answered()
         keep = one.changes == "step" and request.args.get("v") == run.writing(query_step(query))
         return respond(request, body, BYTES if one.form == "frame" else JSON, keep=keep)
 

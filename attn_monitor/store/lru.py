@@ -17,11 +17,14 @@ class ByteLru(Generic[K, V]):
     """Keeps the most recently used values whose sizes add up to at most ``capacity`` bytes.
 
     Small values are many: what the entry itself takes counts too.
+
+    A value that changes while a run grows is kept with what it was made from: made anew, it takes
+    the place of the old one, which nobody asks for again.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._entries: OrderedDict[K, tuple[V, int, Hashable]] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
@@ -30,25 +33,30 @@ class ByteLru(Generic[K, V]):
         """Bytes held now."""
         return self._bytes
 
-    def find(self, key: K) -> V | None:
-        """Return the value of ``key``, or ``None`` if it is not there."""
+    def find(self, key: K, *, made_from: Hashable = None) -> V | None:
+        """Return the value of ``key``, or ``None`` if it is not there or made from other things."""
         with self._lock:
-            if key not in self._entries:
+            entry = self._entries.get(key)
+            if entry is None or entry[2] != made_from:
                 return None
             self._entries.move_to_end(key)
-            return self._entries[key][0]
+            return entry[0]
 
-    def keep(self, key: K, value: V, weight: int) -> None:
+    def keep(self, key: K, value: V, weight: int, *, made_from: Hashable = None) -> None:
         """Add a value of ``weight`` bytes; one heavier than the capacity is not kept."""
         weight += _EACH
         with self._lock:
-            if key in self._entries or weight > self._capacity:
+            earlier = self._entries.get(key)
+            if earlier is not None and earlier[2] == made_from:
                 return
-            self._entries[key] = (value, weight)
+            if earlier is not None:
+                self._bytes -= self._entries.pop(key)[1]
+            if weight > self._capacity:
+                return
+            self._entries[key] = (value, weight, made_from)
             self._bytes += weight
             while self._bytes > self._capacity:
-                _, (_, dropped) = self._entries.popitem(last=False)
-                self._bytes -= dropped
+                self._bytes -= self._entries.popitem(last=False)[1][1]
 
     def drop(self, key: K) -> None:
         """Forget the value of ``key``, if it is there."""
@@ -56,7 +64,14 @@ class ByteLru(Generic[K, V]):
             if key in self._entries:
                 self._bytes -= self._entries.pop(key)[1]
 
-    def get(self, key: K, make: Callable[[], V], weigh: Callable[[V], int]) -> V:
+    def get(
+        self,
+        key: K,
+        make: Callable[[], V],
+        weigh: Callable[[V], int],
+        *,
+        made_from: Hashable = None,
+    ) -> V:
         """Return the value of ``key``, made if it is not there.
 
         Making happens outside the lock, so that a slow disk blocks one request only; two threads
@@ -66,9 +81,10 @@ class ByteLru(Generic[K, V]):
             key: What identifies the value.
             make: Makes it.
             weigh: Its size in bytes.
+            made_from: What it depends on beside its key.
         """
-        value = self.find(key)
+        value = self.find(key, made_from=made_from)
         if value is None:
             value = make()
-            self.keep(key, value, weigh(value))
+            self.keep(key, value, weigh(value), made_from=made_from)
         return value

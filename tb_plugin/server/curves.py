@@ -78,13 +78,16 @@ class CurvesReader:
         where = (query.part, query.layer, query.head, names, split)
         # Sentences of another process may join, and have no values at earlier steps.
         probes = tuple(probe.index for probe in run.probes if probe.split == split)
-        identity = (run.session, *where, probes, tuple(map(run.writing, steps)))
+        identity = (run.session, *where, steps[0])
+        made_from = (probes, tuple(map(run.writing, steps)))
 
         def read() -> Float[np.ndarray, "step probe metric"]:
             values = run.probe_metrics(names, part=query.part, split=split, steps=steps)
             return mean_of_defined(_heads(values, query), axes=(2, 3))
 
-        return self._means.get(identity, read, lambda made: made.nbytes + _NAME * len(steps))
+        return self._means.get(
+            identity, read, lambda made: made.nbytes + _NAME * len(steps), made_from=made_from
+        )
 
 
 def _heads(

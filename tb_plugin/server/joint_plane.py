@@ -55,11 +55,12 @@ class JointReader:
 
     def _basis(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> tuple[JointBasis, int]:
         writings = tuple(run.writing(step) for step in steps)
-        identity = (writings, query.part, query.layer, query.head)
+        identity = (run.session, query.part, query.layer, query.head)
         return self._bases.get(
             identity,
             lambda: self._make(run, query, steps),
             lambda made: 100 + made[0].axes.nbytes * 2,
+            made_from=writings,
         )
 
     def _make(self, run: Run, query: HeadQuery, steps: tuple[int, ...]) -> tuple[JointBasis, int]:

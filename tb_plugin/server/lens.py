@@ -91,13 +91,13 @@ class LensReader:
         """
         steps = steps_with_vectors(run, most=MOST_LIMIT_STEPS)
         writings = tuple(run.writing(step) for step in steps)
-        identity = (writings, query.part, query.layer, query.head, query.k)
-        limits = self._limits.find(identity)
+        identity = (run.session, query.part, query.layer, query.head, query.k)
+        limits = self._limits.find(identity, made_from=writings)
         if limits is None:
             found = [v for v in self._reader.all_vectors(run, query, steps) if _is_finite(v)]
             limits = _limits(found or [self._reader.vectors(run, query)], k=query.k)
             if found:
-                self._limits.keep(identity, limits, _LIMITS_WEIGHT)
+                self._limits.keep(identity, limits, _LIMITS_WEIGHT, made_from=writings)
         return limits
 
     def _make(self, run: Run, query: LensQuery) -> HeadLens:

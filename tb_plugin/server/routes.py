@@ -64,16 +64,16 @@ def answer(name: str, readers: Readers, run: Run, query: object) -> bytes:
         CorruptRecordingError: A file of it is damaged.
     """
     route = ROUTES[name]
-    made = run.writing(query_step(query)) if route.changes == "step" else run.version
-    identity = (name, run.session, made, query)
-    known = readers.answers.find(identity)
+    made_from = run.writing(query_step(query)) if route.changes == "step" else run.version
+    identity = (name, run.session, query)
+    known = readers.answers.find(identity, made_from=made_from)
     if known is not None:
         return known
     found = route.answer(readers, run, query)
     if isinstance(found, bytes):  # frames: maps are remembered layer by layer
         return found
     body = dump_json(found)
-    readers.answers.keep(identity, body, len(body))
+    readers.answers.keep(identity, body, len(body), made_from=made_from)
     return body
 
 

@@ -53,7 +53,10 @@ class OverTimeReader:
         """
         where = (query.part, query.layer, query.head, query.probe, query.split)
         history = self._histories.get(
-            (run.session, run.version, *where), lambda: self._read(run, query), _weight
+            (run.session, *where),
+            lambda: self._read(run, query),
+            _weight,
+            made_from=run.version,
         )
         piles = step_piles(history.compared, cut=query.cut / THOUSANDTHS)
         pictures = [_picture(history, pile) for pile in piles]

@@ -74,7 +74,8 @@ def steps_with_vectors(run: Run, *, most: int) -> tuple[int, ...]:
 
 def _weight(vectors: HeadVectors) -> int:
     values = 0 if vectors.value is None else vectors.value.nbytes
-    return vectors.query.nbytes + vectors.key.nbytes + values
+    tokens = vectors.query_probe.nbytes + vectors.key_probe.nbytes
+    return vectors.query.nbytes + vectors.key.nbytes + values + tokens
 
 
 def probes_of(run: Run, vectors: HeadVectors) -> list[Probe]:

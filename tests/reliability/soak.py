@@ -5,14 +5,19 @@
 A second rank joins late. The servers are two of TensorBoard's WSGI applications in this process,
 each asked by half of the clients; the training is another process. Answers other than 200 and 404
 are errors. A client thinks between two questions, half a second on average.
+
+Memory is what the process holds beside its caches, which have bounds: it may rise by a stated
+number of megabytes over the second half, and the program fails where it rises by more.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -47,12 +52,26 @@ for resume in (None, steps // 2 - 5):
 ROUTES = ("index", "run", "attention", "metrics", "piles", "lens", "joint", "over_time", "curves",
           "signals", "elbow")  # fmt: skip
 THINKING = 0.5  # seconds
+MOST_GROWTH = 16  # MB beside the caches, over the second half: the steps' own lines among them
 
 
 def memory():
     """Resident memory of this process, in megabytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+class _Malloc(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks",
+        "fordblks", "keepcost")]  # fmt: skip
+
+
+def freed():
+    """Megabytes that were freed and that malloc has not given back."""
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = _Malloc
+    return libc.mallinfo2().fordblks / 2**20
 
 
 def watched_caches(most):
@@ -84,7 +103,10 @@ def ask(client, rng, newest):
 
 
 def soak(folder, *, seconds, steps, clients=8, cached=2**60, say=print):
-    """Run it; return (answers by status, times by route, faults, memory over time)."""
+    """Run it; return (answers by status, times by route, faults, memory over time).
+
+    Memory is pairs of megabytes: of the process, and what its caches hold by their own account.
+    """
     recorder = subprocess.Popen(
         [sys.executable, "-c", RECORDER, str(folder / "a"), str(seconds), str(steps)]
     )
@@ -121,9 +143,10 @@ def soak(folder, *, seconds, steps, clients=8, cached=2**60, say=print):
             recorder.terminate()
             recorder.wait()
             break
-        held.append(memory())
-        kept = sum(one.size for one in caches) / 2**20  # by their own account
-        held_now = f"{held[-1]:.0f} MB, of which caches hold {kept:.0f}"
+        held.append((memory(), sum(one.size for one in caches) / 2**20))
+        held_now = (
+            f"{held[-1][0]:.0f} MB, of which caches hold {held[-1][1]:.0f}, freed {freed():.0f}"
+        )
         say(f"{statuses.total()} answers, step {newest[0]}, {held_now}, {dict(faults)}")
         time.sleep(max(1.0, seconds / 60))
     for thread in threads:
@@ -131,6 +154,13 @@ def soak(folder, *, seconds, steps, clients=8, cached=2**60, say=print):
     assert recorder.returncode in {0, -signal.SIGTERM}
     say(f"step {newest[0]} was seen last")
     return statuses, times, faults, held
+
+
+def grown(held):
+    """Megabytes beside the caches that the second half added, by medians of its ends."""
+    beside = [all_of_it - kept for all_of_it, kept in held[len(held) // 2 :]]
+    few = max(1, len(beside) // 5)
+    return statistics.median(beside[-few:]) - statistics.median(beside[:few])
 
 
 def main():
@@ -144,15 +174,19 @@ def main():
             Path(folder), seconds=60 * options.minutes, steps=options.steps, cached=options.cached
         )
     half = held[len(held) // 2 :]
+    grew = grown(held)
     print(f"answers {dict(statuses)}; faults {dict(faults)}")
     print(
-        f"memory {held[0]:.0f} MB at first, {min(half):.0f} to {max(half):.0f} in the second half"
+        f"memory {held[0][0]:.0f} MB at first, {half[0][0]:.0f} at half, "
+        f"{held[-1][0]:.0f} at last, "
+        f"of which caches {half[0][1]:.0f} and {held[-1][1]:.0f}; beside them it grew by "
+        f"{grew:.1f} MB in the second half (at most {MOST_GROWTH})"
     )
     for route, found in sorted(times.items()):
         ordered = sorted(found)
         p50, p99 = ordered[len(ordered) // 2], ordered[int(0.99 * len(ordered))]
         print(f"/{route:10} {len(found):6}  p50 {1000 * p50:.0f} ms  p99 {1000 * p99:.0f} ms")
-    return 1 if faults else 0
+    return 1 if faults or grew > MOST_GROWTH else 0
 
 
 if __name__ == "__main__":
