@@ -80,8 +80,10 @@ def joined(records: list[Record], whole: Whole) -> list[Record]:
     They are if the model laid them beside each other to be weighed, as what a cache holds and what
     is new, or if their tokens, one after the other, are the queries.
     """
+    if len(records) < _FEWEST:
+        return records
     placed = [record.rule for record in records if isinstance(record.rule, Placed)]
-    if len(placed) < _FEWEST or len(placed) != len(records):
+    if len(placed) != len(records):
         return records
     rows, tokens = placed[0].rows, sum(rule.columns.tokens for rule in placed)
     order, before = _laid_side_by_side(whole.path)

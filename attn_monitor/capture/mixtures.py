@@ -30,12 +30,12 @@ class Mixtures:
 
     def add(self, matrix: Tensor, mixed: Tensor, output: Tensor) -> None:
         """Remember a product, where it may be a mixture of projected activations."""
-        source, made = tag_of(mixed), tag_of(output)
-        if not (isinstance(source, Lineage) and source.projected) or _is_parameter(matrix):
+        if _is_parameter(matrix) or matrix.is_nested or matrix.is_meta:
             return
-        if matrix.is_nested or matrix.is_meta:
+        source = tag_of(mixed)
+        if not (isinstance(source, Lineage) and source.projected):
             return
-        own = tag_of(matrix)
+        own, made = tag_of(matrix), tag_of(output)
         if isinstance(own, Constant) and isinstance(made, Lineage):
             self._kept.append(_Mixture(matrix.detach(), made.projection))
         elif isinstance(made, Scores) and (own is None or _is_unknown(own)):

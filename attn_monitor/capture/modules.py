@@ -144,11 +144,9 @@ class ModuleStack:
 
     def invocation(self) -> int:
         """Return a number for the call of the innermost running module of the model."""
-        for module, (number, _) in zip(
-            reversed(self._running), reversed(self._entered), strict=True
-        ):
-            if module in self._names:
-                return number
+        for at in range(len(self._running) - 1, -1, -1):
+            if self._running[at] in self._names:
+                return self._entered[at][0]
         return 0
 
     def shapes(self) -> list[tuple[int, ...]]:
@@ -278,12 +276,14 @@ class ForwardResults:
 
     def attending(self, running: list[nn.Module]) -> None:
         """Remember which modules are running during an attention call."""
-        self._attending = tuple(running)
+        self._attending = tuple(running[: _INNER_KEPT + 1])
 
     def left(self, module: nn.Module, output: object) -> None:
         """Keep the return values of the outermost modules that attended."""
-        outermost = self._attending[: _INNER_KEPT + 1]
-        if outermost[:1] == (module,):
-            self.output = output
-        elif module in outermost:
-            self._inner[outermost.index(module)] = output
+        for depth, outer in enumerate(self._attending):
+            if outer is module:
+                if depth == 0:
+                    self.output = output
+                else:
+                    self._inner[depth] = output
+                return

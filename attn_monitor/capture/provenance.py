@@ -38,7 +38,9 @@ class Ancestor(NamedTuple):
 
     def meets(self, other: Ancestor) -> bool:
         """Return whether both may hold the same tokens."""
-        return self.number == other.number and not any(
+        if self.number != other.number:
+            return False
+        return not any(
             mine.stride == its.stride and (mine.end <= its.first or its.end <= mine.first)
             for mine in self.stretches
             for its in other.stretches

@@ -338,7 +338,11 @@ def _most_telling(args: tuple[object, ...]) -> _Operand | None:
 
 
 def _tells_more(tensor: Tensor, tag: Tag, best: _Operand) -> bool:
+    if isinstance(tag, Constant):
+        return False
     larger = tensor.numel() > best.tensor.numel()
+    if isinstance(tag, Lineage) and isinstance(best.tag, Lineage):
+        return larger  # by far the most frequent
     if isinstance(tag, Scores) and isinstance(best.tag, Scores):
         weights, known = tag.state == "weights", best.tag.state == "weights"
         return larger if weights == known else weights and not tensor.numel() < best.tensor.numel()
@@ -348,9 +352,7 @@ def _tells_more(tensor: Tensor, tag: Tag, best: _Operand) -> bool:
     if ranks[0] != ranks[1] or any(ranks[0]):
         return ranks[0] > ranks[1]
     if isinstance(best.tag, Constant):
-        return not isinstance(tag, Constant)
-    if isinstance(tag, Lineage) and isinstance(best.tag, Lineage):
-        return larger
+        return True
     return isinstance(tag, Attended) and not isinstance(best.tag, Attended) and larger
 
 
