@@ -48,6 +48,8 @@ from attn_monitor.store.schema import Session, dump_session, follows, load_sessi
 from attn_monitor.store.step_zip import step_contents
 from attn_monitor.store.zipindex import directory_checksum
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 class RunWriter:
     """Appends steps to the recording of one rank, or of one sentence that is asked later.
@@ -96,6 +98,7 @@ class RunWriter:
         self._attempt = self._log.next_attempt
         self._torn = self._log.torn
         self._closed = False
+        self._refused = False  # the last step, for want of room
         self.notice: str | None = None
         self.session = self._begin(NOTHING if resume_step is None else resume_step)
 
@@ -107,11 +110,19 @@ class RunWriter:
 
         Raises:
             ConfigurationError: The record does not match the run's description.
-            OSError: The disk is full, but for what is left to the training's own files, or gone;
-                the recording stays readable.
+            OSError: The disk is full, but for what is left to the training's own files, or a
+                quota is used up, or it is gone; the recording stays readable.
         """
         if self._closed:
             raise ConfigurationError("this RunWriter is closed; open a new one to go on recording")
+        try:
+            self._add(record)
+        except OSError as error:
+            self._refused = error.errno in _NO_ROOM
+            raise
+        self._refused = False
+
+    def _add(self, record: StepRecord) -> None:
         check_record(self._info, record)
         metrics = checked_metrics(self._info, record)
         outputs = checked_outputs(self._info, record)
@@ -165,7 +176,14 @@ class RunWriter:
             self._append(remark_line(fields, attempt=self._attempt, time=time.time()))
 
     def has_room(self, size: int = 0) -> bool:
-        """Return whether so many bytes fit, and leave the training's own files what they need."""
+        """Return whether so many bytes fit, and leave the training's own files what they need.
+
+        Under a quota, or without room for another file's name, a disk says that it has room and
+        takes nothing: then there is none until a step is written again.
+        """
+        return not self._refused and self._fits(size)
+
+    def _fits(self, size: int) -> bool:
         room = self._folder.room()
         return room is None or room > size
 
@@ -216,7 +234,7 @@ class RunWriter:
         self._folder.write(RUN_FILE, description)
 
     def _refuse_if_full(self, size: int) -> None:
-        if not self.has_room(size):
+        if not self._fits(size):
             raise OSError(
                 errno.ENOSPC,
                 f"the disk is almost full, and its last {RESERVE_MB} MB, or 2 % of a small one, "

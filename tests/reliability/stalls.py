@@ -170,6 +170,7 @@ FAULTS = {
     "reading hangs": (hanging(LocalFolder, "read_log"), BEGINS),
     "a full disk": (full, BEGINS),
     "a full disk from the first batch": (full, 0),
+    "a quota used up": (failing(WRITING, OSError(errno.EDQUOT, "Disk quota exceeded")), BEGINS),
     "appending fails": (failing((LocalFolder, "append_log"), NO_SPACE), BEGINS),
     "every operation fails (EIO)": (failing((LocalFolder, "_inside"), IO), BEGINS),
     "a read-only disk": (failing(WRITING, OSError(errno.EROFS, "Read-only file system")), BEGINS),

@@ -1,6 +1,8 @@
 """What becomes of recorded steps when the disk is slow, broken or gone, and training goes on."""
 
+import errno
 import itertools
+import os
 import shutil
 import sys
 import threading
@@ -34,13 +36,13 @@ def seen(nbytes):
 
 class Reported(Report):
     def __init__(self):
-        self.steps = []
+        self.steps, self.drew_last = [], False
 
     def __call__(self, seen, *, step, epoch, session, signals):  # noqa: ARG002
         self.steps.append(step)
 
     def close(self):
-        pass
+        self.drew_last = True
 
 
 class Alarm(Alerts):
@@ -100,6 +102,30 @@ def test_steps_are_written_reported_and_counted(tmp_path, said, caplog):
     assert (kept.handover.recorded, kept.handover.dropped) == (3, {})
     assert "recorded 3 steps, dropped none" in caplog.text
     assert texts(said) == []
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_under_a_quota_steps_are_dropped_and_nothing_is_drawn(
+    tmp_path, said, monkeypatch, comes_back
+):
+    kept = Kept(tmp_path)
+    kept.give(0)
+    kept.settle()
+
+    def refuses(_):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuses)
+        kept.give(1, 2)
+        kept.settle()
+    if comes_back:
+        kept.give(3)
+    kept.handover.close()
+    assert open_run(tmp_path).steps == ((0, 3) if comes_back else (0,))
+    assert kept.report.drew_last == comes_back  # a picture would end the training's event file
+    assert kept.handover.dropped.total() == 2
+    assert "Disk quota exceeded" in texts(said)[-1]
 
 
 def test_sys_exit_in_on_signal_ends_the_recording_and_nothing_waits_for_it(tmp_path, said):
