@@ -17,55 +17,13 @@ from attn_monitor.monitor.entries import Entry, agree, by_row
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.naming import named_by
+from attn_monitor.monitor.pieces import Piece
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key, Text
 from attn_monitor.monitor.tokens import TokenSource, padding_id, positions, spell
 from attn_monitor.monitor.words import Axis, Reader, ids_of, spelled
 
 Side = Literal["query", "key"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """What one attention call shows of one probe in one layer of a part.
-
-    Attributes:
-        part: Name of the part.
-        layer: Layer of it.
-        first_head: Head of the layer that its first map is of.
-        probe: Which probe of the batch.
-        matrices: Its maps, counted along ``[sentence, head]`` of the record.
-        queries: Places of the valid queries.
-        keys: Places of the valid keys.
-        shape: Sentences, heads, queries and keys of the record, padding included.
-    """
-
-    part: str
-    layer: int
-    first_head: int
-    probe: int
-    matrices: tuple[int, ...]
-    queries: tuple[int, ...]
-    keys: tuple[int, ...]
-    shape: tuple[int, int, int, int]
-
-    def with_heads(self, heads: int) -> Piece | None:
-        """Return the same sentence where its layer has fewer heads now; ``None`` if it cannot be.
-
-        Args:
-            heads: How many heads the record has.
-        """
-        sentences, before, queries, keys = self.shape
-        first = self.matrices[0]
-        whole = self.matrices == tuple(range(first, first + before)) and first % before == 0
-        if not whole or heads > before:
-            return None
-        start = first // before * heads
-        return replace(
-            self,
-            matrices=tuple(range(start, start + heads)),
-            shape=(sentences, heads, queries, keys),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

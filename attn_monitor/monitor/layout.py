@@ -26,7 +26,7 @@ from attn_monitor.capture.missing import Gap, describe_gaps
 from attn_monitor.capture.sources import Follower
 from attn_monitor.core.errors import NothingCapturedError
 from attn_monitor.core.nouns import Part, Probe, Proof, Split
-from attn_monitor.monitor.axes import Axes, Piece, name_axes
+from attn_monitor.monitor.axes import Axes, name_axes
 from attn_monitor.monitor.batches import transposed
 from attn_monitor.monitor.documents import Reach, reaching
 from attn_monitor.monitor.entries import entries_of
@@ -36,6 +36,7 @@ from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.passes import without_generation
+from attn_monitor.monitor.pieces import Piece
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.steady import steadied

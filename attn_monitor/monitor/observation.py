@@ -13,7 +13,7 @@ from attn_monitor.analysis.coarse import coarse_maps
 from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.class_answer import ClassAnswer
 from attn_monitor.core.kept import Kept, stretch_edges, stretch_length
-from attn_monitor.core.maps import Maps
+from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, metric_rows
 from attn_monitor.monitor.deferred import Deferred
 from attn_monitor.monitor.layout import Layout
@@ -92,9 +92,12 @@ class Observation:
             found = self.attention[part.name]
             if kept.probe not in found:
                 found[kept.probe] = _unseen(part, maps.queries, maps.keys)
-            for first, block in maps.blocks():
-                end = first + block.shape[1]
-                found[kept.probe][layer, head : head + maps.heads, first:end] = block
+            place = found[kept.probe][layer, head : head + maps.heads]
+            if isinstance(maps, MapsByRows):
+                for first, block in maps.blocks():
+                    place[:, first : first + block.shape[1]] = block
+            else:
+                place[:] = maps.attn
         if kept.window:
             self._keep_window(maps, kept, part=part, layer=layer, head=head)
         if kept.cells:
@@ -155,6 +158,11 @@ class Observation:
         place = layer, slice(head, head + len(query))
         if known.widths is not None and known.value is not None:
             known.widths[place] = query.shape[-1], value.shape[-1]
+            pairs = (known.query, query), (known.key, key), (known.value, value)
+            if kept.probe in found and all(a.shape[-1] >= b.shape[-1] for a, b in pairs):
+                for there, vectors in pairs:
+                    there[(*place, slice(None), slice(vectors.shape[-1]))] = vectors
+                return
             found[kept.probe] = Vectors(
                 query=_with(known.query, query, place),
                 key=_with(known.key, key, place),

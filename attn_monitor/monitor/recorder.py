@@ -18,9 +18,9 @@ from attn_monitor.capture.tracer import Sink
 from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.class_answer import ClassLayer
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.kept import Kept
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MEASURED, HeadId, Part, Probe
-from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.budget import Plan, keep_within
 from attn_monitor.monitor.certainty import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
@@ -31,6 +31,7 @@ from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.muted import muted
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
+from attn_monitor.monitor.pieces import Piece
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key
 from attn_monitor.monitor.turning import Ends
@@ -224,9 +225,9 @@ class _Sink:
         stack = Stack(record, made)
         for piece in pieces:
             part, probe = self.layout.part(piece.part), self.layout.probes[self.first + piece.probe]
-            now = self._as_it_is(piece, record)
-            if now is not None:
-                self._reduce(View(record, part, probe, now, table, stack))
+            now, kept = self._as_it_is(piece, record), self.plan.kept[probe.index]
+            if now is not None and (probe.measured or kept.vectors or kept.form != "metrics"):
+                self._reduce(View(record, part, probe, now, table, stack), kept)
 
     def _as_it_is(self, piece: Piece, record: Record) -> Piece | None:
         """Return what a record shows of a probe now, also where its layer lost heads."""
@@ -249,12 +250,11 @@ class _Sink:
         )
         return changed
 
-    def _reduce(self, view: View) -> None:
+    def _reduce(self, view: View, kept: Kept) -> None:
         probe, part, layer, head = view.probe, view.part, view.piece.layer, view.piece.first_head
-        kept = self.plan.kept[probe.index]
         if probe.measured or kept.form != "metrics":
             maps = view.maps()
-            if not isinstance(maps, MapsByRows) and np.isnan(maps.attn.sum()):
+            if not isinstance(maps, MapsByRows) and view.stack.undefined(maps):
                 self.failures.report(
                     "attention weights are NaN; they are recorded as what they are",
                     doing="recording attention",
@@ -263,7 +263,8 @@ class _Sink:
             if probe.measured:
                 heads = slice(head, head + maps.heads)
                 table = self.seen.metrics[part.name][probe.index, layer, heads]
-                self.seen.deferred.add(maps, table, sized=view.sized)
+                own = maps if isinstance(maps, MapsByRows) else replace(maps, attn=maps.attn.copy())
+                self.seen.deferred.add(own, table, sized=view.sized)
             self.seen.keep_maps(maps, kept, part=part, layer=layer, head=head)
         if kept.vectors:
             self.seen.keep_vectors(*view.vectors(), kept, part=part, layer=layer, head=head)

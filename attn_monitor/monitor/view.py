@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import InitVar, dataclass
+import math
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from functools import partial
-from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
@@ -16,15 +16,15 @@ from attn_monitor.capture import Record
 from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, Probe
-from attn_monitor.monitor.axes import Piece
 from attn_monitor.monitor.head_sizes import LARGEST_LAYER, SizeTable
+from attn_monitor.monitor.pieces import Piece, Places, runs_of, sharing
 
 TOGETHER: Final = 1 << 19  # weights that are made together: two megabytes, in the cache
 
 
 @dataclass(slots=True)
 class Stack:
-    """The maps of one record, made for several sentences at a time.
+    """What one record holds, as arrays, of several sentences at a time.
 
     Short sentences would take longer to ask for one by one than to make.
 
@@ -37,25 +37,49 @@ class Stack:
     made: InitVar[Tensor | None] = None
     _first: int = 0
     _maps: Float[np.ndarray, "matrix query key"] | None = None
+    _defined: bool = True
+    _sides: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self, made: Tensor | None) -> None:
         if made is not None:
-            self._maps = to_numpy(made.flatten(0, 1))
+            self._take(to_numpy(made.flatten(0, 1)), 0)
 
-    def of(self, matrices: tuple[int, ...]) -> Float[np.ndarray, "matrix query key"] | None:
-        """Return some maps, not to be kept; ``None`` if they would take too much memory."""
+    def of(self, piece: Piece) -> Float[np.ndarray, "matrix query key"] | None:
+        """Return the maps of a sentence, padding included, not to be kept.
+
+        ``None`` if they would take too much memory.
+        """
         sentences, heads, queries, keys = self.record.shape
-        each = heads * queries * keys
-        start, end = min(matrices) // heads, max(matrices) // heads + 1
-        if (end - start) * each > LARGEST_LAYER:
-            return None
-        known = range(self._first, self._first + (0 if self._maps is None else len(self._maps)))
-        if self._maps is None or min(matrices) not in known or max(matrices) not in known:
+        low, high = piece.span
+        maps = self._maps
+        if maps is None or low < self._first or high > self._first + len(maps):
+            each = heads * queries * keys
+            start, end = low // heads, -(-high // heads)
+            if (end - start) * each > LARGEST_LAYER:
+                self._defined = False  # as far as anybody knows
+                return None
             end = min(sentences, max(end, start + TOGETHER // each))
-            maps = to_numpy(self.record.weights(slice(start, end)))
-            self._maps, self._first = maps.reshape(-1, queries, keys), start * heads
-        found: np.ndarray = self._maps[_pick(tuple(m - self._first for m in matrices))]
+            maps = to_numpy(self.record.weights(slice(start, end))).reshape(-1, queries, keys)
+            self._take(maps, start * heads)
+        found: np.ndarray = maps[low - self._first : high - self._first][piece.in_span]
         return found
+
+    def undefined(self, maps: Maps) -> bool:
+        """Return whether some maps that :meth:`of` returned have a NaN."""
+        return not self._defined and bool(np.isnan(maps.attn.sum()))
+
+    def side(self, shared: Tensor, sentence: int) -> Float[np.ndarray, "head token width"]:
+        """Return the queries, keys or values of one sentence, not to be kept."""
+        if shared.numel() > LARGEST_LAYER:
+            return to_numpy(shared[sentence])
+        if id(shared) not in self._sides:
+            self._sides[id(shared)] = to_numpy(shared)
+        found: np.ndarray = self._sides[id(shared)][sentence]
+        return found
+
+    def _take(self, maps: Float[np.ndarray, "matrix query key"], first: int) -> None:
+        self._maps, self._first = maps, first
+        self._defined = not np.isnan(maps.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +105,24 @@ class View:
     def maps(self) -> Maps:
         """Return the maps; those of a large layer are made a few rows at a time, now and here.
 
-        Maps in memory come without sizes: see :attr:`sized`.
+        Maps in memory are not to be kept, and come without sizes: see :attr:`sized`.
         """
         piece = self.piece
         shape = len(piece.matrices), len(piece.queries), len(piece.keys)
-        queries, keys = _pick(piece.queries), _pick(piece.keys)
+        queries, keys = piece.asking, piece.asked
+        asking, asked = self.probe.axes(self.part)
+        same = asking is asked or asking == asked
+        facts: dict[str, Any] = {
+            "causal": self.part.causal,
+            "cross": self.part.kind == "cross" or not same,
+            "special": asked.special,
+            "key_tokens": asked.text,
+            "documents": asked.documents if same else (),
+        }
+        small = math.prod(shape) <= LARGEST_LAYER
+        stacked = self.stack.of(piece) if small else None
+        if stacked is not None:
+            return Maps(attn=stacked[:, queries][:, :, keys], **facts)
 
         def rows(first: int, end: int) -> Float[np.ndarray, "head rows key"]:
             chosen = (
@@ -94,30 +131,21 @@ class View:
                 else queries[first:end]
             )
             blocks = [
-                to_numpy(self.record.weights(slice(at, at + 1), _pick(heads), chosen)[0])
-                for at, heads in self._places()
+                to_numpy(self.record.weights(slice(at, at + 1), sharing(heads, 1), chosen)[0])
+                for at, heads in runs_of(piece.matrices, self.record.heads)
             ]
             joined = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
             found: np.ndarray = joined[:, :, keys]
             return found
 
-        asking, asked = self.probe.axes(self.part)
-        at_once = self.sizes if np.prod(shape) > LARGEST_LAYER else None
         large = MapsByRows(
             shape=shape,
             rows=rows,
-            causal=self.part.causal,
-            cross=self.part.kind == "cross" or asking != asked,
-            special=asked.special,
-            key_tokens=asked.text,
-            documents=asked.documents if asking == asked else (),
-            logit_max=None if at_once is None else at_once.logit_max(piece),
-            sizes=None if at_once is None else at_once.of(piece, self._heads),
+            logit_max=None if self.sizes is None or small else self.sizes.logit_max(piece),
+            sizes=None if self.sizes is None or small else self.sizes.of(piece, self._heads),
+            **facts,
         )
-        if np.prod(shape) > LARGEST_LAYER:
-            return large
-        stacked = self.stack.of(piece.matrices)
-        return large.held(None if stacked is None else stacked[:, queries][:, :, keys].copy())
+        return large.held() if small else large
 
     @property
     def sized(self) -> Callable[[Maps], Maps] | None:
@@ -137,30 +165,16 @@ class View:
     ]:
         """Return queries, keys and values; what a group of heads shares is repeated for each."""
         record, piece = self.record, self.piece
-        queries, keys = _pick(piece.queries), _pick(piece.keys)
         return (
-            self._stacked(record.query, queries),
-            self._stacked(record.key, keys),
-            self._stacked(record.value, keys),
+            self._stacked(record.query, piece.asking),
+            self._stacked(record.key, piece.asked),
+            self._stacked(record.value, piece.asked),
         )
 
-    def _stacked(self, shared: Tensor, tokens: slice | list[int]) -> Float[np.ndarray, "head t d"]:
+    def _stacked(self, shared: Tensor, tokens: Places) -> Float[np.ndarray, "head t d"]:
         group = self.record.heads // shared.shape[1]
         blocks = [
-            to_numpy(shared[at])[_pick(tuple(head // group for head in heads))][:, tokens]
-            for at, heads in self._places()
+            self.stack.side(shared, at)[sharing(heads, group)][:, tokens]
+            for at, heads in runs_of(self.piece.matrices, self.record.heads)
         ]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-
-    def _places(self) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield a sentence of the record, and the heads in it, for each run of maps."""
-        heads = self.record.heads
-        places = ((m // heads, m % heads) for m in self.piece.matrices)
-        for sentence, run in groupby(places, key=lambda place: place[0]):
-            yield sentence, tuple(head for _, head in run)
-
-
-def _pick(places: tuple[int, ...]) -> slice | list[int]:
-    """Return places as a slice, which copies nothing, where they are in a row."""
-    first, end = places[0], places[-1] + 1
-    return slice(first, end) if places == tuple(range(first, end)) else list(places)
