@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,8 +20,14 @@ def to_numpy(tensor: Tensor) -> np.ndarray:
 
 def are_probabilities(values: Float[Tensor, "... entry"]) -> bool:
     """Tell whether every row is a distribution already: nothing below 0, sums within 1e-3 of 1."""
-    total = values.float().sum(dim=-1)
-    return bool((values >= 0).all()) and bool(((total - 1.0).abs() < SUM_TOLERANCE).all())
+    first = values[:1] if values.dim() > 1 else values  # mostly tells, and is soon read
+    return _are_distributions(first) and _are_distributions(values)
+
+
+def _are_distributions(values: Float[Tensor, "... entry"]) -> bool:
+    total = values.sum(dim=-1, dtype=torch.float32)
+    whole = (total - 1.0).abs() < SUM_TOLERANCE
+    return bool(whole.all()) and bool((values.amin(dim=-1) >= 0).all())
 
 
 def own_part(tensor: Tensor) -> Tensor:

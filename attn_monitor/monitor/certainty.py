@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -42,11 +43,13 @@ OUTPUT_SPECS: Final = (
     ),
 )
 _FEWEST_CLASSES: Final = 2
+_BLOCK: Final = 1 << 18  # scores that are worked on at once: few enough for a processor's cache
+_NONE: Final = -200.0  # exp of it is 0, and so is exp of it times it
 _PER_SENTENCE: Final = 2  # axes: sentence, class
 
 
 def output_statistics(
-    outputs: Outputs, tokens: BatchTokens
+    outputs: Outputs, tokens: BatchTokens, wanted: Collection[int]
 ) -> Float[np.ndarray, "sentence statistic"]:
     """Return the numbers of :data:`OUTPUT_SPECS` per sentence of a batch, NaN where undefined.
 
@@ -57,25 +60,44 @@ def output_statistics(
     Args:
         outputs: What the forward pass ended with.
         tokens: The batch's tokens, to leave padding out.
+        wanted: The sentences that are looked at; the others are NaN.
     """
     table = np.full((len(tokens), len(OUTPUT_SPECS)), np.nan, dtype=np.float32)
     answer, hidden = outputs.answer, outputs.last_hidden
     if answer is not None and answer.is_floating_point() and not _same_width(answer, hidden):
         for row, scores in enumerate(rows_of_sentences(answer, tokens)):
-            if scores.shape[-1] >= _FEWEST_CLASSES and len(scores):
-                table[row, :2] = _certainty(scores.float())
+            if row in wanted and scores.shape[-1] >= _FEWEST_CLASSES and len(scores):
+                table[row, :2] = _certainty(scores)
     if hidden is not None:
         for row, states in enumerate(rows_of_sentences(hidden, tokens)):
-            if len(states):
+            if row in wanted and len(states):
                 norms = states.float().norm(dim=-1) / math.sqrt(states.shape[-1])
                 table[row, 2] = float(norms.mean())
     return table
 
 
 def _certainty(scores: Float[Tensor, "token class"]) -> tuple[float, float]:
-    chance = scores if are_probabilities(scores) else torch.softmax(scores, dim=-1)
-    entropy = torch.special.entr(chance).sum(dim=-1) / math.log(scores.shape[-1])
-    return float(entropy.mean()), float(chance.max(dim=-1).values.mean())
+    """Return the mean entropy and the mean of the largest probability.
+
+    A language model has tens of thousands of scores per token: they are read in blocks, so that
+    nothing as large as all of them is made.
+    """
+    classes = scores.shape[-1]
+    read = _of_probabilities if are_probabilities(scores) else _of_scores
+    found = [read(block.float()) for block in scores.split(max(1, _BLOCK // classes))]
+    entropy, largest = (torch.cat(each).mean() for each in zip(*found, strict=True))
+    return float(entropy) / math.log(classes), float(largest)
+
+
+def _of_probabilities(chance: Float[Tensor, "token class"]) -> tuple[Tensor, Tensor]:
+    return torch.special.entr(chance).sum(dim=-1), chance.amax(dim=-1)
+
+
+def _of_scores(scores: Float[Tensor, "token class"]) -> tuple[Tensor, Tensor]:
+    below = (scores - scores.amax(dim=-1, keepdim=True)).clamp_(min=_NONE)
+    shares = below.exp()
+    total = shares.sum(dim=-1)
+    return total.log() - shares.mul_(below).sum(dim=-1) / total, 1 / total
 
 
 def _same_width(answer: Tensor, hidden: Tensor | None) -> bool:

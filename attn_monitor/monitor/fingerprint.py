@@ -28,6 +28,7 @@ class Fingerprint:
     Attributes:
         parameters: The numbers of every parameter, summed as integers, with the counters of their
             changes.
+        weights: The sampled :func:`sums` of the parameters.
         buffers: Likewise of the buffers.
         optimizer: The counters of the optimizers' state, with sampled numbers of some of it.
         random: The random state of Python, numpy, torch and the devices.
@@ -35,6 +36,7 @@ class Fingerprint:
     """
 
     parameters: str
+    weights: list[int]
     buffers: str
     optimizer: str
     random: str
@@ -66,20 +68,20 @@ def fingerprint(
         batches: Whatever counts the batches that came so far.
         sampled: Read some numbers of large tensors only.
     """
-    parameters = list(model.parameters())
+    parameters, buffers = list(model.parameters()), list(model.buffers())
     devices = {p.device.index or 0 for p in parameters if p.device.type == "cuda"}
     state = _random_state(devices)  # first: what follows could draw from it
+    weights = sums(parameters, sampled=True)
     return Fingerprint(
-        parameters=_digest(_tensors(parameters, sampled=sampled)),
-        buffers=_digest(_tensors(list(model.buffers()), sampled=sampled)),
+        parameters=_digest(
+            [*map(_counter, parameters), *(weights if sampled else sums(parameters))]
+        ),
+        weights=weights,
+        buffers=_digest([*map(_counter, buffers), *sums(buffers, sampled=sampled)]),
         optimizer=_digest(_optimizer_state(optimizers)),
         random=_digest(state),
         batches=str(batches),
     )
-
-
-def _tensors(tensors: Sequence[Tensor], *, sampled: bool) -> list[int]:
-    return [*map(_counter, tensors), *sums(tensors, sampled=sampled)]
 
 
 def _counter(tensor: Tensor) -> int:
@@ -94,41 +96,52 @@ def sums(tensors: Iterable[Tensor], *, sampled: bool = False) -> list[int]:
         tensors: Any tensors; of sparse, nested and absent ones the sum is 0.
         sampled: Read some numbers of a large tensor only.
     """
-    by_device: dict[torch.device, list[tuple[int, Tensor]]] = {}
+    found: dict[tuple[torch.device, torch.dtype, int], list[tuple[int, Tensor]]] = {}
     total: list[int] = []
     with torch.inference_mode(mode=False), torch.no_grad():
         for at, tensor in enumerate(tensors):
             total.append(0)
-            found = None if is_lazy(tensor) else _sum(own_part(tensor.detach()), sampled=sampled)
-            if found is not None:
-                by_device.setdefault(found.device, []).append((at, found))
-        for pairs in by_device.values():
-            # One transfer per device, not one per tensor.
-            values = torch.stack([value for _, value in pairs]).tolist()
-            for (at, _), value in zip(pairs, values, strict=True):
+            plain = None if is_lazy(tensor) else _plain(own_part(tensor.detach()))
+            if plain is None:
+                continue
+            each = _some(plain) if sampled else _sum(plain.reshape(-1))
+            found.setdefault((each.device, each.dtype, len(each)), []).append((at, each))
+        for pairs in found.values():
+            # One sum and one transfer for all that are alike, not one per tensor.
+            values = torch.stack([each for _, each in pairs]).sum(dim=1, dtype=torch.int64)
+            for (at, _), value in zip(pairs, values.tolist(), strict=True):
                 total[at] = int(value)
     return total
 
 
-def _sum(tensor: Tensor, *, sampled: bool) -> Tensor | None:
+def _plain(tensor: Tensor) -> Tensor | None:
+    """Return a tensor's numbers without gaps; ``None`` if it has none that can be read."""
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
         return None
     if tensor.numel() == 0:
         return None
-    flat = (tensor if tensor.is_contiguous() else tensor.contiguous()).reshape(-1)
-    if flat.is_complex():
-        flat = torch.view_as_real(flat).reshape(-1)
-    if sampled and len(flat) > _SAMPLED:
-        some = flat.view(_INTEGERS[flat.element_size()])[:: len(flat) // _SAMPLED]
-        return some.sum(dtype=torch.int64)
+    whole = tensor if tensor.is_contiguous() else tensor.contiguous()
+    return torch.view_as_real(whole) if whole.is_complex() else whole
+
+
+def _some(tensor: Tensor) -> Tensor:
+    """Return at most :data:`_SAMPLED` of the numbers, as integers."""
+    count = tensor.numel()
+    integers = tensor.view(_INTEGERS[tensor.element_size()])
+    return integers.as_strided((min(count, _SAMPLED),), (max(1, count // _SAMPLED),))
+
+
+def _sum(flat: Tensor) -> Tensor:
+    """Return the sum of the bytes, as the only entry."""
     data = flat.view(torch.uint8)
     whole = len(data) // _WORD * _WORD
     aligned = data.data_ptr() % _WORD == 0 and data.storage_offset() % _WORD == 0
     if not (whole and aligned):
-        return data.sum(dtype=torch.int64)
+        return data.sum(dtype=torch.int64)[None]
     words = data[:whole].view(torch.int64)
     total = words.sum()
-    return total if whole == len(data) else total + data[whole:].sum(dtype=torch.int64)
+    rest = data[whole:]
+    return (total + rest.sum(dtype=torch.int64) if len(rest) else total)[None]
 
 
 def _optimizer_state(optimizers: Sequence[object]) -> list[object]:
@@ -165,5 +178,7 @@ def _numpy_state() -> bytes:
 def _digest(values: Sequence[object]) -> str:
     joined = hashlib.blake2b(digest_size=8)
     for value in values:
-        joined.update(value if isinstance(value, bytes) else repr(value).encode())
+        if isinstance(value, bytes):
+            joined.update(value)
+    joined.update(repr([value for value in values if not isinstance(value, bytes)]).encode())
     return joined.hexdigest()

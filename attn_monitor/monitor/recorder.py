@@ -105,7 +105,7 @@ class Recorder:
                 self.failures.report(error, doing="capturing attention")
             sink.say_what_is_missing()
             with self.failures.contained("reading the model's output"):
-                answers = output_statistics(attention.outputs, batch.tokens)
+                answers = output_statistics(attention.outputs, batch.tokens, batch.rows)
                 seen.outputs[first : first + len(batch.rows)] = answers[list(batch.rows)]
             with self.failures.contained("reading what tokens add to the classes"):
                 # Heads are silent in one pass only.

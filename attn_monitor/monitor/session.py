@@ -215,12 +215,10 @@ class Session:
             if importance or due:
                 measured.update(self._measured(seen[0]))
 
-        proof = self._untouched(replay, step)
-        if proof is not None:
+        if (proved := self._untouched(replay, step)) is not None:
             self.last_step = step
             self._guard.proved.add(step)
-            weights = sums(self._guard.model.parameters(), sampled=True)
-            self._pending = _Seen(seen[0], step, epoch, proof, weights, measured)
+            self._pending = _Seen(seen[0], step, epoch, *proved, measured)
 
     def _widened(self, step: int) -> Observation | None:
         """Take in layers that attend since now, as parts of their own, and look once more."""
@@ -245,11 +243,16 @@ class Session:
             )
         return self._recorder.observe(self._replay)
 
-    def _untouched(self, replay: Callable[[], None], step: int) -> Untouched | None:
-        """Run something that must leave the training as it is; ``None`` where it failed."""
-        proof: Untouched | None = None
+    def _untouched(
+        self, replay: Callable[[], None], step: int
+    ) -> tuple[Untouched, list[int]] | None:
+        """Run something that must leave the training as it is; ``None`` where it failed.
+
+        Returns the proof, and the sampled sums of the parameters that ran.
+        """
+        proved: tuple[Untouched, list[int]] | None = None
         if self._stopped:
-            return proof
+            return proved
         sampled = self._checked % THOROUGH != 0
         self._checked += 1
         with self.failures.contained(f"replaying the probes at step {step}"):
@@ -277,8 +280,8 @@ class Session:
                 )
             else:
                 put_back = tuple(sorted(self._guard.moved)[:64])
-                proof = Untouched(checked=before.digest, put_back=put_back)
-        return proof
+                proved = Untouched(checked=before.digest, put_back=put_back), before.weights
+        return proved
 
     def _measured(self, observation: Observation) -> dict[str, float]:
         """Mute every head of the probes; return the numbers of the step."""

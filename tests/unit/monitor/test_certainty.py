@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attn_monitor.capture import capture
 from attn_monitor.capture.outputs import Outputs
@@ -21,7 +22,7 @@ def tokens(*lengths, starts=None, width=None):
 
 
 def statistics(answer=None, hidden=None, *, batch):
-    return output_statistics(Outputs(answer=answer, last_hidden=hidden), batch)
+    return output_statistics(Outputs(answer=answer, last_hidden=hidden), batch, range(len(batch)))
 
 
 def entropy(p):
@@ -50,6 +51,59 @@ def test_a_language_model_is_averaged_over_valid_tokens_only():
     for row, places in ((0, (0, 1, 2)), (1, (3, 4))):
         wanted = np.mean([entropy(p[row, at].tolist()) for at in places])
         assert found[row, ENTROPY] == pytest.approx(wanted, abs=1e-6)
+
+
+class Made(TorchDispatchMode):
+    """How many numbers the largest tensor had that was made, and of which types there were any."""
+
+    def __init__(self, given):
+        super().__init__()
+        self.given, self.largest, self.types = given.untyped_storage().data_ptr(), 0, set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for each in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(each, torch.Tensor) and each.untyped_storage().data_ptr() != self.given:
+                self.largest = max(self.largest, each.numel())
+                self.types.add(each.dtype)
+        return result
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64, "probabilities"])
+def test_nothing_as_large_as_a_sentence_s_scores_of_every_word_is_made(kind):
+    generator = torch.Generator().manual_seed(0)
+    scores = 3 * torch.randn(2, 60, 9000, generator=generator)
+    scores[0, 0, 5] = 90.0  # certain
+    scores[0, 1, ::2] = -math.inf  # words that are ruled out
+    given = scores.softmax(-1) if kind == "probabilities" else scores.to(kind)
+    with Made(given) as made:
+        found = statistics(given, batch=tokens(60, 50))
+    assert made.largest < 60 * 9000 / 2
+    assert torch.float64 not in made.types
+    chance = given.double() if kind == "probabilities" else given.double().softmax(-1)
+    for row, length in enumerate((60, 50)):
+        wanted = torch.special.entr(chance[row, :length]).sum(-1).mean() / math.log(9000)
+        assert found[row, ENTROPY] == pytest.approx(float(wanted), abs=1e-6)
+        largest = chance[row, :length].amax(-1).mean()
+        assert found[row, CONFIDENCE] == pytest.approx(float(largest), rel=1e-5)
+
+
+def test_sentences_that_are_no_probes_are_not_looked_at():
+    scores = torch.randn(3, 4, 5)
+    batch, outputs = tokens(4, 4, 4), Outputs(answer=scores, last_hidden=torch.randn(3, 4, 8))
+    found = output_statistics(outputs, batch, (0, 2))
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(
+        found[[0, 2]], output_statistics(outputs, batch, range(3))[[0, 2]]
+    )
+
+
+def test_scores_that_are_no_numbers_have_no_entropy():
+    scores = torch.zeros(2, 3, 4)
+    scores[0, 1, 2] = math.nan
+    found = statistics(scores, batch=tokens(3, 3))
+    assert np.isnan(found[0, :2]).all()
+    np.testing.assert_allclose(found[1, :2], [1.0, 0.25])
 
 
 def test_tokens_first_is_told_from_sentences_first():
@@ -96,7 +150,7 @@ def test_a_decoder_s_answer_runs_along_the_target():
     scores = torch.zeros(2, 3, 5)
     scores[0, 2] = torch.tensor([99.0, 0, 0, 0, 0])  # padding
     found = output_statistics(
-        Outputs(answer=scores, last_hidden=None), BatchTokens(source=source, target=target)
+        Outputs(answer=scores, last_hidden=None), BatchTokens(source=source, target=target), (0, 1)
     )
     np.testing.assert_allclose(found[:, ENTROPY], 1.0, rtol=1e-6)
 
@@ -130,7 +184,7 @@ def test_hidden_states_are_found_behind_modules_that_hand_the_answer_on(wrapped)
     states = (model.inner or model).hidden
     assert torch.equal(attention.outputs.answer, scores)
     assert torch.equal(attention.outputs.last_hidden, states)
-    found = output_statistics(attention.outputs, tokens(4, 4))
+    found = output_statistics(attention.outputs, tokens(4, 4), (0, 1))
     wanted = torch.special.entr(scores.softmax(-1)).sum(-1) / math.log(3)
     np.testing.assert_allclose(found[:, ENTROPY], wanted, rtol=1e-5)
     norms = states.norm(dim=-1).mean(-1) / math.sqrt(8)
@@ -141,6 +195,6 @@ def test_a_model_without_a_head_has_hidden_states_and_no_answer_to_speak_of():
     model = Whole(wrapped=False).encoder.eval()
     with torch.no_grad(), capture(model) as attention:
         model(torch.randn(2, 4, 8))
-    found = output_statistics(attention.outputs, tokens(4, 4))
+    found = output_statistics(attention.outputs, tokens(4, 4), (0, 1))
     assert np.isnan(found[:, :2]).all()
     assert np.isfinite(found[:, NORM]).all()

@@ -1,0 +1,108 @@
+"""What a recorded step does beside the replays, counted: it may not grow with the vocabulary."""
+
+from __future__ import annotations
+
+import collections
+
+import lightning as L
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader
+from transformers import BertConfig, BertForMaskedLM
+
+from attn_monitor import AttentionMonitor
+from attn_monitor.monitor import fingerprint, session, training
+
+WORDS, TOKENS, SENTENCES = 20_000, 20, 2
+
+
+class Words(L.LightningModule):
+    """Predicts words."""
+
+    def __init__(self):
+        super().__init__()
+        small = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+        self.bert = BertForMaskedLM(BertConfig(vocab_size=WORDS, hidden_size=8, **small))
+
+    def training_step(self, batch, _):
+        return self.bert(**batch).loss
+
+    def validation_step(self, batch, _):
+        self.bert(**batch)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def rows(seed):
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(5, WORDS, (SENTENCES, TOKENS), generator=generator)
+    return DataLoader([{"input_ids": row, "labels": row} for row in ids], SENTENCES)
+
+
+class Counts(TorchDispatchMode):
+    """Operations that make something as large as the scores of a sentence's every word."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = collections.Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for each in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(each, torch.Tensor) and each.numel() >= TOKENS * WORDS:
+                given = {
+                    x.untyped_storage().data_ptr() for x in args if isinstance(x, torch.Tensor)
+                }
+                if each.untyped_storage().data_ptr() not in given:
+                    self.made[str(func), str(each.dtype)] += 1
+        return result
+
+
+def test_a_step_makes_of_a_large_vocabulary_what_the_model_makes(tmp_path, monkeypatch):
+    steps, read = [], collections.Counter()
+    observe, sums = session.Session.observe, fingerprint.sums
+
+    def counted(self, **kwargs):
+        with Counts() as counts:
+            observe(self, **kwargs)
+        steps.append((len(self.batches), counts.made))
+
+    def summed(tensors, *, sampled=False):
+        tensors = list(tensors)
+        read["sampled" if sampled else "whole"] += len(tensors) > 20  # of the parameters, then
+        return sums(tensors, sampled=sampled)
+
+    monkeypatch.setattr(session.Session, "observe", counted)
+    for module in (fingerprint, session, training):
+        monkeypatch.setattr(module, "sums", summed)
+
+    class Steps(L.Callback):
+        def on_train_batch_start(self, *_):
+            read.clear()
+
+        def on_validation_end(self, *_):
+            reads.append(dict(read))
+
+    reads = []
+    trainer = L.Trainer(
+        accelerator="cpu",
+        callbacks=[AttentionMonitor(log_images=False), Steps()],
+        default_root_dir=tmp_path,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        max_epochs=3,
+    )
+    torch.manual_seed(0)
+    model = Words()
+    assert len(list(model.parameters())) > 20
+    trainer.fit(model, rows(1), rows(2))
+    model.eval()
+    with torch.no_grad(), Counts() as own:
+        model.validation_step(next(iter(rows(2))), 0)
+    assert own.made
+    batches, made = steps[-1]
+    assert made == collections.Counter({k: n * batches for k, n in own.made.items()})
+    # Two fingerprints, and the weights before and after the validation.
+    assert reads[-1] == {"sampled": 4}
