@@ -177,7 +177,7 @@ def _verdict(run: Recording, signals: Sequence[Signal]) -> tuple[State, str]:
     named = {signal.name: signal for signal in signals}
     if min(len(_compared(run, splits)) for splits in (validation(run), TRAINING)) < SMALLEST_SET:
         return "no_train_probes", (
-            f"Fewer than {SMALLEST_SET} sentences from training or from validation: nothing to "
+            f"Fewer than {SMALLEST_SET} probes from training or from validation: nothing to "
             "compare, no flag. Leave AttentionMonitor(train_probes=16, signal_sentences=64) as "
             "they are."
         )

@@ -137,7 +137,7 @@ def test_without_enough_probes_on_either_side_there_is_no_flag(tmp_path, val, tr
     assert found.state == "no_train_probes"
     assert found.signal("output_entropy_gap") is None
     assert found.headline == (
-        "Fewer than 7 sentences from training or from validation: nothing to compare, no flag. "
+        "Fewer than 7 probes from training or from validation: nothing to compare, no flag. "
         "Leave AttentionMonitor(train_probes=16, signal_sentences=64) as they are."
     )
     assert found.signal("entropy_collapse/encoder") is not None

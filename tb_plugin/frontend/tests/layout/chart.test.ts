@@ -9,6 +9,7 @@ import {
   stepAt,
 } from "../../src/layout/signals/chart";
 import { placeRows } from "../../src/layout/signals/chart_rows";
+import { ringLabels } from "../../src/layout/signals/ring_labels";
 
 const BOX = { x: 0, y: 0, width: 400, height: 200 };
 const STEPS = [0, 1, 2, 3, 4].map((epoch) => ({ epoch }));
@@ -32,6 +33,8 @@ describe("a chart's axes", () => {
   it("leave room around a number that never changes", () => {
     const flat: Chart = { ...CHART, lines: [{ name: "x", role: "val", values: [3, 3] }] };
     expect(chartDomain(flat)).toEqual([2.5, 3.5]);
+    const nothing: Chart = { ...CHART, lines: [{ name: "x", role: "val", values: [0, 0] }] };
+    expect(chartDomain(nothing)).toEqual([0, 0.5]);
   });
 
   it("space steps equally and find the nearest one again", () => {
@@ -132,5 +135,59 @@ describe("rows of charts", () => {
   it("stand below each other in a narrow window", () => {
     const placed = placeRows(rows, { width: 400, height: 700 });
     expect(new Set(placed.boxes.flat().map(({ x }) => x))).toEqual(new Set([0]));
+  });
+});
+
+describe("the words beside rings", () => {
+  const STEEP = Array.from({ length: 41 }, (_, at) => ({ epoch: at }));
+  const line = (at: number): number => 0.5 + Math.abs(at - 24) / 12;
+  const chart: Chart = {
+    ...CHART,
+    lines: [
+      { name: "validation", role: "val", values: STEEP.map(({ epoch }) => line(epoch)) },
+      { name: "training", role: "train", values: STEEP.map(({ epoch }) => 2 - epoch / 22) },
+    ],
+    rings: [
+      { index: 24, line: "validation", text: "best", tone: "best" },
+      { index: 25, line: "validation", text: "risen", tone: "rise" },
+      { index: 3, line: "gone", text: "nowhere", tone: "warn" },
+    ],
+  };
+  const wide = { x: 0, y: 0, width: 900, height: 330 };
+  const axes = chartAxes(chart, STEEP, wide);
+  const widths = [118, 170, 10];
+  const labels = ringLabels(chart, axes, wide, widths);
+
+  it("cross no line, no ring and no other words, and stay inside", () => {
+    const areas = labels.slice(0, 2).map((label, at) => {
+      const { x = 0, y = 0, anchor } = label ?? {};
+      const left = anchor === "end" ? x - (widths[at] ?? 0) : x;
+      return { left, right: left + (widths[at] ?? 0), top: y - 9, bottom: y + 2 };
+    });
+    for (const { left, right, top, bottom } of areas) {
+      expect(left).toBeGreaterThanOrEqual(MARGIN.left);
+      expect(right).toBeLessThanOrEqual(wide.width - MARGIN.right);
+      for (const { values } of chart.lines) {
+        for (let at = 0; at <= 40; at += 0.05) {
+          const [from = 0, to = 0] = [values[Math.floor(at)], values[Math.ceil(at)]];
+          const x = axes.x(0) + (at / 40) * (axes.x(40) - axes.x(0));
+          const y = axes.y(from + (at % 1) * (to - from));
+          expect(x > left && x < right && y > top && y < bottom).toBe(false);
+        }
+      }
+    }
+    const [one, other] = areas;
+    const apart =
+      one &&
+      other &&
+      (one.right <= other.left ||
+        other.right <= one.left ||
+        one.bottom <= other.top ||
+        other.bottom <= one.top);
+    expect(apart).toBe(true);
+  });
+
+  it("are left out where the line has no number", () => {
+    expect(labels[2]).toBeNull();
   });
 });

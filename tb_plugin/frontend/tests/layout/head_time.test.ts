@@ -60,6 +60,11 @@ describe("changeBars", () => {
     expect(changeBars(history([[0, 1]], [0]), 900)[0]?.height).toBe(0);
     expect(changeBars(history([[0, 1]], [1e-5]), 900)[0]?.height).toBeLessThan(0.1);
   });
+
+  it("are seen where a head changed in two hundred small steps", () => {
+    const bars = changeBars(history([[0, 199]], new Array(199).fill(0.005)), 900);
+    expect(bars.every(({ height }) => height === BAR_HEIGHT)).toBe(true);
+  });
 });
 
 describe("pileMap", () => {

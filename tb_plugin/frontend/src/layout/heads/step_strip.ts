@@ -43,13 +43,16 @@ export function placeStepPiles(history: OverTime, width: number): PlacedPile[] {
   });
 }
 
-/** Where no step changed by more, bars are as low as that is little. */
-const FULL_BAR = 0.1;
+/**
+ * Where no step changed by more, bars are as low as that is little. Over more than ten steps the
+ * full bar is what each would take of a change from 0 to 1.
+ */
+const fullBar = (steps: number): number => 1 / Math.max(10, steps);
 
 /** One bar between every two steps, as high as the head changed; the tallest fills the height. */
 export function changeBars(history: OverTime, width: number): ChangeBar[] {
   const count = history.steps.length;
-  const most = Math.max(FULL_BAR, mostChange(history));
+  const most = Math.max(fullBar(count), mostChange(history));
   return history.changes.map((change, at) => ({
     x: (tickX(at, count, width) + tickX(at + 1, count, width)) / 2,
     height: (BAR_HEIGHT * (change ?? 0)) / most,

@@ -106,7 +106,11 @@ function spanOf(seen: readonly number[]): readonly [number, number] {
   if (!(low <= high)) {
     return [0, 1];
   }
-  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+  if (low < high) {
+    return [low, high];
+  }
+  // A share that stays 0 has no room below.
+  return [low < 0 ? low - 0.5 : Math.max(0, low - 0.5), high + 0.5];
 }
 
 type Across = Pick<Axes, "x" | "bottom">;

@@ -12,6 +12,7 @@ import {
   endLabels,
   MARGIN,
 } from "../../layout/signals/chart";
+import { ringLabels } from "../../layout/signals/ring_labels";
 import { metricValue } from "../../scale/format";
 import { fitText } from "../../scale/text";
 import { setText, svg } from "../dom";
@@ -94,17 +95,18 @@ function levels(chart: Chart, axes: Axes, box: Box): SVGElement[] {
 }
 
 function rings(chart: Chart, axes: Axes, box: Box): SVGElement[] {
-  return (chart.rings ?? []).flatMap(({ index, line: name, text, tone }, order) => {
+  const all = chart.rings ?? [];
+  const widths = all.map(({ text, tone }) => textWidth(text, 11, tone === "best" ? 500 : 400));
+  const labels = ringLabels(chart, axes, box, widths);
+  return all.flatMap(({ index, line: name, text, tone }, order) => {
     const value = chart.lines.find((known) => known.name === name)?.values[index];
-    if (value === undefined || !defined(value)) {
+    const label = labels[order];
+    if (value === undefined || !label) {
       return [];
     }
-    const [x, y] = [axes.x(index), axes.y(value)];
-    const anchor = x > (box.width + MARGIN.left - MARGIN.right) / 2 ? "end" : "start";
-    const above = order % 2 === 1 ? y - 13 > MARGIN.top : y + 24 > box.height - MARGIN.bottom;
-    const place = { x: anchor === "end" ? x - 2 : x - 6, y: above ? y - 13 : y + 22 };
+    const { anchor, ...place } = label;
     return [
-      svg("circle", { class: `ring ${tone}`, cx: x, cy: y, r: 6.5 }),
+      svg("circle", { class: `ring ${tone}`, cx: axes.x(index), cy: axes.y(value), r: 6.5 }),
       svg("text", { class: `halo ring-text ${tone}`, ...place, "text-anchor": anchor }, text),
     ];
   });
