@@ -5,6 +5,10 @@ export type Contrast = "fixed" | "even" | "layer";
 
 /** In units of even attention: from here on colours are as strong as they get. */
 export const EVEN_LIMIT = 8;
+/** The same of a change, in either direction. */
+export const EVEN_CHANGE = 4;
+/** A change of a weight from here on is drawn as strongly as any. */
+export const DIFFERENCE_LIMIT = 0.5;
 
 /** What a map's colours depend on beside its weights. */
 export interface ColourScale {
@@ -25,6 +29,21 @@ export function onScale(map: Matrix, { contrast, even, top }: ColourScale): Matr
     return unit > 0 ? Math.min(1, weight / unit) : weight;
   });
   return { ...map, data };
+}
+
+/**
+ * The change of a map in units of its scale: ±DIFFERENCE_LIMIT is the strongest colour. NaN stays
+ * NaN.
+ */
+export function changeOnScale(change: Matrix, { contrast, even, top }: ColourScale): Matrix {
+  if (contrast === "fixed") {
+    return change;
+  }
+  const data = change.data.map((weight, cell) => {
+    const unit = contrast === "even" ? EVEN_CHANGE * (even.data[cell] ?? 0) : top;
+    return unit > 0 ? (DIFFERENCE_LIMIT * weight) / unit : weight;
+  });
+  return { ...change, data };
 }
 
 /** What a typical query gives to its strongest key, the median over a layer; 1 where there is none. */

@@ -1,4 +1,5 @@
 // Colour scales with fixed domains, so that a change between steps is a change in the picture.
+import { DIFFERENCE_LIMIT } from "../core/contrast";
 import { headHue, type Theme } from "./head_colours";
 import { css, oklch, type Rgb } from "./oklch";
 
@@ -10,8 +11,6 @@ export interface Ramp {
   readonly index: (value: number) => number;
 }
 
-/** The A − B scale ends here; a larger change is drawn as this one. */
-export const DIFFERENCE_LIMIT = 0.5;
 const DIFFERENCE_POWER = 0.75;
 const SLATE = { hue: 258, chroma: 0.045 };
 const LESS = 312;

@@ -11,7 +11,7 @@ import { picture } from "../state/derived/picture";
 import { planes } from "../state/derived/planes";
 import { axes, layerViews, metric, shown, steps, view } from "../state/store";
 import { embeddedFonts } from "./fonts";
-import { SCALE_TEXTS } from "./ScaleLegend";
+import { changeScaleText, drawsMaps, SCALE_TEXTS } from "./ScaleLegend";
 import { save } from "./save";
 
 const failed = signal<string | null>(null);
@@ -25,11 +25,9 @@ function caption(): string[] {
   const label = picture()?.label ?? stepLabel(now.entry);
   const { query, key } = axesOf(now.part, now.probe);
   const sentences = [...new Set([key, query])].map((tokens) => sentenceText(tokens));
-  const tab = view.peek().tab;
-  const scale =
-    view.peek().compare === "diff"
-      ? "A − B: green more in A, purple more in B, fixed ±0.5"
-      : SCALE_TEXTS[tab === "network" ? view.peek().scale : "fixed"];
+  const { tab, compare, scale: chosen } = view.peek();
+  const contrast = drawsMaps(tab) ? chosen : "fixed";
+  const scale = compare === "diff" ? changeScaleText(contrast) : SCALE_TEXTS[contrast];
   return [
     `${now.run.name} · ${partTitle(now.part.name)} · ${label}`,
     ...(tab === "signals" ? [] : [sentences.join(" → "), scale]),

@@ -1,5 +1,5 @@
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { type Contrast, EVEN_LIMIT } from "../core/contrast";
+import { type Contrast, DIFFERENCE_LIMIT, EVEN_CHANGE, EVEN_LIMIT } from "../core/contrast";
 import type { Matrix } from "../core/maps";
 import { fixed, signed } from "../scale/format";
 import {
@@ -8,9 +8,14 @@ import {
   differencePosition,
   differenceRamp,
 } from "../scale/ramps";
+import type { Tab } from "../state/view_state";
 import { theme } from "./theme";
 
 const WIDTH = 190;
+
+/** Whether the colours of a view are those of maps. */
+export const drawsMaps = (tab: Tab): boolean => tab === "network" || tab === "heads";
+
 /** Where ticks stand on a scale, as shares of its strongest colour, and what they say. */
 const TICKS: Readonly<Record<Contrast, readonly (readonly [number, string])[]>> = {
   fixed: [0, 0.05, 0.2, 0.5, 1].map((weight) => [weight, String(weight)] as const),
@@ -30,10 +35,37 @@ export const SCALE_TEXTS: Readonly<Record<Contrast, string>> = {
     "Attention weight, √ scale, 0 to what a typical query of the layer gives to its strongest key at this step",
 };
 
-const CHANGES = [-0.5, -0.1, 0, 0.1, 0.5];
+/** Where ticks stand on the scale of A − B, in units that end at ±DIFFERENCE_LIMIT. */
+const CHANGES: Readonly<Record<Contrast, readonly (readonly [number, string])[]>> = {
+  fixed: [-0.5, -0.1, 0, 0.1, 0.5].map((change) => [change, changeText(change)] as const),
+  even: [-EVEN_CHANGE, -1, 0, 1, EVEN_CHANGE].map(
+    (times) =>
+      [(times / EVEN_CHANGE) * DIFFERENCE_LIMIT, times ? `${signed(times, 0)}×` : "0"] as const,
+  ),
+  layer: [
+    [-DIFFERENCE_LIMIT, "−most"],
+    [0, "0"],
+    [DIFFERENCE_LIMIT, "+most"],
+  ],
+};
 
-/** The fixed, symmetric colour scale of A − B. */
-export function DifferenceLegend() {
+function changeText(change: number): string {
+  return change === 0 ? "0" : signed(change, 1);
+}
+
+const CHANGE_ENDS: Readonly<Record<Contrast, string>> = {
+  fixed: "fixed ±0.5",
+  even: `in units of even attention, ±${EVEN_CHANGE}×`,
+  layer:
+    "up to what a typical query of the layer gives to its strongest key at A, in either direction",
+};
+
+/** What the colours of a change span, in words: on screen and in what is downloaded. */
+export const changeScaleText = (contrast: Contrast): string =>
+  `A − B: green more in A, purple more in B, ${CHANGE_ENDS[contrast]}`;
+
+/** The symmetric colour scale of A − B. */
+export function DifferenceLegend({ contrast }: { readonly contrast: Contrast }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const look = theme.value;
   useLayoutEffect(() => {
@@ -46,22 +78,22 @@ export function DifferenceLegend() {
     }
   }, [look]);
   return (
-    <div class="scale" role="img" aria-label="Colour scale from −0.5 to 0.5, purple to green">
+    <div class="scale" role="img" aria-label={`Colour scale. ${changeScaleText(contrast)}`}>
       <canvas ref={canvas} width={256} height={1} />
       <svg width={WIDTH} height={28} aria-hidden="true">
-        {CHANGES.map((change) => {
+        {CHANGES[contrast].map(([change, text]) => {
           const at = ((1 + differencePosition(change)) / 2) * WIDTH;
           return (
-            <g key={change}>
+            <g key={text}>
               <line x1={at} x2={at} y1={14} y2={17} />
               <text x={at} y={27}>
-                {change === 0 ? "0" : signed(change, 1)}
+                {text}
               </text>
             </g>
           );
         })}
       </svg>
-      <span class="uniform-note">more in A · fixed ±0.5</span>
+      <span class="uniform-note">purple more in B, green more in A</span>
     </div>
   );
 }

@@ -1,5 +1,7 @@
 import { computed } from "@preact/signals";
-import { type Contrast, EVEN_LIMIT } from "../core/contrast";
+import { useMemo } from "preact/hooks";
+import { type Contrast, EVEN_CHANGE, EVEN_LIMIT } from "../core/contrast";
+import type { Maps } from "../core/maps";
 import type { Layer } from "../core/recording";
 import { evidenceLabel, proofLabel } from "../scale/format";
 import { UNDEFINED } from "../scale/ramps";
@@ -7,7 +9,13 @@ import { offline } from "../state/connection";
 import { evenMaps } from "../state/derived/even_maps";
 import { reference } from "../state/reference";
 import { part, recording, select, shown, view } from "../state/store";
-import { DifferenceLegend, SCALE_TEXTS, ScaleLegend } from "./ScaleLegend";
+import {
+  changeScaleText,
+  DifferenceLegend,
+  drawsMaps,
+  SCALE_TEXTS,
+  ScaleLegend,
+} from "./ScaleLegend";
 import { theme } from "./theme";
 
 /** What the whole part can claim: the weakest of its layers, and how many share it. */
@@ -32,29 +40,44 @@ function evidenceText(layers: readonly Layer[]): { text: string; detail: string;
   };
 }
 
-const CONTRASTS: readonly { readonly value: Contrast; readonly text: string }[] = [
-  { value: "fixed", text: "√, fixed 0–1" },
-  { value: "even", text: `√, × even, 0–${EVEN_LIMIT}` },
-  { value: "layer", text: "√, each layer its own" },
+const CONTRASTS: readonly {
+  readonly value: Contrast;
+  readonly text: string;
+  readonly change: string;
+}[] = [
+  { value: "fixed", text: "√, fixed 0–1", change: "fixed ±0.5" },
+  { value: "even", text: `√, × even, 0–${EVEN_LIMIT}`, change: `× even, ±${EVEN_CHANGE}` },
+  { value: "layer", text: "√, each layer its own", change: "each layer its own" },
 ];
 
-/** Whether a weight on screen is not a number: rows are so as a whole. */
-const hasNaN = computed(() => {
-  const { data, keys } = shown.value?.maps ?? { data: [], keys: 1 };
+/** Whether a weight is not a number: rows are so as a whole. */
+function hasNaN({ data, keys }: Maps): boolean {
   for (let row = 0; row < data.length; row += keys) {
     if (Number.isNaN(data[row])) {
       return true;
     }
   }
   return false;
-});
+}
+
+/** What the colour of weights that are not numbers means, where one of these maps has some. */
+function NaNNote({ where }: { readonly where: readonly (Maps | undefined)[] }) {
+  const [a, b] = where;
+  const seen = useMemo(() => [a, b].some((maps) => maps && hasNaN(maps)), [a, b]);
+  return seen ? (
+    <span class="nan-note">
+      <i style={{ background: UNDEFINED[theme.value] }} /> NaN: not a number
+    </span>
+  ) : null;
+}
 
 /** What the colours of the view mean. */
 function Legend() {
   const [even] = evenMaps.value;
   // The graph draws no maps.
-  const drawsMaps = view.value.tab === "network" || view.value.tab === "heads";
-  const contrast = drawsMaps ? view.value.scale : "fixed";
+  const mapped = drawsMaps(view.value.tab);
+  const contrast = mapped ? view.value.scale : "fixed";
+  const b = view.value.compare === "diff" ? reference.value : null;
   if (view.value.tab === "signals") {
     return (
       <span>
@@ -63,38 +86,30 @@ function Legend() {
       </span>
     );
   }
-  if (view.value.compare === "diff" && reference.value) {
-    return (
-      <>
-        <span>More in B</span>
-        <DifferenceLegend />
-      </>
-    );
-  }
   return (
     <>
-      <label class="contrast" title={SCALE_TEXTS[contrast]}>
+      <label class="contrast" title={b ? changeScaleText(contrast) : SCALE_TEXTS[contrast]}>
         Colours{" "}
         <select
           class="select"
           aria-label="What the colours of maps span"
           value={contrast}
-          disabled={!drawsMaps}
+          disabled={!mapped}
           onChange={(event) => select({ scale: event.currentTarget.value as Contrast })}
         >
-          {CONTRASTS.map(({ value, text }) => (
+          {CONTRASTS.map(({ value, text, change }) => (
             <option key={value} value={value}>
-              {text}
+              {b ? change : text}
             </option>
           ))}
         </select>
       </label>
-      <ScaleLegend even={even ?? null} contrast={contrast} />
-      {hasNaN.value && (
-        <span class="nan-note">
-          <i style={{ background: UNDEFINED[theme.value] }} /> NaN: not a number
-        </span>
+      {b ? (
+        <DifferenceLegend contrast={contrast} />
+      ) : (
+        <ScaleLegend even={even ?? null} contrast={contrast} />
       )}
+      <NaNNote where={[shown.value?.maps, b?.maps]} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
-import { layerTop, onScale } from "../../src/core/contrast";
+import { changeOnScale, DIFFERENCE_LIMIT, layerTop, onScale } from "../../src/core/contrast";
 import { BACKWARDS, EVERYWHERE, evenMap } from "../../src/core/even";
 import { type Maps, type Matrix, strongest } from "../../src/core/maps";
 import { attentionPosition } from "../../src/scale/ramps";
@@ -97,5 +97,26 @@ describe("onScale", () => {
     for (const value of seen) {
       expect(value).toBeCloseTo(1 / 8, 6);
     }
+  });
+});
+
+describe("changeOnScale", () => {
+  const even = evenMap(BACKWARDS, axis(128), axis(128), 128);
+  const cell = 127 * 128 + 5;
+  const change: Matrix = { ...even, data: new Float32Array(128 * 128) };
+  change.data[cell] = -2 / 128;
+  change.data[0] = Number.NaN;
+
+  it("leaves the fixed scale alone and draws twice even attention half as strong as four times", () => {
+    expect(changeOnScale(change, { contrast: "fixed", even, top: 1 })).toBe(change);
+    const scaled = changeOnScale(change, { contrast: "even", even, top: 1 });
+    expect(scaled.data[cell]).toBeCloseTo(-DIFFERENCE_LIMIT / 2);
+    expect(scaled.data[0]).toBeNaN();
+    expect(scaled.data[1]).toBe(0);
+  });
+
+  it("draws what a layer's typical query gives most as strongly as can be", () => {
+    const scaled = changeOnScale(change, { contrast: "layer", even, top: 2 / 128 });
+    expect(scaled.data[cell]).toBeCloseTo(-DIFFERENCE_LIMIT);
   });
 });

@@ -1,6 +1,6 @@
 // The selected head's map, with its cells in words.
 
-import { onScale } from "../../core/contrast";
+import { changeOnScale, onScale } from "../../core/contrast";
 import { holdsLayer } from "../../core/maps";
 import { shownMap } from "../../layout/network/network_numbers";
 import { fixed, headLabel, headTitle } from "../../scale/format";
@@ -65,7 +65,8 @@ function paint({ source, selected, pin }: FigureProps, canvas: HTMLCanvasElement
   }
   const map = shownMap(maps, reference, selected.layer, selected.head);
   const scale = scales[selected.layer];
-  drawHeat(canvas, reference || !scale ? map : onScale(map, scale), {
+  const drawn = reference ? changeOnScale : onScale;
+  drawHeat(canvas, scale ? drawn(map, scale) : map, {
     width: MAP_SIZE,
     height: MAP_SIZE,
     ramp: reference ? differenceRamp(theme) : attentionRamp(selected.head, theme),

@@ -1,5 +1,5 @@
 // Small maps of heads, painted when they come into sight.
-import { type ColourScale, onScale } from "../../core/contrast";
+import { type ColourScale, changeOnScale, onScale } from "../../core/contrast";
 import { holdsLayer, type Maps } from "../../core/maps";
 import type { HeadId } from "../../core/recording";
 import { shownMap } from "../../layout/network/network_numbers";
@@ -38,7 +38,8 @@ export function paintThumb(
   }
   const map = shownMap(maps, reference, layer, head);
   const scale = scales[layer];
-  drawHeat(canvas, reference || !scale ? map : onScale(map, scale), {
+  const drawn = reference ? changeOnScale : onScale;
+  drawHeat(canvas, scale ? drawn(map, scale) : map, {
     width: size,
     height: size,
     ramp: reference ? differenceRamp(theme) : attentionRamp(head, theme),

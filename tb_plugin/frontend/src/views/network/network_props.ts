@@ -1,6 +1,12 @@
 // What the network view is given and what it reports.
 import type { Axis } from "../../core/axis";
-import { type ColourScale, type Contrast, layerTop, onScale } from "../../core/contrast";
+import {
+  type ColourScale,
+  type Contrast,
+  changeOnScale,
+  layerTop,
+  onScale,
+} from "../../core/contrast";
 import type { Maps, Matrix } from "../../core/maps";
 import type { HeadId, MetricSpec, Part, PileTree } from "../../core/recording";
 import type { HeldHead, PinnedToken } from "../../core/selection";
@@ -73,9 +79,9 @@ export const evenOf = ({ even, query, key }: NetworkProps, layer: number): Matri
 
 const tops = new WeakMap<Maps, Map<number, number>>();
 
-/** What of a map its colours say: the map itself where its change is shown. */
+/** What of a map, or of its change, its colours say. */
 export const coloured = (map: Matrix, props: NetworkProps, layer: number): Matrix =>
-  props.reference ? map : onScale(map, scaleOf(props, layer));
+  (props.reference ? changeOnScale : onScale)(map, scaleOf(props, layer));
 
 /** The scale of a layer's colours; the same for every map of it. */
 function scaleOf(props: NetworkProps, layer: number): ColourScale {
