@@ -15,13 +15,14 @@ from tests.e2e.hands import choose_run, choose_view
 RUNS = ("gpt", "vit", "sixteen", "tabular", "demo", "onehead", "window")
 TEN = tuple(f"ten/run{at}" for at in range(10))
 BESIDE = ("nan", "two/first", "two/second-with-a-rather-long-name", *TEN)
+OTHERS = ("mismatch/words", "mismatch/heads")
 FEWEST, MOST = 8, 150
 
 
 @pytest.fixture(scope="module")
 def views_tab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("views")
-    record_all(folder, RUNS + BESIDE)
+    record_all(folder, RUNS + BESIDE + OTHERS)
     with serve(folder) as url:
         yield url
 
@@ -192,6 +193,11 @@ def test_a_held_map_leaves_tabs_play_and_slider_free_and_can_be_moved(page):
     page.frame.get_by_role("slider", name="Training step").press("Home")
     page.frame.locator(".content[data-step='0']").wait_for()
     assert popup.bounding_box() == moved
+    # The only head's map is large already: held, it is not smaller.
+    show(page, "onehead", step=400, probe=0, head="0.0", layers="0:mh")
+    popup.get_by_text("epoch 4").wait_for()
+    clicked = page.frame.locator("canvas.heat[data-layer='0'][data-head='0']").bounding_box()
+    assert popup.locator("canvas").bounding_box()["width"] >= clicked["width"]
 
 
 def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page):
@@ -202,6 +208,15 @@ def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page)
     page.page.wait_for_url("**scale=even**")
     assert "\N{MULTIPLICATION SIGN}" in page.frame.locator(".scale").text_content()
     assert canvas.evaluate("c => c.toDataURL()") != fixed
+    # A change, too: half of what even attention gives is pale from -0.5 to 0.5, and not here.
+    span = page.frame.get_by_label("What the colours of maps span")
+    show(page, "vit", step=200, probe=0, layers="0:mh", show="diff", scale="even")
+    relative = drawn_anew(page, canvas, fixed)
+    assert "\N{MINUS SIGN}4\N{MULTIPLICATION SIGN}" in page.frame.locator(".scale").text_content()
+    span.select_option("fixed")
+    page.page.wait_for_url(lambda url: "scale=even" not in url)
+    assert drawn_anew(page, canvas, relative) != fixed
+    assert "\N{MINUS SIGN}0.5" in page.frame.locator(".scale").text_content()
 
 
 def test_what_takes_long_says_so_and_moves_nothing(page):
@@ -257,6 +272,28 @@ def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(pa
     page.frame.get_by_role("navigation", name="Views").get_by_role("button", name="Signals").click()
     line = page.frame.locator(f"[data-chart='loss'] .other-run[data-run='{other}']")
     line.wait_for(state="attached")
+
+
+def test_a_run_of_other_words_says_what_differs_and_a_is_shown_alone(page):
+    one, other = OTHERS
+    show(page, one, step=400, probe=0, brun=other, b=200, view="heads", panel="maps", show="diff")
+    side = page.frame.locator(".heads-side")
+    side.get_by_text("None: B cannot be compared with A.").wait_for()
+    banner = page.frame.locator(".banner").inner_text()
+    assert f"\u201c{other}\u201d has another sentence as this probe" in banner
+    shown = page.frame.get_by_role("group", name="Show", exact=True)
+    assert shown.get_by_role("button", name="Maps at A").get_attribute("aria-pressed") == "true"
+    best = side.get_by_role("button", name="Compare with the best step")
+    assert best.is_enabled()  # B is of the same step, in another run
+    best.click()
+    shown.get_by_role("button", name="Maps A \N{MINUS SIGN} B").wait_for()
+    side.locator(".rank").first.wait_for()
+
+
+def test_heads_that_do_not_do_the_same_are_not_listed_as_such(page):
+    show(page, "onehead", step=400, probe=0, view="heads", side="pairs")
+    page.frame.get_by_text("None at this step: the nearest two are 0.").wait_for()
+    assert page.frame.locator(".pairs li").count() == 0
 
 
 def test_a_link_to_a_run_that_is_not_here_says_which_one_is_shown(page):

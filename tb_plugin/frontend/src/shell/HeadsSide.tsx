@@ -1,10 +1,11 @@
 import { computed } from "@preact/signals";
+import type { HeadPair } from "../core/redundant_heads";
 import { problemOf, readyValue } from "../core/resource";
-import { stepLabel } from "../scale/format";
+import { fixed, stepLabel } from "../scale/format";
 import { tokenText } from "../scale/text";
 import { ranking } from "../state/derived/ranked_heads";
 import { redundancy } from "../state/redundancy";
-import { referenceEntry } from "../state/reference";
+import { incomparable, otherRunName, referenceEntry } from "../state/reference";
 import { axes, best, entry, select, shown, view } from "../state/store";
 import { type HeadsState, openLens } from "../state/view_state";
 import { createFigure } from "../views/heads/figure";
@@ -73,7 +74,8 @@ function BestButton() {
   if (!lowest || !shownEntry) {
     return null;
   }
-  const there = view.value.compare === "diff" && b?.step === lowest.step;
+  const there =
+    view.value.compare === "diff" && otherRunName.value === null && b?.step === lowest.step;
   const same = lowest.step === shownEntry.step;
   return (
     <button
@@ -98,6 +100,7 @@ function Changed() {
       <h2>Change, A against B</h2>
       <p class="note">mean row Jensen–Shannon distance, 0 same to 1 disjoint</p>
       <BestButton />
+      {incomparable.value !== null && <p class="note">None: B cannot be compared with A.</p>}
       <ViewHost
         create={createRanking}
         props={{ ranking: ranking.value, selected: view.value.lock, onSelect: selectHead }}
@@ -115,12 +118,25 @@ const wordAt = computed(() => {
 
 const NONE: readonly never[] = [];
 
+/** Two heads further apart do not do the same: our choice. */
+const ALIKE = 0.5;
+const alikePairs = computed(
+  () => readyValue(redundancy.value)?.pairs.filter(({ distance }) => distance <= ALIKE) ?? NONE,
+);
+
+function noPair(pairs: readonly HeadPair[]): string {
+  const [nearest] = pairs;
+  return nearest === undefined
+    ? "None at this step."
+    : `None at this step: the nearest two are ${fixed(nearest.distance, 3)} apart.`;
+}
+
 type Listed = Exclude<HeadsState["side"], "change" | "importance">;
 
 const LISTS: Readonly<Record<Listed, { readonly title: string; readonly note: string }>> = {
   pairs: {
     title: "Pairs that do the same",
-    note: "mean row Jensen–Shannon distance between two heads of any layers, the nearest first",
+    note: "mean row Jensen–Shannon distance between two heads of any layers, at most 0.5",
   },
   idle: {
     title: "Heads that choose nothing",
@@ -151,12 +167,15 @@ function Redundant({ side }: { readonly side: Listed }) {
         <p class="note">Unknown: no output projection was found when this was recorded.</p>
       )}
       {side !== "pairs" && listed?.length === 0 && <p class="note">None at this step.</p>}
+      {side === "pairs" && found && alikePairs.value.length === 0 && (
+        <p class="note">{noPair(found.pairs)}</p>
+      )}
       {found && source && (
         <ViewHost
           create={createPairs}
           props={{
             source,
-            pairs: side === "pairs" ? found.pairs : NONE,
+            pairs: side === "pairs" ? alikePairs.value : NONE,
             idle: side === "idle" ? found.idle : NONE,
             dormant: (side === "dormant" ? found.dormant : null) ?? NONE,
             removal: NONE,

@@ -1,6 +1,7 @@
 import type { Reach } from "../layout/heads/life_lines";
 import { shownImage } from "../state/derived/image";
 import { nouns } from "../state/derived/shown_nouns";
+import { incomparable } from "../state/reference";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";
 import { changeHeads } from "./actions";
@@ -27,7 +28,9 @@ function choosePanel(panel: HeadsState["panel"]): void {
 /** What the Heads view shows, and the settings of that. */
 export function HeadsTools() {
   const { panel, points } = view.value.heads;
-  const mapsText = { A: "Maps at A", B: "Maps at B", diff: "Maps A \u2212 B" }[view.value.compare];
+  // Where B cannot be shown, A is.
+  const seen = incomparable.value === null ? view.value.compare : "A";
+  const mapsText = { A: "Maps at A", B: "Maps at B", diff: "Maps A \u2212 B" }[seen];
   return (
     <div class="heads-tools">
       <Segments<HeadsState["panel"]>

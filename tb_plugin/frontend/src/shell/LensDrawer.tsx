@@ -141,7 +141,11 @@ function Drawer({ state }: { readonly state: LensState }) {
     holdsLayer(maps.value, state.layer) && { ...axes.value, maps: maps.value };
   const fits = value && now && value.layer < now.part.layers.length && value.part === now.part.name;
   return (
-    <section class="lens" ref={root} aria-label={`HeadLens of ${headTitle(state)}`}>
+    <section
+      class={problem === null ? "lens" : "lens untold"}
+      ref={root}
+      aria-label={`HeadLens of ${headTitle(state)}`}
+    >
       <Header state={state} />
       <Problem text={problem} />
       {problem === null && !value && <p class="note">Clustering queries and keys…</p>}

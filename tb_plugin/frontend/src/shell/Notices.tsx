@@ -4,7 +4,7 @@ import type { StepEntry } from "../core/recording";
 import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
 import { piles } from "../state/piles";
-import { NOT_YET, otherRunName, referenceProblem } from "../state/reference";
+import { incomparable, otherRunName } from "../state/reference";
 import { arrived, entry, recording, runName, steps, view } from "../state/store";
 import { goToIndex, goToNewest } from "./actions";
 import { Problem } from "./Problem";
@@ -74,8 +74,8 @@ export function Skeleton({ layers, what }: { readonly layers: number; readonly w
 
 /** Above the view, so that it covers nothing: why B, in another run, cannot be shown beside A. */
 export function ComparisonProblem() {
-  const problem = referenceProblem.value;
-  return otherRunName.value !== null && problem !== null && problem !== NOT_YET ? (
+  const problem = incomparable.value;
+  return otherRunName.value !== null && problem !== null ? (
     <p class="message banner" role="status">{`B cannot be compared with A. ${problem}.`}</p>
   ) : null;
 }

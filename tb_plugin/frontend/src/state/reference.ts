@@ -126,6 +126,11 @@ export const referenceProblem = computed<string | null>(() => {
     : `“${b.run.name}” has other layers or heads: ${sizesText(b)} there, ${sizesText(a)} here`;
 });
 
+/** Why B will not be shown, once that is known; null while it may. */
+export const incomparable = computed<string | null>(() =>
+  referenceProblem.value === NOT_YET ? null : referenceProblem.value,
+);
+
 /** B's maps, when they can be shown beside A's. */
 export const reference = computed<LoadedMaps | null>(() =>
   referenceProblem.value === null ? readyValue(loadedReference.value) : null,

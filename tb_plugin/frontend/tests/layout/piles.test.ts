@@ -88,6 +88,14 @@ describe("placePiles of many piles", () => {
     expect(new Set(placePiles(heads(3, 2), 220, 600).map(({ x }) => x)).size).toBe(1);
   });
 
+  it("draws heads that lie on no pile as large as the panel allows", () => {
+    const places = placePiles(heads(4, 1), 220, 612);
+    expect(new Set(places.map(({ x }) => x)).size).toBe(1);
+    expect(places[0]?.size).toBeGreaterThan(130);
+    expect(Math.max(...places.map(({ y, size }) => y + size))).toBeLessThanOrEqual(612);
+    expect(new Set(placePiles(heads(4, 1), 500, 612).map(({ x }) => x)).size).toBe(2);
+  });
+
   it("draws no single head larger than a pile", () => {
     const piles = [...heads(5, 2), ...heads(6, 1)];
     const sizes = placePiles(piles, 220, 612).map(

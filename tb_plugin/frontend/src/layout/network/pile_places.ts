@@ -50,11 +50,17 @@ const PILE_GAP = 12;
 const PILE_AIR = 10;
 const SINGLE_AIR = 4;
 
-/** Real piles on top, single heads in two columns under them, all inside the height. */
+/**
+ * Real piles on top, single heads in two columns under them, all inside the height. Without any
+ * pile, heads stand in one column where that makes them larger.
+ */
 export function placePiles(piles: readonly Piled[], width: number, height: number): PilePlace[] {
   const large = piles.filter(({ heads }) => heads.length > 1);
   const single = piles.filter(({ heads }) => heads.length === 1);
-  const beside = Math.min(2, Math.max(1, single.length));
+  const beside =
+    large.length > 0
+      ? Math.min(2, Math.max(1, single.length))
+      : alone(single.length, width, height);
   const rows = Math.ceil(single.length / beside);
   const half = Math.floor((width - 2 * MARGIN - (beside - 1) * GAP) / beside);
   const roomForPiles = height - rows * (Math.min(half, height / 8) + LABEL_HEIGHT + SINGLE_AIR);
@@ -83,6 +89,16 @@ export function placePiles(piles: readonly Piled[], width: number, height: numbe
       room: small,
     })),
   ];
+}
+
+/** In how many columns heads without a pile are largest. */
+function alone(count: number, width: number, height: number): number {
+  const size = (columns: number): number =>
+    Math.min(
+      (width - 2 * MARGIN - (columns - 1) * GAP) / columns,
+      height / Math.ceil(count / columns) - LABEL_HEIGHT - SINGLE_AIR,
+    );
+  return count > 1 && size(2) > size(1) ? 2 : 1;
 }
 
 /** Below each other, or two beside each other where that makes them larger. */

@@ -32,9 +32,12 @@ export interface Popup {
 const LABEL_WIDTH = 66;
 const LABEL_HEIGHT = 62;
 const LARGEST_CELL = 15;
-/** The map of a few columns is at least this wide: larger than the one that was clicked. */
+/** The map of a few columns is at least this wide, and so much larger than the one clicked. */
 const LEAST_MAP = 220;
+const ENLARGED = 1.25;
+/** px between the labels of rows, and between the slanted ones of columns. */
 const TEXT_PITCH = 11;
+const SLANTED_PITCH = 14;
 
 export interface PopupEvents {
   readonly onClose: () => void;
@@ -152,7 +155,7 @@ const titleOf = (target: PopupTarget): string =>
 function helpText({ locked, heads }: PopupTarget): string {
   const axes = "Rows: query, columns: key.";
   if (locked) {
-    return `${axes} Point at a cell to read it; esc closes.`;
+    return `${axes} Esc closes.`;
   }
   return heads.length > 1 ? axes : `${axes} Click to keep it open.`;
 }
@@ -197,11 +200,15 @@ function dragBy(handle: HTMLElement, root: HTMLElement, onMoved: () => void): vo
 /** What of the pop-up is not its map: title, labels, reading, buttons, help. */
 const AROUND = 230;
 
-/** px per cell: 15 for short sentences, more for a handful of tokens, less where the space below the headers would not hold the map. */
-function cellSize(map: Matrix, top: number): number {
+/**
+ * px per cell: 15 for short sentences, more for a handful of tokens or where a larger map was
+ * clicked, less where the space below the headers would not hold the map.
+ */
+function cellSize(map: Matrix, { box }: PopupTarget, top: number): number {
   const room = Math.min(window.innerWidth - 160, window.innerHeight - top - AROUND, 520);
   const longest = Math.max(map.rows, map.cols, 1);
-  return Math.max(1, Math.min(Math.max(LARGEST_CELL, LEAST_MAP / longest), room / longest));
+  const least = Math.max(LEAST_MAP, ENLARGED * box.width) / longest;
+  return Math.max(1, Math.min(Math.max(LARGEST_CELL, least), room / longest));
 }
 
 function paint(
@@ -211,7 +218,7 @@ function paint(
   map: Matrix,
 ): void {
   const { props } = frame;
-  const cell = cellSize(map, topOf(canvas));
+  const cell = cellSize(map, target, topOf(canvas));
   drawHeat(canvas, coloured(map, props, target.layer), {
     width: map.cols * cell,
     height: map.rows * cell,
@@ -236,44 +243,45 @@ function drawAxes(
   map: Matrix,
 ): void {
   const { props } = frame;
-  const cell = cellSize(map, topOf(picture));
-  const stride = Math.ceil(TEXT_PITCH / cell);
+  const cell = cellSize(map, target, topOf(picture));
   root.setAttribute("width", String(LABEL_WIDTH + map.cols * cell + 24));
   root.setAttribute("height", String(LABEL_HEIGHT + map.rows * cell + 2));
   const edge = Math.max(4, cell - 1);
-  const rows = labelled(props.query, stride, target.query).map(({ index, text, picture }) =>
-    picture
-      ? thumbnail(picture, text, {
-          x: LABEL_WIDTH - 4 - edge,
-          y: LABEL_HEIGHT + index * cell,
-          edge,
-        })
-      : svg(
-          "text",
-          {
-            class: index === target.query ? "axis framed" : "axis",
-            x: LABEL_WIDTH - 6,
-            y: LABEL_HEIGHT + (index + 0.5) * cell + 4,
-            "text-anchor": "end",
-          },
-          text,
-        ),
+  const rows = labelled(props.query, TEXT_PITCH, cell, target.query).map(
+    ({ index, text, picture }) =>
+      picture
+        ? thumbnail(picture, text, {
+            x: LABEL_WIDTH - 4 - edge,
+            y: LABEL_HEIGHT + index * cell,
+            edge,
+          })
+        : svg(
+            "text",
+            {
+              class: index === target.query ? "axis framed" : "axis",
+              x: LABEL_WIDTH - 6,
+              y: LABEL_HEIGHT + (index + 0.5) * cell + 4,
+              "text-anchor": "end",
+            },
+            text,
+          ),
   );
-  const columns = labelled(props.key, stride, target.key).map(({ index, text, picture }) =>
-    picture
-      ? thumbnail(picture, text, {
-          x: LABEL_WIDTH + index * cell,
-          y: LABEL_HEIGHT - 4 - edge,
-          edge,
-        })
-      : svg(
-          "text",
-          {
-            class: index === target.key ? "axis framed" : "axis",
-            transform: `translate(${LABEL_WIDTH + (index + 0.5) * cell + 3},${LABEL_HEIGHT - 6}) rotate(-60)`,
-          },
-          text,
-        ),
+  const columns = labelled(props.key, SLANTED_PITCH, cell, target.key).map(
+    ({ index, text, picture }) =>
+      picture
+        ? thumbnail(picture, text, {
+            x: LABEL_WIDTH + index * cell,
+            y: LABEL_HEIGHT - 4 - edge,
+            edge,
+          })
+        : svg(
+            "text",
+            {
+              class: index === target.key ? "axis framed" : "axis",
+              transform: `translate(${LABEL_WIDTH + (index + 0.5) * cell + 3},${LABEL_HEIGHT - 6}) rotate(-60)`,
+            },
+            text,
+          ),
   );
   root.replaceChildren(...rows, ...columns);
 }
@@ -287,9 +295,12 @@ function axisLabel(text: string): string {
 
 function labelled(
   axis: Axis,
-  stride: number,
+  pitch: number,
+  cell: number,
   framed: number | null,
 ): { index: number; text: string; picture: string | undefined }[] {
+  const least = axis.some(({ picture }) => picture) ? TEXT_PITCH : pitch;
+  const stride = Math.ceil(least / cell);
   return axis.flatMap((token, index) =>
     index % stride === 0 || index === framed
       ? [
