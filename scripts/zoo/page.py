@@ -97,6 +97,11 @@ def page(rows: dict[str, Row], before: dict[str, Row]) -> str:
         f"| not built | {counts['not built']} | |",
         "",
     ]
+    held = counts["exact"] + counts["pieces"] + counts["none"]
+    lines += [
+        f"Exact, at once or in pieces, or without weights and said so: {held} of {ran}, "
+        f"{held / ran:.1%}.\n"
+    ]
     per_way = Counter(
         (way, shown(result))
         for row in rows.values()
@@ -170,9 +175,26 @@ def code_of(rows: Iterable[Row]) -> str:
 
 
 ORDER = ("exact", "pieces", "shaped", "none", "named")
+_STREAMS = (
+    "a softmax mixes the streams beside each other at one word (hyper-connections), and no words; "
+)
 CAUSES = {
+    "convbert": "a dynamic convolution stands beside its attention: a softmax over a few "
+    "neighbours, from one word, no keys; the attention beside it is exact.",
+    "deepseek_v4": _STREAMS + "its attention is captured.",
+    "falcon_h1": "each layer has a state space beside its attention: no weights over keys; the "
+    "attention is exact.",
+    "glm5_next": _STREAMS + "its linear layers have no weights; its attention is captured.",
+    "glm5_next_text": _STREAMS + "its linear layers have no weights; its attention is captured.",
+    "mgp-str": "each letter has a learned score per patch, a convolution and a softmax, and no "
+    "query: those three modules are named; the encoder's attention is exact.",
+    "slanet": "a decoder step of additive attention: one query, and no product with keys.",
+    "slanext": "a decoder step of additive attention: one query, and no product with keys.",
     "xlnet": "not pieces: the two streams of a layer ask one after the other; both are exact.",
+    "yoso": "no softmax: (1 - arccos(q · k) / π)^8 weighs the values; they are shown as the model "
+    "multiplied them, and the oracle has nothing to compare them with.",
 }
+_UNKNOWN = "the cause is not known."
 FAULTS = ("half", "kind", "split", "silent", "unproven", "wrong", "changed", "error")
 
 
@@ -216,11 +238,12 @@ def _why(row: Row) -> str:
 
 
 def _causes(rows: dict[str, Row]) -> Iterable[str]:
-    known = {name: why for name, why in CAUSES.items() if verdict(rows.get(name, {})) in FAULTS}
-    if known:
-        yield "\nWhy, where it is known:\n"
-    for name, why in known.items():
-        yield f"- **{name}**: {why}"
+    wanted = {"shaped", "named", *FAULTS}
+    left = [name for name, row in sorted(rows.items()) if verdict(row) in wanted]
+    if left:
+        yield "\nWhy, for each type that is neither exact, in pieces nor without weights:\n"
+    for name in left:
+        yield f"- **{name}** ({verdict(rows[name])}): {CAUSES.get(name, _UNKNOWN)}"
 
 
 def _faults(rows: dict[str, Row]) -> Iterable[str]:
