@@ -44,6 +44,23 @@ SHELVES = {
 }
 
 
+CAUSES = {
+    "coat": "a softmax over the keys alone, which meet the values before any query does: linear "
+    "attention; the module is named.",
+    "efficientvim": "a state space that mixes by a softmax of one projection: no query meets a "
+    "key; named.",
+    "efficientvit": "the heads run one after the other in one call, each on what the one before "
+    "wrote: a record each, all exact.",
+    "volo": "outlook attention: a linear layer of one place gives its weights on its neighbours, "
+    "and no key is asked; named. The attention of its later stages is exact.",
+    "integrate_layers": "a softmax mixes the outputs of earlier layers, and no words; named.",
+    "Cosmos3Omni": "two attentions in one call, text that looks back and pictures that look at "
+    "all: a record each, both exact.",
+    "Emformer, steps": "segments of sound one after the other, in one call of the module that "
+    "feeds them: a record each, all exact.",
+}
+
+
 def main(files: Iterable[str]) -> None:
     """Write the page."""
     rows: dict[str, Row] = {}
@@ -86,6 +103,7 @@ def page(rows: dict[str, Row]) -> str:
                 said = result.get("gaps" if named else "faults") or result.get("faults") or [""]
                 what = "; ".join(said[:2])
                 lines.append(f"| {_short(name)} | {way} | {shown(result)}: {cell(what, 240)} |")
+    lines += ["\nWhy:\n", *(f"- **{entry}**: {why}" for entry, why in CAUSES.items())]
     lines += ["", "## Entries\n", f"| entry | class | parts | {' | '.join(WAYS)} |"]
     lines += ["| --- | --- | --- |" + " --- |" * len(WAYS)]
     for name, row in rows.items():
