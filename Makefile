@@ -96,7 +96,12 @@ places: $(VENV)/.testable $(VENV)/notebooks/.made $(VENV)/code_server/.made ## o
 	$(BIN)/python scripts/ensure_chromium.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/places/notebooks.py
 
-bench: $(VENV)/.testable ## timings as ratios, measured side by side
+$(VENV)/peers/.made: $(VENV)/.testable scripts/performance/peers.txt
+	$(PIP) --no-deps --upgrade --target $(VENV)/peers -r scripts/performance/peers.txt
+	@touch $@
+
+bench: $(VENV)/peers/.made ## timings as ratios, side by side, and docs/performance.md (resumes; half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/performance/page.py build/performance.json
 	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="" -p no:cacheprovider
 
 RELIABLE := PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python tests/reliability
