@@ -129,6 +129,8 @@ class RunWriter:
         contents = step_contents(self._info, record)
         self._refuse_if_full(len(contents))
         self._begin_again_if_gone()
+        if self._torn:  # the line may be there whole: only the answer that it is was lost
+            follow_log(self._folder, COMMITS_FILE, self._log)
         earlier = self._log.commits.get(record.step)
         if earlier is not None:  # readers may have the earlier file open: never write over it
             self._attempt = max(self._attempt, earlier.attempt + 1)
@@ -278,11 +280,13 @@ class RunWriter:
 
     def _append(self, line: bytes) -> None:
         # After a failed append half a line may be there; it must not swallow the next one.
-        data = b"\n" + line if self._torn else line
-        self._torn = True
-        self._folder.append_log(COMMITS_FILE, data)
+        failed, self._torn = self._torn, True
+        self._folder.append_log(COMMITS_FILE, b"\n" + line if failed else line)
+        if failed:
+            follow_log(self._folder, COMMITS_FILE, self._log)
+        else:
+            self._log.feed(line)
         self._torn = False
-        self._log.feed(data)
 
     def _thin(self) -> None:
         if self._budget is None:
