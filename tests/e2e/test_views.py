@@ -323,6 +323,16 @@ def test_ten_runs_are_drawn_over_heads_and_losses_in_tensorboards_colours(page):
     assert bar.bounding_box()["height"] == height
 
 
+def test_a_long_list_of_runs_leaves_the_sentences_in_sight(page):
+    show(page, "demo", step=400, probe=0)
+    rail = page.frame.locator(".rail").bounding_box()
+    runs = page.frame.locator(".rail .runs").bounding_box()
+    probes = page.frame.get_by_role("region", name="Probe sentences").bounding_box()
+    assert probes["y"] + probes["height"] <= rail["y"] + rail["height"]
+    assert runs["y"] + runs["height"] <= probes["y"]
+    assert runs["height"] >= 0.4 * rail["height"] - 1
+
+
 def test_images_are_called_images_and_controls_say_what_they_do(page):
     show(page, "vit", step=200, probe=0, layers="1:mh")
     assert page.frame.get_by_role("region", name="Probe images").is_visible()

@@ -156,7 +156,12 @@ const path = line<Point>()
 
 /** The metric over all steps, with A and B on it. */
 function curveOf({ series, metricIndex, seen, marks }: ListProps, listed: ListedHead): SVGElement {
-  const root = svg("svg", { width: CURVE.width, height: CURVE.height, "aria-hidden": "true" });
+  const root = svg("svg", {
+    width: CURVE.width,
+    height: CURVE.height,
+    viewBox: `0 0 ${CURVE.width} ${CURVE.height}`,
+    "aria-hidden": "true",
+  });
   if (!series) {
     return root;
   }
