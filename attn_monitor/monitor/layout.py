@@ -62,6 +62,7 @@ class Layout:
         widths: Entries of a query, key or value vector in each part, of its widest layer.
         gaps: What ran, looks like attention, and was not captured.
         lessons: For each probe batch, what ran and what of it has to do with attention.
+        certain: The runs that this was found by, with their batches, if they left nothing open.
     """
 
     parts: tuple[Part, ...]
@@ -72,6 +73,7 @@ class Layout:
     widths: dict[str, int]
     gaps: tuple[Gap, ...] = ()
     lessons: tuple[Lesson, ...] = ()
+    certain: tuple[tuple[ProbeBatch, _Run], ...] = ()
 
     def part(self, name: str) -> Part:
         """Return the part of that name."""
@@ -84,8 +86,12 @@ def layout_as_chosen(
     replay: Replay,
     options: MonitorOptions,
     failures: Failures,
+    *,
+    before: Layout | None = None,
 ) -> Layout:
     """Return the layout under the words that the user chose; batches that cannot be replayed go.
+
+    What is certain of some batches since an earlier layout is not found again.
 
     Raises:
         NothingCapturedError: As :func:`find_layout`.
@@ -98,6 +104,7 @@ def layout_as_chosen(
         images=options.images,
         labels=options.labels(failures),
         failures=failures,
+        certain=() if before is None else before.certain,
     )
 
 
@@ -111,13 +118,20 @@ def find_layout(
     labels: Labels | None = None,
     failures: Failures,
     known: frozenset[Key] = frozenset(),
+    certain: Sequence[tuple[ProbeBatch, _Run]] = (),
 ) -> Layout:
     """Run every probe batch once and return the layout of its attention, but for what is known.
+
+    Batches of which all is certain are not run again.
 
     Raises:
         NothingCapturedError: No attention was seen; the message names what looks like it.
     """
-    seen = [_run(model, batch, replay) for batch in batches]
+    had = [next((run for one, run in certain if one is batch), None) for batch in batches]
+    seen = [
+        _run(model, batch, replay) if run is None else run
+        for batch, run in zip(batches, had, strict=True)
+    ]
     if known:
         seen = [replace(r, calls=tuple(c for c in r.calls if c.key not in known)) for r in seen]
     if not seen or not seen[0].calls:
@@ -125,12 +139,12 @@ def find_layout(
     gaps = tuple(dict.fromkeys(gap for run in seen for gap in run.gaps))
     if gaps:
         failures.report(describe_gaps(gaps), doing="looking for attention")
-    seen, loose = _steady(model, batches, replay, seen, failures)
+    seen, loose = _steady(model, batches, replay, seen, failures, had=had)
     seen = [
         replace(run, calls=tried(batch, run.calls, run.seeds, _watching(model, replay), loose))
-        if batch.split in SHOWN
+        if batch.split in SHOWN and before is None
         else run
-        for batch, run in zip(batches, seen, strict=True)
+        for batch, run, before in zip(batches, seen, had, strict=True)
     ]
     whole = [call for call in seen[0].calls if call.windows == 1]
     kept = without_generation(whole, batches[0].tokens, failures)
@@ -156,15 +170,16 @@ def find_layout(
         )
         for batch, run in zip(turned, seen, strict=True)
     ]
+    parts = tuple(
+        replace(
+            text.part,
+            rows=_weakest([axes.rows[text.part.name] for axes in named if _shown(axes)]),
+            words=_weakest([axes.words[text.part.name] for axes in named if _shown(axes)]),
+        )
+        for text in texts
+    )
     return Layout(
-        parts=tuple(
-            replace(
-                text.part,
-                rows=_weakest([axes.rows[text.part.name] for axes in named if _shown(axes)]),
-                words=_weakest([axes.words[text.part.name] for axes in named if _shown(axes)]),
-            )
-            for text in texts
-        ),
+        parts=parts,
         pieces=tuple(axes.pieces for axes in named),
         known=frozenset(call.key for run in seen for call in run.calls),
         batches=tuple(axes.batch for axes in named),
@@ -172,7 +187,17 @@ def find_layout(
         widths=_widths(texts, seen),
         gaps=gaps,
         lessons=tuple(Lesson() for _ in seen),
+        certain=_certain(parts, batches, [] if loose else seen),
     )
+
+
+def _certain(
+    parts: Sequence[Part], batches: Sequence[ProbeBatch], runs: Sequence[_Run]
+) -> tuple[tuple[ProbeBatch, _Run], ...]:
+    """Return the runs with their batches, unless with other weights they could tell more."""
+    told = all(call.tells for run in runs for call in run.calls)
+    proofs = {proof for part in parts for proof in (part.rows, part.words)}
+    return tuple(zip(batches, runs, strict=True)) if runs and told and proofs == {"seen"} else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,16 +230,20 @@ def _steady(
     replay: Replay,
     seen: Sequence[_Run],
     failures: Failures,
+    *,
+    had: Sequence[_Run | None],
 ) -> tuple[list[_Run], frozenset[Key]]:
     """Return the runs without what is known of tokens that other weights would put elsewhere.
 
     And the calls of which this is true. If the first batch has none, other batches are looked at
     again only where a row may be several documents: a saturated softmax leaves zeros, too.
+    Those that were had before are steady.
     """
     runs, loose = list(seen), set[Key]()
     for at, (batch, run) in enumerate(zip(batches, seen, strict=True)):
         parts = any(reach is not None and reach.may_part for reach in run.reaches.values())
-        if batch.split not in SHOWN or (at and not loose and not parts):
+        again = had[at] is None and batch.split in SHOWN
+        if not again or (at and not loose and not parts):
             continue
         other = run
         with suppress(Exception):  # a model need not bear numbers that are none of its own

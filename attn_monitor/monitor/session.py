@@ -25,7 +25,7 @@ from attn_monitor.monitor.guard import (
     reshard,
 )
 from attn_monitor.monitor.handover import Handover
-from attn_monitor.monitor.layout import layout_as_chosen
+from attn_monitor.monitor.layout import Layout, layout_as_chosen
 from attn_monitor.monitor.loggers import Loggers
 from attn_monitor.monitor.mask_and_growth import Beside
 from attn_monitor.monitor.observation import Observation
@@ -102,7 +102,10 @@ class Session:
         self._replay = replay = repeatable(replay, model)
         self._guard.begin()
         with quiet_forward(self._guard):
-            self.layout = layout_as_chosen(model, batches, replay, options, failures)
+            known: Layout | None = None if before is None else before.layout
+            self.layout: Layout = layout_as_chosen(
+                model, batches, replay, options, failures, before=known
+            )
             self._meter: ImportanceMeter | None = None
             if options.importance is not None:
                 self._meter = ImportanceMeter(

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForMaskedLM
 
 from attn_monitor import AttentionMonitor
-from attn_monitor.monitor import fingerprint, session, training
+from attn_monitor.monitor import fingerprint, layout, session, training
 
 WORDS, TOKENS, SENTENCES = 20_000, 20, 2
 
@@ -34,9 +34,9 @@ class Words(L.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def rows(seed):
+def rows(seed, batches=1):
     generator = torch.Generator().manual_seed(seed)
-    ids = torch.randint(5, WORDS, (SENTENCES, TOKENS), generator=generator)
+    ids = torch.randint(5, WORDS, (batches * SENTENCES, TOKENS), generator=generator)
     return DataLoader([{"input_ids": row, "labels": row} for row in ids], SENTENCES)
 
 
@@ -84,6 +84,13 @@ def test_a_step_makes_of_a_large_vocabulary_what_the_model_makes(tmp_path, monke
         def on_validation_end(self, *_):
             reads.append(dict(read))
 
+    runs, run = collections.Counter(), layout._run
+
+    def ran(model, batch, replay, *, shaking=False):
+        runs[batch.split, batch.rows, id(batch.batch), shaking] += 1
+        return run(model, batch, replay, shaking=shaking)
+
+    monkeypatch.setattr(layout, "_run", ran)
     reads = []
     trainer = L.Trainer(
         accelerator="cpu",
@@ -92,12 +99,13 @@ def test_a_step_makes_of_a_large_vocabulary_what_the_model_makes(tmp_path, monke
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
-        max_epochs=3,
+        max_epochs=2,
+        val_check_interval=1,
     )
     torch.manual_seed(0)
     model = Words()
     assert len(list(model.parameters())) > 20
-    trainer.fit(model, rows(1), rows(2))
+    trainer.fit(model, rows(1, batches=3), rows(2))
     model.eval()
     with torch.no_grad(), Counts() as own:
         model.validation_step(next(iter(rows(2))), 0)
@@ -106,3 +114,7 @@ def test_a_step_makes_of_a_large_vocabulary_what_the_model_makes(tmp_path, monke
     assert made == collections.Counter({k: n * batches for k, n in own.made.items()})
     # Two fingerprints, and the weights before and after the validation.
     assert reads[-1] == {"sampled": 4}
+    # Sentences join at three steps; what is certain of those before is not found again.
+    assert [batches for batches, _ in steps] == [2, 2, 3, 4, 4, 4, 4]
+    assert set(runs.values()) == {1}
+    assert sum(not shaking for *_, shaking in runs) == 4
