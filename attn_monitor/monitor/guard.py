@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import torch
+from torch import distributed as dist
 from torch import nn
 
 from attn_monitor.capture.mutations import before_writes
@@ -141,6 +142,12 @@ def reshard(model: nn.Module) -> None:
     for module in model.modules():
         if any(base.__name__ == "FSDPModule" for base in type(module).__mro__):
             cast(Any, module).reshard()
+
+
+def alone() -> bool:
+    """Return whether this is the only process: else layers may wait for the others."""
+    together = dist.is_available() and dist.is_initialized()
+    return not together or dist.get_world_size() == 1
 
 
 def _put_flags_back(flags: list[tuple[nn.Module, bool]]) -> None:

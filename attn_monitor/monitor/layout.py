@@ -31,7 +31,7 @@ from attn_monitor.monitor.batches import transposed
 from attn_monitor.monitor.documents import Reach, reaching
 from attn_monitor.monitor.entries import entries_of
 from attn_monitor.monitor.failures import Failures
-from attn_monitor.monitor.guard import Replay
+from attn_monitor.monitor.guard import Replay, alone
 from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.options import MonitorOptions
@@ -91,7 +91,8 @@ def layout_as_chosen(
 ) -> Layout:
     """Return the layout under the words that the user chose; batches that cannot be replayed go.
 
-    What is certain of some batches since an earlier layout is not found again.
+    What is certain of some batches since an earlier layout is not found again, unless several
+    processes train together: all must run the same, and what one is certain of another may not be.
 
     Raises:
         NothingCapturedError: As :func:`find_layout`.
@@ -104,7 +105,7 @@ def layout_as_chosen(
         images=options.images,
         labels=options.labels(failures),
         failures=failures,
-        certain=() if before is None else before.certain,
+        certain=before.certain if before is not None and alone() else (),
     )
 
 

@@ -11,7 +11,6 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 
 from attn_monitor.core.mask_audit import During, MaskAudit, MaskCheck, Rule
 from attn_monitor.monitor.audit.alive import alive
@@ -25,6 +24,7 @@ from attn_monitor.monitor.audit.leaks import MOST_QUERIES, Reach
 from attn_monitor.monitor.audit.lying import laid_out
 from attn_monitor.monitor.audit.watched import Returned, batch_norms, per_token, watched
 from attn_monitor.monitor.audit.windows import windows
+from attn_monitor.monitor.guard import alone
 
 MOST_SENTENCES: Final = 4  # asked about the others of their batch
 SECONDS: Final = 10.0
@@ -60,7 +60,7 @@ def audit(
             that train together none looks at its clock: a layer that is spread over them would
             wait for ever for one that stopped sooner.
     """
-    until = time.monotonic() + seconds if _alone() else math.inf
+    until = time.monotonic() + seconds if alone() else math.inf
     with alive(model):
         return _audit(model, run, intent, window=window, attending=attending, until=until)
 
@@ -88,7 +88,7 @@ def _audit(
     maybe = (reach.lying(at, stream.real) for at, stream in enumerate(meant))
     again.lyings = [lying for lying in maybe if lying is not None]
     seen.returned = laid_out(seen.returned, again.lyings)
-    auditor = _Auditor(reach, again, list(meant), MOST_QUERIES if _alone() else _SOME)
+    auditor = _Auditor(reach, again, list(meant), MOST_QUERIES if alone() else _SOME)
     found = [*auditor.streams(), *auditor.answer()]
     found += windows(model, reach, meant, window, attending)
     if not any(check.leaks for check in found) and not reach.late:
@@ -110,7 +110,7 @@ def _elsewhere(held: _Auditor) -> list[MaskCheck]:
         return found
     with suppress(Exception):  # a model may not train, or not answer, on what it is asked with
         found += choices(again, reach, held.meant, held.outputs)
-        if _alone():
+        if alone():
             with in_training(again.model):
                 other = _Auditor(
                     replace(reach, seen=again.once()), None, held.meant, _FEW, "training"
@@ -125,12 +125,6 @@ def _elsewhere(held: _Auditor) -> list[MaskCheck]:
             lyings=again.lyings,
         )
     return found
-
-
-def _alone() -> bool:
-    """Return whether this is the only process: a layer may wait for the others."""
-    together = dist.is_available() and dist.is_initialized()
-    return not together or dist.get_world_size() == 1
 
 
 @dataclass(slots=True)
