@@ -148,11 +148,12 @@ def serve(logdir: Path, *flags: str, environment: dict[str, str] | None = None) 
 @pytest.fixture(scope="session")
 def chromium():
     from ensure_chromium import find
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     path = find()
     if path is None:
         pytest.fail("no Chromium: run `python scripts/ensure_chromium.py`")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield browser

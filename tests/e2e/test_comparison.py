@@ -319,26 +319,6 @@ def test_token_head_and_layer_chosen_in_one_view_are_chosen_in_the_others(tab, r
     )
 
 
-def test_a_click_is_not_undone_when_another_part_of_the_address_changes(tab, recorded):
-    go_to(tab, recorded, recorded.steps[-1])
-    tab.frame.get_by_role("button", name="Pin B here").click()
-    # TensorBoard says that the address changed before the click was written into it. All in one
-    # task of the page: while B loads, the button cannot be pressed.
-    tab.page.wait_for_function(
-        """change => {
-            const tab = document.querySelector("iframe").contentDocument;
-            const button = [...tab.querySelectorAll("button:enabled")].find(
-                ({ textContent }) => textContent === change,
-            );
-            button?.click();
-            dispatchEvent(new HashChangeEvent("hashchange"));
-            return button !== undefined;
-        }""",
-        arg=CHANGE,
-    )
-    tab.page.wait_for_url("**show=diff**")
-
-
 def test_the_same_head_and_probe_of_two_runs_are_compared(tab, recorded):
     last = recorded.steps[-1]
     go_to(tab, recorded, last)

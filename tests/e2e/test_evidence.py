@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from playwright.sync_api import expect
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -110,9 +111,9 @@ def test_the_tab_shows_a_fused_model_as_recomputed_and_verified_with_its_error(a
     )
     assert "Layer 2, layers.1: recomputed and verified" in detail
     assert "weak" not in look
-    assert tab.frame.get_by_text("Words: followed from the batch").is_visible()
+    expect(tab.frame.get_by_text("Words: followed from the batch")).to_be_visible()
     checked = tab.frame.get_by_text("Training untouched: checked at 1 step")
-    assert checked.is_visible()
+    expect(checked).to_be_visible()
     assert "optimizer, random state" in checked.get_attribute("title")
 
 
@@ -131,9 +132,9 @@ def test_the_tab_warns_of_the_weakest_layer_and_names_every_one(address, open_ta
 def test_the_tab_names_the_layers_that_have_no_maps_and_why(address, open_tab):
     tab = open_tab(address, fragment="#attn_monitor&p.attn_monitor.run=mixed")
     line = tab.wait_until_drawn().frame.locator(".evidence", has_text="Not captured")
-    assert line.inner_text() == "Not captured: 1 layer, no softmax over keys"
+    expect(line).to_have_text("Not captured: 1 layer, no softmax over keys", use_inner_text=True)
     assert line.get_attribute("title").startswith(
         "layers.3 (LinearAttention): no softmax over keys"
     )
     tab = open_tab(address, fragment="#attn_monitor&p.attn_monitor.run=fused")
-    assert tab.wait_until_drawn().frame.get_by_text("Not captured").count() == 0
+    expect(tab.wait_until_drawn().frame.get_by_text("Not captured")).to_have_count(0)

@@ -11,11 +11,13 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from markers import write_run
+from playwright.sync_api import expect
 from recordings import encoder_info, record, translation_info
 
 from attn_monitor import open_run
 from attn_monitor.core.class_answer import ClassAnswer, ClassLayer
 from tests.e2e.conftest import serve
+from tests.e2e.hands import until_equal
 
 TOKENS, LAYERS, HEADS = 9, 3, 4
 STEPS = (0, 10)
@@ -167,8 +169,9 @@ def test_edges_are_born_lost_and_kept_as_the_recording_says(graph_tab, graph_log
     expected = fates(graph_logdir, **choice)
     born, lost, kept = (list(expected.values()).count(fate) for fate in ("born", "lost", "kept"))
     assert min(born, lost, kept) > 0
-    text = tab.frame.locator(".graph-fates").inner_text()
-    assert text == f"{born} born · {lost} lost · {kept} kept"
+    expect(tab.frame.locator(".graph-fates")).to_have_text(
+        f"{born} born · {lost} lost · {kept} kept", use_inner_text=True
+    )
     assert downloaded_fates(tab) == expected
 
 
@@ -190,8 +193,11 @@ def test_a_born_edge_is_green_a_lost_one_purple_and_a_kept_one_neither(
         assert list(fates(graph_logdir, **choice).values()) == [fate]
         tab = compared(open_tab, graph_tab, **choice)
         canvas = tab.frame.locator(".graph-canvas")
-        green, purple = (canvas.evaluate(COUNT_PIXELS, name) for name in ("--more", "--less"))
-        assert (green > 50, purple > 50) == (fate == "born", fate == "lost")
+
+        def drawn(canvas=canvas):
+            return [canvas.evaluate(COUNT_PIXELS, name) > 50 for name in ("--more", "--less")]
+
+        until_equal(tab, lambda drawn=drawn, fate=fate: (drawn(), [fate == "born", fate == "lost"]))
 
 
 @pytest.mark.parametrize("choice", ["Strongest per layer", "Share of weight"])
@@ -275,7 +281,7 @@ def test_pointing_names_what_is_there_and_clicking_selects_it(graph_tab, graph_l
     assert token in words_of(graph_logdir)
     heading = tab.frame.locator(".graph-side h2", has_text="in layer 3")
     heading.wait_for()
-    assert token in heading.inner_text()
+    expect(heading).to_contain_text(token, use_inner_text=True)
 
 
 def test_the_class_layer_shows_the_answer_and_follows_the_step(graph_tab, graph_logdir, open_tab):
@@ -295,12 +301,12 @@ def test_the_class_layer_shows_the_answer_and_follows_the_step(graph_tab, graph_
         rows = tab.frame.locator(".class-parts li")
         rows.nth(4).wait_for()
         words = [words_of(graph_logdir)[at] for at in order]
-        assert rows.locator(".edge-word").all_inner_texts() == words
+        expect(rows.locator(".edge-word")).to_have_text(words, use_inner_text=True)
         shown = [
             v.replace("\N{MINUS SIGN}", "-") for v in rows.locator(".rank-value").all_inner_texts()
         ]
         assert [float(value) for value in shown] == pytest.approx(parts[order], abs=0.0051)
-    assert tab.frame.locator(".graph-side b").count() == 0  # class names stay text
+    expect(tab.frame.locator(".graph-side b")).to_have_count(0)  # class names stay text
 
 
 def test_feed_forward_blocks_can_be_drawn_where_their_widths_are_known(graph_tab, open_tab):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from markers import write_run
+from playwright.sync_api import expect
 from recordings import METRICS, encoder_info, record
 
 from attn_monitor import open_run
@@ -18,6 +19,7 @@ from attn_monitor.analysis.metrics.registry import metric_specs
 from attn_monitor.core.importance import IMPORTANCE
 from attn_monitor.core.nouns import MetricSpec
 from tests.e2e.conftest import serve
+from tests.e2e.hands import until_equal
 
 LAYERS, HEADS, TOKENS = 3, 4, 9
 STEPS = (0, 10, 20)
@@ -101,8 +103,9 @@ def test_the_maps_of_all_heads_and_their_change_are_shown_without_holding_one(he
     button(tab, "Maps at A").click()
     cells = tab.frame.locator(".map-cell")
     cells.nth(LAYERS * HEADS - 1).wait_for()
-    assert cells.count() == LAYERS * HEADS
-    assert all(canvas.evaluate(PAINTED) for canvas in cells.locator("canvas").all())
+    expect(cells).to_have_count(LAYERS * HEADS)
+    canvases = cells.locator("canvas").all()
+    until_equal(tab, lambda: (all(canvas.evaluate(PAINTED) for canvas in canvases), True))
     button(tab, "A \N{MINUS SIGN} B").click()
     button(tab, "Maps A \N{MINUS SIGN} B").wait_for()
     change = "Attention of L1 H1, A \N{MINUS SIGN} B"
@@ -134,9 +137,11 @@ def test_redundant_pairs_and_idle_heads_are_two_clicks_away(heads_tab, open_tab)
     first = tab.frame.locator(".pairs li").first
     first.wait_for()
     assert places(first.locator("canvas")) == [list(head) for head in TWINS]
-    assert first.locator(".rank-value").inner_text() == "0.000"
+    expect(first.locator(".rank-value")).to_have_text("0.000", use_inner_text=True)
     first.locator("button").last.click()
-    assert "Layer 3 · head 4" in tab.frame.locator(".side-figure h2").inner_text()
+    expect(tab.frame.locator(".side-figure h2")).to_contain_text(
+        "Layer 3 · head 4", use_inner_text=True
+    )
     button(tab, "Idle").click()
     lines = tab.frame.locator(".pairs li")
     tab.frame.locator(".pairs .note").first.wait_for()

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from attn_monitor import open_run
 from attn_monitor.analysis.lens.joint import joint_basis
@@ -109,4 +110,4 @@ def test_points_are_coloured_by_kind_or_by_part_of_speech(tab):
     by_kind = first.evaluate("c => c.style.fill")
     tab.frame.get_by_role("button", name="Part of speech").click()
     until_equal(tab, lambda: (first.evaluate("c => c.style.fill") != by_kind, True))
-    assert tab.frame.get_by_text("NOUN", exact=False).count() > 0
+    expect(tab.frame.get_by_text("NOUN", exact=False).first).to_be_attached()

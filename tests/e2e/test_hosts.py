@@ -7,6 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from playwright.sync_api import expect
 
 from attn_monitor.core.nouns import HeadId
 from attn_monitor.store import RunWriter, open_run
@@ -79,10 +80,10 @@ def test_the_page_works_in_a_frame_and_leaves_the_page_around_it_alone(host, sit
     slider = tab.frame.get_by_role("slider", name="Training step")
     slider.press("Home")
     slider.press("ArrowRight")
-    assert slider.get_attribute("aria-valuenow") == "10"
+    expect(slider).to_have_attribute("aria-valuenow", "10")
     tab.frame.get_by_role("button", name="Heads", exact=True).click()
     tab.frame.get_by_role("main").locator("svg path").first.wait_for(state="attached")
-    assert slider.get_attribute("aria-valuenow") == "10"  # what was chosen stays
+    expect(slider).to_have_attribute("aria-valuenow", "10")  # what was chosen stays
     assert tab.page.url == f"{address}#its-own"
     # Chromium asks a server for the icon of a page that has none.
     assert tab.strangers() == []
@@ -97,11 +98,11 @@ def test_what_was_asked_later_stands_by_itself_and_muted_heads_are_compared(site
     lists = [tab.page.get_by_role("region", name=f"{kind} sentences") for kind in KINDS]
     asked, drawn = (one.get_by_role("button") for one in lists)
     assert (asked.count(), drawn.count()) == (2, 4)
-    assert "without Layer 1 · head 2" in asked.nth(1).inner_text()
+    expect(asked.nth(1)).to_contain_text("without Layer 1 · head 2", use_inner_text=True)
     asked.nth(1).click()
     slider = tab.page.get_by_role("slider", name="Training step")
     tab.page.get_by_role("status", name="Shown step").get_by_text("all heads, same step").wait_for()
-    assert slider.get_attribute("aria-valuenow") == "10"  # where it was asked
+    expect(slider).to_have_attribute("aria-valuenow", "10")  # where it was asked
     tab.page.keyboard.press("d")
     tab.page.get_by_text("more in A").wait_for()
     assert tab.strangers() == []

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from large_recordings import record_large_run
+from playwright.sync_api import expect
 
 from attn_monitor import open_run
 from tests.e2e.conftest import serve
@@ -60,10 +61,10 @@ def assert_each_word_has_its_strongest(links, mean, *, start, stop):
 def test_a_long_text_opens_at_its_start_and_says_what_is_shown(large_tab, large_logdir, open_tab):
     tab = open_tab(large_tab, fragment=OPENED).wait_until_drawn()
     bar = tab.frame.locator(".window-bar")
-    assert f"tokens 1{DASH}64 of 512" in bar.inner_text()
-    assert f"layers 1{DASH}8 of 24" in bar.inner_text()
+    expect(bar).to_contain_text(f"tokens 1{DASH}64 of 512", use_inner_text=True)
+    expect(bar).to_contain_text(f"layers 1{DASH}8 of 24", use_inner_text=True)
     assert re.search(r"strongest 600 of 16\s384 links, \d+ % of attention", bar.inner_text())
-    assert tab.frame.locator(".layer-head").count() == 8
+    expect(tab.frame.locator(".layer-head")).to_have_count(8)
     mean = mean_map(large_logdir, step=0, layer=0)
     links = link_weights(tab, 0)
     assert len(links) == 150
@@ -89,7 +90,9 @@ def test_the_window_and_the_layers_move_and_the_link_brings_them_back(
     address = tab.page.url
     assert "depth=8~8" in address
     other = open_tab(large_tab, fragment=address[address.index("#") :]).wait_until_drawn()
-    assert f"tokens 65{DASH}128 of 512" in other.frame.locator(".window-bar").inner_text()
+    expect(other.frame.locator(".window-bar")).to_contain_text(
+        f"tokens 65{DASH}128 of 512", use_inner_text=True
+    )
 
 
 def test_a_step_changes_the_numbers_in_the_window_and_nothing_moves(

@@ -7,6 +7,7 @@ import urllib.request
 import lightning as L
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from attn_monitor import AttentionMonitor, metric, open_run
 from attn_monitor.analysis.metrics import registry
@@ -52,7 +53,7 @@ def test_a_new_metric_is_scalar_sort_key_and_life_line_without_another_file(logs
 
         layer_controls(tab, 1).get_by_role("button", name="Maps").click()
         layer_controls(tab, 1).get_by_label("Sort heads by").select_option(label="Peak")
-        assert "by Peak" in layer_controls(tab, 1).inner_text()
+        expect(layer_controls(tab, 1)).to_contain_text("by Peak", use_inner_text=True)
         wanted = np.argsort(peaks[-1, 1], kind="stable").tolist()
         until_equal(tab, lambda: (order_of_maps(tab, 1), wanted))
 

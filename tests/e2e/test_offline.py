@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from attn_monitor import open_run
 from tests.e2e.conftest import Tab
@@ -89,7 +90,7 @@ def test_the_slider_shows_at_every_step_what_was_recorded(file, recording):
     for at, step in enumerate(recording.steps):
         if at:
             slider(file).press("ArrowRight")
-        assert int(slider(file).get_attribute("aria-valuenow")) == step
+        expect(slider(file)).to_have_attribute("aria-valuenow", str(step))
         mean = recording.attention(step=step, probe=0, part="encoder", layer=2).mean(0)
 
         def drawn_and_recorded(mean=mean):
@@ -130,13 +131,13 @@ def test_headlens_opens_at_the_last_step_and_says_where_it_cannot(exported, open
     drawer.locator("svg, canvas").first.wait_for()
     slider(file).press("Home")
     drawer.get_by_text("HeadLens of this head at this step").wait_for()
-    assert "is not in this file" in drawer.inner_text()
+    expect(drawer).to_contain_text("is not in this file", use_inner_text=True)
 
 
 def test_only_the_sentences_that_were_asked_for_are_offered(file):
     probes = file.page.get_by_role("region", name="Probe sentences").get_by_role("button")
-    assert probes.count() == 5
-    assert file.page.get_by_text("This file holds the maps of 5 of 32 sentences").count() == 1
+    expect(probes).to_have_count(5)
+    expect(file.page.get_by_text("This file holds the maps of 5 of 32 sentences")).to_have_count(1)
 
 
 def test_a_picture_can_be_saved_from_the_file(file):
@@ -149,7 +150,7 @@ def test_the_address_of_the_file_restores_the_view(file, exported, open_file, re
     slider(file).press("Home")
     file.page.wait_for_function("() => /step=0(&|$)/.test(location.hash)")
     again = open_file(exported, fragment=file.page.evaluate("location.hash")).wait_until_drawn()
-    assert int(slider(again).get_attribute("aria-valuenow")) == recording.steps[0]
+    expect(slider(again)).to_have_attribute("aria-valuenow", str(recording.steps[0]))
 
 
 def test_dark_and_light_follow_the_system(file):
@@ -168,6 +169,6 @@ def test_hostile_tokens_and_names_cannot_break_out_of_the_file(tmp_path, open_fi
     name = f"</script>{HOSTILE}"
     path = export(tmp_path / "run", tmp_path / "run.html", "--name", name)
     file = open_file(path).wait_until_drawn()
-    assert file.page.locator("img").count() == 0
-    assert file.page.get_by_text(HOSTILE, exact=False).count() > 0
-    assert file.page.get_by_role("region", name="Runs").get_by_text(name).count() == 1
+    expect(file.page.locator("img")).to_have_count(0)
+    expect(file.page.get_by_text(HOSTILE, exact=False).first).to_be_attached()
+    expect(file.page.get_by_role("region", name="Runs").get_by_text(name)).to_have_count(1)

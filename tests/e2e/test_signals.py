@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from attn_monitor import open_run
 from attn_monitor.signals import assess
@@ -79,15 +80,15 @@ def test_an_overfit_run_shows_the_marker_with_one_sentence_p_and_n(show, folder)
     epoch = found.epochs[list(found.steps).index(flag.fired)]
     tab = show("overfit")
     verdict = tab.frame.get_by_role("region", name="Verdict", exact=True)
-    assert verdict.locator("[data-state]").get_attribute("data-state") == "fired"
+    expect(verdict.locator("[data-state]")).to_have_attribute("data-state", "fired")
     text = verdict.inner_text()
     assert found.headline in text
     assert flag.trust in text
     assert f"n = {flag.n_val} validation + {flag.n_train} training sentences" in text
     for name in ("loss", "output_entropy_gap"):
-        assert chart(tab, name).locator(".ring.warn").count() == 1
-        assert chart(tab, name).get_by_text(f"signal, epoch {epoch}", exact=True).count() == 1
-    assert chart(tab, "loss").get_by_text("best validation, epoch").count() == 1
+        expect(chart(tab, name).locator(".ring.warn")).to_have_count(1)
+        expect(chart(tab, name).get_by_text(f"signal, epoch {epoch}", exact=True)).to_have_count(1)
+    expect(chart(tab, "loss").get_by_text("best validation, epoch")).to_have_count(1)
     assert serious_faults(tab) == []
     verdict.get_by_role("button", name="Go to").click()
     assert shown_step(tab) == flag.fired
@@ -100,42 +101,42 @@ def test_a_healthy_run_of_the_same_length_shows_none(show, folder):
     lengths = {len(open_run(folder / run).steps) for run in ("overfit", "healthy")}
     assert len(lengths) == 1
     tab = show("healthy")
-    assert tab.frame.locator("[data-state]").get_attribute("data-state") == "quiet"
-    assert "No signal." in tab.frame.locator("[data-state]").inner_text()
-    assert markers(tab).count() == 0
-    assert tab.frame.locator(".verdict.raised").count() == 0
+    expect(tab.frame.locator("[data-state]")).to_have_attribute("data-state", "quiet")
+    expect(tab.frame.locator("[data-state]")).to_contain_text("No signal.", use_inner_text=True)
+    expect(markers(tab)).to_have_count(0)
+    expect(tab.frame.locator(".verdict.raised")).to_have_count(0)
 
 
 def test_the_mask_and_the_growth_on_training_batches_are_said_as_recorded(show, folder):
     found = assess(open_run(folder / "healthy"), context=False)
     tab = show("healthy")
     mask = tab.frame.get_by_role("region", name="Mask")
-    assert mask.locator('[data-mask="holds"]').count() == 1
+    expect(mask.locator('[data-mask="holds"]')).to_have_count(1)
     said = f"0 of {found.mask.pairs} forbidden pairs leak"
     assert said in mask.inner_text().replace("\u202f", "")
     [finding] = found.growth
     growth = tab.frame.get_by_role("region", name="Growth on training batches")
-    assert finding.sentence in growth.inner_text()
+    expect(growth).to_contain_text(finding.sentence, use_inner_text=True)
     drawn = growth.locator(".growth-line").get_attribute("d")
     assert drawn.count("L") == len(finding.steps) - 1 >= 12
-    assert "1 of 12" in growth.inner_text()  # how often the date was right
+    expect(growth).to_contain_text("1 of 12", use_inner_text=True)  # how often the date was right
 
 
 def test_probe_sets_that_differ_raise_a_warning_and_no_flag(show):
     tab = show("unbalanced")
     verdict = tab.frame.locator("[data-state]")
-    assert verdict.get_attribute("data-state") == "unreliable"
-    assert "differ in share of unknown tokens" in verdict.inner_text()
-    assert markers(tab).count() == 0
+    expect(verdict).to_have_attribute("data-state", "unreliable")
+    expect(verdict).to_contain_text("differ in share of unknown tokens", use_inner_text=True)
+    expect(markers(tab)).to_have_count(0)
 
 
 def test_without_training_probes_there_are_curves_and_no_flag(show):
     tab = show("alone")
-    assert (
-        tab.frame.locator("[data-state]").inner_text().startswith("No training sentences: no flag.")
+    expect(tab.frame.locator("[data-state]")).to_have_text(
+        re.compile("^No training sentences: no flag[.]"), use_inner_text=True
     )
-    assert chart(tab, "metric-0").locator(".line").count() == 1
-    assert markers(tab).count() == 0
+    expect(chart(tab, "metric-0").locator(".line")).to_have_count(1)
+    expect(markers(tab)).to_have_count(0)
 
 
 @pytest.mark.parametrize("metric", ["row_entropy", "h1_life"])
@@ -149,7 +150,7 @@ def test_curves_of_both_probe_sets_print_the_means_that_open_run_gives(show, fol
         truth = np.nanmean(np.nanmean(values, axis=(1, 2)))
         assert drawn[name] == pytest.approx(truth, abs=6e-4)
     bands = chart(tab, "metric-0").locator(".band")
-    assert bands.count() == 2
+    expect(bands).to_have_count(2)
 
 
 def test_another_metric_and_a_single_head_are_chosen_and_kept_in_the_address(
@@ -167,7 +168,7 @@ def test_another_metric_and_a_single_head_are_chosen_and_kept_in_the_address(
     tab.page.wait_for_function("() => /watch=sink/.test(location.hash)")
     other = open_tab(server, fragment=tab.page.evaluate("location.hash"))
     chart(other, "metric-0").get_by_text("head L2 H3").wait_for()
-    assert at_a(other, "metric-0") == at_a(tab, "metric-0")
+    until_equal(tab, lambda: (at_a(other, "metric-0"), at_a(tab, "metric-0")))
 
 
 def test_a_click_on_a_chart_and_the_arrow_keys_select_the_step_without_moving_anything(
@@ -200,14 +201,14 @@ def test_topology_of_both_sets_stands_against_the_loss_gap_with_the_finding_besi
     tab = show("overfit", step=run.steps[-1])
     path = chart(tab, "topology-against-gap")
     gap = found.losses.val - found.losses.train
-    assert path.locator(".station").count() == np.isfinite(gap).sum()
+    expect(path.locator(".station")).to_have_count(int(np.isfinite(gap).sum()))
     path.locator(".chart-hit").scroll_into_view_if_needed()
     first = path.locator(".station").first.bounding_box()
     tab.page.mouse.click(first["x"] + 2, first["y"] + 2)
     assert shown_step(tab) == run.steps[int(np.flatnonzero(np.isfinite(gap))[0])]
     side = tab.frame.get_by_role("region", name="Context: raises no flag")
-    assert side.get_by_text(topology.trust, exact=True).count() == 1
-    assert side.get_by_text(topology.trust, exact=True).is_visible()
+    expect(side.get_by_text(topology.trust, exact=True)).to_have_count(1)
+    expect(side.get_by_text(topology.trust, exact=True)).to_be_visible()
 
 
 def test_the_offline_page_shows_the_same_verdict_and_curves(show, folder, tmp_path, chromium):
@@ -220,7 +221,8 @@ def test_the_offline_page_shows_the_same_verdict_and_curves(show, folder, tmp_pa
     file.goto(f"{page.as_uri()}{SIGNALS}&p.attn_monitor.watch=sink")
     verdict = file.locator("[data-state]")
     verdict.wait_for()
-    assert verdict.inner_text() == tab.frame.locator("[data-state]").inner_text()
+    said = tab.frame.locator("[data-state]")
+    until_equal(tab, lambda: (verdict.inner_text(), said.inner_text()))
     values = file.locator('[data-chart="metric-0"] text.end-value')
     values.first.wait_for()
     drawn = chart(tab, "metric-0").locator("text.end-value")

@@ -5,6 +5,7 @@ import re
 import lightning as L
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from attn_monitor import AttentionMonitor, open_run
 from tests.e2e.conftest import serve
@@ -66,9 +67,9 @@ def test_the_three_parts_show_their_own_words_on_their_own_axes(tab, recording):
     canvas.hover(position={"x": 2, "y": 2})
     popup = tab.frame.get_by_role("dialog", name=re.compile("Layer 1.*head 2"))
     popup.wait_for()
-    assert f"{maps[1, 0, 0]:.4f}" in popup.inner_text()
+    expect(popup).to_contain_text(f"{maps[1, 0, 0]:.4f}", use_inner_text=True)
     for word in (*source, *target):
-        assert word in popup.inner_text()
+        expect(popup).to_contain_text(word, use_inner_text=True)
     # Piles of cross-attention at both ends of the slider: every head alone, then one pile.
     slider = tab.frame.get_by_label("Pile distance of layer 2")
     for distance, piles in (("0", 2), ("0.6", 1)):
@@ -85,7 +86,9 @@ def test_headlens_of_a_cross_head_has_french_queries_and_english_keys(tab, recor
     lens = tab.frame.get_by_role("region", name=re.compile("HeadLens of Layer 2 · head 1"))
     lens.locator(".lens-words").first.wait_for()
     vectors = recording.vectors(step=recording.steps[-1], part="cross", layer=1, head=0)
-    assert f"{len(vectors.query)} queries, {len(vectors.key)} keys" in lens.inner_text()
+    expect(lens).to_contain_text(
+        f"{len(vectors.query)} queries, {len(vectors.key)} keys", use_inner_text=True
+    )
     lens.get_by_role("button", name="Cloud").click()
     french, english = {*FRENCH.values(), "[BOS]".lower(), "[BOS]"}, set(ENGLISH)
     for row in range(3):

@@ -7,10 +7,11 @@ import time
 
 import pytest
 from large_recordings import record_large_run
+from playwright.sync_api import expect
 from view_recordings import MODELS, PATTERNS, record_all
 
 from tests.e2e.conftest import serve
-from tests.e2e.hands import choose_run, choose_view
+from tests.e2e.hands import choose_run, choose_view, until_equal
 
 RUNS = ("gpt", "vit", "sixteen", "tabular", "demo", "onehead", "window")
 TEN = tuple(f"ten/run{at}" for at in range(10))
@@ -206,17 +207,17 @@ def test_the_colours_can_span_times_even_attention_and_the_address_says_so(page)
     fixed = canvas.evaluate("c => c.toDataURL()")
     page.frame.get_by_label("What the colours of maps span").select_option("even")
     page.page.wait_for_url("**scale=even**")
-    assert "\N{MULTIPLICATION SIGN}" in page.frame.locator(".scale").text_content()
-    assert canvas.evaluate("c => c.toDataURL()") != fixed
+    shown = page.frame.locator(".scale")
+    expect(shown).to_contain_text("\N{MULTIPLICATION SIGN}")
+    even = drawn_anew(page, canvas, fixed)
     # A change, too: half of what even attention gives is pale from -0.5 to 0.5, and not here.
-    span = page.frame.get_by_label("What the colours of maps span")
     show(page, "vit", step=200, probe=0, layers="0:mh", show="diff", scale="even")
-    relative = drawn_anew(page, canvas, fixed)
-    assert "\N{MINUS SIGN}4\N{MULTIPLICATION SIGN}" in page.frame.locator(".scale").text_content()
-    span.select_option("fixed")
+    relative = drawn_anew(page, canvas, even)
+    expect(shown).to_contain_text("\N{MINUS SIGN}4\N{MULTIPLICATION SIGN}")
+    page.frame.get_by_label("What the colours of maps span").select_option("fixed")
     page.page.wait_for_url(lambda url: "scale=even" not in url)
     assert drawn_anew(page, canvas, relative) != fixed
-    assert "\N{MINUS SIGN}0.5" in page.frame.locator(".scale").text_content()
+    expect(shown).to_contain_text("\N{MINUS SIGN}0.5")
 
 
 def test_what_takes_long_says_so_and_moves_nothing(page):
@@ -248,8 +249,8 @@ NAN_COLOUR = [255, 95, 210, 255]
 def test_weights_that_are_not_numbers_are_drawn_as_such(page):
     show(page, "nan", step=400, probe=0, layers="0:mh,1:mh")
     canvas = page.frame.locator("canvas.heat[data-layer='0'][data-head='0']")
-    assert canvas.evaluate(PIXEL) == NAN_COLOUR
-    assert page.frame.get_by_text("NaN: not a number").is_visible()
+    until_equal(page, lambda: (canvas.evaluate(PIXEL), NAN_COLOUR))
+    expect(page.frame.get_by_text("NaN: not a number")).to_be_visible()
     choose_view(page, "Heads")
     cells = page.frame.locator(".cell.nan")
     cells.nth(1).wait_for()
@@ -260,15 +261,15 @@ def test_weights_that_are_not_numbers_are_drawn_as_such(page):
     assert ranked[:3].count("NaN") == 2
     piles = page.frame.locator(".step-pile canvas")
     piles.first.wait_for()
-    assert piles.last.evaluate(PIXEL) == NAN_COLOUR
+    until_equal(page, lambda: (piles.last.evaluate(PIXEL), NAN_COLOUR))
     assert piles.first.evaluate(PIXEL) != NAN_COLOUR
 
 
 def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(page):
     other = BESIDE[2]
     show(page, BESIDE[1], step=400, probe=0, brun=other, b=200, view="network")
-    assert other in page.frame.locator(".readout").inner_text()
-    assert page.frame.locator(".fob.b.elsewhere").count() == 1
+    expect(page.frame.locator(".readout")).to_contain_text(other, use_inner_text=True)
+    expect(page.frame.locator(".fob.b.elsewhere")).to_have_count(1)
     page.frame.get_by_role("navigation", name="Views").get_by_role("button", name="Signals").click()
     line = page.frame.locator(f"[data-chart='loss'] .other-run[data-run='{other}']")
     line.wait_for(state="attached")
@@ -319,7 +320,7 @@ def test_ten_runs_are_drawn_over_heads_and_losses_in_tensorboards_colours(page):
     choose_view(page, "Signals")
     losses = page.frame.locator("[data-chart='loss'] .other-run")
     losses.nth(8).wait_for(state="attached")
-    assert losses.count() == 9
+    expect(losses).to_have_count(9)
     assert bar.bounding_box()["height"] == height
 
 
@@ -335,9 +336,11 @@ def test_a_long_list_of_runs_leaves_the_sentences_in_sight(page):
 
 def test_images_are_called_images_and_controls_say_what_they_do(page):
     show(page, "vit", step=200, probe=0, layers="1:mh")
-    assert page.frame.get_by_role("region", name="Probe images").is_visible()
+    expect(page.frame.get_by_role("region", name="Probe images")).to_be_visible()
     page.frame.get_by_label("Filter runs").fill("[")
-    assert "Not a regular expression" in page.frame.get_by_role("alert").inner_text()
+    expect(page.frame.get_by_role("alert")).to_contain_text(
+        "Not a regular expression", use_inner_text=True
+    )
     page.frame.get_by_label("Filter runs").fill("")
     for group in ("Compare", "Sort heads of layer 2 by"):
         buttons = page.frame.get_by_role("group", name=group, exact=True).get_by_role("button")
@@ -346,7 +349,7 @@ def test_images_are_called_images_and_controls_say_what_they_do(page):
         assert "" not in titles
     show(page, "tabular", step=400, probe=0, layers="1:mh")
     rows = page.frame.get_by_role("region", name="Probe rows")
-    assert "age = 39" in rows.inner_text()
+    expect(rows).to_contain_text("age = 39", use_inner_text=True)
 
 
 def clicks(tab, run, *buttons):
@@ -365,7 +368,7 @@ def test_answers_are_few_clicks_away(page):
     # What changed since the best epoch?
     assert clicks(page, "demo", "Heads", "Compare with the best step") <= 2
     page.page.wait_for_url("**show=diff**")
-    assert frame.locator(".ranking .rank").first.is_visible()
+    expect(frame.locator(".ranking .rank").first).to_be_visible()
 
     assert clicks(page, "demo", "Heads", "Redundant") <= 2
     frame.locator(".pairs li").first.wait_for()
@@ -385,7 +388,7 @@ def test_answers_are_few_clicks_away(page):
     frame.get_by_label(f"Draw {second} as well").check()
     line = frame.locator(f".cell[data-layer='1'][data-head='2'] [data-run='{second}']")
     line.wait_for(state="attached")
-    assert frame.locator(".other-runs").inner_text() == second
+    expect(frame.locator(".other-runs")).to_have_text(second, use_inner_text=True)
     # And their maps: pin this one, choose the other, A - B.
     show(page, first, step=400, probe=0, layers="1:mh")
     frame.get_by_role("button", name="Pin B here").click()
@@ -393,4 +396,4 @@ def test_answers_are_few_clicks_away(page):
     frame.get_by_label("Shown step").get_by_text(f"in {first}").wait_for()
     frame.get_by_role("button", name="A \N{MINUS SIGN} B", exact=True).click()
     page.page.wait_for_url("**show=diff**")
-    assert first in frame.locator(".readout").inner_text()
+    expect(frame.locator(".readout")).to_contain_text(first, use_inner_text=True)
