@@ -35,7 +35,17 @@ def widened(
     recorder.late.clear()
     found: Layout | None = None
     with failures.contained("looking at layers that attend since now"):
-        found = _found(recorder, replay, step=step, options=options, failures=failures)
+        layout = recorder.layout
+        more = find_layout(
+            recorder.model,
+            layout.batches,
+            replay,
+            tokens=options.tokens,
+            labels=options.labels(failures),
+            failures=failures,
+            known=layout.known,
+        )
+        found = _joined(layout, more, step=step)
     names = ", ".join(dict.fromkeys(module or "the model" for module, _ in late))
     recorded = "" if found is None else "; recorded from here on, as a part of its own"
     failures.report(
@@ -47,24 +57,8 @@ def widened(
     return found
 
 
-def _found(
-    recorder: Recorder,
-    replay: Replay,
-    *,
-    step: int,
-    options: MonitorOptions,
-    failures: Failures,
-) -> Layout | None:
-    layout = recorder.layout
-    more = find_layout(
-        recorder.model,
-        layout.batches,
-        replay,
-        tokens=options.tokens,
-        labels=options.labels(failures),
-        failures=failures,
-        known=layout.known,
-    )
+def _joined(layout: Layout, more: Layout, *, step: int) -> Layout | None:
+    """Return both as one; ``None`` where the sentences are no longer those of the first."""
     if [batch.rows for batch in more.batches] != [batch.rows for batch in layout.batches]:
         return None
     names = {part.name: f"{part.name} (from step {step})" for part in more.parts}
