@@ -48,7 +48,7 @@ class Routes:
 
     def wait_for(self, done):
         """Poll the index until TensorBoard has loaded what is expected."""
-        for _ in range(120):
+        for _ in range(360):
             index = json.loads(self.tab("index"))
             if done(index):
                 return index
@@ -178,7 +178,7 @@ def test_a_broken_installation_leaves_the_other_tabs_alone(recordings, tmp_path,
         serve(recordings, "--load_fast=false", environment={"PYTHONPATH": str(broken)}) as url,
     ):
         routes = Routes(url)
-        for _ in range(120):
+        for _ in range(360):
             tags = json.loads(routes.get("data/plugin/scalars/tags"))
             if len(tags) == len(RUNS):
                 break
