@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -100,18 +101,23 @@ def start_training(folder, *, epochs=EPOCHS, limit=300):
     return Program(code=code)
 
 
-_PORTS = itertools.count(21000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+_PORTS = itertools.count(24000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+_HELD = []  # locks on the ports given away, until this process ends
 
 
 def free_port() -> int:
-    """Return a port that no other worker picks, and no connection is given as its own end.
+    """Return a port that no other run of these tests picks, and no connection is given as its end.
 
     One that the system names is free again until the server has started, and meanwhile another's.
     """
     for port in _PORTS:
-        with socket.socket() as found, contextlib.suppress(OSError):
+        lock = os.open(Path(tempfile.gettempdir(), f"attention-port-{port}.lock"), os.O_CREAT)
+        with contextlib.suppress(OSError), socket.socket() as found:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found.bind(("localhost", port))
+            _HELD.append(lock)
             return port
+        os.close(lock)
     raise AssertionError  # the count never ends
 
 
