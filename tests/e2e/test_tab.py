@@ -194,6 +194,29 @@ def test_a_click_is_not_undone_when_another_part_of_the_address_changes(tab):
     tab.page.wait_for_url("**show=diff**")
 
 
+def test_a_frame_that_is_loaded_anew_leaves_nothing_that_listens_to_the_page_around_it(
+    server, open_tab
+):
+    tab = open_tab(server, fragment=FAINT_LINKS).wait_until_drawn()
+    tab.page.evaluate(
+        """() => {
+            window.heard = new Set();
+            const acts = { addEventListener: "add", removeEventListener: "delete" };
+            for (const [name, act] of Object.entries(acts)) {
+                const own = window[name];
+                window[name] = (kind, listener, ...rest) => {
+                    if (kind === "hashchange") heard[act](listener);
+                    return own.call(window, kind, listener, ...rest);
+                };
+            }
+        }"""
+    )
+    for _ in range(3):
+        tab.open_again(FAINT_LINKS)
+        tab.wait_until_drawn()
+    assert tab.page.evaluate("heard.size") == 1
+
+
 def test_new_epochs_appear_in_the_open_tab_without_reloading(tmp_path, open_tab):
     logs = tmp_path / "logs"
     logs.mkdir()

@@ -21,9 +21,16 @@ export function show(source: DataSource, styleSheet: string): void {
   root.className = "root";
   document.body.append(root);
 
-  followTheme();
+  const stopTheme = followTheme();
   followFocus();
   const mirror = startMirror();
+  // The page around the frame outlives it: what still listened there would go on writing its address.
+  addEventListener("pagehide", ({ persisted }) => {
+    if (!persisted) {
+      stopTheme();
+      mirror.stop();
+    }
+  });
   const loader = startLoader(source);
   followVisibility((visible) => loader.setVisible(visible));
   const start = (): void => {

@@ -32,13 +32,13 @@ function apply(next: Theme): void {
   }
 }
 
-export function followTheme(): void {
+/** Look like the page around the frame; returns how to stop following it. */
+export function followTheme(): () => void {
   const page = hostDocument();
   apply(themeOf(page));
-  new MutationObserver(() => apply(themeOf(page))).observe(page.body, {
-    attributes: true,
-    attributeFilter: ["class"],
-  });
+  const observer = new MutationObserver(() => apply(themeOf(page)));
+  observer.observe(page.body, { attributes: true, attributeFilter: ["class"] });
+  return () => observer.disconnect();
 }
 
 /** Alone in a file there is no TensorBoard to follow, only the system's wish. */
