@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 
 from attn_monitor.core.arrays import evenly_spread
 from attn_monitor.core.errors import ConfigurationError
-from attn_monitor.core.nouns import Probe
+from attn_monitor.core.nouns import Probe, Tokens
+from attn_monitor.store import Run
 
 FEW_SENTENCES = 4
 _MOST_LISTED = 12
+_OPENS = range(4, 29)  # tokens of a sentence that the tab opens with, rather than with the first
+_UNKNOWN = re.compile(r"[\[<]?unk[\]>]?", re.IGNORECASE)
+_MOST_UNKNOWN = 0.1
 
 Span = tuple[int, int]
 
@@ -82,6 +87,24 @@ def in_turn(probes: Sequence[Probe]) -> list[int]:
     others = [probe.index for probe in probes if probe.split != "val"]
     pairs = zip_longest(first, others)
     return [index for pair in pairs for index in pair if index is not None]
+
+
+def opening(run: Run, probes: Sequence[Probe]) -> Probe:
+    """Return the sentence that the tab opens with, as its ``firstProbe`` finds it."""
+    first = probes[0]
+    good = (probe for probe in probes if probe.split == first.split and _opens(run, probe))
+    return first if _opens(run, first) else next(good, first)
+
+
+def _opens(run: Run, probe: Probe) -> bool:
+    kept = run.kept(probe.index)
+    sides = [probe.source, *([probe.target] if probe.target else [])]
+    return (kept is None or kept.form == "whole") and all(map(_reads_well, sides))
+
+
+def _reads_well(tokens: Tokens) -> bool:
+    unknown = sum(_UNKNOWN.fullmatch(text) is not None for text in tokens.text)
+    return len(tokens) in _OPENS and unknown <= _MOST_UNKNOWN * len(tokens)
 
 
 def fit(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from attn_monitor.core.errors import CorruptRecordingError, NotRecordedError
-from attn_monitor.core.nouns import Part
+from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.store import Run
 from attn_monitor.store.names import map_shape
-from tb_plugin.offline.choice import Cost, fit, in_turn
+from tb_plugin.offline.choice import Cost, fit, in_turn, opening
 from tb_plugin.offline.page import PageWriter, page_bytes
 from tb_plugin.offline.questions import Question, Questions
 from tb_plugin.server.describe import describe_run, dump_json
@@ -66,7 +66,7 @@ class Contents:
         if lenses is not None:
             most = self._page.size + int(LENS_SHARE * limit)
             lens_steps = self._keep_lenses(parts, lenses, most=most)
-            self._keep_over_time(parts, in_turn(probes)[:1], most=most)
+            self._keep_over_time(parts, opening(self._run, probes), most=most)
         # The description comes last, when it is known what it describes.
         reserved = 2 * page_bytes(len(self._description(wanted)) + _SPARE_BYTES)
         steps, fitting = fit(
@@ -118,10 +118,8 @@ class Contents:
                 found.add(step)
         return frozenset(found)
 
-    def _keep_over_time(self, parts: Sequence[Part], probes: Iterable[int], *, most: int) -> None:
-        piled = [
-            (q,) for probe in probes for part in parts for q in self._ask.over_time(part, probe)
-        ]
+    def _keep_over_time(self, parts: Sequence[Part], probe: Probe, *, most: int) -> None:
+        piled = [(q,) for part in parts for q in self._ask.over_time(part, probe.index)]
         self._keep("heads over time", piled, most=most)
 
     def _of_step(self, step: int, there: Excerpt) -> Iterator[Question]:

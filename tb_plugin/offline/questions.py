@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from attn_monitor.core.nouns import MEASURED, Part
 
 LENS_CLUSTERS = 16  # what HeadLens opens with
-FIRST_CUT = 20  # of a head's piles over time, in thousandths
+FIRST_CUT = 150  # of a head's piles over time, in thousandths: what the tab opens with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Probe, Tokens
-from tb_plugin.offline.choice import Cost, fit, in_turn, named, numbered, spread
+from tb_plugin.offline.choice import Cost, fit, in_turn, named, numbered, opening, spread
 
 STEPS = tuple(range(0, 1000, 100))
 SENTENCE = Cost(once=10, each_step=1)
@@ -106,3 +106,31 @@ def test_what_is_not_there_is_refused_with_what_is(choose, message):
     with pytest.raises(ConfigurationError) as error:
         choose()
     assert str(error.value) == message
+
+
+class Whole:
+    """A recording that says nothing of what it keeps, as those made before windows do."""
+
+    @staticmethod
+    def kept(_):
+        return None
+
+
+def opened(*texts, splits="val"):
+    """Which of these sentences a page opens with: the same as `tests/core/first_probe.test.ts`."""
+    splits = [splits] * len(texts) if isinstance(splits, str) else splits
+    probes = [
+        Probe(index=at, split=split, source=Tokens(text=tuple(text)))
+        for at, (text, split) in enumerate(zip(texts, splits, strict=True))
+    ]
+    return opening(Whole(), probes).index
+
+
+def test_a_page_opens_as_the_tab_does():
+    def words(count):
+        return [f"w{at}" for at in range(count)]
+
+    assert opened(words(12), words(10)) == 0
+    assert opened(words(33), words(10), words(10), splits=("val", "train", "val")) == 2
+    assert opened([*words(8), "[UNK]", "<unk>"], words(10)) == 1
+    assert opened(words(128), words(128)) == 0

@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -67,6 +68,15 @@ def test_every_answer_in_the_page_is_the_one_the_server_gives(exported, tab):
             asked["metrics"] = ",".join(metric.name for metric in METRICS)
         if route not in {"index", "run"}:
             assert content == tab.get(route, **asked).data, question
+
+
+def test_it_holds_the_piles_of_the_cut_that_the_tab_opens_with(exported):
+    _, page, _ = exported
+    state = Path(__file__).parents[3] / "tb_plugin" / "frontend" / "src" / "state" / "view_state.ts"
+    initial = state.read_text().partition("INITIAL_HEADS")[2]
+    cut = round(1000 * float(re.search(r"cut: ([\d.]+)", initial)[1]))
+    asked = [dict(parse_qsl(q)) for q in page.answers if q.startswith("over_time")]
+    assert {question["cut"] for question in asked} == {str(cut)}
 
 
 def test_the_page_describes_the_run_as_the_server_does_but_for_what_it_lacks(exported, tab):
