@@ -64,7 +64,7 @@ class AttentionCallback(TrainerCallback):
         self.schedule = Schedule(every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
         self._watch = MonitorOptions(**options).watch  # refused here, not after hours in a queue
         self.failures = Failures()
-        self.run_dir: str | None = None if log_dir is None else os.fspath(log_dir)
+        self.run_dir: str | None = None if log_dir is None else os.path.expanduser(log_dir)
         self._options = options
         self._draws = isinstance(options.get("probes", 1), int)
         self._log_dir = self.run_dir
@@ -72,6 +72,7 @@ class AttentionCallback(TrainerCallback):
         self._forward: TrainingForward | None = None
         self._pending = False  # whether a training waits for its first evaluation batch
         self._last_step: int | None = None
+        self._awaited = False  # whether an evaluation is due of which nobody has told
         self._metrics: dict[str, float] = {}
 
     def on_train_begin(
@@ -83,7 +84,7 @@ class AttentionCallback(TrainerCallback):
     ) -> None:
         """Draw the sentences and record the model as it stands before its first step."""
         self._end()
-        self._pending, self._metrics = False, {}
+        self._pending, self._metrics, self._awaited = False, {}, args.eval_on_start
         if not state.is_world_process_zero:
             return
         with self.failures.contained("preparing the probes"):
@@ -126,9 +127,7 @@ class AttentionCallback(TrainerCallback):
         if self._recorder is None:
             return
         self._metrics.update(_quality(metrics or {}))
-        epochs = _whole_epochs(state)
-        if state.global_step == 0 or self.schedule.at_validation(epochs, of=_last_epoch(args)):
-            self._record(state)
+        self._evaluated(args, state)
 
     def on_step_begin(
         self,
@@ -138,6 +137,7 @@ class AttentionCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Wait for the forward pass of a training batch that is to be read."""
+        self._catch_up(args, state)
         if self._forward is not None:
             self._forward.begins(kwargs["model"], args, state.global_step)
 
@@ -145,12 +145,13 @@ class AttentionCallback(TrainerCallback):
         self,
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
+        control: TrainerControl,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Record every n optimizer steps, if that is the schedule."""
         if self._forward is not None:
             self._forward.ends()
+        self._awaited = control.should_evaluate
         if self.schedule.at_step(state.global_step):
             self._record(state)
 
@@ -162,6 +163,7 @@ class AttentionCallback(TrainerCallback):
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Record epochs that end without an evaluation, and the last one in any case."""
+        self._awaited = control.should_evaluate
         if control.should_evaluate or self.schedule.every_n_steps is not None:
             return
         never_evaluated = getattr(args.eval_strategy, "value", args.eval_strategy) == "no"
@@ -174,14 +176,15 @@ class AttentionCallback(TrainerCallback):
 
     def on_log(
         self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,  # noqa: ARG002
+        args: TrainingArguments,
+        state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
         logs: Mapping[str, object] | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         """Wait for everything to be written, while what the Trainer reports to is still open."""
         if logs is not None and "train_runtime" in logs:
+            self._catch_up(args, state)  # the best model has not been loaded yet
             self._end()
 
     def on_train_end(
@@ -234,6 +237,20 @@ class AttentionCallback(TrainerCallback):
             self._forward = TrainingForward(self._watch, recorder, recorder.failures)
         # A training that fails calls no hook: what was recorded is written when Python ends.
         atexit.register(self._end)
+
+    def _evaluated(self, args: TrainingArguments, state: TrainerState) -> None:
+        self._awaited = False
+        epochs = _whole_epochs(state)
+        if state.global_step == 0 or self.schedule.at_validation(epochs, of=_last_epoch(args)):
+            self._record(state)
+
+    def _catch_up(self, args: TrainingArguments, state: TrainerState) -> None:
+        """Record an evaluation that was due and called no hook, with what was logged of it."""
+        if self._awaited and self._recorder is not None:
+            now = (row for row in state.log_history if row.get("step") == state.global_step)
+            told = {key: value for row in now for key, value in row.items() if key[:5] == "eval_"}
+            self._metrics.update(_quality(told))
+            self._evaluated(args, state)
 
     def _record(self, state: TrainerState) -> None:
         if self._recorder is None or self._last_step == state.global_step:
