@@ -88,7 +88,7 @@ class AttentionRecorder:
             raise ConfigurationError(f"model must be a torch.nn.Module, got {model!r}")
         if best is not None and best[1] not in {"min", "max"}:
             raise ConfigurationError(f'best must be like ("val_accuracy", "max"), got {best!r}')
-        directory = os.fspath(log_dir)
+        directory = os.path.expanduser(log_dir)  # TensorBoard's writer makes a directory "~"
         check_writable(directory, remedy="AttentionRecorder(log_dir=...)")
         self.failures = Failures()
         self._compiled = compiled_so_far()

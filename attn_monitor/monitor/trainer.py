@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
@@ -138,7 +139,8 @@ def run_directory(trainer: Trainer, phase: str) -> str:
     if directory is None:
         # Lightning gives runs without a logger no directory of their own.
         directory = _next_version(Path(trainer.default_root_dir) / "attention_logs")
-    return str(directory) if phase == "fit" else str(Path(directory) / phase)
+    directory = os.path.expanduser(directory)  # a CSVLogger leaves it to fsspec, which does
+    return directory if phase == "fit" else str(Path(directory) / phase)
 
 
 def is_last_validation_batch(trainer: Trainer, phase: str) -> bool:

@@ -66,6 +66,16 @@ def test_a_csv_logger_gets_a_dozen_numbers_of_each_recorded_step(tmp_path):
     assert len([row for row in rows if row["train_loss"]]) == 8
 
 
+def test_the_home_is_the_home_beside_a_csv_logger_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    fit(tmp_path, loggers.CSVLogger("~/logs"), log_images=False)
+    [numbers] = tmp_path.rglob("metrics.csv")
+    assert numbers.is_relative_to(tmp_path / "home")
+    assert list(open_run(numbers.parent).steps) == [0, 4, 8]
+    assert not (tmp_path / "~").exists()
+
+
 def test_in_scalars_ours_are_few_and_below_the_users(tmp_path):
     logger = loggers.TensorBoardLogger(tmp_path)
     fit(tmp_path, logger, log_images=False)
@@ -109,13 +119,18 @@ def test_a_logger_that_refuses_is_named_and_the_recording_goes_on(tmp_path):
     assert list(open_run(logger.log_dir).steps) == [0, 4, 8]
 
 
-def test_a_loop_of_ones_own_hands_its_loggers_over(tmp_path):
+def test_a_loop_of_ones_own_hands_its_loggers_over(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
     logger = loggers.CSVLogger(tmp_path)
     model = Tiny()
     with AttentionRecorder(
-        model, loaders()[1], log_dir=logger.log_dir, loggers=[logger], **FEW
+        model, loaders()[1], log_dir="~/runs", loggers=[logger], **FEW
     ) as recorder:
         recorder.record(step=5, epoch=1)
+    assert list(open_run(tmp_path / "home" / "runs").steps) == [5]
+    assert list((tmp_path / "home" / "runs").glob("events*"))  # all of it below one directory
+    assert not (tmp_path / "~").exists()
     logger.save()
     assert recorder.failures.count == 0
     assert [row["step"] for row in rows_of(logger)] == ["5"]
