@@ -80,7 +80,7 @@ $(VENV)/notebooks/.made: tests/notebooks.txt pyproject.toml
 	@touch $@
 
 # VS Code for a browser, on node 20. What its install scripts would build or fetch beside this (search,
-# single sign-on) is not used.
+# terminals, single sign-on) is not used.
 NODE_HEADERS := npm_config_nodedir=$(patsubst %/bin/node,%,$(shell readlink -f "$$(command -v node)"))
 CODE_SERVER := $(VENV)/code_server/node_modules/code-server
 $(VENV)/code_server/.made:
@@ -88,13 +88,12 @@ $(VENV)/code_server/.made:
 	npm rebuild --prefix $(VENV)/code_server argon2
 	cd $(CODE_SERVER)/lib/vscode && npm install --ignore-scripts --omit=dev --no-audit --no-fund
 	cd $(CODE_SERVER)/lib/vscode && $(NODE_HEADERS) npm rebuild @vscode/spdlog native-watchdog @parcel/watcher
-	-cd $(CODE_SERVER)/lib/vscode && $(NODE_HEADERS) npm rebuild node-pty
 	ln -sfn node_modules $(CODE_SERVER)/lib/vscode/node_modules.asar
 	@touch $@
 
-places: $(VENV)/.testable $(VENV)/notebooks/.made $(VENV)/code_server/.made ## one picture in TensorBoard, pages and notebooks? (5 minutes)
+places: $(VENV)/.testable $(VENV)/notebooks/.made $(VENV)/code_server/.made ## every view, in TensorBoard, pages, notebooks and Trackio (15 minutes)
 	$(BIN)/python scripts/ensure_chromium.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/places/notebooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/places/everywhere.py --timeout 900
 
 $(VENV)/peers/.made: $(VENV)/.testable scripts/performance/peers.txt
 	$(PIP) --no-deps --upgrade --target $(VENV)/peers -r scripts/performance/peers.txt
