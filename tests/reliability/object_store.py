@@ -77,6 +77,8 @@ class Store:
             return [BUSY]
         if drawn < self.busy + self.lost:
             b"".join(self._app(environ, lambda *_: None))
+            # Without this it would be kept alive, and the client wait for a minute each time.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError  # the connection is closed without a reply
         return self._app(environ, respond)
 
