@@ -37,7 +37,7 @@ export function writeHash(hash: string, pairs: Pairs): string {
 }
 
 let tab = false; // whether this is TensorBoard's tab rather than a page of its own
-let kept: string | null = null; // the hash, where the page's address may not be changed
+let kept: string | null = null; // the hash, while the page's address may not be changed
 
 /** Say that the frame around this one is TensorBoard's; any other host's page is left alone. */
 export function insideTensorBoard(): void {
@@ -62,19 +62,25 @@ export const currentPairs = (): Pairs => readHash(currentHash());
 export const currentAddress = (): string | null =>
   kept === null ? addressWindow().location.href : null;
 
-/** Replace the address without a history entry; slider moves must not fill the back button. */
-export function replacePairs(pairs: Pairs): void {
+/**
+ * Replace the address without a history entry; slider moves must not fill the back button. Says
+ * whether that is done: some browsers refuse it for a while (Safari after 100 in 30 s).
+ */
+export function replacePairs(pairs: Pairs): boolean {
   const page = addressWindow();
-  const { pathname, search } = page.location;
+  const { pathname, search, protocol } = page.location;
   const hash = currentHash();
   const next = writeHash(hash, pairs);
-  if (next === hash) {
-    return;
+  if (next === hash && kept === null) {
+    return true;
   }
   try {
     page.history.replaceState(page.history.state, "", `${pathname}${search}${next}`);
+    kept = null;
+    return true;
   } catch {
-    kept = next; // a page without an address of its own, such as a frame's `srcdoc`
+    kept = next;
+    return protocol === "about:"; // a frame's `srcdoc` never has an address of its own
   }
 }
 

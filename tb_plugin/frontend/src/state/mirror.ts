@@ -7,6 +7,7 @@ import type { Pairs } from "./url_codes";
 import type { ViewState } from "./view_state";
 
 const WRITE_DELAY = 120;
+const AGAIN = 5000; // after the browser refused to change the address
 
 /**
  * The state with everything that is on screen spelled out, so that a link stays what it was. Until
@@ -53,9 +54,13 @@ export function startMirror(): Mirror {
     clearTimeout(timer);
     // The browser tells of another address a moment later: writing first would wipe it out.
     if (pending && !read()) {
-      replacePairs(pending);
+      const written = replacePairs(pending);
       known = JSON.stringify(currentPairs());
-      pending = null;
+      if (written) {
+        pending = null;
+      } else {
+        timer = setTimeout(flush, AGAIN);
+      }
     }
   };
   const stopWriting = effect(() => {

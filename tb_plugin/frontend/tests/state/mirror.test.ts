@@ -26,10 +26,14 @@ const recording = (name: string, steps: number[]): Run => ({
 
 /** A page whose address changes at once and says so when a test wants it, as browsers do. */
 class Page {
-  readonly location = { hash: "", pathname: "/", search: "" };
+  readonly location = { hash: "", pathname: "/", search: "", protocol: "http:" };
+  refuses = false;
   readonly history = {
     state: null,
     replaceState: (_: unknown, __: string, address: string) => {
+      if (this.refuses) {
+        throw new DOMException("too many changes", "SecurityError");
+      }
       this.location.hash = address.slice(address.indexOf("#"));
     },
   };
@@ -117,5 +121,19 @@ describe("startMirror", () => {
     expect(page.location.hash).toBe(
       "#attn_monitor&darkMode=true&p.attn_monitor.run=one&p.attn_monitor.step=0",
     );
+  });
+
+  it("writes the address once the browser takes changes again, and then follows it", async () => {
+    page.refuses = true;
+    store.select({ step: 0 });
+    await written();
+    expect(store.view.value.step).toBe(0);
+    expect(page.location.hash).toBe(hash("run=one&step=10"));
+    page.refuses = false;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(page.location.hash).toBe(hash("run=one&step=0"));
+    page.location.hash = hash("run=one&step=10");
+    page.tell();
+    expect(store.view.value.step).toBe(10);
   });
 });
