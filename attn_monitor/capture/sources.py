@@ -63,9 +63,8 @@ class Sources:
         """Whether queries and keys are the same tokens; ``None`` where the codes do not tell."""
         if not self.learned:
             return None
-        for one, other in ((self.query, self.key), (self.key, self.query)):
-            if bool((one == NOTHING).all() and (other != NOTHING).all()):
-                return "cross"  # vectors of the model's own ask the batch, or are asked by it
+        if self._one_is_unnamed():
+            return "cross"  # vectors of the model's own ask the batch, or are asked by it
         query, key = _known(self.query), _known(self.key)
         unknown = not (len(query) and len(key))
         if unknown or _is_mixture(query, key) or _is_mixture(key, query):
@@ -82,16 +81,23 @@ class Sources:
         """Return the kind of attention, where its lineage told one already.
 
         What a router chose is named by nothing but the mask or the positions that it met later, at
-        the places of the keys that the ids name; then the lineage is believed.
+        the places of the keys that the ids name; what was picked by the best scores has no names at
+        all, like vectors of the model's own. Then the lineage is believed.
 
         Args:
             kind: What is known else, or was guessed.
             akin: Returns whether queries and keys descend from the same tokens.
         """
         found = self.kind or kind
-        if found == kind or not (found == "cross" and self._beside() and akin()):
+        if found in {kind, "self"}:
             return found
-        return kind
+        doubtful = self._one_is_unnamed() or self._beside()
+        return kind if doubtful and akin() else found
+
+    def _one_is_unnamed(self) -> bool:
+        """Return whether nothing names what asks, and something all that is asked, or otherwise."""
+        pairs = ((self.query, self.key), (self.key, self.query))
+        return any(bool((one == NOTHING).all() and (two != NOTHING).all()) for one, two in pairs)
 
     def _beside(self) -> bool:
         """Return whether two tensors of the batch name queries and keys, at the same places."""

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from attn_monitor import capture
+from attn_monitor.capture.sources import Sources
 from attn_monitor.monitor.batches import describe_any
 from attn_monitor.monitor.failures import AttentionMonitorWarning, Failures
 from attn_monitor.monitor.layout import find_layout
@@ -274,6 +275,15 @@ def test_vectors_of_the_models_own_that_ask_the_text_ask_across():
     assert [layer.name for layer in cross.layers] == ["ask"]
     assert words(layout, cross.name, 1) == (("#0", "#1", "#2"), spoken(IDS[1]))
     assert [part.kind for part in layout.parts if part is not cross] == ["self"]
+
+
+def test_queries_that_nothing_names_are_what_their_lineage_says():
+    named = torch.arange(1, 7).reshape(1, 1, 6)
+    sources = Sources(
+        number=0, query=torch.zeros(1, 1, 3), key=named, digests=torch.zeros(1, 1).double()
+    )
+    assert sources.settled("self", lambda: True) == "self"  # picked by their scores: an Informer
+    assert sources.settled("self", lambda: False) == "cross"  # a Perceiver's latents
 
 
 class Attend(nn.Module):
