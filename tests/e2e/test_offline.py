@@ -103,6 +103,7 @@ def test_the_slider_shows_at_every_step_what_was_recorded(file, recording):
 def test_every_view_works_from_the_file(file):
     button(file, "Heads").click()
     file.page.get_by_role("main").locator("svg path").first.wait_for(state="attached")
+    file.page.locator(".strip-count").get_by_text(re.compile(r"\d+ pile")).wait_for()
     button(file, "Graph").click()
     file.page.get_by_role("main").locator("canvas, svg").first.wait_for()
     button(file, "Network").click()
