@@ -33,8 +33,9 @@ export class AttentionCache {
     if (known !== undefined) {
       return Promise.resolve(known);
     }
-    // A prefetch on its way is awaited, not repeated.
-    return this.pending.get(key) ?? this.fetch(key, query, signal);
+    // A prefetch on its way is awaited, not repeated; what it failed at is asked once more.
+    const ask = (): Promise<Maps> => this.fetch(key, query, signal);
+    return this.pending.get(key)?.catch(ask) ?? ask();
   }
 
   /** Fetch quietly what the next key press will ask for; failures are left to that press. */

@@ -103,6 +103,21 @@ describe("AttentionCache", () => {
     await cache.load(query(2), unstoppable());
     expect(asked).toEqual([2, 3]);
   });
+
+  it("asks again what a prefetch on its way then failed at", async () => {
+    const { source, asked } = countingSource();
+    const { attention } = source;
+    const failing: DataSource["attention"] = async (...asking) => {
+      source.attention = attention;
+      await attention(...asking);
+      throw new TypeError("Failed to fetch");
+    };
+    source.attention = failing;
+    const cache = new AttentionCache(source);
+    cache.prefetch([query(2)]);
+    expect((await cache.load(query(2), unstoppable())).data[0]).toBe(2);
+    expect(asked).toEqual([2, 2]);
+  });
 });
 
 describe("Latest", () => {
