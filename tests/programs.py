@@ -78,7 +78,7 @@ class Program:
 
 def run_program(*arguments: str, **options: Any) -> Done:
     """Run a :class:`Program` to its end."""
-    return Program(*arguments, **options).wait(280)
+    return Program(*arguments, **options).wait(840)
 
 
 def _run(

@@ -181,7 +181,7 @@ def outcomes(tmp_path_factory):
         env=os.environ | {"PYTHONPATH": str(packages)},
         capture_output=True,
         check=False,
-        timeout=280,
+        timeout=840,
     )
     cases = ElementTree.parse(kept).iter("testcase")  # noqa: S314 - our own report
     return {case.get("name").removeprefix("test_"): list(case) for case in cases}

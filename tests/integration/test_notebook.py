@@ -25,7 +25,7 @@ def cells(tmp_path_factory):
     """Run the notebook; return its code cells."""
     notebook = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
     own = str(tmp_path_factory.mktemp("notebook"))
-    home = {"resources": {"metadata": {"path": str(ROOT)}}, "timeout": 280}
+    home = {"resources": {"metadata": {"path": str(ROOT)}}, "timeout": 840}
     with pytest.MonkeyPatch.context() as patch:
         # The magic looks for the command on the path, where an activated environment has it.
         patch.setenv(
