@@ -348,6 +348,11 @@ def test_a_long_list_of_runs_leaves_the_sentences_in_sight(page):
     assert probes["y"] + probes["height"] <= rail["y"] + rail["height"]
     assert runs["y"] + runs["height"] <= probes["y"]
     assert runs["height"] >= 0.4 * rail["height"] - 1
+    # The last run stays in sight, too, when what comes below takes room from the list.
+    for size in ({"width": 1440, "height": 1400}, {"width": 1440, "height": 900}):
+        page.page.set_viewport_size(size)
+        show(page, TEN[-1], step=400, probe=0)
+        expect(page.frame.locator(".runs .item[aria-pressed='true']")).to_be_in_viewport(ratio=0.9)
 
 
 def test_images_are_called_images_and_controls_say_what_they_do(page):

@@ -10,6 +10,26 @@ export const EVEN_CHANGE = 4;
 /** A change of a weight from here on is drawn as strongly as any. */
 export const DIFFERENCE_LIMIT = 0.5;
 
+/** A change of a weight up to here is pale on the fixed scale. */
+export const PALE_CHANGE = 0.1;
+const ROWS_APART = 3; // every third row tells enough of a whole part
+const MOST_ROWS = 0.8;
+
+/** Does hardly any query of the first maps give any key another weight than in the second? */
+export function changesArePale(a: Maps, b: Maps): boolean {
+  const rows = Math.min(a.data.length, b.data.length) / a.keys;
+  let [seen, pale] = [0, 0];
+  for (let row = 0; row < rows; row += ROWS_APART) {
+    let most = 0;
+    for (let cell = row * a.keys; cell < (row + 1) * a.keys; cell++) {
+      most = Math.max(most, Math.abs((a.data[cell] ?? 0) - (b.data[cell] ?? 0)) || 0);
+    }
+    seen += 1;
+    pale += most < PALE_CHANGE ? 1 : 0;
+  }
+  return pale > MOST_ROWS * seen;
+}
+
 /** What a map's colours depend on beside its weights. */
 export interface ColourScale {
   readonly contrast: Contrast;

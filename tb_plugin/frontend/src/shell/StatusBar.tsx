@@ -1,6 +1,12 @@
 import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { type Contrast, EVEN_CHANGE, EVEN_LIMIT } from "../core/contrast";
+import {
+  type Contrast,
+  changesArePale,
+  EVEN_CHANGE,
+  EVEN_LIMIT,
+  PALE_CHANGE,
+} from "../core/contrast";
 import type { Maps } from "../core/maps";
 import type { Layer } from "../core/recording";
 import { evidenceLabel, proofLabel } from "../scale/format";
@@ -71,6 +77,19 @@ function NaNNote({ where }: { readonly where: readonly (Maps | undefined)[] }) {
   ) : null;
 }
 
+/** Says that the maps of A − B are pale because little changed, and offers a scale that shows it. */
+function PaleNote({ a, b }: { readonly a: Maps | undefined; readonly b: Maps }) {
+  const pale = useMemo(() => a !== undefined && changesArePale(a, b), [a, b]);
+  return pale ? (
+    <span>
+      Most queries changed by less than {PALE_CHANGE}:{" "}
+      <button type="button" class="text-button linked" onClick={() => select({ scale: "layer" })}>
+        each layer its own scale
+      </button>
+    </span>
+  ) : null;
+}
+
 /** What the colours of the view mean. */
 function Legend() {
   const [even] = evenMaps.value;
@@ -105,7 +124,10 @@ function Legend() {
         </select>
       </label>
       {b ? (
-        <DifferenceLegend contrast={contrast} />
+        <>
+          <DifferenceLegend contrast={contrast} />
+          {mapped && contrast === "fixed" && <PaleNote a={shown.value?.maps} b={b.maps} />}
+        </>
       ) : (
         <ScaleLegend even={even ?? null} contrast={contrast} />
       )}

@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
-import { changeOnScale, DIFFERENCE_LIMIT, layerTop, onScale } from "../../src/core/contrast";
+import {
+  changeOnScale,
+  changesArePale,
+  DIFFERENCE_LIMIT,
+  layerTop,
+  onScale,
+} from "../../src/core/contrast";
 import { BACKWARDS, EVERYWHERE, evenMap } from "../../src/core/even";
 import { type Maps, type Matrix, strongest } from "../../src/core/maps";
 import { attentionPosition } from "../../src/scale/ramps";
@@ -118,5 +124,21 @@ describe("changeOnScale", () => {
   it("draws what a layer's typical query gives most as strongly as can be", () => {
     const scaled = changeOnScale(change, { contrast: "layer", even, top: 2 / 128 });
     expect(scaled.data[cell]).toBeCloseTo(-DIFFERENCE_LIMIT);
+  });
+});
+
+describe("changesArePale", () => {
+  const maps = (head_: Matrix): Maps => ({ ...head_, layers: 1, heads: 1, queries: 64, keys: 64 });
+  const even = maps(head(64, () => true));
+
+  it("tells a few queries that changed from all, however few keys of each", () => {
+    const few = maps(head(64, (q, k) => (q < 6 ? q === k : true)));
+    const all = maps(head(64, (q, k) => q === k));
+    expect([changesArePale(even, few), changesArePale(even, all)]).toEqual([true, false]);
+  });
+
+  it("counts what is not a number for no change", () => {
+    const gone = { ...even, data: even.data.map(() => Number.NaN) };
+    expect(changesArePale(even, gone)).toBe(true);
   });
 });
