@@ -28,7 +28,7 @@ def kept_at(sweep: str, tried: tuple[str, ...] = SERVER) -> Path:
         tried: Folders of what it tries.
     """
     files = sorted(path for folder in tried for path in (ROOT / folder).rglob("*.py"))
-    own = [Path(__file__).with_name(f"{name}.py") for name in (sweep, "ledger")]
+    own = [Path(__file__).with_name(f"{sweep}.py"), Path(__file__)]
     code = hashlib.sha256(b"".join(path.read_bytes() for path in [*files, *own])).hexdigest()
     (ROOT / "build").mkdir(exist_ok=True)
     return ROOT / "build" / f"{sweep}-{code[:8]}.jsonl"
