@@ -16,10 +16,10 @@ from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
 from tb_plugin.server.describe import dump_json
 from tb_plugin.server.http import BYTES, JSON, Handler, respond, route
 from tb_plugin.server.index import RunIndex
-from tb_plugin.server.memory import Returns, use_few_areas
 from tb_plugin.server.origin import HOSTS_VARIABLE, Guard
 from tb_plugin.server.params import required
 from tb_plugin.server.readers import Readers
+from tb_plugin.server.returned_memory import Returns, use_few_areas
 from tb_plugin.server.routes import ROUTES, answer_newest, query_step
 from tb_plugin.server.rundirs import RunDirs
 from tb_plugin.server.static import static_file

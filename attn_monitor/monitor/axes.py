@@ -17,7 +17,7 @@ from attn_monitor.monitor.entries import Entry, agree, by_row
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.naming import named_by
-from attn_monitor.monitor.pieces import Piece
+from attn_monitor.monitor.probe_pieces import Piece
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key, Text
 from attn_monitor.monitor.tokens import TokenSource, padding_id, positions, spell

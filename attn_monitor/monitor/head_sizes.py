@@ -15,7 +15,7 @@ from attn_monitor.capture import Record
 from attn_monitor.capture.sizes import output_factor, sizes_of
 from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import HeadSizes, Maps
-from attn_monitor.monitor.pieces import Piece
+from attn_monitor.monitor.probe_pieces import Piece
 
 LARGEST_LAYER: Final = 1 << 22  # weights of one layer that may exist at once: 16 MB
 

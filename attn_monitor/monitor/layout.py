@@ -36,7 +36,7 @@ from attn_monitor.monitor.images import ImagesOf, with_images
 from attn_monitor.monitor.labels import Labels
 from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.passes import without_generation
-from attn_monitor.monitor.pieces import Piece
+from attn_monitor.monitor.probe_pieces import Piece
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.stand_in import settled
 from attn_monitor.monitor.steady import steadied

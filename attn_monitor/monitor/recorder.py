@@ -31,7 +31,7 @@ from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.muted import muted
 from attn_monitor.monitor.observation import Observation, nothing_seen
 from attn_monitor.monitor.passes import REMEDY
-from attn_monitor.monitor.pieces import Piece
+from attn_monitor.monitor.probe_pieces import Piece
 from attn_monitor.monitor.probes import ProbeBatch
 from attn_monitor.monitor.texts import Key
 from attn_monitor.monitor.turning import Ends

@@ -17,7 +17,7 @@ from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, Probe
 from attn_monitor.monitor.head_sizes import LARGEST_LAYER, SizeTable
-from attn_monitor.monitor.pieces import Piece, Places, runs_of, sharing
+from attn_monitor.monitor.probe_pieces import Piece, Places, runs_of, sharing
 
 TOGETHER: Final = 1 << 19  # weights that are made together: two megabytes, in the cache
 

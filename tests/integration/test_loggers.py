@@ -175,14 +175,16 @@ def outcomes(tmp_path_factory):
     kept = tmp_path_factory.mktemp("loggers") / "outcomes.xml"
     tests = Path(__file__).parents[1] / "loggers_of_others.py"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    subprocess.run(
+    done = subprocess.run(
         [*command, f"--junitxml={kept}", str(tests)],
         cwd=tests.parents[1],
-        env=os.environ | {"PYTHONPATH": str(packages)},
+        env=os.environ | {"PYTHONPATH": str(packages), "PYTEST_ADDOPTS": ""},
         capture_output=True,
+        text=True,
         check=False,
         timeout=840,
     )
+    assert kept.exists(), done.stdout[-2000:] + done.stderr[-2000:]
     cases = ElementTree.parse(kept).iter("testcase")  # noqa: S314 - our own report
     return {case.get("name").removeprefix("test_"): list(case) for case in cases}
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from attn_monitor.store.lru import ByteLru
-from tb_plugin.server.memory import PAUSE, Returns, use_few_areas
+from tb_plugin.server.returned_memory import PAUSE, Returns, use_few_areas
 
 AREAS = """
 import ctypes, sys, threading
-from tb_plugin.server.memory import use_few_areas
+from tb_plugin.server.returned_memory import use_few_areas
 if sys.argv[1] == "few":
     assert use_few_areas()
 together = threading.Barrier(8)

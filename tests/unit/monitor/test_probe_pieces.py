@@ -6,7 +6,7 @@ import torch
 from attn_monitor.capture.record import Record
 from attn_monitor.capture.rules import ModelWeights
 from attn_monitor.core.nouns import Layer, Part, Probe, Tokens
-from attn_monitor.monitor.pieces import Piece
+from attn_monitor.monitor.probe_pieces import Piece
 from attn_monitor.monitor.view import Stack, View
 
 SENTENCES, HEADS, GROUPS, TOKENS, WIDTH = 3, 4, 2, 5, 6
