@@ -38,8 +38,8 @@ _WEIGHING: Final = (
 )
 _PICKED: Final = "the value of the best key is picked, and none is weighed: there are no weights"
 _CHANNELWISE: Final = (
-    "learned positions and keys weigh values here, channel by channel and without queries (an "
-    "attention-free transformer): there is no map per head to show"
+    "keys weigh values here, channel by channel and without queries, with learned positions or "
+    "without (an attention-free transformer): there is no map per head to show"
 )
 # Routers weigh experts, and no tokens.
 _ROUTING: Final = re.compile(r"moe|expert|router|gate|mlp|feedforward", re.IGNORECASE)
@@ -90,7 +90,7 @@ def find_gaps(
         weighing: Those in which a softmax over other things than scores weighed activations.
         linear: Those in which products of queries and keys weighed values without a softmax.
         choosing: Those in which values were picked by the best keys.
-        channelwise: Those in which learned positions and keys weighed values without queries.
+        channelwise: Those in which keys weighed values channel by channel, without queries.
     """
     names = module_names(model)
     owners = {f"{path}." for path in seen if path}

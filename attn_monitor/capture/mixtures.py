@@ -1,7 +1,8 @@
-"""Weights that no query asked for: a matrix of learned positions, divided by what it makes of keys.
+"""Weights that no query asked for: values that keys weigh, divided by the sum of their weights.
 
 An attention-free transformer mixes ``exp(keys) * values`` with ``exp(positions)`` and divides by
-the same mixture of ``exp(keys)``: each channel has weights of its own, and no head has a map.
+the same mixture of ``exp(keys)``, or adds both up: each channel has weights of its own, and no
+head has a map.
 """
 
 from __future__ import annotations
@@ -22,11 +23,24 @@ class _Mixture(NamedTuple):
     product: int | None  # its projection, where the matrix is made of parameters only
 
 
+class _Sum(NamedTuple):
+    keys: int  # their projection
+    axes: tuple[int, ...]
+    weighed: bool  # of what they weigh, or of themselves
+
+
 class Mixtures:
-    """The last products of activations with a matrix that was computed, and not of them."""
+    """The last products of activations with a matrix that was computed, and not of them.
+
+    And the last keys that were made positive, channel by channel, with what they weighed and what
+    was added up of both.
+    """
 
     def __init__(self) -> None:
         self._kept: deque[_Mixture] = deque(maxlen=_KEPT)
+        self._positive: deque[int] = deque(maxlen=_KEPT)  # numbers of keys that may weigh values
+        self._weighed: dict[int, int] = {}  # projection of the keys by number of the product
+        self._sums: deque[_Sum] = deque(maxlen=_KEPT)
 
     def add(self, matrix: Tensor, mixed: Tensor, output: Tensor) -> None:
         """Remember a product, where it may be a mixture of projected activations."""
@@ -41,20 +55,58 @@ class Mixtures:
         elif isinstance(made, Scores) and (own is None or _is_unknown(own)):
             self._kept.append(_Mixture(matrix, None))
 
+    def add_positive(self, keys: Tensor) -> None:
+        """Remember projected activations that a function made positive."""
+        tag = tag_of(keys)
+        if isinstance(tag, Lineage) and tag.projection is not None and keys.shape[-1:] > (1,):
+            self._positive.append(tag.number)
+
+    def weigh(self, first: Tensor, second: Tensor, output: Tensor) -> None:
+        """Remember a product of positive keys and values of another projection."""
+        if not self._positive:
+            return
+        tags, made = (tag_of(first), tag_of(second)), tag_of(output)
+        if not isinstance(made, Lineage):
+            return
+        for keys, values in (tags, tags[::-1]):
+            if not (isinstance(keys, Lineage) and isinstance(values, Lineage)):
+                return
+            unlike = values.projected and values.projection not in {None, keys.projection}
+            if unlike and keys.projection is not None and keys.number in self._positive:
+                while len(self._weighed) >= _KEPT:
+                    del self._weighed[next(iter(self._weighed))]
+                self._weighed[made.number] = keys.projection
+
+    def add_up(self, source: Tensor, axes: object) -> None:
+        """Remember a sum of positive keys, or of what they weigh."""
+        tag = tag_of(source) if self._positive else None
+        chosen = axes if isinstance(axes, (list, tuple)) else [axes]
+        if not isinstance(tag, Lineage):
+            return
+        over = tuple(axis % source.dim() for axis in chosen if isinstance(axis, int))
+        if over and tag.number in self._weighed:
+            self._sums.append(_Sum(self._weighed[tag.number], over, weighed=True))
+        elif over and tag.projection is not None and tag.number in self._positive:
+            self._sums.append(_Sum(tag.projection, over, weighed=False))
+
     def divide(self, divisor: Tensor) -> bool:
-        """Return whether a divisor is one of two mixtures by the same matrix."""
+        """Return whether a divisor is one of two mixtures, or sums, by the same weights."""
+        tag = tag_of(divisor)
+        if self._sums and isinstance(tag, Lineage):
+            mine = [one for one in self._sums if not one.weighed and one.keys == tag.projection]
+            if any(one._replace(weighed=True) in self._sums for one in mine):
+                return True
         if not self._kept:
             return False
-        tag = tag_of(divisor)
         if isinstance(tag, Scores) and tag.kind is None:
-            mine = [at for at, one in enumerate(self._kept) if _made(tag, one.matrix)]
+            by = [at for at, one in enumerate(self._kept) if _made(tag, one.matrix)]
         elif isinstance(tag, Lineage) and tag.projection is not None:
-            mine = [at for at, one in enumerate(self._kept) if one.product == tag.projection]
+            by = [at for at, one in enumerate(self._kept) if one.product == tag.projection]
         else:
             return False
         return any(
             at != other and _equal(self._kept[at].matrix, one.matrix)
-            for at in mine[:1]
+            for at in by[:1]
             for other, one in enumerate(self._kept)
         )
 

@@ -180,7 +180,7 @@ class ModuleStack:
         self.choosing.add(self.innermost()[1])
 
     def note_channelwise(self) -> None:
-        """Remember that learned positions and keys weigh values here, channel by channel."""
+        """Remember that keys weigh values here, channel by channel."""
         self.channelwise.add(self.innermost()[1])
 
     def heads_of(self, products: int) -> int:

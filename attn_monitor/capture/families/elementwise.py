@@ -38,21 +38,38 @@ def combined(call: OperatorCall, tracer: Tracer) -> None:
     first, second = operands if len(operands) == _TWO else (call.output, None)
     if second is None or not first.dim() == second.dim() >= _FEWEST_AXES:
         pass_on(call, tracer)
+        if second is not None and call.name.startswith("mul"):
+            tracer.modules.mixtures.weigh(first, second, call.output)
         return
     larger = max(first.numel(), second.numel()) < call.output.numel()
     if larger and _set_pairs(call, tracer):
         return
     pass_on(call, tracer)
     if call.name.startswith("mul"):
+        tracer.modules.mixtures.weigh(first, second, call.output)
         _weigh(call, first, second, tracer)
+
+
+@observes("exp", "exp2", "sigmoid", "softplus")
+def made_positive(call: OperatorCall, tracer: Tracer) -> None:
+    """Notice what may weigh values channel by channel, as an attention-free transformer's keys."""
+    pass_on(call, tracer)
+    tracer.modules.mixtures.add_positive(call.output)
 
 
 @observes("div", "div_", "reciprocal")
 def divided(call: OperatorCall, tracer: Tracer) -> None:
-    """Notice a quotient of two mixtures by one matrix, as attention-free transformers make it."""
+    """Notice a quotient of two mixtures by one matrix, or of two sums with the same weights."""
     divisor = call.args[0] if call.name == "reciprocal" else call.args[1:2] and call.args[1]
     if isinstance(divisor, Tensor) and tracer.modules.mixtures.divide(divisor):
         tracer.modules.note_channelwise()
+    pass_on(call, tracer)
+
+
+@observes("cumsum")
+def running_sum(call: OperatorCall, tracer: Tracer) -> None:
+    """Notice running sums, which a causal attention-free transformer divides by each other."""
+    tracer.modules.mixtures.add_up(call.tensor("self"), call.argument("dim"))
     pass_on(call, tracer)
 
 
@@ -64,6 +81,8 @@ def added_up(call: OperatorCall, tracer: Tracer) -> None:
     single = isinstance(axes, (list, tuple)) and len(axes) == 1
     tag = tag_of(source) if isinstance(source, Tensor) else None
     if not (single and isinstance(source, Tensor) and isinstance(tag, (Pairs, Weighed))):
+        if isinstance(source, Tensor):
+            tracer.modules.mixtures.add_up(source, axes)
         pass_on(call, tracer)
         return
     axis = int(axes[0]) % source.dim()  # type: ignore[index]  # one number, as just seen

@@ -151,10 +151,10 @@ LIMITS = """\
 - **Linear attention, state-space models**: there are no weights over keys.
   `describe_missing(model)` says so; `gaps` also names products of queries and keys that weigh
   values without a softmax (retention, division by the sum of sizes).
-- **Attention-free transformers** (`exp(positions) @ (exp(keys) * values)`, divided by the same of
-  the keys): every channel has weights of its own; `gaps` names them. Not named, unless the class is
-  called like attention: the same written as sums over an axis, or as running sums, without any
-  matrix of positions.
+- **Attention-free transformers** (`exp(positions) @ (exp(keys) * values)`, or a sum of
+  `exp(keys) * values` over an axis, divided by the same of the keys): every channel has weights of
+  its own; `gaps` names them. Not named, unless the class is called like attention: keys softened
+  channel by channel by a softmax and multiplied with values, as networks that mix branches do, too.
 - **Compiled extension kernels that are not registered**: no operator of theirs is visible. Call
   `attn_monitor.capture.kernels.register_kernel(function)` with the Python function that calls the
   kernel.

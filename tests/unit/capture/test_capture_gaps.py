@@ -136,8 +136,52 @@ def test_learned_positions_that_weigh_values_are_named_and_mixers_are_not():
     model = Hybrid(*kinds)
     attention = captured(model, torch.randn(2, 6, WIDTH))
     assert [gap.module for gap in attention.gaps] == ["layers.0", "layers.1", "layers.2"]
-    assert all("learned positions and keys weigh values" in gap.reason for gap in attention.gaps)
+    assert all("keys weigh values here, channel by channel" in gap.reason for gap in attention.gaps)
     assert "layers.2 (FreeOfQueries)" in describe_missing(model, attention.gaps)
+
+
+class AddedUp(FreeOfQueries):
+    """The same as sums over the keys, all of them or those up to here."""
+
+    def forward(self, x):
+        keys, values = self.key(x), self.value(x)
+        if self.seen is not None:
+            weights = self.shaped(keys)
+            return (weights * values).cumsum(1) / weights.cumsum(-2).clamp_min(1e-6)
+        if self.shaped is torch.exp:
+            weights = self.shaped(keys[:, None] + self.positions[: x.shape[1], : x.shape[1], None])
+            return self.gate(x).sigmoid() * (weights * values[:, None]).sum(2) / weights.sum(2)
+        weights = self.shaped(keys - keys.amax(1, keepdim=True))
+        summed = weights.sum(1, keepdim=True)
+        return x + (values * weights).sum(1, keepdim=True) / (summed + 1e-6)
+
+
+class Pools(nn.Module):
+    """Divides sums by sums, and weighs no values by keys: pooling, gates and normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.said = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        seen = torch.ones(*x.shape[:2], 1).tril()
+        said, gate = self.said(x), self.gate(x).sigmoid()
+        pooled = (said * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True)
+        softest = said.exp()
+        pooled = pooled + (softest * said).sum(1, keepdim=True) / softest.sum(1, keepdim=True)
+        pooled = pooled + (gate * said).sum(1, keepdim=True) / x.shape[1]
+        return pooled + gate / gate.sum(-1, keepdim=True) + (gate * said).mean(1, keepdim=True)
+
+
+def test_keys_that_weigh_values_in_sums_are_named_and_pooling_is_not():
+    kinds = (
+        *(AddedUp, lambda: AddedUp(torch.sigmoid, causal=True)),
+        *(lambda: AddedUp(nn.functional.softplus), Pools),
+    )
+    attention = captured(Hybrid(*kinds), torch.randn(2, 6, WIDTH))
+    assert [gap.module for gap in attention.gaps] == ["layers.0", "layers.1", "layers.2"]
+    assert {"without queries" in gap.reason for gap in attention.gaps} == {True}
+    assert attention.errors == []
 
 
 def test_a_model_that_was_seen_whole_has_no_gaps():
