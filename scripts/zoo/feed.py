@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 Feed = dict[str, Any]
 _MOST_ATTEMPTS = 14
+_ROWS, _IMAGES = 2, 4  # axes of patches or sounds, and of images
+_OF_ROWS = ("pixel_attention_mask", "spatial_shapes", "pixel_position_ids")  # flattened patches
 EXTRAS = (
     *("input_ids", "pixel_values", "input_features", "input_values", "decoder_input_ids"),
     *("audio_values", "states", "actions", "rewards", "returns_to_go", "timesteps", "bbox"),
@@ -96,7 +99,12 @@ def repaired(feed: Feed, error: BaseException, model: nn.Module, side: str) -> F
     for name in re.findall(r"\w+", message):
         if name in make and name in known and name not in feed:
             return {**feed, name: make[name]()}
-    changed = _reshaped(feed, message, sizes)
+    rows = {n: make[n]() for n in _OF_ROWS if n in known}
+    match = re.search(r"\(\d+x\d+ and (\d+)x\d+\)", message)
+    pixels = feed.get("pixel_values")
+    if match and rows and isinstance(pixels, Tensor) and pixels.dim() == _IMAGES:
+        return {**feed, **rows, "pixel_values": noise(SENTENCES, 16, int(match[1]))}
+    changed = _codes(feed, message, sizes) or _reshaped(feed, message, sizes)
     if changed is not None or "NoneType" not in message:
         return changed
     left = [n for n in AT_LAST if n in make and n in known and n not in feed]
@@ -149,6 +157,9 @@ def _reshaped(feed: Feed, message: str, sizes: Sizes) -> Feed | None:
                 shape = list(value.shape)
                 shape[axis] = wanted
                 return {**feed, name: noise(*shape)}
+    changed = _axes(feed, message) or _lengths(feed, message)
+    if changed is not None:
+        return changed
     sound = feed.get("input_values")
     if isinstance(sound, Tensor) and sound.dim() == 2:
         if "expected 3, got 2" in message:
@@ -165,8 +176,15 @@ def _reshaped(feed: Feed, message: str, sizes: Sizes) -> Feed | None:
         r"Input image size \((\d+)\*(\d+)\) doesn't match model \((\d+)\*(\d+)\)", message
     )
     if match and "pixel_values" in feed:
-        shape = (*feed["pixel_values"].shape[:-2], int(match[3]), int(match[4]))
-        return {**feed, "pixel_values": noise(*shape)}
+        given, wanted = (int(match[1]), int(match[2])), (int(match[3]), int(match[4]))
+        kept = feed["pixel_values"].shape[-2:]  # of which a model may put two on each other
+        shape = [side * want // got for side, want, got in zip(kept, wanted, given, strict=True)]
+        return {
+            name: noise(*value.shape[:-2], *shape)
+            if isinstance(value, Tensor) and value.shape[-2:] == kept
+            else value
+            for name, value in feed.items()
+        }
     match = re.search(
         r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)", message
     )
@@ -179,6 +197,69 @@ def _reshaped(feed: Feed, message: str, sizes: Sizes) -> Feed | None:
         if features is not None:
             return {**feed, "input_features": features.mT.contiguous()}
     del sizes
+    return None
+
+
+def _codes(feed: Feed, message: str, sizes: Sizes) -> Feed | None:
+    """Try as many words beside each other as there are codebooks."""
+    match = re.search(r"shape '\[-1, (\d+), (\d+)\]' is invalid for input of size (\d+)", message)
+    if match:
+        for name in ("decoder_input_ids", "input_ids"):
+            words = feed.get(name)
+            if isinstance(words, Tensor) and words.numel() == int(match[3]):
+                return {**feed, name: words.repeat_interleave(int(match[1]), 0)}
+    words = feed.get("input_ids")
+    if "expected 2, got 1" in message and isinstance(words, Tensor) and words.dim() == _ROWS:
+        count = sizes.number("num_channels", "num_codebooks", default=4)
+        return {**feed, "input_ids": words[..., None].expand(-1, -1, count)}
+    return None
+
+
+def _axes(feed: Feed, message: str) -> Feed | None:
+    """Try an axis more or less, as an error counts them."""
+    pixels, sound = feed.get("pixel_values"), feed.get("input_values")
+    if isinstance(pixels, Tensor):
+        if "too many values to unpack (expected 4)" in message and pixels.dim() > _IMAGES:
+            return {**feed, "pixel_values": pixels.flatten(0, 1)}
+        if "not enough values to unpack (expected 5, got 4)" in message:
+            frames = pixels[:, None].expand(-1, 2, -1, -1, -1).contiguous()
+            return {**feed, "pixel_values": frames}
+        match = re.search(r"input to conv2d, but got input of size: \[(\d+), (\d+)\]", message)
+        if match and pixels.dim() == _ROWS:
+            side = math.isqrt(int(match[2]) // 3)
+            return {**feed, "pixel_values": noise(int(match[1]), 3, side, side)}
+    features = feed.get("input_features")
+    if "range of [-3, 2], but got 3" in message and isinstance(features, Tensor):
+        return {**feed, "input_features": features.mT[:, None].contiguous()}
+    if "must be mono" in message and isinstance(sound, Tensor) and sound.dim() == _ROWS:
+        return {**feed, "input_values": sound[:, None]}
+    if "input to conv1d, but got input of size" in message:
+        for name, value in feed.items():
+            if isinstance(value, Tensor) and value.dim() > _ROWS and value.is_floating_point():
+                return {**feed, name: noise(SENTENCES, 8000)}
+    return None
+
+
+def _lengths(feed: Feed, message: str) -> Feed | None:
+    """Try the width, or the multiple of a length, that an error names."""
+    match = re.search(
+        r"normalized_shape=\[(\d+)\], expected input .* but got input of size\[(.*?)\]", message
+    )
+    if match:
+        got = tuple(int(size) for size in match[2].split(","))
+        for name, value in feed.items():
+            if isinstance(value, Tensor) and tuple(value.shape) == got:
+                return {**feed, name: noise(*got[:-1], int(match[1]))}
+    match = re.search(r"multiple of (?:[^(.]*\()?(\d+)", message)
+    named = re.search(r"(?:length|got) (\d+)", message)
+    if match and named:
+        step, length = int(match[1]), int(named[1])
+        for name, value in feed.items():
+            if isinstance(value, Tensor) and value.is_floating_point() and length in value.shape:
+                axis = list(value.shape).index(length)
+                shape = [*value.shape]
+                shape[axis] = -(-length // step) * step
+                return {**feed, name: noise(*shape)}
     return None
 
 

@@ -44,21 +44,61 @@ SHELVES = {
 }
 
 
+# Of entries by a part of their name: why they are not exact, and what to do about it.
 CAUSES = {
-    "coat": "a softmax over the keys alone, which meet the values before any query does: linear "
-    "attention; the module is named.",
-    "efficientvim": "a state space that mixes by a softmax of one projection: no query meets a "
-    "key; named.",
-    "efficientvit": "the heads run one after the other in one call, each on what the one before "
-    "wrote: a record each, all exact.",
-    "volo": "outlook attention: a linear layer of one place gives its weights on its neighbours, "
-    "and no key is asked; named. The attention of its later stages is exact.",
-    "integrate_layers": "a softmax mixes the outputs of earlier layers, and no words; named.",
-    "Cosmos3Omni": "two attentions in one call, text that looks back and pictures that look at "
-    "all: a record each, both exact.",
-    "Emformer, steps": "segments of sound one after the other, in one call of the module that "
-    "feeds them: a record each, all exact.",
+    "timm cait": (
+        "talking heads: a linear layer mixes the heads after the softmax; the mixed ones multiply "
+        "the values, and are shown.",
+        "read them as mixtures: rows need not add up to 1.",
+    ),
+    "timm coat": (
+        "a softmax over the keys alone, which meet the values before any query does: linear "
+        "attention; the module is named.",
+        "nothing: no weight of a query on a key exists.",
+    ),
+    "timm efficientformerv2": (
+        "talking heads, as in CaiT: a convolution mixes them after the softmax.",
+        "read them as mixtures: rows need not add up to 1.",
+    ),
+    "timm efficientvim": (
+        "a state space that mixes by a softmax of one projection: no query meets a key; named.",
+        "nothing: no weight of a query on a key exists.",
+    ),
+    "timm efficientvit": (
+        "the heads run one after the other in one call, each on what the one before wrote: a "
+        "record each, all exact.",
+        "read the records of a call as its heads, in their order.",
+    ),
+    "timm volo": (
+        "outlook attention: a linear layer of one place gives its weights on its neighbours, and "
+        "no key is asked; named. The attention of its later stages is exact.",
+        "hook the module's `attn`: it returns the weights on the neighbours before their softmax.",
+    ),
+    "post_talking_heads": (
+        "talking heads after the softmax: the mixed ones multiply the values, and are shown.",
+        "read them as mixtures: rows need not add up to 1.",
+    ),
+    "attn_sigmoid": (
+        "no softmax: a sigmoid of each score weighs the values, which is shown as it was.",
+        "read them as sizes: rows do not add up to 1.",
+    ),
+    "integrate_layers": (
+        "a softmax mixes the outputs of earlier layers, and no words; named. The attention is "
+        "exact.",
+        "nothing: no weight of a word on a word is missing.",
+    ),
+    "Cosmos3Omni": (
+        "two attentions in one call, text that looks back and pictures that look at all: a record "
+        "each, both exact.",
+        "take a call's first record for the text, its second for the pictures.",
+    ),
+    "Emformer, steps": (
+        "segments of sound one after the other, in one call of the module that feeds them: a "
+        "record each, all exact.",
+        "read the records in their order: one segment each.",
+    ),
 }
+_UNKNOWN = ("the cause is not known.", "report it.")
 
 
 def main(files: Iterable[str]) -> None:
@@ -103,7 +143,7 @@ def page(rows: dict[str, Row]) -> str:
                 said = result.get("gaps" if named else "faults") or result.get("faults") or [""]
                 what = "; ".join(said[:2])
                 lines.append(f"| {_short(name)} | {way} | {shown(result)}: {cell(what, 240)} |")
-    lines += ["\nWhy:\n", *(f"- **{entry}**: {why}" for entry, why in CAUSES.items())]
+    lines += _causes(rows)
     lines += ["", "## Entries\n", f"| entry | class | parts | {' | '.join(WAYS)} |"]
     lines += ["| --- | --- | --- |" + " --- |" * len(WAYS)]
     for name, row in rows.items():
@@ -118,6 +158,16 @@ def page(rows: dict[str, Row]) -> str:
         if not row.get("variants")
     ]
     return "\n".join(lines) + "\n"
+
+
+def _causes(rows: dict[str, Row]) -> Iterable[str]:
+    yield "\nWhy, for each entry that is neither exact, in pieces nor without weights:\n"
+    yield "| entry | verdict | cause | what to do |"
+    yield "| --- | --- | --- | --- |"
+    for name, row in rows.items():
+        if verdict(row) in {"shaped", "named", *FAULTS}:
+            said = next((why for part, why in CAUSES.items() if part in _short(name)), _UNKNOWN)
+            yield f"| {_short(name)} | {verdict(row)} | {' | '.join(said)} |"
 
 
 def _version(shelf: str) -> str:

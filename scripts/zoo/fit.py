@@ -38,24 +38,35 @@ def fitted(kind: str, implementation: str = "eager") -> Fitted:
     Raises:
         UnfitError: None runs.
     """
+    shrink.forget()
     errors: list[str] = []
     for trial in shrink.TRIALS:
         try:
-            config = shrink.configuration(kind, trial)
-            classes = shrink.model_classes(config)
+            classes = shrink.model_classes(shrink.configuration(kind, trial))
         except Exception as error:
             errors.append(f"{type(error).__name__}: {str(error)[:300]}")
             continue
         for cls in classes[:_MOST_CLASSES]:
             try:
-                if shrink.parameters(cls, config) > shrink.MOST_PARAMETERS:
-                    errors.append(f"{cls.__name__} stays larger than 45 million parameters")
-                    continue
-                model = shrink.built(cls, config, implementation)
-                with torch.no_grad():
-                    fed, _ = feed.run_on(model, "right", lambda m, given: m(**given))
+                return _tried(cls, kind, trial, implementation)
             except Exception as error:
                 errors.append(f"{cls.__name__}: {str(error)[:300]}")
-                continue
-            return Fitted(cls, trial, model, fed)
     raise UnfitError(*dict.fromkeys(errors))
+
+
+def _tried(
+    cls: type[PreTrainedModel], kind: str, trial: shrink.Trial, implementation: str
+) -> Fitted:
+    """Return a model of one class, with what its configuration lacked."""
+    config = shrink.configuration(kind, trial)
+    try:
+        if shrink.parameters(cls, config) > shrink.MOST_PARAMETERS:
+            raise MemoryError("it stays larger than 45 million parameters")
+        model = shrink.built(cls, config, implementation)
+        with torch.no_grad():
+            fed, _ = feed.run_on(model, "right", lambda m, given: m(**given))
+    except Exception as error:
+        if not shrink.completed(error):
+            raise
+        return _tried(cls, kind, trial, implementation)
+    return Fitted(cls, trial, model, fed)

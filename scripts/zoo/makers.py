@@ -119,7 +119,7 @@ def makers(model: nn.Module, sizes: Sizes, side: str) -> dict[str, Callable[[], 
 
     def pixels() -> Tensor:
         name = type(model).__name__ + type(model.config).__name__
-        if re.search(r"Video|Timesformer|Vivit|VJEPA|XClip", name):
+        if re.search(r"Video|Timesformer|Vivit|VJEPA|XCLIP", name):
             return noise(SENTENCES, frames, channels, height, width)
         return noise(SENTENCES, channels, height, width)
 
@@ -215,6 +215,26 @@ def makers(model: nn.Module, sizes: Sizes, side: str) -> dict[str, Callable[[], 
         "feature_attention_mask": lambda: mask("right", sound, 8),
         "feature_lens": lambda: torch.tensor([sound, sound - 8]),
         "aftercnn_lens": lambda: torch.tensor([sound // 2, sound // 2 - 4]),
+        "qformer_input_ids": lambda: ids(sizes, 6),
+        "context": lambda: noise(SENTENCES, TOKENS, hidden),
+        "mask": lambda: torch.ones(SENTENCES, sound, dtype=torch.bool),
+        "audio_mel": lambda: noise(SENTENCES, sound, mel),
+        "audio_mel_mask": lambda: mask("right", sound, 8) == 0,
+        "merge_sizes": lambda: torch.tensor([2, 2]),
+        "aspect_ratio_ids": lambda: torch.ones(SENTENCES, 1, dtype=torch.long),
+        "aspect_ratio_mask": lambda: torch.ones(SENTENCES, 1, 4, dtype=torch.long),
+        "text_features": lambda: noise(SENTENCES, TOKENS, hidden),
+        "vision_features": lambda: noise(SENTENCES, 16, hidden),
+        "vision_pos_encoding": lambda: noise(SENTENCES, 16, hidden),
+        "decoder_queries": lambda: noise(SENTENCES, 6, hidden),
+        "action_embeds": lambda: noise(SENTENCES, 5, hidden),
+        "state": lambda: noise(SENTENCES, sizes.number("max_state_dim", default=32)),
+        "condition_vector": lambda: noise(SENTENCES, 24, mel),
+        "speaker_embedding": lambda: noise(
+            SENTENCES, 24, sizes.number("enc_emb_dim", default=hidden)
+        ),
+        "quantized_code": lambda: integers(0, 100, SENTENCES, 12),
+        "time_step": lambda: torch.tensor(0.5),
         "image_sizes": lambda: torch.tensor([[height, width]] * SENTENCES),
     }
 

@@ -34,10 +34,11 @@ and `flex_attention` calls where Python makes them, and computes their weights i
 - **exact**: every attention the oracle saw was captured, within 2e-5 of it (bfloat16: 0.04; half
   an epsilon of float32 times the largest score, where that is more), and the model's output is
   bit-identical; in **train**, the gradients of all parameters are, too.
-- **pieces**: the oracle saw windows, chunks or images of one layer, which the capture shows as one
-  map in true positions; every row of the oracle is a row of that map.
-- **shaped**: the weights that multiply the values were made without a softmax, so that the oracle
-  has nothing to compare them with.
+- **pieces**: exact, too: every row that the oracle saw is a row of the map shown, within the same
+  bounds. The model computes windows, chunks or images of one layer one by one, and the capture
+  shows them as one map in true positions; so rows are compared, and not whole maps.
+- **shaped**: the weights that multiply the values were made without a softmax. They are shown as
+  the model multiplied them; the oracle, which watches softmaxes, has nothing to hold them against.
 - **none**: nothing in the model weighs keys, and the capture says so.
 - **split**: the weights are right, and one call of a module shows several records.
 - **kind**: the weights are right, but self-attention is called cross.
@@ -97,10 +98,11 @@ def page(rows: dict[str, Row], before: dict[str, Row]) -> str:
         f"| not built | {counts['not built']} | |",
         "",
     ]
-    held = counts["exact"] + counts["pieces"] + counts["none"]
+    exact = counts["exact"] + counts["pieces"]
+    held = exact + counts["none"]
     lines += [
-        f"Exact, at once or in pieces, or without weights and said so: {held} of {ran}, "
-        f"{held / ran:.1%}.\n"
+        f"Exact: {exact} of {ran} ({counts['exact']} at once, {counts['pieces']} in pieces). "
+        f"Exact, or without weights and said so: {held} of {ran}, {held / ran:.1%}.\n"
     ]
     per_way = Counter(
         (way, shown(result))
@@ -176,25 +178,55 @@ def code_of(rows: Iterable[Row]) -> str:
 
 ORDER = ("exact", "pieces", "shaped", "none", "named")
 _STREAMS = (
-    "a softmax mixes the streams beside each other at one word (hyper-connections), and no words; "
+    "a softmax mixes the streams beside each other at one word (hyper-connections), and no words"
 )
+_WHOLE = "nothing: no weight of a word on a word is missing."
+# Of each type: why it is not exact, and what to do about it.
 CAUSES = {
-    "convbert": "a dynamic convolution stands beside its attention: a softmax over a few "
-    "neighbours, from one word, no keys; the attention beside it is exact.",
-    "deepseek_v4": _STREAMS + "its attention is captured.",
-    "falcon_h1": "each layer has a state space beside its attention: no weights over keys; the "
-    "attention is exact.",
-    "glm5_next": _STREAMS + "its linear layers have no weights; its attention is captured.",
-    "glm5_next_text": _STREAMS + "its linear layers have no weights; its attention is captured.",
-    "mgp-str": "each letter has a learned score per patch, a convolution and a softmax, and no "
-    "query: those three modules are named; the encoder's attention is exact.",
-    "slanet": "a decoder step of additive attention: one query, and no product with keys.",
-    "slanext": "a decoder step of additive attention: one query, and no product with keys.",
-    "xlnet": "not pieces: the two streams of a layer ask one after the other; both are exact.",
-    "yoso": "no softmax: (1 - arccos(q · k) / π)^8 weighs the values; they are shown as the model "
-    "multiplied them, and the oracle has nothing to compare them with.",
+    "convbert": (
+        "a dynamic convolution stands beside its attention: a softmax over a few neighbours, made "
+        "of one word, and no keys. The attention beside it is exact.",
+        "read the maps as those of the heads that attend; the convolution of each layer reaches "
+        "`conv_kernel_size` words.",
+    ),
+    "deepseek_v4": (f"{_STREAMS}. Its attention is captured.", _WHOLE),
+    "falcon_h1": (
+        "each layer has a state space beside its attention, without weights over keys. The "
+        "attention is exact.",
+        "do not read a map as all that a layer moves between words: the state space moves more.",
+    ),
+    "glm5_next": (
+        f"{_STREAMS}; its linear layers have no weights. Its attention is captured.",
+        "nothing: linear layers are listed as layers without maps.",
+    ),
+    "glm5_next_text": (
+        f"{_STREAMS}; its linear layers have no weights. Its attention is captured.",
+        "nothing: linear layers are listed as layers without maps.",
+    ),
+    "mgp-str": (
+        "each letter has a learned score per patch, a convolution and a softmax, and no query: "
+        "those three modules are named. The encoder's attention is exact.",
+        "ask the model for `output_a3_attentions=True`: it returns the patches of each letter.",
+    ),
+    "slanet": (
+        "a decoder step of additive attention: one query, and no product with keys.",
+        "hook `structure_attention_cell`: the second thing it returns are the weights.",
+    ),
+    "slanext": (
+        "a decoder step of additive attention: one query, and no product with keys.",
+        "hook `structure_attention_cell`: the second thing it returns are the weights.",
+    ),
+    "xlnet": (
+        "not pieces: the two streams of a layer ask one after the other. Both are exact.",
+        "take a call's first record for the words, and its second for the guesses.",
+    ),
+    "yoso": (
+        "no softmax: (1 - arccos(q · k) / π)^8 weighs the values; they are shown as the model "
+        "multiplied them, and the oracle has nothing to hold them against.",
+        "read them as sizes: their rows do not add up to 1.",
+    ),
 }
-_UNKNOWN = "the cause is not known."
+_UNKNOWN = ("the cause is not known.", "report it.")
 FAULTS = ("half", "kind", "split", "silent", "unproven", "wrong", "changed", "error")
 
 
@@ -242,8 +274,10 @@ def _causes(rows: dict[str, Row]) -> Iterable[str]:
     left = [name for name, row in sorted(rows.items()) if verdict(row) in wanted]
     if left:
         yield "\nWhy, for each type that is neither exact, in pieces nor without weights:\n"
+        yield "| type | verdict | cause | what to do |"
+        yield "| --- | --- | --- | --- |"
     for name in left:
-        yield f"- **{name}** ({verdict(rows[name])}): {CAUSES.get(name, _UNKNOWN)}"
+        yield f"| {name} | {verdict(rows[name])} | {' | '.join(CAUSES.get(name, _UNKNOWN))} |"
 
 
 def _faults(rows: dict[str, Row]) -> Iterable[str]:

@@ -33,6 +33,7 @@ _LAYERS = re.compile(
 _DEPTHS = re.compile(r"^(depths|.*_depths|stage_num_blocks|stage_numb_of_layers|blocks_per_stage)$")
 _WIDTHS = re.compile(
     r"(hidden_size|hidden_sizes|hidden_dim|hidden_dims|_size_per_head|intermediate_size|embed_dim"
+    r"|headdim|upsample_groups|^out_features$"
     r"|embedding_size|embedding_dim|embed_dims|ffn_dim|mlp_dim|^d_\w+|_dim$|^dim$|_dims$|head_dim"
     r"|head_size|_channels$|^channels|channel_list|filters|_rank$|n_embd|n_inner|_width$"
     r"|embed_dim_per_stage|projection_size|kv_channels|^width$|_size_global|in_features|planes"
@@ -66,9 +67,28 @@ _UNSET = {
         "n_shared_experts": 1,
         "attn_layer_indices": [1],
         "vocab_size": 100,
+        "default_language": "en_XX",
     },
     "vocabulary_map": {"<image>": 7, "IMGIMGA": 8, "IMGIMGB": 9},
 }
+
+# What a model reads of a part's configuration that a configuration around it would have given it.
+_GIVEN = {
+    **{"dropout": 0.0, "dropout_rate": 0.0, "initializer_range": 0.02, "rope_theta": 10000.0},
+    **{"shared_expert_intermediate_size": 16, "num_key_value_heads": 2},
+}
+_MISSED: set[tuple[str, str]] = set()  # class of a configuration, and its entry
+# What else is done after an error that says so; a process makes one type.
+_REMEDIES = {
+    "kinds": "'NoneType' object is not subscriptable",
+    "attending": "can only be called on Attention layers",
+    "window": "Could not find a `sliding_window`",
+    "shared heads": "unsupported operand type(s) for //",
+    "sections": "stack expects each tensor to be equal size",
+}
+_LEARNED: set[str] = set()
+_GROUPS = 32  # of channels, which are normalised together
+_MANY_LAYERS = 8
 
 
 def types() -> list[str]:
@@ -87,6 +107,8 @@ def configuration(kind: str, trial: Trial) -> PretrainedConfig:
     identifiers: dict[int, int] = {}
     for part in _all(config):
         _shrink(part, trial, identifiers)
+        for name in (name for owner, name in _MISSED if owner == type(part).__name__):
+            _set(part, name, _GIVEN[name])
     return config
 
 
@@ -111,6 +133,9 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
     factor, layers = trial
     if isinstance(kinds, _SEQUENCES):
         layers = max(layers, len(set(kinds)))
+    read = before.get("_out_indices")  # layers whose output something around it reads
+    if layers >= _MANY_LAYERS and isinstance(read, _SEQUENCES) and read:
+        layers = max(layers, *read)
     for name, value in before.items():
         if value is None and name in _UNSET:
             _set(config, name, _UNSET[name])
@@ -125,7 +150,7 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
             known = identifiers.setdefault(value, VOCABULARY - 50 + len(identifiers))
             _set(config, name, known)
         if isinstance(value, _SEQUENCES) and value and _per_layer(name, value, before):
-            _set(config, name, _of_every_kind(value, layers))
+            _set(config, name, _of_every_kind(value, min(layers, len(value))))
         elif (
             (
                 isinstance(value, _SEQUENCES)
@@ -137,6 +162,7 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
             and max(value) >= layers
         ):
             _set(config, name, type(value)(dict.fromkeys(min(v, layers - 1) for v in value)))
+    _kinds(config, layers)
     _heads(config)
     width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
     if "head_dim" in before and before["head_dim"] is None and isinstance(width, int) and heads:
@@ -148,12 +174,14 @@ def _smaller(name: str, value: Any, factor: int, layers: int) -> Any:
     """Return one entry of a configuration, smaller if it is a size."""
     if isinstance(value, bool) or name.startswith("_"):
         return value
-    if _DEPTHS.search(name) and isinstance(value, _SEQUENCES):
+    if _DEPTHS.search(name) and isinstance(value, _SEQUENCES) and layers < _MANY_LAYERS:
         return type(value)(min(2, v) for v in value)
     if _LAYERS.search(name) and isinstance(value, int):
         return min(layers, value)
-    if "vocab_size" in name and isinstance(value, int):
+    if ("vocab_size" in name or name.endswith("_vocab")) and isinstance(value, int):
         return min(VOCABULARY, value)
+    if name == "base_channels" and isinstance(value, int):
+        return max(min(_GROUPS, value), _divided(value, factor))
     if name in {"n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts"}:
         return min(8, value) if isinstance(value, int) else value
     if name in {"n_group", "topk_group", "first_k_dense_replace"} and isinstance(value, int):
@@ -167,6 +195,8 @@ def _smaller(name: str, value: Any, factor: int, layers: int) -> Any:
     if name in _STRETCHES:
         few = {int: lambda v: min(_STRETCHES[name], v), list: lambda v: [_STRETCHES[name]] * len(v)}
         return few.get(type(value), lambda v: v)(value)
+    if name == "backbone_feature_sizes":
+        return _each(value, lambda side: max(1, side * PIXELS // 1024))
     if name == "image_size":
         return _each(value, lambda side: min(PIXELS, side))
     if name in {"num_queries", "num_query_tokens", "num_denoising"} and isinstance(value, int):
@@ -217,6 +247,38 @@ def _of(config: PretrainedConfig, name: str) -> Any:
         return None
 
 
+def _kinds(config: PretrainedConfig, layers: int) -> None:
+    """Let a layer attend, and know its window, where that is missing."""
+    entries, kinds = vars(config), _of(config, "layer_types")
+    if "kinds" in _LEARNED and kinds is None and "layer_types" in entries:
+        _set(config, "layer_types", ["full_attention"] * layers)
+    if "attending" in _LEARNED and isinstance(kinds, list) and set(kinds) == {"linear_attention"}:
+        _set(config, "layer_types", [*kinds[:-1], "full_attention"])
+    if "window" in _LEARNED and entries.get("sliding_window", 0) is None:
+        _set(config, "sliding_window", _STRETCHES["sliding_window"])
+    if "shared heads" in _LEARNED and entries.get("num_key_value_heads", 0) is None:
+        _set(config, "num_key_value_heads", _of(config, "num_attention_heads"))
+
+
+def forget() -> None:
+    """Begin with another type."""
+    _MISSED.clear()
+    _LEARNED.clear()
+
+
+def completed(error: BaseException) -> bool:
+    """Have configurations made from now on hold what an error says is missing; return whether."""
+    match = re.search(r"'(\w+)' object has no attribute '(\w+)'", str(error))
+    if match is not None and match[2] in _GIVEN and (match[1], match[2]) not in _MISSED:
+        _MISSED.add((match[1], match[2]))
+        return True
+    for remedy, said in _REMEDIES.items():
+        if said in str(error) and remedy not in _LEARNED:
+            _LEARNED.add(remedy)
+            return True
+    return False
+
+
 def _rotary(config: PretrainedConfig) -> None:
     """Let the three sections of rotary positions sum to half of the width per head."""
     width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
@@ -231,7 +293,8 @@ def _rotary(config: PretrainedConfig) -> None:
         if any(isinstance(value, dict) for value in holder.values()) and holder is not entries:
             continue  # one per kind of layer
         half = int(head * float(holder.get("partial_rotary_factor", 1.0))) // 2
-        holder["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
+        sections = [half - 2 * (half // 3), half // 3, half // 3]
+        holder["mrope_section"] = sections[::-1] if "sections" in _LEARNED else sections
 
 
 def _heads(config: PretrainedConfig) -> None:
