@@ -225,6 +225,9 @@ def _added(call: OperatorCall, _coded: Known, results: Sequence[Tensor]) -> list
     at = int(call.number("dim", 0.0)) % rows.dim()
     if scattered:
         new = new[tuple(slice(size) for size in index.shape)]
+        kept = [size for dim, size in enumerate(new.shape) if dim != at]
+        if "reduce" in call.name and kept == [*results[0].shape[:at], *results[0].shape[at + 1 :]]:
+            return [reduced(new, [at]).expand(results[0].shape)]  # groups are entries of their own
     else:
         index = index.reshape([-1 if dim == at else 1 for dim in range(rows.dim())])
         index = index.expand(rows.shape)

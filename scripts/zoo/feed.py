@@ -20,7 +20,7 @@ EXTRAS = (
     *("input_ids", "pixel_values", "input_features", "input_values", "decoder_input_ids"),
     *("audio_values", "states", "actions", "rewards", "returns_to_go", "timesteps", "bbox"),
     *("visual_feats", "visual_pos", "past_time_features", "past_observed_mask", "future_values"),
-    "future_time_features",
+    *("future_time_features", "qformer_attention_mask"),
 )
 # Given one after the other where an error does not say what is missing.
 AT_LAST = (

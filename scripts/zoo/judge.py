@@ -276,9 +276,13 @@ def _said(name: str) -> str | None:
 def _apart(mine: list[Record], began: int) -> bool:
     """Return whether several records of one call are attentions of their own, not pieces of one.
 
-    Those ask with the same queries, for other keys or side by side; pieces have other queries.
+    Those ask with the same queries, for other keys or side by side, or each side asks for the
+    other; pieces have other queries.
     """
     first = mine[: len(mine) // max(1, began)]
+    sizes = [record.shape[2:] for record in first]
+    if len(first) == 2 and sizes[0] == sizes[1][::-1] and not any(map(_square, first)):
+        return True
     if len({record.shape[2] for record in first}) > 1:
         return len({record.kind for record in first}) == len(first)
     return len({(record.shape[3], record.beside) for record in first}) == len(first)

@@ -181,8 +181,14 @@ _STREAMS = (
     "a softmax mixes the streams beside each other at one word (hyper-connections), and no words"
 )
 _WHOLE = "nothing: no weight of a word on a word is missing."
+_STATES = (
+    "its linear layers are state spaces, without weights over keys: the oracle takes their decays "
+    "for some, and the capture names the layers. Its attention is exact."
+)
+_LISTED = "nothing: linear layers are listed as layers without maps."
 # Of each type: why it is not exact, and what to do about it.
 CAUSES = {
+    "bamba": (_STATES, _LISTED),
     "convbert": (
         "a dynamic convolution stands beside its attention: a softmax over a few neighbours, made "
         "of one word, and no keys. The attention beside it is exact.",
@@ -197,12 +203,13 @@ CAUSES = {
     ),
     "glm5_next": (
         f"{_STREAMS}; its linear layers have no weights. Its attention is captured.",
-        "nothing: linear layers are listed as layers without maps.",
+        _LISTED,
     ),
     "glm5_next_text": (
         f"{_STREAMS}; its linear layers have no weights. Its attention is captured.",
-        "nothing: linear layers are listed as layers without maps.",
+        _LISTED,
     ),
+    "granitemoehybrid": (_STATES, _LISTED),
     "mgp-str": (
         "each letter has a learned score per patch, a convolution and a softmax, and no query: "
         "those three modules are named. The encoder's attention is exact.",

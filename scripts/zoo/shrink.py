@@ -22,7 +22,7 @@ VOCABULARY, PIXELS = 250, 64
 MOST_PARAMETERS = 45_000_000
 # What widths are divided by and how many layers there are, one trial after the other.
 Trial = tuple[int, int]
-TRIALS: tuple[Trial, ...] = ((16, 2), (8, 2), (16, 8), (2, 2), (1, 2))
+TRIALS: tuple[Trial, ...] = ((16, 2), (8, 2), (16, 8), (8, 8), (2, 2), (1, 2))
 
 _LAYERS = re.compile(
     r"^(num_(hidden_|encoder_|decoder_|text_|vision_|audio_|transformer_|attention_|cross_)?layers"
@@ -75,7 +75,7 @@ _UNSET = {
 # What a model reads of a part's configuration that a configuration around it would have given it.
 _GIVEN = {
     **{"dropout": 0.0, "dropout_rate": 0.0, "initializer_range": 0.02, "rope_theta": 10000.0},
-    **{"shared_expert_intermediate_size": 16, "num_key_value_heads": 2},
+    **{"shared_expert_intermediate_size": 16, "num_key_value_heads": 2, "num_hidden_layers": 2},
 }
 _MISSED: set[tuple[str, str]] = set()  # class of a configuration, and its entry
 # What else is done after an error that says so; a process makes one type.
@@ -85,6 +85,9 @@ _REMEDIES = {
     "window": "Could not find a `sliding_window`",
     "shared heads": "unsupported operand type(s) for //",
     "sections": "stack expects each tensor to be equal size",
+    "image token": "'bool' object has no attribute 'unsqueeze'",
+    "state heads": "is invalid for input of size",
+    "clipped": "At least one of 'min' or 'max' must not be None",
 }
 _LEARNED: set[str] = set()
 _GROUPS = 32  # of channels, which are normalised together
@@ -162,7 +165,7 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
             and max(value) >= layers
         ):
             _set(config, name, type(value)(dict.fromkeys(min(v, layers - 1) for v in value)))
-    _kinds(config, layers)
+    _remedied(config, layers)
     _heads(config)
     width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
     if "head_dim" in before and before["head_dim"] is None and isinstance(width, int) and heads:
@@ -247,8 +250,8 @@ def _of(config: PretrainedConfig, name: str) -> Any:
         return None
 
 
-def _kinds(config: PretrainedConfig, layers: int) -> None:
-    """Let a layer attend, and know its window, where that is missing."""
+def _remedied(config: PretrainedConfig, layers: int) -> None:
+    """Fill in what errors said is missing."""
     entries, kinds = vars(config), _of(config, "layer_types")
     if "kinds" in _LEARNED and kinds is None and "layer_types" in entries:
         _set(config, "layer_types", ["full_attention"] * layers)
@@ -258,6 +261,13 @@ def _kinds(config: PretrainedConfig, layers: int) -> None:
         _set(config, "sliding_window", _STRETCHES["sliding_window"])
     if "shared heads" in _LEARNED and entries.get("num_key_value_heads", 0) is None:
         _set(config, "num_key_value_heads", _of(config, "num_attention_heads"))
+    if "image token" in _LEARNED and entries.get("image_token_index", 0) is None:
+        _set(config, "image_token_index", VOCABULARY - 60)
+    if "clipped" in _LEARNED and entries.get("clip_qkv", 0) is None:
+        _set(config, "clip_qkv", 8.0)
+    if "state heads" in _LEARNED and "mamba_d_head" in entries:
+        width = _of(config, "mamba_expand") * _of(config, "hidden_size")
+        _set(config, "mamba_d_head", width // _of(config, "mamba_n_heads"))
 
 
 def forget() -> None:

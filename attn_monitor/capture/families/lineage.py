@@ -69,6 +69,8 @@ _POOLING: Final = frozenset(
         *("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d", "max_pool3d"),
     }
 )
+# How tokens become patches of any length, which are others: as many as the text has.
+_GROUPING: Final = frozenset({"scatter_reduce", "segment_reduce"})
 # How windows are cut out of tokens.
 _CUTTING: Final = frozenset({"constant_pad_nd", "pad", "roll"})
 _STACKED: Final = 3
@@ -254,6 +256,8 @@ def _lineage_after(
         return replace(tag, path=path)  # joined to an empty cache
     if view:
         return _viewed(tag, source, output, path)
+    if call.name.removesuffix("_") in _GROUPING:
+        return Lineage(number=new_number())
     if not tag.projected:
         return _input_after(tag, source, output, call, path)
     if _is_mixed(tag, call.args):

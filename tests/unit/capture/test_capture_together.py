@@ -6,6 +6,8 @@ from capture_oracles import captured
 from torch import nn
 from torch.nn.functional import rms_norm, scaled_dot_product_attention
 
+from attn_monitor.capture import capture
+
 WIDTH, HEADS, D_HEAD, TOKENS, OTHERS, SENTENCES = 16, 4, 4, 6, 9, 3
 
 
@@ -144,3 +146,34 @@ class OnePatternForAll(nn.Module):
 def test_a_learned_pattern_is_named():
     (gap,) = captured(OnePatternForAll(), torch.randn(3, 6, WIDTH)).gaps
     assert "a softmax over other things" in gap.reason
+
+
+class Patches(nn.Module):
+    """Patches of any length ask the bytes they are made of, which ask the patches afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.width = nn.Embedding(16, 16), nn.Linear(16, 32)
+        self.bytes, self.patches = (nn.MultiheadAttention(16, 2, batch_first=True) for _ in "12")
+        self.asked, self.back = (nn.MultiheadAttention(16, 2, batch_first=True) for _ in "12")
+
+    def forward(self, x, lengths):
+        x = self.embed(x)
+        x = x + self.bytes(x, x, x)[0]
+        where = torch.arange(len(lengths)).repeat_interleave(lengths)[None, :, None].expand_as(x)
+        patches = x.new_zeros(len(x), len(lengths), 16).scatter_reduce(
+            1, where, x, reduce="amax", include_self=False
+        )
+        patches = self.width(patches).reshape(len(x), -1, 16)
+        patches = patches + self.asked(patches, x, x)[0]
+        patches = patches + self.patches(patches, patches, patches)[0]
+        return x + self.back(x, patches, patches)[0]
+
+
+@pytest.mark.parametrize("lengths", [[2, 4, 1], [1] * 7])
+def test_patches_of_any_length_are_other_tokens_than_the_bytes_they_are_made_of(lengths):
+    model = Patches()
+    with torch.no_grad(), capture(model) as attention:
+        model(torch.randint(0, 16, (2, 7)), torch.tensor(lengths))
+    kinds = {record.module: record.kind for record in attention.records}
+    assert kinds == {"bytes": "self", "asked": "cross", "patches": "self", "back": "cross"}
