@@ -126,4 +126,7 @@ def _is_unknown(tag: Tag) -> bool:
 
 def _is_parameter(matrix: Tensor) -> bool:
     """Return whether this is a parameter or a view of one, as the matrix of a linear layer is."""
-    return isinstance(matrix, nn.Parameter) or isinstance(matrix._base, nn.Parameter)
+    base = matrix._base
+    if type(base) is nn.Parameter:  # asking for an instance of it runs Python code
+        return True
+    return isinstance(matrix, nn.Parameter) or isinstance(base, nn.Parameter)

@@ -47,8 +47,9 @@ def taking_notes() -> Iterator[None]:
 def write_note(tensor: Tensor, name: str, content: object) -> None:
     """Attach a note, replacing an older one of that name."""
     if not hasattr(tensor, name):
-        _noted.tensors.append(weakref.ref(tensor))
-        if len(_noted.tensors) > _noted.limit:
+        tensors = _noted.tensors
+        tensors.append(weakref.ref(tensor))
+        if not len(tensors) % _MANY and len(tensors) > _noted.limit:
             _noted.tensors = [ref for ref in _noted.tensors if ref() is not None]
             _noted.limit = max(_MANY, 2 * len(_noted.tensors))
     setattr(tensor, name, content)
@@ -57,7 +58,9 @@ def write_note(tensor: Tensor, name: str, content: object) -> None:
 def _wipe() -> None:
     for ref in _noted.tensors:
         tensor = ref()
+        if tensor is None:
+            continue
         for name in (TAG, WIDTH, ORIGIN):
-            if tensor is not None and name in tensor.__dict__:
+            if name in tensor.__dict__:
                 delattr(tensor, name)
     _noted.tensors.clear()

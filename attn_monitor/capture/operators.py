@@ -39,17 +39,19 @@ class OperatorCall:
         args: Positional arguments.
         kwargs: Keyword arguments.
         result: What it returned.
+        name: The operator's name without namespace and overload, for example ``bmm``.
     """
 
     operator: object
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
     result: object
+    name: str = ""
 
-    @property
-    def name(self) -> str:
-        """The operator's name without namespace and overload, for example ``bmm``."""
-        return operator_name(self.operator)
+    def __post_init__(self) -> None:
+        """Look the name up where nobody gave it."""
+        if not self.name:
+            self.name = operator_name(self.operator)
 
     @property
     def output(self) -> Tensor:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from attn_monitor.capture.tensors import as_in
+
+_ORDINARY: Final = frozenset((Tensor, nn.Parameter))
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -228,7 +231,7 @@ def _with_views(value: object, memory: Mapping[Buffer, Tensor], own: Buffer) -> 
 
 def is_plain(tensor: Tensor) -> bool:
     """Return whether a tensor is memory and nothing else."""
-    ordinary = type(tensor) in {Tensor, nn.Parameter} and tensor.is_floating_point()
+    ordinary = type(tensor) in _ORDINARY and tensor.is_floating_point()
     return ordinary and not tensor.is_nested and tensor.layout == torch.strided
 
 

@@ -55,7 +55,7 @@ def product(call: OperatorCall, tracer: Tracer) -> None:
     if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
         raise TypeError(f"{call.name} got no two tensors to multiply")
     left_tag, right_tag = tag_of(left), tag_of(right)
-    if CONSTANT_SHARES in (left_tag, right_tag):
+    if left_tag is CONSTANT_SHARES or right_tag is CONSTANT_SHARES:
         tracer.modules.note_weighing()
     if isinstance(right_tag, Constant):
         _projection(left, right, call.output, tracer)

@@ -94,8 +94,8 @@ def best_keys(call: OperatorCall, _tracer: Tracer) -> None:
 @observes_the_rest
 def pass_on(call: OperatorCall, tracer: Tracer) -> None:
     """Give the results of an operator the most telling tag among its operands."""
-    view = _keeps_values(call.operator)
-    if view and _is_another_shape(call):
+    view, reshapes = _keeps_values(call.operator)
+    if reshapes and _is_another_shape(call):
         return
     chosen = _most_telling(call.args)
     if chosen is None:
@@ -130,11 +130,13 @@ def _picks_values(args: tuple[object, ...]) -> bool:
 def _is_another_shape(call: OperatorCall) -> bool:
     """Pass on the tag of a view of all of a tensor: by far the most frequent operator."""
     source, output = call.args[0] if call.args else None, call.result
-    if not (isinstance(source, Tensor) and isinstance(output, Tensor)) or call.name in LINEAR:
+    if not (isinstance(source, Tensor) and isinstance(output, Tensor)):
         return False
-    tag, nested = tag_of(source), source.is_nested or output.is_nested
-    whole = isinstance(tag, (Constant, Lineage)) and output.dtype == source.dtype and not nested
-    if not (whole and output.is_floating_point() and output.numel() == source.numel()):
+    tag = tag_of(source)
+    if not isinstance(tag, (Constant, Lineage)) or source.is_nested or output.is_nested:
+        return False
+    whole = output.numel() == source.numel() and output.dtype is source.dtype
+    if not (whole and output.is_floating_point()):
         return False
     set_tag(output, tag)
     return True
@@ -373,10 +375,14 @@ def _name_input(call: OperatorCall) -> None:
 
 
 @once_per_operator
-def _keeps_values(operator: object) -> bool:
-    """Return whether an operator only changes shape, layout or number format."""
+def _keeps_values(operator: object) -> tuple[bool, bool]:
+    """Return whether an operator only changes shape, layout or number format.
+
+    Returns:
+        Whether it does, and whether it makes no copy that values may travel through.
+    """
     name = operator_name(operator)
-    if name in _RESHAPING:
-        return True
     alias = operator._schema.returns[0].alias_info  # type: ignore[attr-defined]  # OpOverload
-    return name in _SAME_VALUES or (alias is not None and not alias.is_write)
+    viewing = alias is not None and not alias.is_write
+    keeps = viewing or name in _RESHAPING or name in _SAME_VALUES
+    return keeps, keeps and name not in LINEAR
