@@ -10,12 +10,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from attn_monitor.capture.selection import Selection
+from attn_monitor.capture.selection import Pick, Selection
 
 BLOCK_ELEMENTS = 1 << 22
 CACHED_ELEMENTS = 1 << 18  # a megabyte: reduced where it was made, in the processor's cache
@@ -66,6 +66,13 @@ class WeightRule(ABC):
     def row_scores(self) -> RowScores | None:
         """Return the scores before softmax, row by row, where they are known."""
         return None
+
+    def with_largest(self, selection: Selection) -> tuple[Tensor, Tensor | None]:
+        """Return the weights of a selection, and the largest score of its rows.
+
+        The score is ``[sentence, head]``; ``None`` where it does not come with the weights.
+        """
+        return self.weights(selection), None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +144,47 @@ class Recomputed(WeightRule):
 
         A row whose scores are NaN stays NaN, also where a kernel wrote 0 for it.
         """
+        rows, heads = self.query.shape[2], self.query.shape[1]
+        spans = [
+            _span(pick, size)
+            for pick, size in (
+                (selection.sentences, self.query.shape[0]),
+                (selection.heads, heads),
+                (selection.rows, rows),
+            )
+        ]
         with exact_arithmetic(self.query.device.type):
-            return self._softmax(self.scores(selection)).float()
+            if any(span is None for span in spans):
+                return self._softmax(self.scores(selection)).float()
+            first, _, top = (span.start for span in spans if span is not None)
+            sizes = [len(span) for span in spans if span is not None]
+            shape = sizes[0], sizes[1], sizes[2], self.key.shape[2]
+            made = self.query.new_empty(shape, dtype=torch.float32)
+            for chosen, part in _in_cache(shape):
+                block = Selection(
+                    sentences=slice(first + chosen.start, first + chosen.stop),
+                    heads=selection.heads,
+                    rows=slice(top + part.start, top + part.stop),
+                )
+                rule = self.up_to(top + part.stop)
+                rule._softmax(rule.scores(block), place=made[chosen, :, part])
+            return made
+
+    def up_to(self, row: int) -> Recomputed:  # noqa: ARG002  # of others than this
+        """Return the rule of the rows before ``row``, without the last keys if they see none."""
+        return self
+
+    def with_largest(self, selection: Selection) -> tuple[Tensor, Tensor | None]:
+        """Return both, made of the same scores."""
+        rows = _span(selection.rows, self.query.shape[2])
+        rule = self if rows is None else self.up_to(rows.stop)
+        with exact_arithmetic(self.query.device.type):
+            scores = rule.scores(selection)
+            largest = scores.amax(-1)
+            shape = *largest.shape, self.key.shape[2]
+            made = largest.new_empty(shape, dtype=torch.float32)
+            rule._softmax(scores, largest, made)
+            return made, largest.amax(-1).float()
 
     @property
     def hides_rows(self) -> bool:
@@ -150,7 +196,8 @@ class Recomputed(WeightRule):
         result = self.query.new_full(self.query.shape[:2], -math.inf, dtype=torch.float32)
         with exact_arithmetic(self.query.device.type):
             for chosen, part in _in_cache(self.shape):
-                top = self.scores(Selection(sentences=chosen, rows=part)).amax(dim=(-2, -1))
+                rule = self.up_to(part.stop)
+                top = rule.scores(Selection(sentences=chosen, rows=part)).amax(dim=(-2, -1))
                 result[chosen] = torch.maximum(result[chosen], top.float())
         return result
 
@@ -169,30 +216,39 @@ class Recomputed(WeightRule):
         with exact_arithmetic(self.query.device.type):
             for chosen, part in _in_cache(self.shape):
                 block = Selection(sentences=chosen, rows=part)
-                scores = self.scores(block)
+                rule = self.up_to(part.stop)
+                scores = rule.scores(block)
                 top, middle = _row_scores(scores)
                 largest[chosen, :, part], mean[chosen, :, part] = top, middle
                 if mixed is None and kept is None:
                     continue
                 place = None if kept is None else kept[chosen, :, part]
-                weights = self._softmax(scores, top, place)
+                weights = rule._softmax(scores, top, place)
                 if mixed is not None and value is not None:
-                    values = block.of_keys(value, heads=heads).to(weights.dtype)
+                    seen = value[:, :, : weights.shape[-1]]
+                    values = block.of_keys(seen, heads=heads).to(weights.dtype)
                     mixed[chosen, :, part] = (weights @ values).float()
         return RowScores(largest=largest, mean=mean, mixed=mixed, weights=kept)
 
     def _softmax(
         self, scores: Tensor, largest: Tensor | None = None, place: Tensor | None = None
     ) -> Tensor:
-        """Return weights, also in a float32 ``place``; ``largest`` is the score of each row."""
-        straight = place is not None and scores.dtype == place.dtype  # nothing to be copied
+        """Return weights, also in a float32 ``place``; ``largest`` is the score of each row.
+
+        The place may be for more keys than there are scores: those that no row sees.
+        """
+        straight = place is not None and place.is_contiguous() and place.shape == scores.shape
+        straight = straight and place is not None and scores.dtype == place.dtype
         weights = torch.softmax(scores, -1, out=place) if straight else scores.softmax(-1)
         if self.hides_rows:
             # SDPA, flex and flash all write 0 where a query sees no key; softmax says NaN.
             largest = scores.amax(-1) if largest is None else largest
             weights = weights.masked_fill_(largest[..., None] == -math.inf, 0.0)
         if place is not None and not straight:
-            place.copy_(weights)
+            keys = weights.shape[-1]
+            place[..., :keys] = weights
+            if keys < place.shape[-1]:
+                place[..., keys:] = weights[..., :1] * 0.0  # NaN stays NaN
         return weights
 
     def scores(self, selection: Selection) -> Tensor:
@@ -204,7 +260,16 @@ class Recomputed(WeightRule):
         precise = torch.promote_types(self.query.dtype, torch.float32)
         query = selection.of_queries(self.query).to(precise)
         key = selection.of_keys(self.key, heads=self.query.shape[1]).to(precise)
-        return (query @ key.transpose(-1, -2)).mul_(self.scale)
+        shape = *query.shape[:3], key.shape[2]
+        # Scaled by the product itself: another pass would take as long as the product.
+        made = torch.baddbmm(
+            query.new_empty((1, 1, 1)),
+            query.flatten(0, 1),
+            key.flatten(0, 1).mT,
+            beta=0,
+            alpha=self.scale,
+        )
+        return made.view(shape)
 
     @abstractmethod
     def adjusted(self, products: Tensor, selection: Selection) -> Tensor:
@@ -234,11 +299,23 @@ class MaskedSoftmax(Recomputed):
         """Whether a query may see no key: only a mask, or a rule that starts behind it, does so."""
         return self.mask is not None or self.diagonal < 0 or self.window != (-1, -1)
 
+    def up_to(self, row: int) -> MaskedSoftmax:
+        """Leave out the keys that the causal rule and the window hide from all rows."""
+        _, right = self._sight
+        keys = max(1, row + self.diagonal + right)
+        if right < 0 or keys >= self.key.shape[2]:
+            return self
+        mask = self.mask
+        if mask is not None and mask.dim() and mask.shape[-1] > 1:
+            mask = mask[..., :keys]
+        return replace(self, key=self.key[:, :, :keys], mask=mask)
+
     def adjusted(self, products: Tensor, selection: Selection) -> Tensor:
         """Hide what the causal rule, the window and the mask hide."""
         hidden = self._hidden_by_position(products, selection)
         if hidden is not None:
-            products = products.masked_fill_(hidden, -math.inf)
+            seen = products.shape[-1] - hidden.shape[-1]  # by all rows
+            products[..., seen:].masked_fill_(hidden, -math.inf)
         if self.mask is None:
             return products
         shape = (*self.query.shape[:3], self.key.shape[2])
@@ -247,20 +324,35 @@ class MaskedSoftmax(Recomputed):
             return products.masked_fill_(~mask, -math.inf)
         return products.add_(mask)
 
-    def _hidden_by_position(self, products: Tensor, selection: Selection) -> Tensor | None:
+    @property
+    def _sight(self) -> tuple[int, int]:
+        """How many keys to the left and right of its position a query sees; -1 for no limit."""
         left, right = self.window
-        if self.causal:
-            right = 0 if right < 0 else min(right, 0)
+        return left, 0 if self.causal else right
+
+    def _hidden_by_position(self, products: Tensor, selection: Selection) -> Tensor | None:
+        """Return which of the last keys are hidden; those before them are seen by all rows."""
+        left, right = self._sight
         if left < 0 and right < 0:
             return None
         own = selection.row_numbers(self.query.shape[2], products.device)[:, None] + self.diagonal
-        keys = torch.arange(self.key.shape[2], device=products.device)[None]
+        seen = 0
+        if left < 0 and isinstance(selection.rows, slice):
+            first = selection.rows.indices(self.query.shape[2])[0]
+            seen = max(0, min(self.key.shape[2], first + self.diagonal + right + 1))
+        keys = torch.arange(seen, self.key.shape[2], device=products.device)[None]
         hidden = torch.zeros_like(keys - own, dtype=torch.bool)
         if right >= 0:
             hidden |= keys > own + right
         if left >= 0:
             hidden |= keys < own - left
         return hidden
+
+
+def _span(pick: Pick, size: int) -> range | None:
+    """Return the entries next to each other that a pick chooses; ``None`` for others."""
+    chosen = range(*pick.indices(size)) if isinstance(pick, slice) else None
+    return chosen if chosen is not None and chosen.step == 1 else None
 
 
 def _in_cache(shape: tuple[int, int, int, int]) -> Iterator[tuple[slice, slice]]:
@@ -271,7 +363,8 @@ def _in_cache(shape: tuple[int, int, int, int]) -> Iterator[tuple[slice, slice]]
     many = max(1, CACHED_ELEMENTS // (per_row * step)) if step == rows else 1
     for first in range(0, sentences, many):
         for row in range(0, rows, step):
-            yield slice(first, first + many), slice(row, row + step)
+            last = min(first + many, sentences), min(row + step, rows)
+            yield slice(first, last[0]), slice(row, last[1])
 
 
 def _row_scores(scores: Tensor) -> tuple[Tensor, Tensor]:
