@@ -16,6 +16,7 @@ from attn_monitor.capture.lessons import Learning, Lesson, Lessons, Looking
 from attn_monitor.capture.missing import Gap, find_gaps
 from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.modules import module_names
+from attn_monitor.capture.mutations import are_awaited
 from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
@@ -23,6 +24,7 @@ from attn_monitor.capture.record import Record
 from attn_monitor.capture.shaking import Shaking
 from attn_monitor.capture.sources import Follower
 from attn_monitor.capture.tracer import Sink, Tracer
+from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import Part
 
 
@@ -51,17 +53,23 @@ def capture(
             each record knows whose tokens it is about; by default what enters the model is
             followed while ``verify`` is on.
         muting: Heads that are silent meanwhile: this does change what the model computes.
-        lesson: What ran in an earlier pass over this very batch; needs ``verify=False`` and no
-            follower, which run operators of their own. While it is usable, the operators on the
-            way of attention alone are looked at closely; records then lack what queries and keys
-            were before their positions, and :attr:`AttentionCapture.difference` says whether the
-            pass went as the one before: what was seen is incomplete where it did not. Else the
-            lesson is filled.
+        lesson: What is known of passes over batches of this shape: ``Lesson()`` before the first,
+            the same one for each pass. The first fills it. Later ones look at the operators on the
+            way of attention alone, and all of it is watched again in every 17th. Needs
+            ``verify=False`` and no follower, which run operators of their own. What a later pass
+            shows is complete where :attr:`AttentionCapture.difference`, after the block, is empty;
+            else the model did something else than before (another module, another shape, another
+            operator near its attention), and the pass is to be made again: it fills the lesson
+            anew. Attention that begins to run where there was none is seen when all is watched.
+            Records of later passes lack what queries and keys were before their positions.
         shaking: Let layers with weights answer as if these were others, to see whose tokens are
             compared then: this changes it, too.
 
     Yields:
         The capture; read it during or after the block.
+
+    Raises:
+        ConfigurationError: A lesson was given together with ``verify`` or a follower.
 
     Example:
         >>> layer = nn.TransformerEncoderLayer(8, 2, batch_first=True).eval()
@@ -70,18 +78,25 @@ def capture(
         >>> attention["encoder"].weights(1).shape
         torch.Size([1, 2, 5, 5])
     """
+    if lesson is not None and (verify or follower is not None):
+        raise ConfigurationError(
+            "capture got a lesson and is to run operators of its own beside the model's; later "
+            "passes are told apart by what runs: give verify=False and no follower"
+        )
     followed = Follower() if follower is None and verify else follower
+    mode = CaptureMode()
     lessons: Lessons | None = None
-    if lesson is not None and not verify and followed is None:
-        usable = lesson.usable
-        lessons = Looking(lesson) if usable else Learning(lesson, module_names(model))
+    if lesson is not None and lesson.usable:
+        lessons = Looking(lesson, None if are_awaited() else mode)
+    elif lesson is not None:
+        lessons = Learning(lesson, module_names(model), mode)
     attention = AttentionCapture(
         model, sink=sink, verify=verify, follower=followed, lessons=lessons
     )
-    tracer = attention.tracer
+    tracer = mode.tracer = attention.tracer
     tracer.muting = muting
     tracer.shaken = Shaking() if shaking else None
-    with tracer.running(), eagerly(), watching(tracer), CaptureMode(tracer):
+    with tracer.running(), eagerly(), watching(tracer), mode:
         yield attention
     if isinstance(lessons, Looking):
         lessons.end()

@@ -5,13 +5,17 @@ between the scores and the projection of the output. A later pass over the same 
 runs, modules and operators one by one, with what ran before, and shows the families the operators
 that matter. Whatever does not go as it went before (another module, operator or shape) is noted:
 such a pass is to be watched again.
+
+Where nobody needs to know of every operator, the mode that sees them steps aside between two module
+calls that have nothing to do with attention: operators there are not compared, and cost nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import pairwise
+from typing import Final, Protocol
 
 from torch import Tensor, nn
 
@@ -27,9 +31,22 @@ _TELLING: Final = (Scores, Pairs, Weighed, Attended, int)
 _Facts = tuple[object, ...]
 
 
+class Watcher(Protocol):
+    """What sees operators, and can be told not to."""
+
+    @property
+    def is_innermost(self) -> bool:
+        """Whether no other mode was entered inside of it and is still there."""
+
+    def see(self, wanted: bool) -> None:
+        """See operators from here on, or see none."""
+
+
 @dataclass(slots=True)
 class Lesson:
     """What ran in a pass over one batch, and what of it has to do with attention.
+
+    Make an empty one, ``Lesson()``, and give it to :func:`capture` pass after pass.
 
     Attributes:
         why_not: Why passes cannot go by it; empty where they can.
@@ -40,6 +57,9 @@ class Lesson:
             of modules, and the operators, in their order.
         wanted: Which of them are operators that matter.
         calls: What must be the same of each attention call, and its kind.
+        stretches: Where each module begins or ends among the events, and whether an operator that
+            matters comes before the next one does.
+        alone: No other mode was entered inside of the model.
     """
 
     why_not: str = "it was the first pass"
@@ -49,6 +69,8 @@ class Lesson:
     events: list[object] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
     calls: list[tuple[_Facts, PartKind]] = field(default_factory=list)
+    stretches: list[tuple[int, bool]] = field(default_factory=list)
+    alone: bool = True
 
     @property
     def usable(self) -> bool:
@@ -67,11 +89,14 @@ class Lesson:
 class Learning:
     """Fills a lesson while every operator is watched."""
 
-    def __init__(self, lesson: Lesson, names: dict[nn.Module, str]) -> None:
+    def __init__(self, lesson: Lesson, names: dict[nn.Module, str], watcher: Watcher) -> None:
         lesson.why_not, lesson.passes, lesson.names = "the pass did not end", 0, names
         lesson.events, lesson.wanted, lesson.calls = [], set(), []
+        lesson.stretches, lesson.alone = [], True
         self.names = names
         self._lesson = lesson
+        self._watcher = watcher
+        self._begins: list[int] = []
         self._matters = False
         self._stretch: set[int] = set()  # what matters since a module began or ended
         self._constants: set[int] = set()  # what made something of parameters alone since then
@@ -82,7 +107,9 @@ class Learning:
         """Note that a module begins, or that one ends."""
         self._close()
         here = _END if module is None else module if module in self.names else type(module)
+        self._begins.append(len(self._lesson.events))
         self._lesson.events.append(here)
+        self._lesson.alone = self._lesson.alone and self._watcher.is_innermost
 
     def wants(self, operator: object) -> bool:
         """Note an operator; all of them are looked at."""
@@ -123,6 +150,10 @@ class Learning:
         together = "several calls are put together" if self._together or self._waiting else ""
         nothing = "" if self._lesson.calls else "no attention was seen"
         self._lesson.why_not = next(filter(None, [together, nothing, *errors]), "")
+        wanted, ends = self._lesson.wanted, [*self._begins, len(self._lesson.events)]
+        self._lesson.stretches = [
+            (first, not wanted.isdisjoint(range(first, end))) for first, end in pairwise(ends)
+        ]
 
     def _close(self) -> None:
         if self._stretch:
@@ -139,7 +170,14 @@ class Looking:
         difference: What was not as it was learned; empty so far.
     """
 
-    def __init__(self, lesson: Lesson) -> None:
+    def __init__(self, lesson: Lesson, watcher: Watcher | None) -> None:
+        """Begin a pass.
+
+        Args:
+            lesson: What was learned.
+            watcher: Sees operators, and need not do so where they have nothing to do with
+                attention; ``None`` where it must see all of them.
+        """
         lesson.passes += 1
         self.names = lesson.names
         self.difference = ""
@@ -148,9 +186,15 @@ class Looking:
         self._wanted = lesson.wanted
         self._at = 0
         self._calls = 0
+        self._watcher = watcher if lesson.alone else None
+        self._stretches = lesson.stretches
+        self._passed = 0
+        self._unseen = False  # what ran since a module began or ended
 
     def end(self) -> None:
         """Notice what did not come."""
+        if self._unseen and self._passed == len(self._stretches):
+            self._at = len(self._events)
         if self._at != len(self._events):
             self._differs("less ran")
         if self._calls != len(self._lesson.calls):
@@ -161,10 +205,24 @@ class Looking:
 
     def boundary(self, module: nn.Module | None) -> None:
         """Notice another module than was to come."""
+        first, matters = len(self._events), False
+        if self._passed < len(self._stretches):
+            first, matters = self._stretches[self._passed]
+            self._passed += 1
+        if self._unseen:
+            self._at = first
         came = _END if module is None else module
         here = self._next()
         if here is not came and here is not type(module):
             self._differs(f"{_END if module is None else type(module).__name__} was unexpected")
+        watcher = self._watcher
+        if watcher is not None:
+            if not watcher.is_innermost:
+                self._differs("another mode was entered inside of the model")
+                self._watcher = None
+            elif matters is self._unseen:
+                self._unseen = not matters
+                watcher.see(matters)
 
     def wants(self, operator: object) -> bool:
         """Return whether an operator matters, and notice another one than was to come."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeGuard
+from types import TracebackType
+from typing import Self, TypeGuard
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 from attn_monitor.capture.families import observer_of
 from attn_monitor.capture.mutations import announce
-from attn_monitor.capture.operators import OperatorCall
+from attn_monitor.capture.operators import OperatorCall, operator_name
 from attn_monitor.capture.sources import LOOKING_UP
 from attn_monitor.capture.tracer import Observer, Tracer
 from attn_monitor.capture.travel import follow
@@ -29,14 +30,53 @@ class CaptureMode(TorchDispatchMode):
 
     Why a dispatch mode: an active function mode would move ``nn.TransformerEncoderLayer`` off its
     fused path and so change what the model computes.
+
+    Attributes:
+        tracer: Whom calls are shown to; set before the mode is entered.
     """
 
+    tracer: Tracer
     supports_higher_order_operators = True
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own signature
-        self._tracer = tracer
-        self._known: dict[int, tuple[Operator, Observer | None]] = {}
+        self._known: dict[int, tuple[Operator, Observer | None, str]] = {}
+        self._seeing = False
+        self._others = 0  # modes around this one
+
+    def __enter__(self) -> Self:
+        """See every operator from here on."""
+        super().__enter__()  # type: ignore[no-untyped-call]  # torch's own signature
+        self._seeing, self._others = True, torch._C._len_torch_dispatch_stack() - 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """See none any more."""
+        self.see(True)
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+
+    @property
+    def is_innermost(self) -> bool:
+        """Whether no other mode was entered inside of it and is still there."""
+        return bool(torch._C._len_torch_dispatch_stack() == self._others + self._seeing)
+
+    def see(self, wanted: bool) -> None:
+        """See operators from here on, or see none; must be innermost.
+
+        Entering and leaving it would cost ten times as much.
+        """
+        if wanted == self._seeing:
+            return
+        self._seeing = wanted
+        if wanted:
+            _push_mode(self)
+        else:
+            _pop_mode()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -64,7 +104,7 @@ class CaptureMode(TorchDispatchMode):
                 return split
         announce(func, args, kwargs)
         result = func(*args, **kwargs)
-        tracer = self._tracer
+        tracer = self.tracer
         lessons = tracer.lessons
         # Autograd is running where checkpointing repeats forward operators in the backward pass.
         if (
@@ -77,9 +117,9 @@ class CaptureMode(TorchDispatchMode):
             result = tracer.shaken(OperatorCall(func, args, kwargs, result))
         known = self._known.get(id(func))  # by identity: hashing an operator runs Python code
         if known is None:
-            known = self._known[id(func)] = func, observer_of(func)
-        observer = known[1]
-        call = OperatorCall(func, args, kwargs, result)
+            known = self._known[id(func)] = func, observer_of(func), operator_name(func)
+        _, observer, name = known
+        call = OperatorCall(func, args, kwargs, result, name)
         if tracer.follower is not None:
             tracer.guarded(_follow, call)
         if observer is not None:

@@ -23,6 +23,11 @@ def before_writes(listener: _Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
+def are_awaited() -> bool:
+    """Return whether somebody must be told of every write."""
+    return bool(_listeners)
+
+
 def announce(func: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
     """Tell the listeners what an operator is about to write to."""
     if not _listeners:

@@ -141,9 +141,10 @@ class MapsByRows(Maps):
     ``attn`` still makes all of them, for a metric that cannot do with some rows at a time.
     """
 
-    __slots__ = ("_rows", "_shape")
+    __slots__ = ("_largest", "_rows", "_shape")
     _rows: Callable[[int, int], Float[np.ndarray, "head rows key"]]
     _shape: tuple[int, int, int]
+    _largest: Float[np.ndarray, " head"] | Callable[[], Float[np.ndarray, " head"] | None] | None
 
     def __init__(
         self,
@@ -153,7 +154,9 @@ class MapsByRows(Maps):
         causal: bool = False,
         cross: bool = False,
         special: tuple[int, ...] = (),
-        logit_max: Float[np.ndarray, " head"] | None = None,
+        logit_max: Float[np.ndarray, " head"]
+        | Callable[[], Float[np.ndarray, " head"] | None]
+        | None = None,
         sizes: HeadSizes | None = None,
         key_tokens: tuple[str, ...] | None = None,
         documents: tuple[int, ...] = (),
@@ -166,7 +169,7 @@ class MapsByRows(Maps):
             causal: See :class:`Maps`, as for the rest.
             cross: Queries and keys are different tokens.
             special: Key positions of tokens that are not words.
-            logit_max: Largest score before softmax per head.
+            logit_max: Largest score before softmax per head, or what says it when it is asked for.
             sizes: How large what the heads handle is.
             key_tokens: What stands at each key.
             documents: Where each of several documents begins.
@@ -175,7 +178,7 @@ class MapsByRows(Maps):
             "causal": causal,
             "cross": cross,
             "special": special,
-            "logit_max": logit_max,
+            "_largest": logit_max,
             "sizes": sizes,
             "key_tokens": key_tokens,
             "documents": documents,
@@ -189,6 +192,11 @@ class MapsByRows(Maps):
     def shape(self) -> tuple[int, int, int]:
         """Numbers of heads, valid query tokens and valid key tokens."""
         return self._shape
+
+    @property
+    def logit_max(self) -> Float[np.ndarray, " head"] | None:
+        """Largest score before softmax per head, ``None`` where the kernel hides it."""
+        return self._largest() if callable(self._largest) else self._largest
 
     @property
     def attn(self) -> Float[np.ndarray, "head query key"]:

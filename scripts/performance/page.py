@@ -1,10 +1,11 @@
 """Measure this build beside an earlier one, in turns, and write docs/performance.md.
 
 `python scripts/performance/page.py build/performance.json` measures what the file does not hold
-yet; `ONLY=step` or `ONLY=pass` measures a part, `ROUNDS=9` takes more turns. The earlier build is
-`EARLIER`: a commit, checked out with `git worktree` in build/, or a folder that holds one. It runs
-with this environment's dependencies: only attn_monitor differs. Peers that `PEERS`, a folder,
-holds (scripts/performance/peers.txt) are measured in the same turns.
+yet; `ONLY=step`, `ONLY=pass` or any words of a row (`ONLY="all metrics"`) measures a part,
+`ROUNDS=9` takes more turns. The earlier build is `EARLIER`: a commit, checked out with
+`git worktree` in build/, or a folder that holds one. It runs with this environment's dependencies:
+only attn_monitor differs. Peers that `PEERS`, a folder, holds (scripts/performance/peers.txt) are
+measured in the same turns.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ WANTED = {
     ("bert", 64, "recorded step"): 1.05,
 }
 OURS = {"earlier", "now"}
+LATER = ", later pass"
 TOOLS = ("nnsight", "TorchLens", "TorchLens trace")
 MODELS = {
     "bert": "BERT, 6 layers x 12 heads, width 384",
@@ -95,7 +97,8 @@ def measured(builds: dict[str, Build], family: str, kind: str, tokens: int, name
     rounds = min(ROUNDS, FEW_ROUNDS) if family == "step" else ROUNDS
     cases = [(build, build, (family, kind, tokens, name)) for build in ("earlier", "now")]
     if family == "pass":
-        cases += [("output_attentions", "now", (family, kind, tokens, "output_attentions"))]
+        for what in (f"{name}{LATER}", "output_attentions"):
+            cases += [(what.removeprefix(name), "now", (family, kind, tokens, what))]
     if name == "all weights":
         cases += [(p, p, ("peer", kind, tokens, p)) for p in builds if p not in OURS]
     for turn in range(rounds + 1):  # the first is for warming up
@@ -120,7 +123,9 @@ def figure(values: list[float] | None) -> str:
 def table(found: dict[str, dict], family: str) -> str:
     """Return one table, a row per case that was measured."""
     peers = ["output_attentions", *TOOLS] if family == "pass" else []
-    heads = ["what", "tokens", "plain, ms", "b662f30", "now", "wanted", *peers, "load"]
+    later = [LATER] if family == "pass" else []
+    own = ["b662f30", "now", *(f"now{each}" for each in later)]
+    heads = ["what", "tokens", "plain, ms", *own, "wanted", *peers, "load"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for kind, tokens, name in PASSES if family == "pass" else STEPS:
         row = found.get(f"{family} {kind} {tokens} {name}")
@@ -128,7 +133,7 @@ def table(found: dict[str, dict], family: str) -> str:
             continue
         cells = [f"{name}: {MODELS[kind]}", str(tokens)]
         cells += [f"{1000 * statistics.median(row['plain']):.0f}"]
-        cells += [figure(row["earlier"]), figure(row["now"])]
+        cells += [figure(row.get(each)) for each in ("earlier", "now", *later)]
         cells += [f"{WANTED[kind, tokens, name]:.2f}", *(figure(row.get(peer)) for peer in peers)]
         lines.append("| " + " | ".join([*cells, str(row["load"])]) + " |")
     return "\n".join(lines)
@@ -139,7 +144,8 @@ def main() -> None:
     ledger = Path(sys.argv[1])
     found = json.loads(ledger.read_text("utf-8")) if ledger.exists() else {}
     cases = [*(("pass", *case) for case in PASSES), *(("step", *case) for case in STEPS)]
-    wanted = [case for case in cases if case[0] == os.environ.get("ONLY", case[0])]
+    only = os.environ.get("ONLY", "")
+    wanted = [case for case in cases if only in " ".join(map(str, case))]
     missing = [case for case in wanted if " ".join(map(str, case)) not in found]
     if missing:
         builds = {"earlier": Build(earlier()), "now": Build(ROOT)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from unittest import mock
 
 import pytest
@@ -12,8 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 
 from attn_monitor.capture import capture
 from attn_monitor.capture.lessons import PASSES, PATIENCE, Lesson
+from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.mutations import before_writes
+from attn_monitor.capture.sources import Follower
 from attn_monitor.capture.tracer import Tracer
+from attn_monitor.core.errors import ConfigurationError
 
 WIDTH, HEADS = 16, 2
 WORDS = torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))
@@ -196,3 +200,77 @@ def test_a_mode_of_the_users_own_stays_where_it_is(model):
     assert len(looked_at.records) == 3
     assert Counts.seen >= alone
     assert _get_current_dispatch_mode() is None
+
+
+def operators_seen(model, lesson, listener=None):
+    """Return how many operators the mode of a pass sees, and what went otherwise."""
+    with (
+        mock.patch.object(
+            CaptureMode,
+            "__torch_dispatch__",
+            autospec=True,
+            side_effect=CaptureMode.__torch_dispatch__,
+        ) as seen,
+        nullcontext() if listener is None else before_writes(listener),
+    ):
+        attention = passed(model, lesson)
+    return seen.call_count, attention
+
+
+def test_a_later_pass_sees_no_operator_between_modules_that_do_not_attend(model):
+    between = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH))
+    model.layers.insert(1, between)
+    model.order = [0, 1, 2, 3]
+    watched, first = operators_seen(model, None)
+    lesson = learned(model)
+    seen, later = operators_seen(model, lesson)
+    assert later.difference == ""
+    assert seen < watched / 1.5
+    assert [r.module for r in later.records] == [r.module for r in first.records]
+    for one, other in zip(later.records, first.records, strict=True):
+        assert torch.equal(one.weights(), other.weights())
+        assert torch.equal(one.output_projection, other.output_projection)
+    # Who must be told of every write is told of it.
+    assert operators_seen(model, lesson, listener=lambda _: None)[0] == watched
+
+
+def test_a_mode_that_is_new_inside_of_the_model_is_noticed_and_stays_where_it_is(model):
+    class Other(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    lesson, inner, other = learned(model), model.layers[1].forward, Other()
+
+    def within(x):
+        with other:
+            assert _get_current_dispatch_mode() is other
+            made = inner(x)
+            assert _get_current_dispatch_mode() is other
+        return made
+
+    model.layers[1].forward = within
+    assert "mode" in passed(model, lesson).difference
+    assert _get_current_dispatch_mode() is None
+    for _ in range(2):  # learned anew, then gone by: everything is compared
+        attention = passed(model, lesson)
+        assert attention.difference == ""
+        assert len(attention.records) == 3
+    assert lesson.passes == 1
+    assert _get_current_dispatch_mode() is None
+
+
+def test_more_passes_than_one_are_noticed(model):
+    lesson = learned(model)
+    with torch.no_grad(), capture(model, verify=False, lesson=lesson) as attention:
+        model(WORDS)
+        model(WORDS)
+    assert attention.difference
+
+
+@pytest.mark.parametrize("options", [{}, {"verify": False, "follower": Follower()}])
+def test_a_lesson_with_checks_of_our_own_is_refused(model, options):
+    with (
+        pytest.raises(ConfigurationError, match="verify=False"),
+        capture(model, lesson=Lesson(), **options),
+    ):
+        pass
