@@ -212,6 +212,11 @@ def _codes(feed: Feed, message: str, sizes: Sizes) -> Feed | None:
     if "expected 2, got 1" in message and isinstance(words, Tensor) and words.dim() == _ROWS:
         count = sizes.number("num_channels", "num_codebooks", default=4)
         return {**feed, "input_ids": words[..., None].expand(-1, -1, count)}
+    match = re.search(r"\((\d+)\) must match .* \((\d+)\) at non-singleton dimension 1", message)
+    beside = sizes.number("num_codebooks", default=-1) + 1
+    told = match and (int(match[1]),)
+    if match and isinstance(words, Tensor) and words.shape[1:] == told and int(match[2]) == beside:
+        return {**feed, "input_ids": words[..., None].expand(-1, -1, beside)}
     return None
 
 
@@ -224,11 +229,19 @@ def _axes(feed: Feed, message: str) -> Feed | None:
         if "not enough values to unpack (expected 5, got 4)" in message:
             frames = pixels[:, None].expand(-1, 2, -1, -1, -1).contiguous()
             return {**feed, "pixel_values": frames}
+        if "not enough values to unpack (expected 6, got 4)" in message:
+            tiles = pixels[:, None, None].expand(-1, 1, 4, -1, -1, -1).contiguous()
+            return {**feed, "pixel_values": tiles}
         match = re.search(r"input to conv2d, but got input of size: \[(\d+), (\d+)\]", message)
         if match and pixels.dim() == _ROWS:
             side = math.isqrt(int(match[2]) // 3)
             return {**feed, "pixel_values": noise(int(match[1]), 3, side, side)}
     features = feed.get("input_features")
+    match = re.search(r"\((\d+)\) must match .* \((\d+)\) at non-singleton dimension 2", message)
+    for name, value in feed.items() if match else ():
+        floating = isinstance(value, Tensor) and value.is_floating_point()
+        if floating and value.dim() == 3 and value.shape[2] == int(match[1]):
+            return {**feed, name: noise(*value.shape[:2], int(match[2]))}
     if "range of [-3, 2], but got 3" in message and isinstance(features, Tensor):
         return {**feed, "input_features": features.mT[:, None].contiguous()}
     if "must be mono" in message and isinstance(sound, Tensor) and sound.dim() == _ROWS:

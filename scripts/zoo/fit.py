@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import feed
+import remedies
 import shrink
 import torch
 from transformers import PreTrainedModel
@@ -38,7 +39,7 @@ def fitted(kind: str, implementation: str = "eager") -> Fitted:
     Raises:
         UnfitError: None runs.
     """
-    shrink.forget()
+    remedies.forget()
     errors: list[str] = []
     for trial in shrink.TRIALS:
         try:
@@ -61,12 +62,12 @@ def _tried(
     config = shrink.configuration(kind, trial)
     try:
         if shrink.parameters(cls, config) > shrink.MOST_PARAMETERS:
-            raise MemoryError("it stays larger than 45 million parameters")
+            raise MemoryError("it stays larger than 60 million parameters")
         model = shrink.built(cls, config, implementation)
         with torch.no_grad():
             fed, _ = feed.run_on(model, "right", lambda m, given: m(**given))
     except Exception as error:
-        if not shrink.completed(error):
+        if not remedies.completed(error):
             raise
         return _tried(cls, kind, trial, implementation)
     return Fitted(cls, trial, model, fed)

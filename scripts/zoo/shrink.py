@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import remedies
 import torch
 import transformers
+from remedies import entry, put
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 VOCABULARY, PIXELS = 250, 64
-MOST_PARAMETERS = 45_000_000
+MOST_PARAMETERS = 60_000_000
 # What widths are divided by and how many layers there are, one trial after the other.
 Trial = tuple[int, int]
 TRIALS: tuple[Trial, ...] = ((16, 2), (8, 2), (16, 8), (8, 8), (2, 2), (1, 2))
@@ -72,24 +74,6 @@ _UNSET = {
     "vocabulary_map": {"<image>": 7, "IMGIMGA": 8, "IMGIMGB": 9},
 }
 
-# What a model reads of a part's configuration that a configuration around it would have given it.
-_GIVEN = {
-    **{"dropout": 0.0, "dropout_rate": 0.0, "initializer_range": 0.02, "rope_theta": 10000.0},
-    **{"shared_expert_intermediate_size": 16, "num_key_value_heads": 2, "num_hidden_layers": 2},
-}
-_MISSED: set[tuple[str, str]] = set()  # class of a configuration, and its entry
-# What else is done after an error that says so; a process makes one type.
-_REMEDIES = {
-    "kinds": "'NoneType' object is not subscriptable",
-    "attending": "can only be called on Attention layers",
-    "window": "Could not find a `sliding_window`",
-    "shared heads": "unsupported operand type(s) for //",
-    "sections": "stack expects each tensor to be equal size",
-    "image token": "'bool' object has no attribute 'unsqueeze'",
-    "state heads": "is invalid for input of size",
-    "clipped": "At least one of 'min' or 'max' must not be None",
-}
-_LEARNED: set[str] = set()
 _GROUPS = 32  # of channels, which are normalised together
 _MANY_LAYERS = 8
 
@@ -110,8 +94,6 @@ def configuration(kind: str, trial: Trial) -> PretrainedConfig:
     identifiers: dict[int, int] = {}
     for part in _all(config):
         _shrink(part, trial, identifiers)
-        for name in (name for owner, name in _MISSED if owner == type(part).__name__):
-            _set(part, name, _GIVEN[name])
     return config
 
 
@@ -120,13 +102,6 @@ def _all(config: PretrainedConfig) -> Iterator[PretrainedConfig]:
     for value in list(vars(config).values()):
         if isinstance(value, PretrainedConfig):
             yield from _all(value)
-
-
-def _set(config: PretrainedConfig, name: str, value: object) -> None:
-    try:
-        setattr(config, name, value)
-    except Exception:  # a validator that wants it otherwise: it stays as it was
-        return
 
 
 def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int]) -> None:
@@ -141,19 +116,19 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
         layers = max(layers, *read)
     for name, value in before.items():
         if value is None and name in _UNSET:
-            _set(config, name, _UNSET[name])
+            put(config, name, _UNSET[name])
         if isinstance(value, PretrainedConfig):
             continue  # made small by itself
         new = _smaller(name, value, factor, layers)
         if new != value:
-            _set(config, name, new)
+            put(config, name, new)
     for name, value in before.items():
         identifier = name.endswith(("token_id", "token_index", "_id")) and isinstance(value, int)
         if identifier and value >= VOCABULARY - 50:
             known = identifiers.setdefault(value, VOCABULARY - 50 + len(identifiers))
-            _set(config, name, known)
+            put(config, name, known)
         if isinstance(value, _SEQUENCES) and value and _per_layer(name, value, before):
-            _set(config, name, _of_every_kind(value, min(layers, len(value))))
+            put(config, name, _of_every_kind(value, min(layers, len(value))))
         elif (
             (
                 isinstance(value, _SEQUENCES)
@@ -164,12 +139,12 @@ def _shrink(config: PretrainedConfig, trial: Trial, identifiers: dict[int, int])
             and all(type(v) is int for v in value)
             and max(value) >= layers
         ):
-            _set(config, name, type(value)(dict.fromkeys(min(v, layers - 1) for v in value)))
-    _remedied(config, layers)
+            put(config, name, type(value)(dict.fromkeys(min(v, layers - 1) for v in value)))
+    remedies.apply(config, layers)
     _heads(config)
-    width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
+    width, heads = entry(config, "hidden_size"), entry(config, "num_attention_heads")
     if "head_dim" in before and before["head_dim"] is None and isinstance(width, int) and heads:
-        _set(config, "head_dim", width // heads)
+        put(config, "head_dim", width // heads)
     _rotary(config)
 
 
@@ -242,59 +217,12 @@ def _of_every_kind(value: Any, count: int) -> Any:
     return type(value)(chosen[at] for at in order)
 
 
-def _of(config: PretrainedConfig, name: str) -> Any:
-    """Return an entry of a configuration; ``None`` where there is none, or one per layer."""
-    try:
-        return getattr(config, name, None)
-    except Exception:  # "may vary across layers"
-        return None
-
-
-def _remedied(config: PretrainedConfig, layers: int) -> None:
-    """Fill in what errors said is missing."""
-    entries, kinds = vars(config), _of(config, "layer_types")
-    if "kinds" in _LEARNED and kinds is None and "layer_types" in entries:
-        _set(config, "layer_types", ["full_attention"] * layers)
-    if "attending" in _LEARNED and isinstance(kinds, list) and set(kinds) == {"linear_attention"}:
-        _set(config, "layer_types", [*kinds[:-1], "full_attention"])
-    if "window" in _LEARNED and entries.get("sliding_window", 0) is None:
-        _set(config, "sliding_window", _STRETCHES["sliding_window"])
-    if "shared heads" in _LEARNED and entries.get("num_key_value_heads", 0) is None:
-        _set(config, "num_key_value_heads", _of(config, "num_attention_heads"))
-    if "image token" in _LEARNED and entries.get("image_token_index", 0) is None:
-        _set(config, "image_token_index", VOCABULARY - 60)
-    if "clipped" in _LEARNED and entries.get("clip_qkv", 0) is None:
-        _set(config, "clip_qkv", 8.0)
-    if "state heads" in _LEARNED and "mamba_d_head" in entries:
-        width = _of(config, "mamba_expand") * _of(config, "hidden_size")
-        _set(config, "mamba_d_head", width // _of(config, "mamba_n_heads"))
-
-
-def forget() -> None:
-    """Begin with another type."""
-    _MISSED.clear()
-    _LEARNED.clear()
-
-
-def completed(error: BaseException) -> bool:
-    """Have configurations made from now on hold what an error says is missing; return whether."""
-    match = re.search(r"'(\w+)' object has no attribute '(\w+)'", str(error))
-    if match is not None and match[2] in _GIVEN and (match[1], match[2]) not in _MISSED:
-        _MISSED.add((match[1], match[2]))
-        return True
-    for remedy, said in _REMEDIES.items():
-        if said in str(error) and remedy not in _LEARNED:
-            _LEARNED.add(remedy)
-            return True
-    return False
-
-
 def _rotary(config: PretrainedConfig) -> None:
     """Let the three sections of rotary positions sum to half of the width per head."""
-    width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
+    width, heads = entry(config, "hidden_size"), entry(config, "num_attention_heads")
     if not (isinstance(width, int) and isinstance(heads, int) and heads):
         return
-    head = _of(config, "head_dim") or width // heads
+    head = entry(config, "head_dim") or width // heads
     entries = vars(config)
     holders = [entries, *(v for n, v in entries.items() if n.startswith("rope_") and v)]
     for holder in holders:
@@ -304,24 +232,24 @@ def _rotary(config: PretrainedConfig) -> None:
             continue  # one per kind of layer
         half = int(head * float(holder.get("partial_rotary_factor", 1.0))) // 2
         sections = [half - 2 * (half // 3), half // 3, half // 3]
-        holder["mrope_section"] = sections[::-1] if "sections" in _LEARNED else sections
+        holder["mrope_section"] = sections[::-1] if remedies.are_known("sections") else sections
 
 
 def _heads(config: PretrainedConfig) -> None:
     """Keep an even width per head of at least 4, which rotary positions need."""
-    width, heads = _of(config, "hidden_size"), _of(config, "num_attention_heads")
-    shared = _of(config, "num_key_value_heads")
-    if not (isinstance(width, int) and isinstance(heads, int) and heads) or _of(config, "head_dim"):
+    width, heads = entry(config, "hidden_size"), entry(config, "num_attention_heads")
+    shared = entry(config, "num_key_value_heads")
+    if not (isinstance(width, int) and isinstance(heads, int) and heads) or entry(
+        config, "head_dim"
+    ):
         return
     if width % heads == 0 and width // heads >= 4:
         return
     for fewer in (8, 4, 2, 1):
         if fewer <= heads and width % fewer == 0 and width // fewer >= 4:
-            _set(config, "num_attention_heads", fewer)
+            put(config, "num_attention_heads", fewer)
             if isinstance(shared, int):
-                _set(
-                    config, "num_key_value_heads", fewer if shared == heads else max(1, fewer // 2)
-                )
+                put(config, "num_key_value_heads", fewer if shared == heads else max(1, fewer // 2))
             return
 
 
