@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 SUM_TOLERANCE: Final = 1e-3  # how far rounding takes the sum of a row of probabilities from 1
@@ -25,9 +25,16 @@ def are_probabilities(values: Float[Tensor, "... entry"]) -> bool:
 
 
 def _are_distributions(values: Float[Tensor, "... entry"]) -> bool:
-    total = values.sum(dim=-1, dtype=torch.float32)
-    whole = (total - 1.0).abs() < SUM_TOLERANCE
-    return bool(whole.all()) and bool((values.amin(dim=-1) >= 0).all())
+    return bool(_sum_to_one(values).all()) and bool((values.amin(dim=-1) >= 0).all())
+
+
+def distributions(values: Float[Tensor, "*rows entry"]) -> Bool[Tensor, "*rows"]:
+    """Tell of every row whether it is a distribution: nothing below 0, a sum within 1e-3 of 1."""
+    return _sum_to_one(values) & (values.amin(dim=-1) >= 0)
+
+
+def _sum_to_one(values: Float[Tensor, "*rows entry"]) -> Bool[Tensor, "*rows"]:
+    return (values.sum(dim=-1, dtype=torch.float32) - 1.0).abs() < SUM_TOLERANCE
 
 
 def own_part(tensor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attn_monitor.capture.outputs import Outputs
-from attn_monitor.capture.tensors import are_probabilities
+from attn_monitor.capture.tensors import are_probabilities, distributions, to_numpy
 from attn_monitor.core.nouns import MetricSpec
 from attn_monitor.monitor.batches import BatchTokens
 
@@ -65,15 +65,30 @@ def output_statistics(
     table = np.full((len(tokens), len(OUTPUT_SPECS)), np.nan, dtype=np.float32)
     answer, hidden = outputs.answer, outputs.last_hidden
     if answer is not None and answer.is_floating_point() and not _same_width(answer, hidden):
-        for row, scores in enumerate(rows_of_sentences(answer, tokens)):
-            if row in wanted and scores.shape[-1] >= _FEWEST_CLASSES and len(scores):
-                table[row, :2] = _certainty(scores)
-    if hidden is not None:
-        for row, states in enumerate(rows_of_sentences(hidden, tokens)):
-            if row in wanted and len(states):
-                norms = states.float().norm(dim=-1) / math.sqrt(states.shape[-1])
-                table[row, 2] = float(norms.mean())
+        if answer.dim() == _PER_SENTENCE and answer.shape[0] == len(tokens):
+            if answer.shape[1] >= _FEWEST_CLASSES:
+                rows = sorted(wanted)
+                table[rows, :2] = to_numpy(_certainty_of_each(answer.detach()[rows]))
+        else:
+            for row, scores in enumerate(rows_of_sentences(answer, tokens)):
+                if row in wanted and scores.shape[-1] >= _FEWEST_CLASSES and len(scores):
+                    table[row, :2] = _certainty(scores)
+    if hidden is not None and hidden.dim() >= _PER_SENTENCE:
+        norms = hidden.detach().float().norm(dim=-1, keepdim=True) / math.sqrt(hidden.shape[-1])
+        found = rows_of_sentences(norms, tokens)
+        rows = [row for row, each in enumerate(found) if row in wanted and len(each)]
+        if rows:
+            table[rows, 2] = to_numpy(torch.stack([found[row].mean() for row in rows]))
     return table
+
+
+def _certainty_of_each(scores: Float[Tensor, "row class"]) -> Float[Tensor, "row 2"]:
+    """Return the entropy and the largest probability of every row."""
+    known = distributions(scores)
+    scores = scores.float()
+    pairs = zip(_of_probabilities(scores), _of_scores(scores), strict=True)
+    entropy, largest = (torch.where(known, one, other) for one, other in pairs)
+    return torch.stack([entropy / math.log(scores.shape[-1]), largest], dim=-1)
 
 
 def _certainty(scores: Float[Tensor, "token class"]) -> tuple[float, float]:

@@ -1,17 +1,77 @@
-"""Metrics that wait until somebody other than the training loop has time for them."""
+"""What waits until somebody other than the training loop has time for it: calls, and metrics."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from attn_monitor.analysis import MetricSet
+from attn_monitor.capture import Record
+from attn_monitor.capture.copies import bytes_of_copy, copied
 from attn_monitor.core.maps import Maps, MapsByRows
 
 WAITING_BYTES = 64_000_000  # maps of one step held back; beyond that they are reduced at once
+WAITING_CALLS = 192_000_000  # what entered its attention calls; beyond that they are read at once
+Look = Callable[[Record], None]
+
+
+@dataclass(slots=True)
+class Calls:
+    """Attention calls of one step that are looked at later, in the order in which they came.
+
+    What entered a fused call is copied by the training thread; making maps of it takes several
+    times as long. Beyond ``limit`` bytes, and where a call can be read now only, it is.
+    """
+
+    limit: int = WAITING_CALLS
+    _waiting: deque[tuple[Record, Look, int]] = field(default_factory=deque)
+    _held: int = 0
+
+    def __len__(self) -> int:
+        """Return how many calls wait."""
+        return len(self._waiting)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the copies hold, in bytes."""
+        return self._held
+
+    def add(self, record: Record, look: Look) -> None:
+        """Have ``look`` called with ``record`` now, or later with a copy of it."""
+        size = bytes_of_copy(record)
+        if size is None or self._held + size > self.limit:
+            look(record)
+            return
+        self._held += size
+        self._waiting.append((copied(record), look, size))
+
+    def forget(self, most: int) -> None:
+        """Let go of the calls that came after the first ``most``."""
+        while len(self._waiting) > most:
+            self._held -= self._waiting.pop()[2]
+
+    def finish(self) -> None:
+        """Look at every call; may run in any thread, once.
+
+        Raises:
+            Exception: The first error, after all other calls were looked at.
+        """
+        failed: list[Exception] = []
+        while self._waiting:
+            record, look, size = self._waiting.popleft()
+            try:
+                with torch.no_grad():
+                    look(record)
+            except Exception as error:  # noqa: BLE001  # one call costs no other its maps
+                failed.append(error)
+            self._held -= size
+        if failed:
+            raise failed[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +93,7 @@ class Deferred:
     Copying a map takes microseconds and reducing it to metrics a hundred times as long, so the
     training thread copies and the recording thread reduces. Long sentences and large models
     would hold too much memory this way; beyond ``limit`` bytes metrics are computed on arrival.
+    Maps that somebody keeps anyway are neither copied nor counted.
     """
 
     metrics: MetricSet
@@ -42,7 +103,7 @@ class Deferred:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the maps which wait hold, in bytes."""
+        """Memory that the copies of maps hold, in bytes."""
         return self._held
 
     def add(
@@ -51,24 +112,26 @@ class Deferred:
         table: Float[np.ndarray, "head metric"],
         *,
         sized: Callable[[Maps], Maps] | None = None,
+        kept: Float[np.ndarray, "head query key"] | None = None,
     ) -> None:
         """Promise the metrics of ``maps`` in ``table``, a view of where they are wanted.
 
         Args:
-            maps: The maps.
+            maps: The maps; they need not stay what they are.
             table: Where their metrics are wanted.
             sized: Adds the sizes that maps in memory lack, when their metrics are computed.
+            kept: The same maps where they lie until then, if somebody keeps them.
         """
-        promise = _Promise(maps, sized, table)
         if isinstance(maps, MapsByRows):  # its rows can be made while the model runs only
             table[:] = self.metrics.compute(maps)
             return
-        self._held += maps.attn.nbytes
-        if self._held > self.limit:
-            self._held -= maps.attn.nbytes
-            table[:] = self.metrics.compute(promise.whole())
-        else:
-            self._waiting.append(promise)
+        size = maps.attn.nbytes if kept is None else 0
+        if self._held + size > self.limit:
+            table[:] = self.metrics.compute(_Promise(maps, sized, table).whole())
+            return
+        self._held += size
+        own = replace(maps, attn=maps.attn.copy() if kept is None else kept)
+        self._waiting.append(_Promise(own, sized, table))
 
     def finish(self) -> None:
         """Keep every promise; may run in any thread, once.

@@ -76,33 +76,43 @@ class SizeTable:
 
 
 @dataclass(slots=True)
-class SizeReader:
-    """Reads the sizes of one step's calls; what is made of W_O is made once."""
+class Factors:
+    """What the sizes of one step's calls need of each W_O; made once."""
 
-    _factors: dict[tuple[str, int], Tensor | None] = field(default_factory=dict)
+    _made: dict[tuple[str, int], Tensor | None] = field(default_factory=dict)
 
-    def read(self, record: Record) -> tuple[SizeTable, Tensor | None]:
-        """Return the sizes of one call, and all of its weights if they were made on the way."""
+    def of(self, record: Record) -> Tensor | None:
+        """Return :func:`output_factor` of a call's layer."""
         key = record.module, record.call
-        if key not in self._factors:
-            self._factors[key] = output_factor(record)
-        few = math.prod(record.shape) <= LARGEST_LAYER
-        sizes = sizes_of(record, self._factors[key], keep=few)
-        unknown = torch.full_like(sizes.reads, torch.nan)
-        rows = [
-            sizes.reads,
-            unknown if sizes.writes is None else sizes.writes,
-            sizes.query,
-            unknown if sizes.largest is None else sizes.largest,
-            unknown if sizes.mean is None else sizes.mean,
-        ]
-        top = record.logit_max() if sizes.largest is None else None
-        table = SizeTable(
-            rows=_flat(torch.stack(rows, dim=-1)),
-            columns=_flat(torch.stack([sizes.key, sizes.value], dim=-1)),
-            largest=None if top is None else to_numpy(top).reshape(-1),
-        )
-        return table, sizes.weights
+        if key not in self._made:
+            self._made[key] = output_factor(record)
+        return self._made[key]
+
+
+def read_sizes(record: Record, factor: Tensor | None) -> tuple[SizeTable, Tensor | None]:
+    """Return the sizes of one call, and all of its weights if they were made on the way.
+
+    Args:
+        record: The call.
+        factor: What :class:`Factors` has of its layer.
+    """
+    few = math.prod(record.shape) <= LARGEST_LAYER
+    sizes = sizes_of(record, factor, keep=few)
+    unknown = torch.full_like(sizes.reads, torch.nan)
+    rows = [
+        sizes.reads,
+        unknown if sizes.writes is None else sizes.writes,
+        sizes.query,
+        unknown if sizes.largest is None else sizes.largest,
+        unknown if sizes.mean is None else sizes.mean,
+    ]
+    top = record.logit_max() if sizes.largest is None else None
+    table = SizeTable(
+        rows=_flat(torch.stack(rows, dim=-1)),
+        columns=_flat(torch.stack([sizes.key, sizes.value], dim=-1)),
+        largest=None if top is None else to_numpy(top).reshape(-1),
+    )
+    return table, sizes.weights
 
 
 def _flat(sizes: Tensor) -> np.ndarray:

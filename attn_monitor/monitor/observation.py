@@ -15,7 +15,7 @@ from attn_monitor.core.class_answer import ClassAnswer
 from attn_monitor.core.kept import Kept, stretch_edges, stretch_length
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import Part, metric_rows
-from attn_monitor.monitor.deferred import Deferred
+from attn_monitor.monitor.deferred import Calls, Deferred
 from attn_monitor.monitor.layout import Layout
 from attn_monitor.store import MapWindow, Thumbnail, Vectors
 
@@ -24,7 +24,7 @@ _Maps = dict[int, Float[np.ndarray, "layer head query key"]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What all probes showed at one step.
+    """What all probes showed at one step; all of it is there once :meth:`finish` was called.
 
     Attributes:
         attention: Part -> probe index -> maps cropped to valid tokens, heads padded with zeros.
@@ -33,9 +33,10 @@ class Observation:
         thumbnails: Part -> probe index -> coarse maps.
         vectors: Part -> probe index -> queries, keys and values of the lens probes.
         metrics: Part -> one value per measured probe (those come first), layer, head and metric;
-            NaN where undefined and until :meth:`finish` was called.
+            NaN where undefined.
         outputs: The model's answer to each probe in a few numbers; NaN where undefined.
         deferred: Metrics not yet computed.
+        calls: Attention calls not yet looked at.
         classes: Probe index -> class scores and what every token adds to them; empty for models
             that do not classify sentences.
         later: What is to be written over metrics once they are computed.
@@ -50,6 +51,7 @@ class Observation:
     metrics: dict[str, Float[np.ndarray, "measured layer head metric"]]
     outputs: Float[np.ndarray, "probe statistic"]
     deferred: Deferred
+    calls: Calls = field(default_factory=Calls)
     classes: dict[int, ClassAnswer] = field(default_factory=dict)
     later: list[Callable[[], None]] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
@@ -58,13 +60,16 @@ class Observation:
         """Compute what waits; may run in any thread, once.
 
         Raises:
-            Exception: The first error of a metric, after everything else was done.
+            Exception: The last error of a call or a metric, after everything else was done.
         """
         try:
-            self.deferred.finish()
+            self.calls.finish()
         finally:
-            for write in self.later:
-                write()
+            try:
+                self.deferred.finish()
+            finally:
+                for write in self.later:
+                    write()
 
     @property
     def nbytes(self) -> int:
@@ -76,10 +81,15 @@ class Observation:
         sides = (side for pair in pairs for side in (pair.query, pair.key, pair.value))
         arrays = [*maps, *windows, *small, *self.metrics.values(), self.outputs]
         arrays += [side for side in sides if side is not None]
-        return self.deferred.nbytes + sum(array.nbytes for array in arrays)
+        waiting = self.deferred.nbytes + self.calls.nbytes
+        return waiting + sum(array.nbytes for array in arrays)
 
-    def keep_maps(self, maps: Maps, kept: Kept, *, part: Part, layer: int, head: int = 0) -> None:
+    def keep_maps(
+        self, maps: Maps, kept: Kept, *, part: Part, layer: int, head: int = 0
+    ) -> Float[np.ndarray, "head query key"] | None:
         """Keep of a layer's maps what the budget lets a probe have; floats, coded when written.
+
+        Returns the maps where they are kept whole, not to be changed.
 
         Args:
             maps: Maps of some or all heads of the layer.
@@ -88,6 +98,7 @@ class Observation:
             layer: The layer.
             head: Which head of the layer the first map is of.
         """
+        place: Float[np.ndarray, "head query key"] | None = None
         if kept.form == "whole":
             found = self.attention[part.name]
             if kept.probe not in found:
@@ -102,6 +113,7 @@ class Observation:
             self._keep_window(maps, kept, part=part, layer=layer, head=head)
         if kept.cells:
             self._keep_thumbnail(maps, kept, part=part, layer=layer, head=head)
+        return place
 
     def _keep_window(self, maps: Maps, kept: Kept, *, part: Part, layer: int, head: int) -> None:
         windows = self.windows[part.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from attn_monitor.monitor.certainty import OUTPUT_SPECS, output_statistics
 from attn_monitor.monitor.class_reader import ClassReader, find_classes, forget
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Replay
-from attn_monitor.monitor.head_sizes import SizeReader, SizeTable
+from attn_monitor.monitor.head_sizes import LARGEST_LAYER, Factors, SizeTable, read_sizes
 from attn_monitor.monitor.layout import Layout
 from attn_monitor.monitor.muted import muted
 from attn_monitor.monitor.observation import Observation, nothing_seen
@@ -91,10 +92,10 @@ class Recorder:
             ConfigurationError: Not all of them could be silenced.
         """
         seen = nothing_seen(self.layout, metrics=self.metrics, statistics=len(OUTPUT_SPECS))
-        first, sizes = 0, SizeReader()
+        first, factors = 0, Factors()
         for number, batch in enumerate(self.layout.batches):
             sink = _Sink(
-                self.layout, self.plan, seen, number, first, self.failures, sizes, self.late
+                self.layout, self.plan, seen, number, first, self.failures, factors, self.late
             )
             attention = (
                 self._silenced(number, replay, sink, without)
@@ -133,7 +134,9 @@ class Recorder:
         The gradients of a classifier's head are kept on the way.
         """
         batch, lesson = self.layout.batches[number], self.layout.lessons[number]
+        before = len(seen.calls)
         while True:
+            seen.calls.forget(before)  # those of a pass that is repeated
             if lesson.reason:
                 seen.watched.append(lesson.reason)
             turn = self.classes.turn if self.classes and batch.split in MEASURED else None
@@ -196,7 +199,7 @@ class _Sink:
     number: int
     first: int
     failures: Failures
-    sizes: SizeReader
+    factors: Factors
     late: dict[Key, None]
     called: set[tuple[str, int]] = field(default_factory=set)
 
@@ -214,20 +217,48 @@ class _Sink:
         pieces = self.layout.pieces[self.number].get(key, ())
         if key not in self.layout.known:
             self.late[key] = None
-        if not pieces:
+        found = [self._as_it_is(piece, record) for piece in pieces]
+        wanted = [piece for piece in found if piece is not None and self._is_wanted(piece)]
+        if not wanted:
             return
-        measured = self.layout.batches[self.number].split in MEASURED
+        factor = self._factor(record) if self._measured else None
+        look = partial(self._look, wanted, factor)
+        sentences, heads = record.shape[:2]
+        # Of few sentences it is as quick to make what is wanted as to copy all of them.
+        most = 2 * sum(len(piece.matrices) for piece in wanted) >= sentences * heads
+        if most and math.prod(record.shape) <= LARGEST_LAYER:
+            self.seen.calls.add(record, look)
+        else:
+            look(record)
+
+    @property
+    def _measured(self) -> bool:
+        return self.layout.batches[self.number].split in MEASURED
+
+    def _is_wanted(self, piece: Piece) -> bool:
+        probe = self.layout.probes[self.first + piece.probe]
+        kept = self.plan.kept[probe.index]
+        return probe.measured or kept.vectors or kept.form != "metrics"
+
+    def _factor(self, record: Record) -> Tensor | None:
+        """Return what sizes need of W_O, which training changes."""
+        factor: Tensor | None = None
+        with self.failures.contained("measuring what heads write"):
+            factor = self.factors.of(record)
+        return factor
+
+    def _look(self, pieces: Sequence[Piece], factor: Tensor | None, record: Record) -> None:
+        """Reduce a record to what its sentences are to show."""
         table: SizeTable | None = None
         made: Tensor | None = None
-        if measured:
+        if self._measured:
             with self.failures.contained("measuring what heads write"):
-                table, made = self.sizes.read(record)
+                table, made = read_sizes(record, factor)
         stack = Stack(record, made)
         for piece in pieces:
             part, probe = self.layout.part(piece.part), self.layout.probes[self.first + piece.probe]
-            now, kept = self._as_it_is(piece, record), self.plan.kept[probe.index]
-            if now is not None and (probe.measured or kept.vectors or kept.form != "metrics"):
-                self._reduce(View(record, part, probe, now, table, stack), kept)
+            kept = self.plan.kept[probe.index]
+            self._reduce(View(record, part, probe, piece, table, stack), kept)
 
     def _as_it_is(self, piece: Piece, record: Record) -> Piece | None:
         """Return what a record shows of a probe now, also where its layer lost heads."""
@@ -260,12 +291,11 @@ class _Sink:
                     doing="recording attention",
                     once=True,
                 )
+            place = self.seen.keep_maps(maps, kept, part=part, layer=layer, head=head)
             if probe.measured:
                 heads = slice(head, head + maps.heads)
                 table = self.seen.metrics[part.name][probe.index, layer, heads]
-                own = maps if isinstance(maps, MapsByRows) else replace(maps, attn=maps.attn.copy())
-                self.seen.deferred.add(own, table, sized=view.sized)
-            self.seen.keep_maps(maps, kept, part=part, layer=layer, head=head)
+                self.seen.deferred.add(maps, table, sized=view.sized, kept=place)
         if kept.vectors:
             self.seen.keep_vectors(*view.vectors(), kept, part=part, layer=layer, head=head)
 

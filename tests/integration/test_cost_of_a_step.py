@@ -41,14 +41,15 @@ def rows(seed, batches=1):
 
 
 class Counts(TorchDispatchMode):
-    """Operations that make something as large as the scores of a sentence's every word."""
+    """Operations of this thread, and those that make something as large as scores of all words."""
 
     def __init__(self):
         super().__init__()
-        self.made = collections.Counter()
+        self.made, self.ran = collections.Counter(), collections.Counter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
+        self.ran[func._schema.name] += 1
         for each in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(each, torch.Tensor) and each.numel() >= TOKENS * WORDS:
                 given = {
@@ -66,7 +67,7 @@ def test_a_step_makes_of_a_large_vocabulary_what_the_model_makes(tmp_path, monke
     def counted(self, **kwargs):
         with Counts() as counts:
             observe(self, **kwargs)
-        steps.append((len(self.batches), counts.made))
+        steps.append((len(self.batches), counts.made, counts.ran))
 
     def summed(tensors, *, sampled=False):
         tensors = list(tensors)
@@ -110,11 +111,18 @@ def test_a_step_makes_of_a_large_vocabulary_what_the_model_makes(tmp_path, monke
     with torch.no_grad(), Counts() as own:
         model.validation_step(next(iter(rows(2))), 0)
     assert own.made
-    batches, made = steps[-1]
+    batches, made, ran = steps[-1]
     assert made == collections.Counter({k: n * batches for k, n in own.made.items()})
+    # Maps, metrics and sizes wait for the recording thread: of each attention call a few tensors
+    # are copied, and of each batch a few numbers made.
+    more = {name: count - batches * own.ran[name] for name, count in ran.items()}
+    calls = batches  # of attention: one layer
+    assert 0 < more["aten::clone"] <= 20 * calls
+    assert sum(more.get(f"aten::{name}", 0) for name in ("_softmax", "softmax", "bmm")) == 0
+    assert more["aten::matmul"] <= 2  # of W_O, once a step
     # Two fingerprints, and the weights before and after the validation.
     assert reads[-1] == {"sampled": 4}
     # Sentences join at three steps; what is certain of those before is not found again.
-    assert [batches for batches, _ in steps] == [2, 2, 3, 4, 4, 4, 4]
+    assert [batches for batches, *_ in steps] == [2, 2, 3, 4, 4, 4, 4]
     assert set(runs.values()) == {1}
     assert sum(not shaking for *_, shaking in runs) == 4

@@ -1,13 +1,17 @@
-"""Metrics computed later are the metrics computed at once."""
+"""What is computed later is what would have been computed at once, in bounded memory."""
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from attn_monitor.analysis import compute_metrics, metric_specs, registered_metrics
 from attn_monitor.analysis.metrics.metric_set import Metric, MetricSet
+from attn_monitor.capture import capture
+from attn_monitor.capture.copies import bytes_of_copy
 from attn_monitor.core.maps import Maps, MapsByRows
 from attn_monitor.core.nouns import MetricSpec
-from attn_monitor.monitor.deferred import Deferred
+from attn_monitor.monitor.deferred import Calls, Deferred
 
 
 def some_maps(count, *, heads=2, tokens=5, seed=0):
@@ -86,3 +90,70 @@ def test_of_several_errors_the_first_is_raised():
         deferred.add(some_maps(1, tokens=tokens)[0], np.empty((2, 1), dtype=np.float32))
     with pytest.raises(ValueError, match="3 keys"):
         deferred.finish()
+
+
+def test_maps_that_somebody_keeps_are_neither_copied_nor_counted():
+    maps, table = some_maps(3), tables(3)
+    kept = [one.attn.copy() for one in maps]
+    deferred = Deferred(registered_metrics(), limit=0)
+    wanted = [compute_metrics(one) for one in maps]
+    for one, place, there in zip(maps, table, kept, strict=True):
+        deferred.add(one, place, kept=there)
+        one.attn[:] = 0  # whoever made them makes the next ones there
+    assert np.isnan(table).all()
+    assert deferred.nbytes == 0
+    deferred.finish()
+    np.testing.assert_allclose(table, wanted, rtol=1e-6)
+
+
+def records(count=3):
+    """Call ``look`` with the records of as many layers, while the model runs."""
+    torch.manual_seed(0)
+    layers = [nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(count)]
+    model = nn.ModuleList(layers).eval()
+
+    def run(sink):
+        with torch.no_grad(), capture(model, sink=sink, verify=False) as seen:
+            tokens = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(1))
+            for layer in model:
+                tokens, _ = layer(tokens, tokens, tokens, need_weights=False)
+        assert seen.errors == []
+
+    return run
+
+
+def test_calls_wait_up_to_a_limit_and_show_the_same_later():
+    run, at_once, later, sizes = records(), [], [], []
+    run(lambda record: at_once.append(record.weights().clone()))
+    run(lambda record: sizes.append(bytes_of_copy(record)))
+    calls = Calls(limit=2 * sizes[0])
+    run(lambda record: calls.add(record, lambda found: later.append(found.weights())))
+    assert (len(calls), calls.nbytes, len(later)) == (2, 2 * sizes[0], 1)
+    torch.testing.assert_close(later[0], at_once[2])
+    calls.finish()
+    torch.testing.assert_close(later[1:], at_once[:2])
+    assert calls.nbytes == len(calls) == 0
+
+
+def test_calls_of_a_pass_that_is_repeated_are_forgotten():
+    seen, calls, run = [], Calls(), records()
+    run(lambda record: calls.add(record, lambda found: seen.append(("first", found.module))))
+    calls.forget(1)
+    run(lambda record: calls.add(record, lambda found: seen.append(("second", found.module))))
+    calls.finish()
+    assert seen == [("first", "0"), ("second", "0"), ("second", "1"), ("second", "2")]
+    assert calls.nbytes == 0
+
+
+def test_a_call_that_fails_costs_no_other():
+    seen, calls = [], Calls()
+
+    def look(record):
+        seen.append(record.module)
+        if record.module == "1":
+            raise ValueError("no maps of this")
+
+    records()(lambda record: calls.add(record, look))
+    with pytest.raises(ValueError, match="no maps of this"):
+        calls.finish()
+    assert seen == ["0", "1", "2"]

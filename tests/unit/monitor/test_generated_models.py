@@ -34,6 +34,7 @@ def judged(recipe):
     case.model.truth.clear()
     with torch.no_grad():
         seen = recorder.observe(case.replay)
+    seen.finish()
     counts = Counter()
     for part in layout.parts:
         for probe in layout.probes:

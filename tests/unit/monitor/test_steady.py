@@ -57,7 +57,9 @@ def before_and_after(choose):
     for drawn in (random.random, np.random.rand, torch.random.seed):  # training went on
         drawn()
     with untouched(model):
-        maps = recorder.observe(replay).attention["encoder"]
+        seen = recorder.observe(replay)
+    seen.finish()
+    maps = seen.attention["encoder"]
     NOTES.clear()
     with torch.no_grad():
         replay(BATCH)
