@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,6 +21,46 @@ from attn_monitor.core.maps import Maps, MapsByRows
 WAITING_BYTES = 64_000_000  # maps of one step held back; beyond that they are reduced at once
 WAITING_CALLS = 192_000_000  # what entered its attention calls; beyond that they are read at once
 Look = Callable[[Record], None]
+
+
+_LAST_LOOK = 10.0  # seconds
+
+
+class _Turn:
+    """Lets the process end between two calls only.
+
+    A thread that is inside of torch when the interpreter ends takes the whole process down with
+    it. At exit the turn is taken and kept: what waits for it then waits for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ending = False
+
+    def __enter__(self) -> None:
+        """Take the turn."""
+        if self._ending:  # else this thread could take it again before the one that ends
+            threading.Event().wait()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def renew(self) -> None:
+        """Begin anew, in a process that was forked while another thread had the turn."""
+        self._lock = threading.Lock()
+
+    def keep(self) -> None:
+        """Take it for good, once the call that is looked at is done."""
+        self._ending = True
+        self._lock.acquire(timeout=_LAST_LOOK)
+
+
+_TURN = _Turn()
+atexit.register(_TURN.keep)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_TURN.renew)
 
 
 @dataclass(slots=True)
@@ -63,15 +106,20 @@ class Calls:
         """
         failed: list[Exception] = []
         while self._waiting:
-            record, look, size = self._waiting.popleft()
-            try:
-                with torch.no_grad():
-                    look(record)
-            except Exception as error:  # noqa: BLE001  # one call costs no other its maps
-                failed.append(error)
-            self._held -= size
+            with _TURN:
+                self._look(failed)
         if failed:
             raise failed[0]
+
+    def _look(self, failed: list[Exception]) -> None:
+        """Look at the next call, and let go of it."""
+        record, look, size = self._waiting.popleft()
+        try:
+            with torch.no_grad():
+                look(record)
+        except Exception as error:  # noqa: BLE001  # one call costs no other its maps
+            failed.append(error)
+        self._held -= size
 
 
 @dataclass(frozen=True, slots=True)

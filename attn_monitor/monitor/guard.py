@@ -175,6 +175,8 @@ def repeatable(replay: Replay, model: nn.Module) -> Replay:
 
 def _devices(model: nn.Module | None) -> list[int]:
     """Return the CUDA devices that a model is on."""
+    if not torch.cuda.is_initialized():
+        return []
     parameters = () if model is None else model.parameters()
     return sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
 

@@ -1,5 +1,8 @@
 """What is computed later is what would have been computed at once, in bounded memory."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -157,3 +160,33 @@ def test_a_call_that_fails_costs_no_other():
     with pytest.raises(ValueError, match="no maps of this"):
         calls.finish()
     assert seen == ["0", "1", "2"]
+
+
+ENDING = """
+import threading
+import torch
+from torch import nn
+from attn_monitor.capture import capture
+from attn_monitor.monitor.deferred import Calls
+
+calls, begun, large = Calls(), threading.Event(), torch.randn(300, 300)
+
+def look(record):
+    begun.set()
+    for _ in range(20):
+        large @ large
+
+layer = nn.MultiheadAttention(8, 2, batch_first=True).eval()
+with torch.no_grad(), capture(layer, sink=lambda r: calls.add(r, look), verify=False):
+    for _ in range(3000):
+        tokens = torch.randn(2, 5, 8)
+        layer(tokens, tokens, tokens, need_weights=False)
+assert len(calls) == 3000
+threading.Thread(target=calls.finish, daemon=True).start()
+begun.wait()
+"""
+
+
+def test_a_process_that_ends_while_calls_are_looked_at_ends_well():
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
