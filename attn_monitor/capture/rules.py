@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from attn_monitor.capture.selection import Pick, Selection
 
 BLOCK_ELEMENTS = 1 << 22
 CACHED_ELEMENTS = 1 << 18  # a megabyte: reduced where it was made, in the processor's cache
+_FEW_ROWS = 32
 _TINY = 2.0**-20
 _NO_WEIGHT = 104.0  # this far below the largest score a float32 softmax is exactly 0
 
@@ -144,31 +146,29 @@ class Recomputed(WeightRule):
 
         A row whose scores are NaN stays NaN, also where a kernel wrote 0 for it.
         """
-        rows, heads = self.query.shape[2], self.query.shape[1]
-        spans = [
-            _span(pick, size)
-            for pick, size in (
-                (selection.sentences, self.query.shape[0]),
-                (selection.heads, heads),
-                (selection.rows, rows),
-            )
-        ]
+        picks = selection.sentences, selection.heads, selection.rows
+        spans = list(filter(None, map(_span, picks, self.query.shape)))
+        sizes = [len(span) for span in spans]
         with exact_arithmetic(self.query.device.type):
-            if any(span is None for span in spans):
+            if len(spans) < len(picks) or math.prod(sizes) * self.key.shape[2] <= CACHED_ELEMENTS:
                 return self._softmax(self.scores(selection)).float()
-            first, _, top = (span.start for span in spans if span is not None)
-            sizes = [len(span) for span in spans if span is not None]
+            first, _, top = (span.start for span in spans)
             shape = sizes[0], sizes[1], sizes[2], self.key.shape[2]
-            made = self.query.new_empty(shape, dtype=torch.float32)
-            for chosen, part in _in_cache(shape):
+            made, packed = self.query.new_empty(shape, dtype=torch.float32), self._packed()
+            for chosen, part in _in_cache(shape, self.rows_at_once):
                 block = Selection(
                     sentences=slice(first + chosen.start, first + chosen.stop),
                     heads=selection.heads,
                     rows=slice(top + part.start, top + part.stop),
                 )
-                rule = self.up_to(top + part.stop)
+                rule = packed.up_to(top + part.stop)
                 rule._softmax(rule.scores(block), place=made[chosen, :, part])
             return made
+
+    @property
+    def rows_at_once(self) -> int | None:
+        """How many rows :meth:`up_to` is worth asking for; ``None`` for any number."""
+        return None
 
     def up_to(self, row: int) -> Recomputed:  # noqa: ARG002  # of others than this
         """Return the rule of the rows before ``row``, without the last keys if they see none."""
@@ -194,9 +194,10 @@ class Recomputed(WeightRule):
     def logit_max(self) -> Tensor:
         """Return the largest visible score per head; ``-inf`` where a head sees nothing."""
         result = self.query.new_full(self.query.shape[:2], -math.inf, dtype=torch.float32)
+        packed = self._packed()
         with exact_arithmetic(self.query.device.type):
-            for chosen, part in _in_cache(self.shape):
-                rule = self.up_to(part.stop)
+            for chosen, part in _in_cache(self.shape, self.rows_at_once):
+                rule = packed.up_to(part.stop)
                 top = rule.scores(Selection(sentences=chosen, rows=part)).amax(dim=(-2, -1))
                 result[chosen] = torch.maximum(result[chosen], top.float())
         return result
@@ -212,11 +213,11 @@ class Recomputed(WeightRule):
         largest = self.query.new_empty((sentences, heads, rows), dtype=torch.float32)
         mean = torch.empty_like(largest)
         mixed = None if value is None else largest.new_empty((*largest.shape, value.shape[-1]))
-        kept = largest.new_empty(self.shape) if keep else None
+        kept, packed = largest.new_empty(self.shape) if keep else None, self._packed()
         with exact_arithmetic(self.query.device.type):
-            for chosen, part in _in_cache(self.shape):
+            for chosen, part in _in_cache(self.shape, self.rows_at_once):
                 block = Selection(sentences=chosen, rows=part)
-                rule = self.up_to(part.stop)
+                rule = packed.up_to(part.stop)
                 scores = rule.scores(block)
                 top, middle = _row_scores(scores)
                 largest[chosen, :, part], mean[chosen, :, part] = top, middle
@@ -229,6 +230,10 @@ class Recomputed(WeightRule):
                     values = block.of_keys(seen, heads=heads).to(weights.dtype)
                     mixed[chosen, :, part] = (weights @ values).float()
         return RowScores(largest=largest, mean=mean, mixed=mixed, weights=kept)
+
+    def _packed(self) -> Self:
+        """Return the same with queries and keys that lie head by head: no block copies them."""
+        return replace(self, query=self.query.contiguous(), key=self.key.contiguous())
 
     def _softmax(
         self, scores: Tensor, largest: Tensor | None = None, place: Tensor | None = None
@@ -299,6 +304,11 @@ class MaskedSoftmax(Recomputed):
         """Whether a query may see no key: only a mask, or a rule that starts behind it, does so."""
         return self.mask is not None or self.diagonal < 0 or self.window != (-1, -1)
 
+    @property
+    def rows_at_once(self) -> int | None:
+        """Few where a row sees no later keys: these are then neither made nor hidden."""
+        return _FEW_ROWS if self._sight[1] >= 0 else None
+
     def up_to(self, row: int) -> MaskedSoftmax:
         """Leave out the keys that the causal rule and the window hide from all rows."""
         _, right = self._sight
@@ -355,12 +365,14 @@ def _span(pick: Pick, size: int) -> range | None:
     return chosen if chosen is not None and chosen.step == 1 else None
 
 
-def _in_cache(shape: tuple[int, int, int, int]) -> Iterator[tuple[slice, slice]]:
-    """Yield sentences and rows whose scores stay in the processor's cache."""
+def _in_cache(
+    shape: tuple[int, int, int, int], most: int | None = None
+) -> Iterator[tuple[slice, slice]]:
+    """Yield sentences and at most so many rows whose scores stay in the processor's cache."""
     sentences, heads, rows, keys = shape
     per_row = heads * max(1, keys)
-    step = max(1, min(rows, CACHED_ELEMENTS // per_row))
-    many = max(1, CACHED_ELEMENTS // (per_row * step)) if step == rows else 1
+    step = max(1, min(rows if most is None else most, CACHED_ELEMENTS // per_row))
+    many = max(1, CACHED_ELEMENTS // (per_row * step))
     for first in range(0, sentences, many):
         for row in range(0, rows, step):
             last = min(first + many, sentences), min(row + step, rows)

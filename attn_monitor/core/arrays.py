@@ -59,6 +59,23 @@ def evenly_spread(size: int, count: int | None) -> tuple[int, ...]:
     return tuple(round(at * (size - 1) / (count - 1)) for at in range(count))
 
 
+_FEW_KEYS = 256
+
+
+def row_maxima(values: Float[np.ndarray, "*batch key"]) -> Float[np.ndarray, "*batch"]:
+    """Return the largest entry of each row, NaN where there is one.
+
+    Halves of short rows are compared with each other: row by row it takes three times as long.
+    """
+    while 8 < values.shape[-1] <= _FEW_KEYS:  # noqa: PLR2004  # as many as are compared at once
+        half = values.shape[-1] // 2
+        larger = np.maximum(values[..., :half], values[..., half : 2 * half])
+        if values.shape[-1] % 2:
+            np.maximum(larger[..., 0], values[..., -1], out=larger[..., 0])
+        values = larger
+    return np.asarray(values.max(axis=-1))
+
+
 def row_products(
     one: Float[np.ndarray, "*batch key"], other: Float[np.ndarray, "*batch key"]
 ) -> Float[np.ndarray, "*batch"]:
