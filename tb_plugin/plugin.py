@@ -13,6 +13,7 @@ from werkzeug import wrappers
 
 from attn_monitor.store import Run
 from tb_plugin.metadata import DEFAULT_CACHE_MB, PLUGIN_NAME
+from tb_plugin.server.ahead import Ahead
 from tb_plugin.server.describe import dump_json
 from tb_plugin.server.http import BYTES, JSON, Handler, respond, route
 from tb_plugin.server.index import RunIndex
@@ -40,6 +41,7 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
             allowed=_names(getattr(context.flags, "attn_monitor_hosts", None)),
         )
         self._readers = Readers(int(megabytes) * 10**6)
+        self._ahead = Ahead()
         use_few_areas()
         self._returns = Returns()
 
@@ -62,7 +64,9 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
 
     def index_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/index``: all runs, and versions that say what changed."""
-        return respond(request, dump_json(self._index.index(self._list_runs(request))), JSON)
+        body = dump_json(self._index.index(self._list_runs(request)))
+        self._ahead.begin()  # somebody looks at the page
+        return respond(request, body, JSON)
 
     def static_route(self, request: wrappers.Request) -> wrappers.Response:
         """Answer ``/static/*``: a file of the front end."""

@@ -1,7 +1,8 @@
 """What the routes read with, and what these remember. Knows no HTTP.
 
 scipy, scikit-learn and gudhi take a second or two to import, and TensorBoard should not wait for
-them before it shows its first page: they come with the first question that needs them.
+them before it shows its first page: they come with the first question that needs them, or a moment
+after the page was asked for (see ``ahead.py``).
 """
 
 from __future__ import annotations
