@@ -205,24 +205,25 @@ class Looking:
 
     def boundary(self, module: nn.Module | None) -> None:
         """Notice another module than was to come."""
+        came = _END if module is None else module
         first, matters = len(self._events), False
         if self._passed < len(self._stretches):
             first, matters = self._stretches[self._passed]
-            self._passed += 1
-        if self._unseen:
-            self._at = first
-        came = _END if module is None else module
-        here = self._next()
-        if here is not came and here is not type(module):
+        self._passed += 1
+        here = self._events[first] if first < len(self._events) else None
+        fits = here is came or here is type(module)
+        if not (fits and (self._unseen or self._at == first)):
             self._differs(f"{_END if module is None else type(module).__name__} was unexpected")
+        self._at = first + 1
         watcher = self._watcher
-        if watcher is not None:
-            if not watcher.is_innermost:
-                self._differs("another mode was entered inside of the model")
-                self._watcher = None
-            elif matters is self._unseen:
-                self._unseen = not matters
-                watcher.see(matters)
+        if watcher is None or matters is not self._unseen:
+            return
+        if watcher.is_innermost:
+            self._unseen = not matters
+            watcher.see(matters)
+        else:
+            self._differs("another mode was entered inside of the model")
+            self._watcher = None
 
     def wants(self, operator: object) -> bool:
         """Return whether an operator matters, and notice another one than was to come."""

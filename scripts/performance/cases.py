@@ -66,18 +66,12 @@ def every_metric(record) -> None:
         compute_metrics(maps)
 
 
-def every_metric_together(record) -> None:
-    """Reduce a record to all metrics of all sentences at once."""
-    registered_metrics().compute_each(maps_of(record))
-
-
 LATER = ", later pass"
 SINKS = {
     "q, k, v": lambda record: (record.query, record.key, record.value),
     "all weights": lambda record: record.weights(),
     "all metrics": every_metric,
 }
-SINKS_LATER = {**SINKS, "all metrics": every_metric_together}
 
 
 @cache
@@ -95,11 +89,27 @@ def passes(kind: str, tokens: int) -> dict[str, Case]:
             fused(words)
         assert not attention.difference
 
-    def later(sink) -> Case:
-        lesson = Lesson()
-        return lambda: captured_again(sink, lesson)
+    def metrics_again(lesson) -> None:
+        """Reduce all sentences of all layers at once where they are short, else layer by layer."""
+        metrics, short = registered_metrics(), []
 
-    again = {} if Lesson is None else {name + LATER: later(s) for name, s in SINKS_LATER.items()}
+        def reduce(record) -> None:
+            maps = maps_of(record)
+            if isinstance(maps[0], MapsByRows):
+                metrics.compute_each(maps)
+            else:
+                short.extend(maps)
+
+        captured_again(reduce, lesson)
+        metrics.compute_each(short)
+
+    def later(name) -> Case:
+        lesson = Lesson()
+        if name == "all metrics":
+            return lambda: metrics_again(lesson)
+        return lambda: captured_again(SINKS[name], lesson)
+
+    again = {} if Lesson is None else {name + LATER: later(name) for name in SINKS}
     return {
         "plain": lambda: fused(words),
         "output_attentions": lambda: model(kind, "eager")(words, output_attentions=True),
