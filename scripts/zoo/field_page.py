@@ -87,6 +87,11 @@ CAUSES = {
         "exact.",
         "nothing: no weight of a word on a word is missing.",
     ),
+    "AnyFlowFAR": (
+        "flex attention, called where the oracle does not see it; the capture holds the weights "
+        "against the layer's output, and they are verified.",
+        "nothing: the maps are whole.",
+    ),
     "Cosmos3Omni": (
         "two attentions in one call, text that looks back and pictures that look at all: a record "
         "each, both exact.",

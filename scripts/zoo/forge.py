@@ -18,6 +18,7 @@ from typing import Any
 
 Row = dict[str, Any]
 _WAITING = 10
+_MEMORY = 12 << 30  # of one task, in bytes: a model that takes all would slow what runs beside it
 
 
 def each(
@@ -38,6 +39,7 @@ def each(
         if child == 0:
             os.close(reading)
             resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds),) * 2)
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY,) * 2)
             _work(name, task, writing)
         os.close(writing)
         row = _heard(reading, started + _WAITING * seconds)
