@@ -69,6 +69,11 @@ CAUSES = {
         "record each, all exact.",
         "read the records of a call as its heads, in their order.",
     ),
+    "timm hieradet": (
+        "the weights agree with the oracle; the proof by the layer's output missed its bound of "
+        "1e-5 by rounding in one run of three, and called two layers unverified.",
+        "read the maps as exact, or run it again.",
+    ),
     "timm volo": (
         "outlook attention: a linear layer of one place gives its weights on its neighbours, and "
         "no key is asked; named. The attention of its later stages is exact.",
