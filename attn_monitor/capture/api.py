@@ -16,7 +16,7 @@ from attn_monitor.capture.lessons import Learning, Lesson, Lessons, Looking
 from attn_monitor.capture.missing import Gap, find_gaps
 from attn_monitor.capture.mode import CaptureMode
 from attn_monitor.capture.modules import module_names
-from attn_monitor.capture.mutations import are_awaited
+from attn_monitor.capture.mutations import AWAITED
 from attn_monitor.capture.muting import Muting
 from attn_monitor.capture.outputs import Outputs
 from attn_monitor.capture.parts import Call, arrange
@@ -87,7 +87,7 @@ def capture(
     mode = CaptureMode()
     lessons: Lessons | None = None
     if lesson is not None and lesson.usable:
-        lessons = Looking(lesson, None if are_awaited() else mode)
+        lessons = Looking(lesson, None if AWAITED else mode)
     elif lesson is not None:
         lessons = Learning(lesson, module_names(model), mode)
     attention = AttentionCapture(

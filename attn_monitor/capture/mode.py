@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _pop_mode, _push_mode
 
 from attn_monitor.capture.families import observer_of
-from attn_monitor.capture.mutations import announce
+from attn_monitor.capture.mutations import AWAITED, announce
 from attn_monitor.capture.operators import OperatorCall, operator_name
 from attn_monitor.capture.sources import LOOKING_UP
 from attn_monitor.capture.tracer import Observer, Tracer
@@ -102,7 +102,8 @@ class CaptureMode(TorchDispatchMode):
                 split: object = func.decompose(*args, **kwargs)
             if split is not NotImplemented:
                 return split
-        announce(func, args, kwargs)
+        if AWAITED:
+            announce(func, args, kwargs)
         result = func(*args, **kwargs)
         tracer = self.tracer
         lessons = tracer.lessons

@@ -5,38 +5,31 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
 _Listener = Callable[[Tensor], None]
-_listeners: list[_Listener] = []
+AWAITED: Final[list[_Listener]] = []  # asked at every operator whether there is one
 
 
 @contextmanager
 def before_writes(listener: _Listener) -> Iterator[None]:
     """Call ``listener`` with each tensor that an operator in a capture will write to."""
-    _listeners.append(listener)
+    AWAITED.append(listener)
     try:
         yield
     finally:
-        _listeners.remove(listener)
-
-
-def are_awaited() -> bool:
-    """Return whether somebody must be told of every write."""
-    return bool(_listeners)
+        AWAITED.remove(listener)
 
 
 def announce(func: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
     """Tell the listeners what an operator is about to write to."""
-    if not _listeners:
-        return
     for place, name in _written(func):
         value = args[place] if place < len(args) else kwargs.get(name)
         for tensor in value if isinstance(value, list | tuple) else (value,):
             if isinstance(tensor, Tensor):
-                for listener in _listeners:
+                for listener in AWAITED:
                     listener(tensor)
 
 

@@ -30,7 +30,7 @@ def once_per_operator(function: Callable[[object], T]) -> Callable[[object], T]:
     return remembered
 
 
-@dataclass(slots=True)  # one is made per operator: freezing it would cost more than the rest
+@dataclass(slots=True, init=False)  # one is made per operator: in as few steps as can be
 class OperatorCall:
     """A finished call of a PyTorch operator, or of a registered kernel's Python function.
 
@@ -46,12 +46,21 @@ class OperatorCall:
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
     result: object
-    name: str = ""
+    name: str
 
-    def __post_init__(self) -> None:
-        """Look the name up where nobody gave it."""
-        if not self.name:
-            self.name = operator_name(self.operator)
+    def __init__(
+        self,
+        operator: object,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        result: object,
+        name: str = "",
+    ) -> None:
+        self.operator = operator
+        self.args = args
+        self.kwargs = kwargs
+        self.result = result
+        self.name = name or operator_name(operator)
 
     @property
     def output(self) -> Tensor:
