@@ -1,7 +1,8 @@
-"""Draw the pictures of two examples in the tab, in the light and in the dark.
+"""Draw the pictures of three examples in the tab, in the light and in the dark.
 
 python scripts/picture_examples.py translation LOGDIR [NAME ...]   # where it was trained
 python scripts/picture_examples.py causal_lm LOGDIR [NAME ...]
+python scripts/picture_examples.py vision LOGDIR [NAME ...]
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ CAUSAL_LM = (
     Picture("causal-previous", {**LINES, "metric": "prev", "head": "0.0"}, ready=".view svg"),
     Picture("causal-induction", {**LINES, "metric": "induction", "head": "1.0"}, ready=".view svg"),
 )
-EXAMPLES = {"translation": TRANSLATION, "causal_lm": CAUSAL_LM}
+VISION = (
+    Picture("vision", {}),
+    Picture(
+        "vision-over-the-image", {"view": "heads", "panel": "pictures"}, ready=".picture-whole"
+    ),
+)
+EXAMPLES = {"translation": TRANSLATION, "causal_lm": CAUSAL_LM, "vision": VISION}
 
 
 def main() -> None:

@@ -120,6 +120,7 @@ class Model:
     window: int | None = None
     spoil: Callable[[np.ndarray], None] | None = None
     raised: bool = True
+    overflows: bool = False
 
 
 def probes_of(model: Model) -> tuple[Probe, ...]:
@@ -180,18 +181,19 @@ def record(folder: Path, model: Model) -> None:
         progress = at / last
         maps = {part.name: maps_at(part, probes, model, progress) for part in model.parts}
         rise = max(0.0, progress - model.best) if model.raised else 0.0
+        metrics = {part.name: metrics_of(part, probes, maps[part.name]) for part in model.parts}
         scalars = {
             "train_loss": 2.3 * np.exp(-3 * progress) + 0.05,
             model.loss: 2.3 * np.exp(-3 * min(progress, model.best)) + 0.4 + 1.5 * rise,
         }
+        if model.overflows:
+            overflow(at, scalars, metrics)
         writer.write(
             StepRecord(
                 step=step,
                 epoch=at,
                 attention=maps,
-                metrics={
-                    part.name: metrics_of(part, probes, maps[part.name]) for part in model.parts
-                },
+                metrics=metrics,
                 scalars=scalars,
                 vectors=vectors_of(model, probes) if model.vectors else {},
             )
@@ -235,6 +237,8 @@ def vectors_of(model: Model, probes: Sequence[Probe]) -> dict[str, dict[int, Vec
                 key=random.normal(size=(*shape, len(key), 8)).astype(np.float32),
                 value=random.normal(size=(*shape, len(key), 6)).astype(np.float32),
             )
+            if model.overflows:
+                made[part.name][one.index].key[1, 2, 4, 0] = np.inf
     return made
 
 
@@ -242,6 +246,24 @@ def spoil_heads(maps: np.ndarray) -> None:
     """Whole heads and single rows of NaN, as an overflow in half precision leaves them."""
     maps[0, 0] = np.nan
     maps[1, 1, 2] = np.nan
+
+
+def spoil_by_overflow(maps: np.ndarray) -> None:
+    """Infinities in three rows of one head, and in one of another."""
+    maps[0, 1, 3:6, 2] = np.inf
+    maps[1, 2, 4, 1] = -np.inf
+
+
+def overflow(at: int, scalars: dict[str, float], metrics: dict[str, np.ndarray]) -> None:
+    """Scores that outgrow half precision, and losses that follow them."""
+    names = [spec.name for spec in metric_specs()]
+    for table in metrics.values():
+        scores = table[..., names.index("logit_max")]  # [probe, layer, head]
+        scores[...] = 1.0 + at + np.arange(scores.shape[-1])
+        if at >= 2:
+            scores[:, 1, 2] = np.inf
+            table[:, 0, 1, names.index("logit_mean")] = -np.inf
+        scalars["train_loss"] = np.inf if at == 2 else np.nan
 
 
 DEMO = Model(
@@ -285,6 +307,13 @@ MODELS: dict[str, Model] = {
         parts=(self_part(2, 4),), sources=(sentence(12),), steps=tuple(range(0, 4000, 20))
     ),
     "nan": Model(parts=(self_part(2, 4),), sources=(sentence(12),), spoil=spoil_heads),
+    "overflow": Model(
+        parts=(self_part(2, 4),),
+        sources=(sentence(12),),
+        spoil=spoil_by_overflow,
+        overflows=True,
+        vectors=True,
+    ),
     "ended": Model(
         parts=(self_part(2, 4),), sources=(sentence(12),), loss="eval_loss", raised=False
     ),

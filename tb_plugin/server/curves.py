@@ -13,7 +13,7 @@ from attn_monitor.core.errors import NotRecordedError
 from attn_monitor.core.nouns import MEASURED, Split
 from attn_monitor.store import Run
 from attn_monitor.store.lru import ByteLru
-from tb_plugin.server.plain import plain
+from tb_plugin.server.plain import plain, told
 from tb_plugin.server.queries import CurvesQuery
 
 VALUES_AT_ONCE = 2**21  # of heads, of which one mean is made
@@ -65,7 +65,7 @@ class CurvesReader:
             for first in range(0, len(run.steps), together)
         ]
         chosen = np.concatenate(blocks)
-        return [plain(spread(chosen[..., at])) for at in range(len(names))]
+        return [told(plain(spread(chosen[..., at]))) for at in range(len(names))]
 
     def _block(
         self,

@@ -13,6 +13,7 @@ from attn_monitor.signals.losses import best_step
 from attn_monitor.store import Run, dump_own_axes, dump_tokens, proofs_of
 from tb_plugin.server.excerpt import Excerpt, everything
 from tb_plugin.server.means import means_of
+from tb_plugin.server.plain import told
 
 Json = Mapping[str, object]
 
@@ -48,7 +49,7 @@ def describe_run(run: Run, name: str, *, excerpt: Excerpt | None = None) -> Json
                 "no_maps": _why_no_maps(run, step, there),
                 "vectors": step in there.vectors,
                 "v": run.writing(step),
-                "scalars": dict(run.scalars(step)),
+                "scalars": told(run.scalars(step)),
             }
             for step, epoch in zip(run.steps, run.epochs, strict=True)
         ],
@@ -68,14 +69,14 @@ def describe_classes(run: Run, *, step: int, probe: int) -> Json:
     """
     answer = run.class_answer(step=step, probe=probe)
     return {
-        "scores": answer.scores.tolist(),
-        "contributions": answer.contributions.tolist(),
+        "scores": told(answer.scores.tolist()),
+        "contributions": told(answer.contributions.tolist()),
         "method": answer.method,
     }
 
 
 def dump_json(value: Json) -> bytes:
-    """Return strict JSON in ASCII; NaN and infinities become null, which every parser reads."""
+    """Return strict JSON in ASCII; what is not finite becomes null, which every parser reads."""
     return json.dumps(_finite(value), allow_nan=False, separators=(",", ":")).encode("ascii")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
@@ -18,4 +19,18 @@ def plain(value: object) -> object:
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
+    return value
+
+
+def told(value: object) -> object:
+    """Return plain values with infinities as text, as JavaScript spells them: ``"-Infinity"``.
+
+    For numbers that were measured: ``null`` would say that there is none.
+    """
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {name: told(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [told(inner) for inner in value]
     return value

@@ -9,7 +9,7 @@ from attn_monitor.core.mask_audit import MaskAudit, worst_first
 from attn_monitor.signals import assess
 from attn_monitor.signals.trust import GROWTH, MASK
 from attn_monitor.store import Run
-from tb_plugin.server.plain import plain
+from tb_plugin.server.plain import plain, told
 
 
 def describe_signals(run: Run) -> Mapping[str, object]:
@@ -18,11 +18,11 @@ def describe_signals(run: Run) -> Mapping[str, object]:
     Values per head are left out: the page draws one line per signal, and they are many.
     """
     found = assess(run)
-    signals = [plain(replace(signal, heads=())) for signal in found.signals]
+    signals = [told(plain(replace(signal, heads=()))) for signal in found.signals]
     return {
         "steps": plain(found.steps),
         "epochs": plain(found.epochs),
-        "losses": plain(found.losses),
+        "losses": told(plain(found.losses)),
         "signals": signals,
         "state": found.state,
         "headline": found.headline,

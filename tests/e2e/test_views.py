@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
-from large_recordings import record_large_run
 from playwright.sync_api import expect
 from view_recordings import MODELS, PATTERNS, record_all
 
 from tests.e2e.conftest import serve
 from tests.e2e.hands import choose_run, choose_view, until_equal
+from tests.e2e.view_hands import (
+    FEWEST,
+    LIGHTNESS,
+    MOST,
+    drawn_anew,
+    lengths_of,
+    links,
+    show,
+)
 
 RUNS = ("gpt", "vit", "sixteen", "tabular", "demo", "onehead", "window")
 TEN = tuple(f"ten/run{at}" for at in range(10))
 BESIDE = ("nan", "two/first", "two/second-with-a-rather-long-name", *TEN)
 OTHERS = ("mismatch/words", "mismatch/heads")
-FEWEST, MOST = 8, 150
 
 
 @pytest.fixture(scope="module")
@@ -28,58 +34,12 @@ def views_tab(tmp_path_factory):
         yield url
 
 
-def show(tab, run, **choices):
-    """Go to a run's view by the address, in the same page; wait until its step is drawn."""
-    every_layer = ",".join(f"{at}:sh" for at in range(24))
-    pairs = {"run": run, "layers": every_layer, **choices}
-    if pairs.get("view", "network") != "network":
-        pairs["layers"] = ""
-    hash_text = "&".join(f"p.attn_monitor.{name}={value}" for name, value in pairs.items())
-    tab.page.evaluate("hash => { location.hash = hash }", f"attn_monitor&{hash_text}")
-    as_links = [pair for pair in pairs["layers"].split(",") if pair.endswith(":sh")]
-    layers = min(len(as_links), layers_of(run))
-    shown = f"[data-run='{run}'][data-probe='{choices['probe']}'][data-step='{choices['step']}']"
-    drawn = tab.frame.locator(f".content{shown}")
-    drawn.wait_for()
-    if layers:
-        drawn.locator(".link-note").nth(layers - 1).wait_for(state="attached")
-
-
-DEEP = 24
-
-
-def layers_of(run):
-    """How many layers the network shows at once: of a deep model eight."""
-    return len(MODELS[run].parts[0].layers) if run in MODELS else 8
-
-
-def windows_of(run):
-    """The layers to look at, in stretches that are shown at once."""
-    if run in MODELS:
-        return [({}, range(layers_of(run)))]
-    return [({"depth": f"{at}~8"}, range(at, at + 8)) for at in range(0, DEEP, 8)]
-
-
-def links(tab):
-    """The drawn links as (layer, query, key)."""
-    return tab.frame.locator(".link").evaluate_all(
-        "all => all.map(l => [+l.dataset.layer, +l.dataset.query, +l.dataset.key])"
-    )
-
-
 @pytest.fixture(scope="module")
 def page(views_tab, new_tab):
     tab = new_tab(views_tab).wait_until_drawn()
     yield tab
     assert tab.complaints == []
     tab.page.close()
-
-
-def lengths_of(run):
-    """One probe of each length: the maps of sentences of one length are the same."""
-    if run not in MODELS:
-        return [0]
-    return list({len(source): at for at, source in enumerate(MODELS[run].sources)}.values())
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -94,63 +54,7 @@ def test_every_layer_opens_with_links_a_person_can_follow(page, run):
                 assert FEWEST <= count <= MOST, (probe, step, layer)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_every_step_of_every_recording_opens_with_links_a_person_can_follow(
-    tmp_path_factory, new_tab
-):
-    folder = tmp_path_factory.mktemp("all")
-    record_all(folder)
-    record_large_run(folder / "long", layers=DEEP, heads=16, tokens=512, steps=(0, 10, 20))
-    seen = 0
-    with serve(folder) as url:
-        tab = new_tab(url).wait_until_drawn()
-        for run in (*MODELS, "long"):
-            steps = MODELS[run].steps if run in MODELS else (0, 10, 20)
-            parts = [part.name for part in MODELS[run].parts] if run in MODELS else ["encoder"]
-            for part, step, probe, (depth, layers) in itertools.product(
-                parts, steps, lengths_of(run), windows_of(run)
-            ):
-                show(tab, run, part=part, step=step, probe=probe, **depth)
-                if depth:  # the words are the same: what tells windows apart are the layers
-                    for layer in layers:
-                        shown = tab.frame.locator(f".link[data-layer='{layer}']")
-                        shown.first.wait_for(state="attached")
-                drawn = links(tab)
-                notes = tab.frame.locator(".link-note").all_inner_texts()
-                for layer, note in zip(layers, notes, strict=True):
-                    count = sum(link[0] == layer for link in drawn)
-                    where = (run, part, probe, step, layer, count)
-                    if "NaN" in note:
-                        assert run == "nan", where
-                        assert count == 0 or FEWEST <= count <= MOST, where
-                    else:
-                        assert FEWEST <= count <= MOST, where
-                    seen += 1
-        tab.close()
-    assert seen > 900
-
-
 PATTERN_LIGHTNESS = 0.15
-LIGHTNESS = """c => {
-  const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
-  const linear = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  return Array.from({ length: c.width * c.height }, (_, at) => {
-    const [r, g, b] = [0, 1, 2].map((of) => linear(data[4 * at + of]));
-    return 0.2104542553 * Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b)
-      + 0.793617785 * Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b)
-      - 0.0040720468 * Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
-  });
-}"""
-
-
-def drawn_anew(tab, canvas, before):
-    """The picture of a canvas once it is another than before."""
-    patience = time.monotonic() + 60
-    while (now := canvas.evaluate("c => c.toDataURL()")) == before:
-        assert time.monotonic() < patience
-        tab.page.wait_for_timeout(50)
-    return now
 
 
 @pytest.mark.parametrize(("run", "tokens"), [("vit", "0~65"), ("gpt", "0~128")])

@@ -96,7 +96,7 @@ class MetricSet:
             ConfigurationError: A metric does not return one value per head.
         """
         table = np.empty((maps.heads, len(self.metrics)), dtype=np.float32)
-        with sharing(maps):
+        with sharing(maps), np.errstate(invalid="ignore"):  # infinite weights give NaN
             for column, metric in enumerate(self.metrics):
                 table[:, column] = metric.values(maps)
         return table

@@ -119,12 +119,13 @@ def test_a_run_says_what_the_byte_budget_left_of_each_probe(tmp_path):
     assert (probes[1]["kept"]["window"], probes[1]["kept"]["layers"]) == (4, None)
 
 
-def test_numbers_that_json_lacks_are_null(tmp_path):
+def test_what_was_logged_and_json_lacks_is_null_or_said_in_words(tmp_path):
     info = encoder_info()
-    scalars = {"val_loss": float("nan"), "huge": float("inf")}
+    scalars = {"val_loss": float("nan"), "huge": float("inf"), "low": -float("inf")}
     write_run(tmp_path / "a", info, [record(info, 0, scalars=scalars)])
     text = Tab(tmp_path).get("run", run="a").get_data(as_text=True)
-    assert json.loads(text)["steps"][0]["scalars"] == {"val_loss": None, "huge": None}
+    told = {"val_loss": None, "huge": "Infinity", "low": "-Infinity"}
+    assert json.loads(text)["steps"][0]["scalars"] == told
     assert "NaN" not in text
 
 

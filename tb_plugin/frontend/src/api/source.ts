@@ -1,5 +1,5 @@
 // What the tab asks for, and how it asks: the same words over HTTP and in an offline page.
-import type { ClassAnswer } from "../core/class_answer";
+import { type ClassAnswer, classAnswer } from "../core/class_answer";
 import type { MapCut } from "../core/cut";
 import type { Elbow, Lens } from "../core/headlens";
 import type { MapOrigin, Maps, Series } from "../core/maps";
@@ -117,8 +117,8 @@ export function dataSource(ask: Ask): DataSource {
       const which = typeof of === "number" ? { probe: of } : { split: of };
       return decodeSeries(await bytes("metrics", { run, part, ...which }, signal));
     },
-    classes: ({ run, step, version, probe }, signal) =>
-      json("classes", { run, step, probe, v: version }, signal),
+    classes: async ({ run, step, version, probe }, signal) =>
+      classAnswer(await json("classes", { run, step, probe, v: version }, signal)),
     piles: ({ run, step, version, part }, signal) =>
       json("piles", { run, step, part, v: version }, signal),
     redundancy: ({ run, step, version, part }, signal) =>

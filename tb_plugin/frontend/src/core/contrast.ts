@@ -13,21 +13,35 @@ export const DIFFERENCE_LIMIT = 0.5;
 /** A change of a weight up to here is pale on the fixed scale. */
 export const PALE_CHANGE = 0.1;
 const ROWS_APART = 3; // every third row tells enough of a whole part
-const MOST_ROWS = 0.8;
+const MOST_ROWS_SEEN = 2048; // and so many of a large one: about a millisecond
+const MOST_PALE = 0.8;
 
 /** Does hardly any query of the first maps give any key another weight than in the second? */
 export function changesArePale(a: Maps, b: Maps): boolean {
   const rows = Math.min(a.data.length, b.data.length) / a.keys;
+  // Odd, so that every query of an even number of them comes up.
+  const apart = Math.max(ROWS_APART, Math.ceil(rows / MOST_ROWS_SEEN)) | 1;
   let [seen, pale] = [0, 0];
-  for (let row = 0; row < rows; row += ROWS_APART) {
-    let most = 0;
-    for (let cell = row * a.keys; cell < (row + 1) * a.keys; cell++) {
-      most = Math.max(most, Math.abs((a.data[cell] ?? 0) - (b.data[cell] ?? 0)) || 0);
-    }
-    seen += 1;
-    pale += most < PALE_CHANGE ? 1 : 0;
+  for (let row = 0; row < rows; row += apart) {
+    const change = visibleChange(a.data, b.data, row * a.keys, a.keys);
+    seen += Number.isNaN(change) ? 0 : 1;
+    pale += change < PALE_CHANGE ? 1 : 0;
   }
-  return pale > MOST_ROWS * seen;
+  return pale > MOST_PALE * seen;
+}
+
+/** A change of a row that is not pale, 0 without any; NaN of what is not a number, or looks nowhere. */
+function visibleChange(a: Float32Array, b: Float32Array, start: number, keys: number): number {
+  let weight = 0;
+  for (let cell = start; cell < start + keys; cell++) {
+    const [now, before] = [a[cell] ?? 0, b[cell] ?? 0];
+    const change = Math.abs(now - before);
+    if (!(change < PALE_CHANGE)) {
+      return change;
+    }
+    weight += now + before;
+  }
+  return weight > 0 ? 0 : Number.NaN;
 }
 
 /** What a map's colours depend on beside its weights. */

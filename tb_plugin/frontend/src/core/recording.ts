@@ -1,5 +1,11 @@
 // The nouns of a recording, exactly as the server sends them (tb_plugin/http_api.md).
 
+/** A measured number as JSON can tell it. */
+export type Told = number | "Infinity" | "-Infinity";
+
+/** The number that was told; NaN where there is none. */
+export const numberOf = (told: Told | null | undefined): number => Number(told ?? Number.NaN);
+
 export interface RunSummary {
   readonly name: string;
   readonly state: "ok" | "failed";
@@ -141,7 +147,8 @@ export interface StepEntry {
   readonly vectors?: boolean;
   /** Names these maps for good: a step recorded again by a resumed run gets another one. */
   readonly v: string;
-  readonly scalars: Readonly<Record<string, number | null>>;
+  /** What was logged; null is NaN. */
+  readonly scalars: Readonly<Record<string, Told | null>>;
 }
 
 /** What a classifier decides between, and how the tokens' parts in it are known. */

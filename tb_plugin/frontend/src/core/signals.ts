@@ -1,7 +1,8 @@
 // What a run can be said to show, exactly as the server sends it (tb_plugin/http_api.md).
+import type { Told } from "./recording";
 
 /** One number per recorded step; null where there is none. */
-export type OverSteps = readonly (number | null)[];
+export type OverSteps = readonly (Told | null)[];
 
 /** A number summed up over sentences: their mean, and quartiles around it. */
 export interface SentenceCurve {

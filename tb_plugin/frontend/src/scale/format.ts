@@ -7,10 +7,18 @@ const THIN_SPACE = "\u202f";
 
 const withMinus = (text: string): string => text.replace("-", MINUS);
 
+/** What stands for a number without digits: infinity, or an en dash where the value is undefined. */
+function withoutDigits(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) {
+    return "∞";
+  }
+  return value === Number.NEGATIVE_INFINITY ? `${MINUS}∞` : "–";
+}
+
 /** 0.17, with a true minus sign; an en dash where the value is undefined. */
 export function fixed(value: number, digits = 2): string {
   if (!Number.isFinite(value)) {
-    return "–";
+    return withoutDigits(value);
   }
   const text = value.toFixed(digits);
   return withMinus(Number(text) === 0 ? text.replace("-", "") : text);
@@ -19,7 +27,7 @@ export function fixed(value: number, digits = 2): string {
 /** A metric's value: two decimals where that says something, else its first digits: 0.003, 1234. */
 export function metricValue(value: number, digits = 2): string {
   if (!Number.isFinite(value)) {
-    return "–";
+    return withoutDigits(value);
   }
   const size = Math.abs(value);
   if (size >= 100) {
@@ -44,12 +52,16 @@ export function signed(value: number, digits = 2): string {
 /** +0.0031 or −0.0031, with two digits that say something. */
 export function effectValue(value: number): string {
   if (!Number.isFinite(value)) {
-    return "–";
+    return signed(value);
   }
   const size = Math.abs(value);
   const text = size < 1e-7 ? "0" : smallNumber(size);
   return text === "0" ? text : `${value < 0 ? MINUS : "+"}${text}`;
 }
+
+/** What was worked out, as it is written: where that is undefined it was NaN. */
+export const orNaN = (value: number, written: (value: number) => string): string =>
+  Number.isNaN(value) ? "NaN" : written(value);
 
 /** 65 %. */
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { stepOnScreen } from "../state/derived/drawn";
+import { onScreen } from "../state/derived/drawn";
 import { currentAddress } from "../state/hash";
 import type { Loader } from "../state/loader";
 import type { Mirror } from "../state/mirror";
@@ -129,7 +129,7 @@ function Content({ loader }: { readonly loader: Loader }) {
 
 export function App({ loader, mirror }: { readonly loader: Loader; readonly mirror: Mirror }) {
   useEffect(listenToKeys, []);
-  const drawn = stepOnScreen.value !== undefined;
+  const drawn = onScreen.value !== null;
   useEffect(() => (drawn ? fetchGraphSoon() : undefined), [drawn]);
   return (
     <div class={railOpen.value ? "app rail-open" : "app"}>
@@ -149,9 +149,10 @@ export function App({ loader, mirror }: { readonly loader: Loader; readonly mirr
         <ComparisonProblem />
         <div
           class="content"
-          data-step={stepOnScreen}
-          data-run={shown.value?.run.name}
-          data-probe={shown.value?.probe.index}
+          data-step={onScreen.value?.step}
+          data-run={onScreen.value?.run}
+          data-part={onScreen.value?.part}
+          data-probe={onScreen.value?.probe}
         >
           <BusySign />
           <Content loader={loader} />

@@ -1,7 +1,7 @@
 import type { Axis } from "../core/axis";
 import type { ClassLayer } from "../core/recording";
-import type { ClassNode } from "../layout/graph/class_nodes";
-import { percent, signed } from "../scale/format";
+import { type ClassNode, largestPart } from "../layout/graph/class_nodes";
+import { orNaN, percent, signed } from "../scale/format";
 import { tokenText } from "../scale/text";
 import { changeGraph } from "./actions";
 
@@ -34,7 +34,7 @@ export function ClassList({ nodes, chosen, axis, method }: ClassListProps) {
     .filter(({ added }) => added !== 0)
     .sort((a, b) => Math.abs(b.added) - Math.abs(a.added))
     .slice(0, LISTED);
-  const widest = Math.max(...nodes.flatMap(({ added }) => added.map(Math.abs)), Number.MIN_VALUE);
+  const widest = largestPart(nodes);
   return (
     <>
       <h2>Answer</h2>
@@ -48,7 +48,7 @@ export function ClassList({ nodes, chosen, axis, method }: ClassListProps) {
         >
           {nodes.map(({ index, name, probability }) => (
             <option key={index} value={String(index)}>
-              {`${tokenText(name)}, ${percent(probability)}`}
+              {`${tokenText(name)}, ${orNaN(probability, percent)}`}
             </option>
           ))}
         </select>
@@ -60,10 +60,10 @@ export function ClassList({ nodes, chosen, axis, method }: ClassListProps) {
             <span class="rank-track">
               <i
                 class={added > 0 ? "adds" : "takes"}
-                style={{ width: `${(100 * Math.abs(added)) / widest}%` }}
+                style={{ width: `${100 * Math.min(1, Math.abs(added || 0) / widest)}%` }}
               />
             </span>
-            <span class="rank-value">{signed(added)}</span>
+            <span class="rank-value">{orNaN(added, signed)}</span>
           </li>
         ))}
       </ol>

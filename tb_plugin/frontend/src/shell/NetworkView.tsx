@@ -4,7 +4,7 @@ import type { HeadId, Part, PileTree, Run } from "../core/recording";
 import { problemOf, readyValue } from "../core/resource";
 import type { HeldHead, PinnedToken } from "../core/selection";
 import type { SortValues } from "../layout/network/head_sort";
-import { drawnStep } from "../state/derived/drawn";
+import { drawnNetwork, drawnOf } from "../state/derived/drawn";
 import { evenMaps } from "../state/derived/even_maps";
 import { picture } from "../state/derived/picture";
 import { piles, referencePiles } from "../state/piles";
@@ -68,7 +68,7 @@ export function NetworkView() {
     [shownNow, metrics, step],
   );
   const onDrawn = useCallback(() => {
-    drawnStep.value = shownNow?.entry.step ?? null;
+    drawnNetwork.value = drawnOf(shownNow);
   }, [shownNow]);
   const stale = entry.value?.maps === false;
   return (

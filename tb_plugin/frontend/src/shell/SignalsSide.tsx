@@ -1,3 +1,4 @@
+import { numberOf } from "../core/recording";
 import { readyValue } from "../core/resource";
 import { type Assessment, flagOf, isRaised, type Signal, type SignalState } from "../core/signals";
 import { metricValue, stepLabel } from "../scale/format";
@@ -142,7 +143,7 @@ function AtStep() {
           {rows.map(([name, value]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
-              <td>{metricValue(value ?? Number.NaN, 4)}</td>
+              <td>{value === null ? "NaN" : metricValue(numberOf(value), 4)}</td>
             </tr>
           ))}
         </tbody>

@@ -137,8 +137,43 @@ describe("changesArePale", () => {
     expect([changesArePale(even, few), changesArePale(even, all)]).toEqual([true, false]);
   });
 
-  it("counts what is not a number for no change", () => {
-    const gone = { ...even, data: even.data.map(() => Number.NaN) };
-    expect(changesArePale(even, gone)).toBe(true);
+  const without = (rows: number, value: number): Maps => ({
+    ...even,
+    data: even.data.map((weight, cell) => (cell < rows * 64 ? value : weight)),
+  });
+
+  it("says nothing of what is not a number", () => {
+    expect(changesArePale(even, without(64, Number.NaN))).toBe(false);
+    const all = maps(head(64, (q, k) => q === k));
+    const half = without(32, Number.NaN);
+    expect([changesArePale(even, half), changesArePale(all, half)]).toEqual([true, false]);
+  });
+
+  it("counts no head that a layer lacks", () => {
+    const [none, changed] = [without(64, 0), maps(head(64, (q, k) => q === k))];
+    const joined = (own: Maps): Maps => ({
+      ...own,
+      heads: 8,
+      data: Float32Array.from([
+        ...own.data,
+        ...Array(7)
+          .fill([...none.data])
+          .flat(),
+      ]),
+    });
+    expect(changesArePale(joined(even), joined(changed))).toBe(false);
+    expect(changesArePale(joined(even), joined(even))).toBe(true);
+  });
+
+  it("is told of large maps by rows of every head", () => {
+    const shape = { layers: 2, heads: 4, queries: 512, keys: 512 };
+    const size = 8 * 512 * 512;
+    const first: Maps = { ...shape, data: new Float32Array(size).fill(1 / 512) };
+    const data = Float32Array.from({ length: size }, (_, cell) =>
+      // Seven of eight heads look elsewhere.
+      cell < size / 8 ? 1 / 512 : cell % 513 === 0 ? 0.9 : 0.1 / 511,
+    );
+    expect(changesArePale(first, { ...shape, data })).toBe(false);
+    expect(changesArePale(first, first)).toBe(true);
   });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { buildAxis } from "../../src/core/axis";
+import { classAnswer, type ToldAnswer } from "../../src/core/class_answer";
 import type { Maps, Matrix } from "../../src/core/maps";
 import { bettiCurve } from "../../src/layout/graph/betti";
-import { classNodes, probabilities } from "../../src/layout/graph/class_nodes";
+import { classNodes, largestPart, probabilities } from "../../src/layout/graph/class_nodes";
 import { strongestHeads } from "../../src/layout/graph/graph_heads";
 import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph/graph_planes";
 import { pruneEdges } from "../../src/layout/graph/graph_prune";
@@ -328,6 +329,24 @@ describe("the class layer", () => {
     expect(nodes.map(({ name }) => name)).toEqual(["no", "yes"]);
     expect(nodes[1]?.probability).toBeCloseTo(0.75);
     expect(nodes[1]?.added).toEqual([6, -6]);
+  });
+
+  it("makes no classes equally likely of scores that are not numbers", () => {
+    const told: ToldAnswer = {
+      scores: [null, 0.5],
+      contributions: [
+        [null, "-Infinity"],
+        [1, 2],
+        [3, 4],
+      ],
+    };
+    const nodes = classNodes(classAnswer(told), ["no", "yes"], axis);
+    expect(nodes.map(({ probability }) => probability)).toEqual([Number.NaN, Number.NaN]);
+    expect(nodes.map(({ added }) => added)).toEqual([
+      [Number.NaN, 3],
+      [-Infinity, 4],
+    ]);
+    expect(largestPart(nodes)).toBe(4);
   });
 
   it("takes probabilities as they are", () => {

@@ -111,6 +111,14 @@ describe("metricDomain", () => {
     const flat = { ...SERIES, metrics: 1, data: Float32Array.from([2, 2, 2]) };
     expect(metricDomain(SPEC, [flat], 0, "seen")).toEqual([1.5, 2.5]);
   });
+
+  it("spans the numbers beside which one is infinite, and something where all are", () => {
+    const high = { ...SERIES, metrics: 1, data: Float32Array.from([2, Infinity, 5]) };
+    const nothing = { ...high, data: high.data.map(() => -Infinity) };
+    expect(metricDomain(SPEC, [high], 0, "seen")).toEqual([2, 5]);
+    expect(metricDomain({ ...SPEC, high: null }, [high], 0, "possible")).toEqual([0, 5]);
+    expect(metricDomain(SPEC, [nothing], 0, "seen")).toEqual([0, 1]);
+  });
 });
 
 describe("lifeLine", () => {
@@ -121,6 +129,13 @@ describe("lifeLine", () => {
     expect(line[1]).toBeNull();
     expect(line[0]?.[0]).toBe(lineX(0, 3, grid));
     expect(line[2]?.[1]).toBe(lineY(0.75, [0, 1], grid));
+  });
+
+  it("goes to the edge of its cell where the metric is infinite", () => {
+    const data = Float32Array.from([0.5, Infinity, -Infinity]);
+    const head = { layer: 0, head: 0, metric: 0 };
+    const line = lifeLine({ ...SERIES, metrics: 1, data }, head, [0, 1], grid);
+    expect(line.map((point) => point?.[1])).toEqual([0.5, 1, 0].map((y) => lineY(y, [0, 1], grid)));
   });
 
   it("stays inside its cell for every value", () => {

@@ -126,6 +126,13 @@ describe("sortedHeads", () => {
     expect(sortedHeads(5, "sink", values, metrics)).toEqual([0, 2, 3, 1, 4]);
   });
 
+  it("puts infinity where it belongs, before what is undefined", () => {
+    const wide = new Map([["sink", [Number.NaN, -Infinity, 1, Infinity, -Infinity]]]);
+    expect(sortedHeads(5, "sink", wide, metrics)).toEqual([3, 2, 1, 4, 0]);
+    const up = [spec("sink", "ascending")];
+    expect(sortedHeads(5, "sink", wide, up)).toEqual([1, 4, 2, 3, 0]);
+  });
+
   it("keeps the heads' own order by number and where there are no values", () => {
     expect(sortedHeads(3, BY_NUMBER, values, metrics)).toEqual([0, 1, 2]);
     expect(sortedHeads(3, "prev", values, metrics)).toEqual([0, 1, 2]);

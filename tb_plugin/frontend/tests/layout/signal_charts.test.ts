@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { MetricSpec, StepEntry } from "../../src/core/recording";
-import type { Assessment, MetricCurves, Signal } from "../../src/core/signals";
+import type { Assessment, Losses, MetricCurves, Signal } from "../../src/core/signals";
 import { chartsCsv } from "../../src/export/csv";
+import { stretchesWithoutHeight, valueText } from "../../src/layout/signals/chart";
 import {
   defaultWatched,
   resampled,
@@ -195,6 +196,35 @@ describe("the loss chart", () => {
     };
     const assessment = { ...ASSESSMENT, losses };
     expect(chart("loss", { ...SOURCES, assessment })?.empty).toBe("No losses were logged.");
+  });
+});
+
+describe("losses that are no numbers", () => {
+  const steps = STEPS.map((entry, at) => ({
+    ...entry,
+    scalars: [{ val_loss: 2, train_loss: 1 }, { val_loss: null }, { val_loss: "Infinity" }][at],
+  })) as StepEntry[];
+  const losses: Losses = {
+    ...ASSESSMENT.losses,
+    val: [2, null, "Infinity"],
+    train: [1, null, null],
+  };
+  const found = chart("loss", { ...SOURCES, steps, assessment: { ...ASSESSMENT, losses } });
+  const [val, train] = found?.lines ?? [];
+
+  it("are told apart: NaN, infinite, and not logged", () => {
+    expect([0, 1, 2].map((at) => val && valueText(val, at, 2))).toEqual(["2.00", "NaN", "∞"]);
+    expect([0, 1, 2].map((at) => train && valueText(train, at, 2))).toEqual(["1.00", "–", "–"]);
+    expect(val && stretchesWithoutHeight(val)).toEqual([
+      { from: 1, to: 1, text: "NaN" },
+      { from: 2, to: 2, text: "∞" },
+    ]);
+    expect(train && stretchesWithoutHeight(train)).toEqual([]);
+  });
+
+  it("of another run break its line", () => {
+    const values = resampled(STEPS, [0, 10, 20], [1, "Infinity", 3]);
+    expect(values).toEqual([1, Infinity, 3]);
   });
 });
 

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
+  effectValue,
   evidenceLabel,
   fixed,
   headLabel,
   metricValue,
+  orNaN,
   percent,
   scientific,
   signed,
@@ -19,6 +21,18 @@ describe("numbers", () => {
     expect(signed(0.25)).toBe("+0.25");
     expect(signed(0.0001)).toBe("0.00");
     expect(fixed(Number.NaN)).toBe("–");
+  });
+
+  it("that are infinite are said to be so, and are not taken for unknown ones", () => {
+    const both = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const written of [fixed, metricValue]) {
+      expect(both.map((value) => written(value))).toEqual(["∞", "−∞"]);
+    }
+    for (const written of [signed, effectValue]) {
+      expect(both.map((value) => written(value))).toEqual(["+∞", "−∞"]);
+    }
+    expect(metricValue(Number.NaN)).toBe("–");
+    expect([Number.NaN, 0.5].map((value) => orNaN(value, percent))).toEqual(["NaN", "50 %"]);
   });
 
   it("are grouped by thin spaces and rounded to whole percents", () => {

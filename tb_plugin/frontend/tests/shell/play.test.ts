@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Run } from "../../src/core/recording";
 import { playing, setPlaying } from "../../src/shell/actions";
 import { offline } from "../../src/state/connection";
-import { drawnStep } from "../../src/state/derived/drawn";
+import { drawnNetwork, drawnOf } from "../../src/state/derived/drawn";
 import * as store from "../../src/state/store";
 import { INITIAL } from "../../src/state/view_state";
 
@@ -39,7 +39,7 @@ function arrive(): void {
 }
 
 const draw = (): void => {
-  drawnStep.value = store.shown.value?.entry.step ?? null;
+  drawnNetwork.value = drawnOf(store.shown.value);
 };
 
 const at = (): number | null => store.view.value.step;

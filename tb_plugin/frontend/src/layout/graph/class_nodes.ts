@@ -11,6 +11,13 @@ export interface ClassNode {
   readonly added: readonly number[];
 }
 
+/** The largest part of any token in any class, of those that are finite. */
+export const largestPart = (nodes: readonly ClassNode[]): number =>
+  nodes
+    .flatMap(({ added }) => added.map(Math.abs))
+    .filter(Number.isFinite)
+    .reduce((most, part) => Math.max(most, part), Number.MIN_VALUE);
+
 const MOST_NODES = 8;
 const SUM_TOLERANCE = 1e-3;
 

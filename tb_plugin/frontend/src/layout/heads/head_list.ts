@@ -1,5 +1,6 @@
 // All heads in one list, by a metric at A or B, by its change, or by how much the maps changed.
 import { type Series, seriesValue } from "../../core/maps";
+import { compareNumbers } from "../../core/order";
 import type { HeadId } from "../../core/recording";
 import type { RankedHead } from "./change";
 
@@ -67,11 +68,9 @@ export function listedHeads(source: ListSource): ListedHead[] {
 export function sortedList(heads: readonly ListedHead[], { key, down }: ListOrder): ListedHead[] {
   const place = ({ layer, head }: HeadId): number => layer * 1e4 + head;
   const keyed = (head: ListedHead): number => (key === "head" ? place(head) : head[key]);
-  const rank = (head: ListedHead): number => {
-    const value = keyed(head);
-    return Number.isNaN(value) ? Number.MAX_VALUE : down ? -value : value;
-  };
-  return [...heads].sort((one, other) => rank(one) - rank(other) || place(one) - place(other));
+  return [...heads].sort(
+    (one, other) => compareNumbers(keyed(one), keyed(other), down) || place(one) - place(other),
+  );
 }
 
 /** The order after a click on a column: the other way round, or the way that column begins. */

@@ -59,13 +59,18 @@ export function metricDomain(
   for (const { data, metrics } of series) {
     for (let at = metric; at < data.length; at += metrics) {
       const value = data[at] ?? Number.NaN;
-      low = value < low ? value : low;
-      high = value > high ? value : high;
+      if (Number.isFinite(value)) {
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
     }
   }
   if (reach === "possible") {
     low = spec.low ?? low;
     high = spec.high ?? high;
+  }
+  if (!Number.isFinite(low) || !Number.isFinite(high)) {
+    return [0, 1]; // nothing has digits
   }
   return low < high ? [low, high] : [low - 0.5, low + 0.5];
 }
@@ -76,7 +81,7 @@ export function lineX(index: number, count: number, grid: LineGrid): number {
   return INSET.left + (count > 1 ? index / (count - 1) : 0.5) * span;
 }
 
-/** y of a value inside a cell, kept inside it. */
+/** y of a value inside a cell, kept inside it: infinity lies at its edge. */
 export function lineY(value: number, [low, high]: Domain, grid: LineGrid): number {
   const share = Math.min(1, Math.max(0, (value - low) / (high - low)));
   const span = grid.cellHeight - CELL_GAP - INSET.top - INSET.bottom;
@@ -94,7 +99,7 @@ export function lifeLine(
 ): Point[] {
   return series.steps.map((_, index) => {
     const value = seriesValue(series, index, head.layer, head.head, head.metric);
-    return Number.isFinite(value)
+    return !Number.isNaN(value)
       ? [lineX(index, series.steps.length, grid), lineY(value, domain, grid)]
       : null;
   });
@@ -122,7 +127,7 @@ export function otherLine(
     const value = seriesValue(series, index, head.layer, head.head, head.metric);
     const place = stepPlace(step, steps);
     const there = head.layer < series.layers && head.head < series.heads;
-    return there && Number.isFinite(value) && Number.isFinite(place)
+    return there && !Number.isNaN(value) && Number.isFinite(place)
       ? [lineX(place, steps.length, grid), lineY(value, domain, grid)]
       : null;
   });

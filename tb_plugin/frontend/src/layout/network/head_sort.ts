@@ -1,4 +1,5 @@
 // By what the heads of a layer are put in order: their number, or any metric of the recording.
+import { compareNumbers } from "../../core/order";
 import type { MetricSpec } from "../../core/recording";
 
 /** The name of a metric, or {@link BY_NUMBER}. */
@@ -52,13 +53,8 @@ export function sortedHeads(
 ): number[] {
   const column = values?.get(sort)?.slice(0, heads);
   const descending = metrics.find(({ name }) => name === sort)?.direction === "descending";
-  const sign = descending ? -1 : 1;
-  const rank = (head: number): number => {
-    const value = column?.[head] ?? Number.NaN;
-    // Two undefined values must compare equal, so infinity will not do.
-    return Number.isNaN(value) ? Number.MAX_VALUE : sign * value;
-  };
+  const value = (head: number): number => column?.[head] ?? Number.NaN;
   return Array.from({ length: heads }, (_, head) => head).sort(
-    (a, b) => rank(a) - rank(b) || a - b,
+    (a, b) => compareNumbers(value(a), value(b), descending) || a - b,
   );
 }

@@ -1,6 +1,6 @@
 // One chart of numbers over recorded steps: its lines, its axes, and where everything lies.
 import { scaleLinear } from "d3-scale";
-import { fixed } from "../../scale/format";
+import { fixed, metricValue } from "../../scale/format";
 import { epochLabels, type TickLabel } from "../timeline";
 
 /** How a line is drawn: its role, never its data, decides. */
@@ -10,11 +10,40 @@ export interface ChartLine {
   /** What stands at its end: one or two words. */
   readonly name: string;
   readonly role: LineRole;
-  /** NaN where undefined; the line breaks there. */
+  /** NaN where undefined or not there; the line breaks there, and where it is infinite. */
   readonly values: readonly number[];
+  /** At which steps NaN was measured: at others it says that there is no value. */
+  readonly nan?: readonly boolean[];
   /** The edges of a band around the line. */
   readonly low?: readonly number[];
   readonly high?: readonly number[];
+}
+
+/** A line's value at a step, as it is written. */
+export const valueText = ({ values, nan }: ChartLine, index: number, digits: number): string =>
+  nan?.[index] ? "NaN" : metricValue(values[index] ?? Number.NaN, digits);
+
+/** Neighbouring steps at which a line has no height, and what it is there. */
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+/** Where a line is infinite or was measured as NaN. */
+export function stretchesWithoutHeight(line: ChartLine): Stretch[] {
+  const said = line.values.map((value, index) =>
+    Number.isFinite(value) || (Number.isNaN(value) && !line.nan?.[index])
+      ? ""
+      : valueText(line, index, 0),
+  );
+  return said.flatMap((text, from) => {
+    if (text === "" || said[from - 1] === text) {
+      return [];
+    }
+    const end = said.findIndex((next, index) => index > from && next !== text);
+    return [{ from, to: (end < 0 ? said.length : end) - 1, text }];
+  });
 }
 
 /** A horizontal line that something is measured against. */
@@ -214,10 +243,11 @@ export function endLabels(chart: Chart, axes: Axes, box: Box): readonly (number 
 
 /** What a chart says in words, for those who do not see it. */
 export function chartLabel(chart: Chart, digits: number, a: number): string {
-  const lines = chart.lines.map(({ name, values }) => {
+  const lines = chart.lines.map((line) => {
+    const { name, values } = line;
     const [first, last] = [values.find(Number.isFinite), values.findLast(Number.isFinite)];
     const ends = `${fixed(first ?? Number.NaN, digits)} at first, ${fixed(last ?? Number.NaN, digits)} at last`;
-    return `${name} ${fixed(values[a] ?? Number.NaN, digits)} at A, ${ends}`;
+    return `${name} ${valueText(line, a, digits)} at A, ${ends}`;
   });
   const rings = (chart.rings ?? []).map(({ text }) => text);
   return [chart.title, ...(chart.empty ? [chart.empty] : lines), ...rings].join("; ");

@@ -1,5 +1,5 @@
 // Which charts the signals view shows of a run, and what is in each.
-import type { MetricSpec, StepEntry } from "../../core/recording";
+import { type MetricSpec, numberOf, type StepEntry } from "../../core/recording";
 import {
   type Assessment,
   flagOf,
@@ -53,7 +53,7 @@ function along(
   values: OverSteps | null,
 ): number[] {
   const at = new Map(own.map((step, index) => [step, index]));
-  return steps.map(({ step }) => values?.[at.get(step) ?? -1] ?? Number.NaN);
+  return steps.map(({ step }) => numberOf(values?.[at.get(step) ?? -1]));
 }
 
 /** Numbers of another run at the steps of this one; between two of its steps on a straight line. */
@@ -63,8 +63,8 @@ export function resampled(
   values: OverSteps,
 ): number[] {
   const known = own.flatMap((step, at) => {
-    const value = values[at];
-    return typeof value === "number" ? [{ step, value }] : [];
+    const value = values[at] ?? null;
+    return value === null ? [] : [{ step, value: numberOf(value) }];
   });
   return steps.map(({ step }) => {
     const after = known.find((point) => point.step >= step);
@@ -72,8 +72,11 @@ export function resampled(
     if (!after || !before) {
       return Number.NaN;
     }
+    if (after === before) {
+      return after.value;
+    }
     const span = after.step - before.step;
-    const share = span === 0 ? 0 : (step - before.step) / span;
+    const share = (step - before.step) / span;
     return before.value + share * (after.value - before.value);
   });
 }
@@ -135,15 +138,18 @@ function ring(
 function lossChart(losses: Losses, sources: SignalSources): Chart {
   const { steps, assessment } = sources;
   const own = assessment?.steps ?? [];
-  const line = (name: string, role: LineRole, values: OverSteps): ChartLine => ({
+  const line = (name: string, role: LineRole, values: OverSteps, logged?: string): ChartLine => ({
     name,
     role,
     values: along(steps, own, values),
+    nan: steps.map(({ scalars }) => logged !== undefined && scalars[logged] === null),
   });
   const flag = assessment && flagOf(assessment);
   const lines = [
-    ...(losses.val_name === null ? [] : [line("validation", "val", losses.val)]),
-    ...(losses.train_name === null ? [] : [line("training", "train", losses.train)]),
+    ...(losses.val_name === null ? [] : [line("validation", "val", losses.val, losses.val_name)]),
+    ...(losses.train_name === null
+      ? []
+      : [line("training", "train", losses.train, losses.train_name)]),
     ...(losses.val_name === null ? [] : [line("smoothed", "trend", losses.smooth)]),
   ];
   const names = [losses.val_name, losses.train_name].filter((name) => name !== null);

@@ -13,7 +13,7 @@ import { groupTitle } from "../../layout/graph/layer_groups";
 import { projection } from "../../layout/graph/projection";
 import type { Spot } from "../../layout/graph/seats";
 import { CLASSES, type Norm } from "../../layout/graph/token_graph";
-import { fateText, fixed, signed } from "../../scale/format";
+import { fateText, fixed, orNaN, signed } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { html, svg } from "../dom";
 import { createTooltip, type TipLine } from "../tooltip";
@@ -270,11 +270,11 @@ function describeClass(props: GraphProps, index: number): TipLine[] {
     .filter(({ added }) => added !== 0);
   return [
     {
-      text: `${tokenText(found.name)} · probability ${fixed(found.probability, 3)}`,
+      text: `${tokenText(found.name)} · probability ${orNaN(found.probability, (value) => fixed(value, 3))}`,
       tone: "strong",
     },
     ...strongest.map(({ added, token }) => ({
-      text: `${tokenText(axis[token]?.text ?? "")} adds ${signed(added, 3)}`,
+      text: `${tokenText(axis[token]?.text ?? "")} adds ${orNaN(added, (value) => signed(value, 3))}`,
     })),
     { text: "click to see what tokens add to it", tone: "quiet" },
   ];

@@ -1,8 +1,9 @@
 // What passes from plane to plane and on to the answer: values, feed-forward blocks, classes.
+import { largestPart } from "../../layout/graph/class_nodes";
 import { planeOf, ringAxis, sideOf } from "../../layout/graph/graph_rings";
 import type { Projection } from "../../layout/graph/projection";
 import type { Spot } from "../../layout/graph/seats";
-import { fixed } from "../../scale/format";
+import { fixed, orNaN } from "../../scale/format";
 import { tokenText } from "../../scale/text";
 import { fitLabel } from "../measure";
 import type { Colours, FeedForward, GraphProps, Hit } from "./graph_props";
@@ -112,17 +113,14 @@ export function paintClasses(
   const last = scene.layers - 1;
   const side = sideOf(last, props.sentence);
   const chosen = props.classes[props.chosenClass];
-  const largest = Math.max(
-    ...props.classes.flatMap(({ added }) => added.map(Math.abs)),
-    Number.MIN_VALUE,
-  );
+  const largest = largestPart(props.classes);
   if (chosen && side === "key") {
     const end = scene.classNode(props.chosenClass);
     chosen.added.forEach((added, token) => {
       if (Math.abs(added) >= FAINT * largest) {
         const from = scene.token(last, token);
         context.strokeStyle = added > 0 ? colours.more : colours.less;
-        context.lineWidth = 0.8 + 6 * (Math.abs(added) / largest);
+        context.lineWidth = 0.8 + 6 * Math.min(1, Math.abs(added) / largest);
         context.beginPath();
         context.moveTo(from.x, from.y);
         context.lineTo(end.x, end.y);
@@ -143,7 +141,7 @@ export function paintClasses(
     context.strokeRect(x, y, CLASS_BOX, CLASS_BOX);
     context.font = `${bold ? "500 " : ""}12px Roboto, system-ui, sans-serif`;
     context.textAlign = "left";
-    const label = `${fitLabel(tokenText(name), CLASS_LABEL).text} ${fixed(probability)}`;
+    const label = `${fitLabel(tokenText(name), CLASS_LABEL).text} ${orNaN(probability, fixed)}`;
     context.lineWidth = 3.5;
     context.strokeStyle = colours.bg;
     context.strokeText(label, spot.x + 11, spot.y + 4);

@@ -261,7 +261,7 @@ function mark(props: HeadsProps, { grid, domain }: Scene, cell: CellNodes): void
   const low = lineY(valueA, domain, grid) > grid.cellHeight / 2;
   cell.value.setAttribute("y", String(low ? 15 : grid.cellHeight - CELL_GAP - 6));
   const change = valueA - before;
-  const undefinedMap = !Number.isFinite(valueA) && props.isNaN(cell);
+  const undefinedMap = Number.isNaN(valueA) && props.isNaN(cell);
   cell.root.classList.toggle("nan", undefinedMap);
   const shown = props.compared ? signed(change) : metricValue(valueA);
   setText(cell.value, undefinedMap ? "NaN" : shown);
@@ -277,8 +277,8 @@ function mark(props: HeadsProps, { grid, domain }: Scene, cell: CellNodes): void
   );
 
   function place(dot: SVGCircleElement, step: number, value: number): void {
-    dot.style.display = Number.isFinite(value) ? "" : "none";
-    if (Number.isFinite(value)) {
+    dot.style.display = Number.isNaN(value) ? "none" : "";
+    if (!Number.isNaN(value)) {
       dot.setAttribute("cx", lineX(step, count, grid).toFixed(2));
       dot.setAttribute("cy", lineY(value, domain, grid).toFixed(2));
     }

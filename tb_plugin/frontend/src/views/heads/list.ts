@@ -180,7 +180,7 @@ function curveOf({ series, metricIndex, seen, marks }: ListProps, listed: Listed
 
 function bar(share: number, head: number): HTMLElement {
   const inner = html("i");
-  inner.style.width = `${Number.isFinite(share) ? 100 * Math.max(0, Math.min(1, share)) : 0}%`;
+  inner.style.width = `${Number.isNaN(share) ? 0 : 100 * Math.max(0, Math.min(1, share))}%`;
   inner.style.background = `var(--head-${head % 16})`;
   return html("span", { class: "list-bar" }, inner);
 }

@@ -53,11 +53,7 @@ export function createSankey(
   layer: number,
   tooltip: Tooltip,
 ): SankeyPanel {
-  const root = svg("g", {
-    class: "links",
-    role: "group",
-    "aria-label": `Links of layer ${layer + 1}`,
-  });
+  const root = svg("g", { class: "links", role: "group" });
   const note = html("p", { class: "link-note" });
   const noteFrame = html("div", { class: "panel link-panel" }, note);
   links.append(root);
@@ -95,6 +91,7 @@ export function createSankey(
       const links = held ? withAllOf(held, picked.links, numbers, before) : picked.links;
       drawnLinks = decorate(next, layer, links, numbers, before);
       drawLinks(root, nodes, next, layer, drawnLinks);
+      root.setAttribute("aria-label", `Links of layer ${layer + 1}, ${next.props.label}`);
       placePanel(noteFrame, next, layer);
       setText(note, picked.note);
       noteFrame.classList.toggle("empty", picked.links.length === 0);

@@ -11,9 +11,10 @@ import {
   chartLabel,
   endLabels,
   MARGIN,
+  stretchesWithoutHeight,
+  valueText,
 } from "../../layout/signals/chart";
 import { ringLabels } from "../../layout/signals/ring_labels";
-import { metricValue } from "../../scale/format";
 import { fitText } from "../../scale/text";
 import { setText, svg } from "../dom";
 import { textWidth } from "../measure";
@@ -110,6 +111,30 @@ function rings(chart: Chart, axes: Axes, box: Box): SVGElement[] {
       svg("text", { class: `halo ring-text ${tone}`, ...place, "text-anchor": anchor }, text),
     ];
   });
+}
+
+/** Where a line has no height: a bar along the edge that it left by, and what it is there. */
+function withoutHeight(chart: Chart, axes: Axes, box: Box): SVGElement[] {
+  return chart.lines.flatMap((own, order) =>
+    stretchesWithoutHeight(own).flatMap(({ from, to, text }) => {
+      const [x1, x2] = [axes.x(from) - 3, axes.x(to) + 3];
+      if (!(defined(x1) && defined(x2))) {
+        return [];
+      }
+      const below = own.values[from] === Number.NEGATIVE_INFINITY;
+      const y = below ? box.height - MARGIN.bottom : MARGIN.top - 4;
+      const late = x1 > box.width / 2;
+      const label = {
+        x: late ? x2 : x1,
+        y: below ? y - 5 - 13 * order : y + 12 + 13 * order,
+        "text-anchor": late ? "end" : "start",
+      };
+      return [
+        svg("line", { class: "without-height", x1, x2, y1: y, y2: y }),
+        svg("text", { class: "halo without-height-text", ...label }, `${own.name} ${text}`),
+      ];
+    }),
+  );
 }
 
 /** A dot per step where steps do not lie side by side, the first and the last one named. */
@@ -223,6 +248,7 @@ export function buildChart(chart: Chart, steps: readonly StepEntry[], box: Box):
     ...stations(chart, axes, steps),
     a,
     ...rings(chart, axes, box),
+    ...withoutHeight(chart, axes, box),
     ...end.nodes,
     hit,
   );
@@ -239,7 +265,7 @@ export function buildChart(chart: Chart, steps: readonly StepEntry[], box: Box):
         dot.setAttribute("cx", axes.x(marks.a).toFixed(2));
         dot.setAttribute("cy", axes.y(seen).toFixed(2));
       }
-      setText(value, `${metricValue(seen, axes.digits)} at A`);
+      setText(value, `${valueText(own, marks.a, axes.digits)} at A`);
     }
     root.setAttribute("aria-label", chartLabel(chart, axes.digits, marks.a));
   };

@@ -1,5 +1,5 @@
 // All charts of the signals view in one picture: a click on a step selects it.
-import { stepAt } from "../../layout/signals/chart";
+import { stepAt, valueText } from "../../layout/signals/chart";
 import { placeRows } from "../../layout/signals/chart_rows";
 import { metricValue, stepLabel } from "../../scale/format";
 import { html, svg } from "../dom";
@@ -154,13 +154,13 @@ function placeMenus(props: SignalsProps, root: HTMLElement, scenes: readonly Cha
 
 function describe(props: SignalsProps, { chart, axes }: ChartScene, index: number): TipLine[] {
   const entry = props.steps[index];
-  const lines = chart.lines.map(({ name, values, low, high }): TipLine => {
-    const [value = Number.NaN, from, to] = [values[index], low?.[index], high?.[index]];
+  const lines = chart.lines.map((line): TipLine => {
+    const [from, to] = [line.low?.[index], line.high?.[index]];
     const around =
       from === undefined || to === undefined || !Number.isFinite(from)
         ? ""
         : ` (${metricValue(from, axes.digits)} to ${metricValue(to, axes.digits)})`;
-    return { text: `${name} ${metricValue(value, axes.digits)}${around}` };
+    return { text: `${line.name} ${valueText(line, index, axes.digits)}${around}` };
   });
   return [
     { text: entry ? stepLabel(entry) : "", tone: "strong" },
