@@ -79,6 +79,7 @@ class AttentionPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # tensorboar
     def _about_run(self, name: str, request: wrappers.Request) -> wrappers.Response:
         """Answer a question about one run."""
         one = ROUTES[name]
+        self._ahead.begin()
         query = one.read(request.args)
         run = self._run(request, fresh=one.changes == "run")
         if one.changes == "step" and query_step(query) not in run.steps:
