@@ -263,7 +263,7 @@ def overflow(at: int, scalars: dict[str, float], metrics: dict[str, np.ndarray])
         if at >= 2:
             scores[:, 1, 2] = np.inf
             table[:, 0, 1, names.index("logit_mean")] = -np.inf
-        scalars["train_loss"] = np.inf if at == 2 else np.nan
+            scalars["train_loss"] = np.inf if at == 2 else np.nan
 
 
 DEMO = Model(

@@ -11,8 +11,10 @@ from view_recordings import MODELS, PATTERNS, record_all
 from tests.e2e.conftest import serve
 from tests.e2e.hands import choose_run, choose_view, until_equal
 from tests.e2e.view_hands import (
+    BRIGHTEST,
     FEWEST,
     LIGHTNESS,
+    MIDDLE_ROW,
     MOST,
     drawn_anew,
     lengths_of,
@@ -29,7 +31,7 @@ OTHERS = ("mismatch/words", "mismatch/heads")
 @pytest.fixture(scope="module")
 def views_tab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("views")
-    record_all(folder, RUNS + BESIDE + OTHERS)
+    record_all(folder, (*RUNS, *BESIDE, *OTHERS, "overflow"))
     with serve(folder) as url:
         yield url
 
@@ -185,6 +187,54 @@ def test_weights_that_are_not_numbers_are_drawn_as_such(page):
     assert piles.first.evaluate(PIXEL) != NAN_COLOUR
 
 
+INFINITE = "\N{INFINITY}"
+
+
+def heads_of(tab, **choices):
+    """The places and first numbers in the list of heads of the recording that overflowed."""
+    show(tab, "overflow", step=400, probe=0, view="heads", panel="list", **choices)
+    rows = tab.frame.locator(".head-list tbody tr")
+    return rows.evaluate_all(
+        "all => all.map(r => [+r.dataset.layer, +r.dataset.head,"
+        " r.querySelector('output').textContent])"
+    )
+
+
+def test_infinite_numbers_are_said_to_be_so_in_every_view(page):
+    frame = page.frame
+    show(page, "overflow", step=400, probe=0, layers="0:mh,1:sh")
+    canvas = frame.locator("canvas.heat[data-layer='0'][data-head='1']")
+    until_equal(page, lambda: (canvas.evaluate(MIDDLE_ROW), NAN_COLOUR))
+    expect(frame.locator(".link-note")).to_contain_text("a head gave NaN: no mean")
+
+    # The scores of L2 H3 outgrew everything: the other heads keep the scale they have.
+    show(page, "overflow", step=400, probe=0, view="heads", metric="logit_max", b=0, show="diff")
+    value = frame.locator(".cell[data-layer='1'][data-head='2'] .cell-value")
+    expect(value).to_have_text(f"+{INFINITE}")
+    limits = set(frame.locator(".grid-limit").all_text_contents())
+    assert {float(text) for text in limits} == {1, 8}
+    until_equal(
+        page, lambda: (heads_of(page, metric="logit_max", sorted="a-")[0], [1, 2, INFINITE])
+    )
+    least = [0, 1, f"\N{MINUS SIGN}{INFINITE}"]
+    until_equal(page, lambda: (heads_of(page, metric="logit_mean", sorted="a")[0], least))
+
+    show(page, "overflow", step=400, probe=0, view="signals", watch="logit_max~logit_mean")
+    said = frame.locator(".without-height-text")
+    said.nth(3).wait_for(state="attached")
+    for chart, text in (
+        ("loss", [f"training {INFINITE}", "training NaN"]),
+        ("metric-0", [f"validation {INFINITE}"]),
+        ("metric-1", [f"validation \N{MINUS SIGN}{INFINITE}"]),
+    ):
+        expect(frame.locator(f"[data-chart='{chart}'] .without-height-text")).to_have_text(text)
+    logged = frame.get_by_role("region", name="Logged at A").get_by_role("row", name="train_loss")
+    expect(logged).to_contain_text("NaN")
+    frame.get_by_role("slider", name="Training step").press("ArrowLeft")
+    frame.get_by_role("slider", name="Training step").press("ArrowLeft")
+    expect(logged).to_contain_text(INFINITE)
+
+
 def test_another_run_is_named_whole_placed_on_the_slider_and_drawn_in_signals(page):
     other = BESIDE[2]
     show(page, BESIDE[1], step=400, probe=0, brun=other, b=200, view="network")
@@ -259,6 +309,9 @@ def test_a_long_list_of_runs_leaves_the_sentences_in_sight(page):
         expect(page.frame.locator(".runs .item[aria-pressed='true']")).to_be_in_viewport(ratio=0.9)
 
 
+VIT_HEADS = MODELS["vit"].parts[0].heads
+
+
 def test_images_are_called_images_and_controls_say_what_they_do(page):
     show(page, "vit", step=200, probe=0, layers="1:mh")
     expect(page.frame.get_by_role("region", name="Probe images")).to_be_visible()
@@ -272,6 +325,14 @@ def test_images_are_called_images_and_controls_say_what_they_do(page):
         titles = buttons.evaluate_all("all => all.map(b => b.title)")
         assert len(set(titles)) == 3
         assert "" not in titles
+    # Attention of every head lies over the image itself.
+    show(page, "vit", step=200, probe=0, view="heads", panel="pictures")
+    over = page.frame.locator(".picture-cell[data-layer='0'] canvas")
+    over.nth(VIT_HEADS + 1).wait_for()  # their mean and the rollout as well
+    seen = over.evaluate_all("all => all.map(c => c.toDataURL())")
+    assert len(set(seen)) == VIT_HEADS + 2
+    whole = page.frame.locator("canvas.picture-whole")
+    assert whole.evaluate(BRIGHTEST)[:2] == [250, 210]
     show(page, "tabular", step=400, probe=0, layers="1:mh")
     rows = page.frame.get_by_role("region", name="Probe rows")
     expect(rows).to_contain_text("age = 39", use_inner_text=True)
@@ -279,7 +340,7 @@ def test_images_are_called_images_and_controls_say_what_they_do(page):
 
 def clicks(tab, run, *buttons):
     """Open a run's first view, click buttons by their names, and say how many clicks it took."""
-    show(tab, run, step=400, probe=0, layers="1:mh")
+    show(tab, run, step=400, probe=0, layers="")
     for name in buttons:
         tab.frame.get_by_role("button", name=name, exact=True).first.click()
     return len(buttons)
@@ -301,7 +362,7 @@ def test_answers_are_few_clicks_away(page):
     frame.locator(".pairs .note").first.wait_for()
 
     # What does this head do? A click on its map, one on the button.
-    show(page, "demo", step=400, probe=0, layers="1:mh")
+    show(page, "demo", step=400, probe=0, layers="")
     frame.locator("canvas.heat[data-layer='1'][data-head='3']").click()
     frame.get_by_role("button", name="Open HeadLens").click()
     frame.get_by_role("region", name="HeadLens of Layer 2 \N{MIDDLE DOT} head 4").wait_for()
@@ -315,7 +376,7 @@ def test_answers_are_few_clicks_away(page):
     line.wait_for(state="attached")
     expect(frame.locator(".other-runs")).to_have_text(second, use_inner_text=True)
     # And their maps: pin this one, choose the other, A - B.
-    show(page, first, step=400, probe=0, layers="1:mh")
+    show(page, first, step=400, probe=0, layers="")
     frame.get_by_role("button", name="Pin B here").click()
     choose_run(page, second)
     frame.get_by_label("Shown step").get_by_text(f"in {first}").wait_for()

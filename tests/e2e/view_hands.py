@@ -19,6 +19,14 @@ LIGHTNESS = """c => {
       - 0.0040720468 * Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
   });
 }"""
+MIDDLE_ROW = """c => [...c.getContext("2d").getImageData(
+  c.width / 2, (4.5 / 12) * c.height, 1, 1).data]"""  # of twelve, the fifth
+BRIGHTEST = """c => {
+  const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+  const pixel = (_, at) => [...data.slice(4 * at, 4 * at + 3)];
+  const sum = ([r, g, b]) => r + g + b;
+  return Array.from({ length: data.length / 4 }, pixel).sort((a, b) => sum(b) - sum(a))[0];
+}"""
 
 
 def show(tab, run, **choices):

@@ -258,7 +258,7 @@ function metricChart(spec: MetricSpec, slot: number, sources: SignalSources): Ch
         ]
       : [];
   });
-  const defined = lines.some(({ values }) => values.some(Number.isFinite));
+  const defined = lines.some(({ values }) => !values.every(Number.isNaN));
   return {
     id: `metric-${slot}`,
     slot,
