@@ -77,6 +77,8 @@ def test_points_move_with_the_step_and_axes_do_not(tab, recording):
     )
     frame = tab.frame.locator(".joint-frame")
     frame.wait_for()
+    name = f"Layer {LAYER + 1} \N{MIDDLE DOT} head {HEAD + 1}"
+    expect(tab.frame.locator(".joint-title")).to_contain_text(name)
     box = {name: float(frame.get_attribute(name)) for name in ("x", "y", "width")}
     scale = box["width"] / (2 * 1.03 * basis.reach)
 
