@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 HEAVY = ("sklearn.cluster", "sklearn.metrics", "scipy.optimize", "tb_plugin.server.lens")
-PAUSE = 0.05  # seconds: the first answer leaves first
+PAUSE = 2.0  # seconds: what the page shows first comes first
 
 
 class Ahead:
