@@ -1,6 +1,7 @@
 """Print how many megabytes a process took at most, after plain passes and after a recorded step.
 
-Runs with whichever `attn_monitor` is found first: `PYTHONPATH=<a clone of it> python peak.py 512`.
+`python peak.py 512 trained` takes a step of training of eight sentences before. Runs with
+whichever `attn_monitor` is found first: `PYTHONPATH=<a clone of it> python peak.py 512`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ def main() -> None:
         for batch in (*val, *train):
             trained(**batch)
     found = {"plain": peak()}
+    if "trained" in sys.argv:
+        trained.train()
+        trained(**train[0]).logits.square().sum().backward()
+        trained.zero_grad()
+        trained.eval()
+        found["trained"] = peak()
     with tempfile.TemporaryDirectory() as root:
         options = {"train_batches": train, "log_dir": root, "log_images": False}
         with AttentionRecorder(trained, val, **options) as recorder:
