@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -19,14 +19,17 @@ from attn_monitor.analysis.topology import TOPOLOGY_METRICS
 from attn_monitor.checkpoints import Progress, in_order, load, weights_kept
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId, Part, Probe
+from attn_monitor.monitor.batches import DescribeBatch
 from attn_monitor.monitor.failures import Failures
 from attn_monitor.monitor.guard import Guard, Replay, quiet_forward, random_state_kept, repeatable
 from attn_monitor.monitor.layout import layout_as_chosen
 from attn_monitor.monitor.moving import on_device_of
 from attn_monitor.monitor.muted import slow_path
-from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.monitor.options import MonitorOptions, ReplayBatch
+from attn_monitor.monitor.own import Tokenizer
 from attn_monitor.monitor.probes import own_probes
 from attn_monitor.monitor.recorder import Recorder
+from attn_monitor.monitor.tokens import TokenSource
 from attn_monitor.recorder import read_batch
 from attn_monitor.store import Run, RunWriter, StepRecord
 from attn_monitor.store.commits import LARGEST_STEP
@@ -46,8 +49,11 @@ def ask(
     checkpoints: str | Iterable[str | os.PathLike[str]] | None = None,
     step: int | None = None,
     mute: Sequence[str | HeadId] = (),
-    progress: Progress = lambda _what, _done, _total: None,
-    **options: Any,  # noqa: ANN401  # tokens, tokenizer, describe_batch, replay
+    tokens: TokenSource = None,
+    tokenizer: Tokenizer | None = None,
+    describe_batch: DescribeBatch | None = None,
+    replay: ReplayBatch | None = None,
+    progress: Progress | None = None,
 ) -> tuple[int, ...]:
     """Record further sentences beside a run's own; see :meth:`attn_monitor.store.Run.ask`."""
     chosen = MonitorOptions(
@@ -56,8 +62,12 @@ def ask(
         lens_sentences=0,
         signal_sentences=0,
         topology=bool(run.options.get("topology", False)),
-        **options,
+        tokens=tokens,
+        tokenizer=tokenizer,
+        describe_batch=describe_batch,
+        replay=replay,
     )
+    tell: Progress = progress or (lambda _what, _done, _total: None)
     if checkpoints is not None and step is not None:
         raise ConfigurationError("checkpoints say of which steps they are: leave out step")
     silent = [_head(name, run) for name in mute]
@@ -86,14 +96,14 @@ def ask(
                 for variant, indices in zip(variants, places, strict=True)
             ]
             for at, wanted in enumerate(steps):
-                progress("checkpoints", at, len(steps))
+                tell("checkpoints", at, len(steps))
                 if found:
                     load(model, found[at])
                 for variant, indices, writers in zip(variants, places, several, strict=True):
                     seen = asking.record(wanted, variant, indices)
                     for writer, record in zip(writers, seen, strict=True):
                         writer.write(record)
-        progress("checkpoints", len(steps), len(steps))
+        tell("checkpoints", len(steps), len(steps))
     return tuple(index for indices in places for index in indices)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from attn_monitor.capture.api import capture, eagerly
 from attn_monitor.core.errors import ConfigurationError
+from attn_monitor.core.keywords import spelled_out
 from attn_monitor.core.mask_audit import MaskAudit
 from attn_monitor.monitor.audit import MaskRule, audit
 from attn_monitor.monitor.audit.intent import check_mask, intended
@@ -21,6 +22,7 @@ from attn_monitor.monitor.tokens import TokenSource, padding_id
 from attn_monitor.recorder import read_batch
 
 
+@spelled_out()
 def audit_masks(
     model: nn.Module,
     batch: object,

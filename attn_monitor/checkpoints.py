@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from attn_monitor.core.errors import ConfigurationError, RunNotFoundError
+from attn_monitor.core.keywords import spelled_out
+from attn_monitor.monitor.options import MonitorOptions
 from attn_monitor.monitor.trainer import numbers
 from attn_monitor.recorder import AttentionRecorder
 from attn_monitor.store import open_run
@@ -47,6 +49,7 @@ class Checkpoint:
     scalars: Mapping[str, float] = field(default_factory=dict)
 
 
+@spelled_out(MonitorOptions)
 def record_checkpoints(
     model: nn.Module,
     batches: object,
@@ -71,7 +74,7 @@ def record_checkpoints(
         log_dir: Where the recording goes; the run's directory in TensorBoard.
         train_batches: Training batches, to draw sentences that the model learns from.
         progress: Told what is being done, and how many of how many are.
-        options: As of :class:`attn_monitor.AttentionRecorder`.
+        options: Those described in :class:`attn_monitor.AttentionMonitor`.
 
     Returns:
         The steps that were recorded now.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from attn_monitor import __version__, cli_record, cli_report, cli_send
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.errors import AttnMonitorError, ConfigurationError
+from attn_monitor.core.keywords import meant
 from attn_monitor.core.nouns import MEASURED
 from attn_monitor.store import Run, open_run, proofs_of, verify_run
 
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli_report.add_compare(compare, _RUN_HELP)
     watch = commands.add_parser("watch", help="follow a run while it trains")
     cli_report.add_watch(watch, _RUN_HELP)
+    _name_what_was_meant(parser, commands.choices, sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(arguments)
     try:
         text, status = options.run_command(options)
@@ -44,6 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(text)
     return int(status)
+
+
+def _name_what_was_meant(
+    parser: argparse.ArgumentParser,
+    commands: Mapping[str, argparse.ArgumentParser],
+    arguments: Sequence[str],
+) -> None:
+    """End with the nearest command or option where one is unknown; argparse names none."""
+    first = arguments[0] if arguments else "-"
+    if not first.startswith("-") and first not in commands:
+        parser.error(f"there is no command {first!r}; {meant(first, list(commands))}")
+    for argument in arguments[1:] if first in commands else ():
+        if argument == "--":
+            return
+        name, known = argument.partition("=")[0], list(commands[first]._option_string_actions)
+        if name.startswith("--") and not any(each.startswith(name) for each in known):
+            commands[first].error(f"there is no option {name!r}; {meant(name, known)}")
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
@@ -191,8 +211,8 @@ def describe(run: Run) -> str:
             lines += ["", f"  {'mean over heads':<24}{'first':>9}{'last':>9}"]
             for spec in run.metrics:
                 values = run.metric(spec.name, part=name)[[0, -1]]
-                if np.isfinite(values).all(axis=(1, 2)).all():
-                    first, last = values.mean(axis=(1, 2))
+                first, last = mean_of_defined(values, axes=(1, 2))
+                if np.isfinite([first, last]).all():
                     lines.append(f"  {spec.title:<24}{first:>9.3f}{last:>9.3f}")
     return "\n".join(lines)
 

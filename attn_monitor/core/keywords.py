@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from functools import wraps
@@ -41,8 +41,7 @@ def spelled_out(options: type | None = None) -> Callable[[Callable[P, R]], Calla
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for wrong in kwargs.keys() - set(known):
-                near = get_close_matches(wrong, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {_listed(known)}"
+                hint = meant(wrong, [each for each in known if each != "self"])
                 raise TypeError(f"{name}() got an unexpected keyword argument {wrong!r}; {hint}")
             return function(*args, **kwargs)
 
@@ -69,5 +68,7 @@ def _with_fields(signature: inspect.Signature, options: type | None) -> inspect.
     return signature.replace(parameters=[*spelled, *added])
 
 
-def _listed(known: list[str]) -> str:
-    return ", ".join(repr(name) for name in known if name != "self")
+def meant(wrong: str, known: Sequence[str]) -> str:
+    """Return the end of a message about an unknown name: the one spelled most like it, or all."""
+    near = get_close_matches(wrong, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, known))}"

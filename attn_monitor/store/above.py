@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+from attn_monitor.core.keywords import spelled_out
+from attn_monitor.core.nouns import HeadId
 
 
 class Above:
@@ -18,11 +22,20 @@ class Above:
         above = importlib.import_module("tb_plugin.notebook")
         return cast(object, above.show(self, height=height))
 
+    @spelled_out()
     def ask(
         self,
         model: object,
         texts: str | Sequence[object],
-        **options: Any,  # noqa: ANN401  # of attn_monitor.asking.ask, which describes them
+        *,
+        checkpoints: str | Iterable[str | os.PathLike[str]] | None = None,
+        step: int | None = None,
+        mute: Sequence[str | HeadId] = (),
+        tokens: object = None,
+        tokenizer: object = None,
+        describe_batch: Callable[..., object] | None = None,
+        replay: Callable[..., object] | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
     ) -> tuple[int, ...]:
         """Record further sentences beside those that were replayed while the model trained.
 
@@ -32,10 +45,14 @@ class Above:
             model: The ``torch.nn.Module``; its weights are those of ``step`` unless
                 ``checkpoints`` brings others. It is left as it is.
             texts: One sentence or several; or batches, as in ``probes=``.
-            options: ``checkpoints`` (a pattern, or paths), or ``step`` (by default the last one
-                recorded); ``mute`` (``["L3H4"]``, layers and heads counted from 1 as in the tab);
-                ``tokens``, ``tokenizer``, ``describe_batch`` and ``replay`` as of
-                :class:`attn_monitor.AttentionRecorder`; ``progress``.
+            checkpoints: A pattern, or paths; instead of ``step``.
+            step: Whose weights the model has; by default the last one recorded.
+            mute: Heads that are silent, ``["L3H4"]``: counted from 1 as in the tab.
+            tokens: As in :class:`attn_monitor.AttentionMonitor`, like the next three.
+            tokenizer: From a list of texts to what the model takes.
+            describe_batch: Says which tokens a batch holds.
+            replay: ``(model, batch) -> anything``: how the model reads a batch.
+            progress: Told what is being done, and how many of how many are.
 
         Returns:
             The index of each new probe; with ``mute`` every sentence twice, first with all heads.
@@ -46,7 +63,19 @@ class Above:
         """
         above = importlib.import_module("attn_monitor.asking")
         ask = cast(Callable[..., tuple[int, ...]], above.ask)
-        found = ask(self, model, texts, **options)
+        found = ask(
+            self,
+            model,
+            texts,
+            checkpoints=checkpoints,
+            step=step,
+            mute=mute,
+            tokens=tokens,
+            tokenizer=tokenizer,
+            describe_batch=describe_batch,
+            replay=replay,
+            progress=progress,
+        )
         self.refresh()
         return found
 

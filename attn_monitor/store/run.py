@@ -21,7 +21,6 @@ from attn_monitor.store.class_answers import read_class_answer
 from attn_monitor.store.codec import decode_attention
 from attn_monitor.store.folder import folder_at
 from attn_monitor.store.follow import RunFollower
-from attn_monitor.store.importance_lines import read_importance
 from attn_monitor.store.maps import read_codes, read_rows_sum_to_one, read_vectors
 from attn_monitor.store.reading import ReadOnlyFolder
 from attn_monitor.store.records import HeadVectors, MapWindow, Option, Thumbnail, Untouched
@@ -30,6 +29,7 @@ from attn_monitor.store.series import (
     output_series,
     probe_series,
     probes_series,
+    read_importance,
     split_series,
 )
 from attn_monitor.store.union import Absence

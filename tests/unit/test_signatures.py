@@ -10,11 +10,20 @@ from typing import get_args
 import pytest
 from torch import nn
 
-from attn_monitor import AttentionMonitor, AttentionRecorder, Wrapper
+from attn_monitor import (
+    AttentionMonitor,
+    AttentionRecorder,
+    Wrapper,
+    audit_masks,
+    record_checkpoints,
+)
+from attn_monitor.asking import ask
+from attn_monitor.cli import main
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.figures.planes import Norm, Pruning
 from attn_monitor.integrations.transformers import AttentionCallback
 from attn_monitor.monitor.options import MonitorOptions
+from attn_monitor.store import Run
 from attn_monitor.wrapper.picture import draw
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +31,16 @@ SPEAKING = {
     "AttentionMonitor": AttentionMonitor,
     "AttentionRecorder": AttentionRecorder,
     "AttentionCallback": AttentionCallback,
+    "record_checkpoints": record_checkpoints,
 }
+# How each is called where it is written about.
+CALLED = {
+    **{rf"\b{name}": function for name, function in SPEAKING.items()},
+    r"\baudit_masks": audit_masks,
+    r"\b[Ww]rapper(?:\(\w*\))?\.draw": Wrapper.draw,
+    r"\brun\.ask": Run.ask,
+}
+COMMANDS = ("inspect", "export", "verify", "record", "ask", "report", "compare", "watch")
 
 
 def shown(function):
@@ -45,7 +63,13 @@ def test_what_wrapper_draw_shows_is_what_the_picture_takes():
     assert shown(Wrapper.draw)["norm"].default == "uniform"
 
 
-@pytest.mark.parametrize("described", [AttentionMonitor, Wrapper.draw])
+def test_what_a_run_is_asked_is_what_asking_takes():
+    beside_the_run = list(shown(ask).values())[1:]
+    offered = list(shown(Run.ask).values())[1:]
+    assert [(p.name, p.default) for p in offered] == [(p.name, p.default) for p in beside_the_run]
+
+
+@pytest.mark.parametrize("described", [AttentionMonitor, Wrapper.draw, Run.ask, audit_masks])
 def test_every_option_is_described_once(described):
     text = inspect.getdoc(described)
     assert [n for n in shown(described) if n != "self" and f"\n    {n}: " not in text] == []
@@ -59,11 +83,35 @@ def test_every_option_is_described_once(described):
         (lambda: AttentionRecorder(None, [], log_dir="-", topolgy=True), "mean 'topology'"),
         (lambda: AttentionCallback(every_n_step=3), "mean 'every_n_steps'"),
         (lambda: Wrapper(nn.Identity()).draw(nrom="rank"), r"Wrapper\.draw\(\) .*mean 'norm'"),
+        (lambda: record_checkpoints(None, [], "*", log_dir="-", prboes=1), "mean 'probes'"),
+        (lambda: audit_masks(None, None, maks="causal"), "mean 'mask'"),
+        (lambda: Run.ask(None, None, "", checkpoint="*.ckpt"), "mean 'checkpoints'"),
     ],
 )
 def test_an_unknown_option_names_the_nearest(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["exprot", "x"], "there is no command 'exprot'; did you mean 'export'?"),
+        (["export", "x", "--setps=0"], "there is no option '--setps'; did you mean '--steps'?"),
+        (["record", "--modle", "m:f"], "there is no option '--modle'; did you mean '--model'?"),
+        (["verify", "x", "--zzz"], "there is no option '--zzz'; it has '-h', '--help'"),
+    ],
+)
+def test_the_command_line_names_the_nearest(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_line_takes_options_as_it_did(capsys):
+    assert main(["report", "nowhere", "--js"]) == 1  # argparse takes the start of an option
+    assert main(["report", "nowhere", "--fail-on=leak"]) == 1
+    assert "--js" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("monitor", [AttentionMonitor, AttentionCallback])
@@ -72,8 +120,8 @@ def test_epochs_and_steps_together_are_refused(monitor):
         monitor(every_n_epochs=1, every_n_steps=5)
 
 
-def mentions():
-    """Every (where, class, option) that a message, a docstring or a page names."""
+def texts():
+    """Everything that is said to people: pages, and the strings of messages and docstrings."""
     texts = {p: p.read_text() for p in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]}
     for path in [*(ROOT / "attn_monitor").rglob("*.py"), *(ROOT / "tb_plugin").rglob("*.py")]:
         strings = ast.walk(ast.parse(path.read_text()))
@@ -82,19 +130,45 @@ def mentions():
         )
     for path in (ROOT / "tb_plugin" / "frontend" / "src").rglob("*.ts*"):
         texts[path] = path.read_text()
-    called = re.compile(rf"\b({'|'.join(SPEAKING)})\(((?:[^()]|\([^()]*\))*)\)")
-    for path, text in texts.items():
-        for match in called.finditer(text):
-            inner = re.sub(r"\([^()]*\)|\[[^\]]*\]", "", match[2])
-            for option in re.findall(r"(?:^|,|\s)(\w+)=(?!=)", inner):
-                yield str(path.relative_to(ROOT)), match[1], option
+    return {str(path.relative_to(ROOT)): text for path, text in texts.items()}
+
+
+def mentions():
+    """Every (where, function, option) that a message, a docstring or a page names."""
+    for path, text in texts().items():
+        for called, function in CALLED.items():
+            for match in re.finditer(rf"{called}\(((?:[^()]|\([^()]*\))*)\)", text):
+                inner = re.sub(r"\([^()]*\)|\[[^\]]*\]", "", match[1])
+                for option in re.findall(r"(?:^|,|\s)(\w+)=(?!=)", inner):
+                    yield path, function, option
+        for match in re.finditer(r"viz=\{([^}]*)\}", text):
+            for option in re.findall(r"[\"'](\w+)[\"']:", match[1]):
+                yield path, Wrapper.draw, option
 
 
 def test_every_option_that_is_named_anywhere_exists():
     found = set(mentions())
     assert len({option for _, _, option in found}) > 10
-    assert ("attn_monitor/store/maps.py", "AttentionMonitor", "lens_sentences") in found
-    assert [each for each in sorted(found) if each[2] not in shown(SPEAKING[each[1]])] == []
+    assert {function for _, function, _ in found} >= {AttentionMonitor, Wrapper.draw, Run.ask}
+    assert ("attn_monitor/store/maps.py", AttentionMonitor, "lens_sentences") in found
+    assert [each for each in found if each[2] not in shown(each[1])] == []
+
+
+def test_every_option_of_the_command_line_that_is_named_anywhere_exists(capsys):
+    taken = {}
+    for command in COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--help"])
+        taken[command] = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out))
+    named = {
+        (path, command, option)
+        for path, text in texts().items()
+        for command, rest in re.findall(r"attn-monitor ([a-z]+)\b([^`\n]*)", text)
+        if command in COMMANDS
+        for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", rest)
+    }
+    assert len(named) > 5
+    assert [each for each in sorted(named) if each[2] not in taken[each[1]]] == []
 
 
 def test_the_readme_shows_the_defaults():
