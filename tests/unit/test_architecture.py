@@ -24,7 +24,7 @@ ALLOWED = {
         {"core", "analysis"},
         {"numpy", "matplotlib", "mpl_toolkits", "networkx", "jaxtyping"},
     ),
-    "attn_monitor/store": ({"core"}, {"numpy", "zarr", "fsspec", "numcodecs", "jaxtyping"}),
+    "attn_monitor/store": ({"core"}, {"numpy", "fsspec", "numcodecs", "jaxtyping"}),
     "attn_monitor/monitor": (
         {"core", "capture", "analysis", "signals", "figures", "store"},
         {"numpy", "torch", "matplotlib", "tensorboard", "jaxtyping"},
@@ -125,6 +125,15 @@ def test_importing_a_part_does_not_load_what_it_does_not_need(statement, absent)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
+def test_the_page_of_the_architecture_has_every_folder_and_file_with_its_job():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from architecture_tables import untold, written
+
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert untold(text) == []
+    assert written(text) == text, "write the tables anew: python scripts/architecture_tables.py"
+
+
 def test_no_source_file_is_longer_than_400_lines():
     tracked = [
         *(ROOT / "attn_monitor").rglob("*.py"),
@@ -167,6 +176,17 @@ def test_no_module_of_the_tab_imports_itself_by_way_of_others():
 
     for name in modules:
         visit(name)
+
+
+def test_every_question_of_the_tab_is_asked_in_one_way_and_tried_again_in_a_test():
+    state = ROOT / "tb_plugin/frontend/src/state"
+    texts = [path.read_text() for path in state.rglob("*.ts") if path.name != "follow.ts"]
+    calls = [match for text in texts for match in re.findall(r"\bfollow\(\s*\w+,\s*(\w+)", text)]
+    assert len(calls) > 10
+    tests = ROOT / "tb_plugin/frontend/tests/state/loader.test.ts"
+    kinds = tests.read_text().partition("const KINDS")[2].partition("];\n")[0]
+    tried = re.findall(r", (\w+)\],$", kinds, re.MULTILINE)
+    assert set(calls) == set(tried)
 
 
 def test_no_two_modules_of_ours_import_each_other():

@@ -50,23 +50,28 @@ export function headMap(maps: Maps, layer: number, head: number): Matrix {
   return { data: maps.data.subarray(start, start + size), rows: maps.queries, cols: maps.keys };
 }
 
-/** Mean of the first `heads` heads of a layer (layers with fewer heads are padded with zeros). */
-export function meanOverHeads(maps: Maps, layer: number, heads: number): Matrix {
-  const size = maps.queries * maps.keys;
-  // Summed in double precision so that the value shown equals the mean of the stored floats.
-  const sum = new Float64Array(size);
-  for (let head = 0; head < heads; head++) {
-    const start = mapAt(maps, layer, head);
-    for (let cell = 0; cell < size; cell++) {
-      sum[cell] = (sum[cell] ?? 0) + (maps.data[start + cell] ?? 0);
+/**
+ * The mean of maps of one shape, cell by cell. Summed in double precision so that the value shown
+ * equals the mean of the stored floats.
+ */
+export function meanOfMaps(maps: readonly Matrix[]): Matrix {
+  const first = maps[0] ?? { data: new Float32Array(), rows: 0, cols: 0 };
+  const sum = new Float64Array(first.data.length);
+  for (const { data } of maps) {
+    for (let cell = 0; cell < sum.length; cell++) {
+      sum[cell] = (sum[cell] ?? 0) + (data[cell] ?? 0);
     }
   }
-  const data = new Float32Array(size);
-  for (let cell = 0; cell < size; cell++) {
-    data[cell] = (sum[cell] ?? 0) / heads;
+  const data = new Float32Array(sum.length);
+  for (let cell = 0; cell < sum.length; cell++) {
+    data[cell] = (sum[cell] ?? 0) / maps.length;
   }
-  return { data, rows: maps.queries, cols: maps.keys };
+  return { ...first, data };
 }
+
+/** Mean of the first `heads` heads of a layer (layers with fewer heads are padded with zeros). */
+export const meanOverHeads = (maps: Maps, layer: number, heads: number): Matrix =>
+  meanOfMaps(Array.from({ length: heads }, (_, head) => headMap(maps, layer, head)));
 
 /** Share of all attention each key receives: column sum / number of queries. */
 export function keyShares(map: Matrix): Float32Array {

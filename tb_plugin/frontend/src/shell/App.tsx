@@ -15,7 +15,8 @@ import {
   shown,
   view,
 } from "../state/store";
-import { railOpen, TABS } from "./actions";
+import { TABS } from "../state/view_state";
+import { railOpen } from "./actions";
 import { BusySign } from "./BusySign";
 import { copyText } from "./clipboard";
 import { Downloads } from "./Downloads";

@@ -5,7 +5,7 @@ import { groupTitle } from "../layout/graph/layer_groups";
 import { CLIQUE_LIMIT } from "../layout/graph/topology";
 import { fixed } from "../scale/format";
 import { tokenText } from "../scale/text";
-import { nouns } from "../state/derived/shown_nouns";
+import { nouns } from "../state/derived/nouns";
 import type { GraphNode } from "../views/graph/graph_props";
 import { changeGraph as change } from "./actions";
 

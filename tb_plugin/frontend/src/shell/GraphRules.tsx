@@ -7,8 +7,8 @@ import { followable, PRUNE_RANGE, type Prune } from "../layout/graph/graph_prune
 import { groupSize } from "../layout/graph/layer_groups";
 import { NORM_RANGE, type Norm, type PairRule } from "../layout/graph/token_graph";
 import { fixed, percent, thousands } from "../scale/format";
+import { nouns } from "../state/derived/nouns";
 import { sentence } from "../state/derived/planes";
-import { nouns } from "../state/derived/shown_nouns";
 import { recording, shown, view } from "../state/store";
 import { changeGraph as change } from "./actions";
 

@@ -1,4 +1,4 @@
-import { readyValue } from "../core/resource";
+import { problemOf, readyValue } from "../core/resource";
 import type { ClassNode } from "../layout/graph/class_nodes";
 import type { Plane } from "../layout/graph/graph_planes";
 import { planeOf, type Sentence } from "../layout/graph/graph_rings";
@@ -9,6 +9,7 @@ import { BettiCurve } from "./BettiCurve";
 import { ClassList } from "./ClassList";
 import { Strongest, TopologyTable } from "./GraphLists";
 import { GraphRules } from "./GraphRules";
+import { Problem } from "./Problem";
 
 interface GraphSideProps {
   readonly planes: readonly Plane[];
@@ -28,6 +29,7 @@ export function GraphSide({ planes, sentence, node, classes, chosenClass }: Grap
     <aside class="side graph-side" aria-label="Edges and topology">
       <GraphRules planes={planes} />
       {plane && <Strongest plane={plane} sentence={sentence} node={node} />}
+      <Problem text={problemOf(answered.value)} />
       {method && (
         <ClassList nodes={classes} chosen={chosenClass} axis={sentence.key} method={method} />
       )}

@@ -1,6 +1,6 @@
 import type { Reach } from "../layout/heads/life_lines";
 import { shownImage } from "../state/derived/image";
-import { nouns } from "../state/derived/shown_nouns";
+import { nouns } from "../state/derived/nouns";
 import { incomparable } from "../state/reference";
 import { metric, recording, select, view } from "../state/store";
 import type { CurveSource, HeadsState } from "../state/view_state";

@@ -1,6 +1,7 @@
 import { useRef } from "preact/hooks";
 import { headMap, holdsLayer } from "../core/maps";
 import type { HeadId, MetricSpec } from "../core/recording";
+import { problemOf } from "../core/resource";
 import { nextOrder } from "../layout/heads/head_list";
 import { metricDomain } from "../layout/heads/life_lines";
 import { curves } from "../state/derived/curves";
@@ -10,6 +11,7 @@ import { headList } from "../state/derived/ranked_heads";
 import { otherHeads, otherReference } from "../state/head_overlay";
 import { stripShown } from "../state/head_time";
 import { referenceMaps } from "../state/reference";
+import { allHeadsSeries, series, splitSeries } from "../state/series";
 import { maps, metric, shown, view } from "../state/store";
 import { createHeadsGrid } from "../views/heads/grid";
 import { createHeadMaps } from "../views/heads/head_maps";
@@ -21,6 +23,7 @@ import { HeadsSide } from "./HeadsSide";
 import { HeadsTools } from "./HeadsTools";
 import { headSource } from "./head_source";
 import { JointMap } from "./JointMap";
+import { Problem } from "./Problem";
 import { theme } from "./theme";
 import { useSize } from "./useSize";
 import { ViewHost } from "./ViewHost";
@@ -95,7 +98,7 @@ function Maps() {
 function List({ spec }: PanelProps) {
   const source = headSource.value;
   const { order } = view.value.heads;
-  const series = curves().map((curve) => curve.series);
+  const drawn = curves().map((curve) => curve.series);
   const at = shown.value?.run.metrics.indexOf(spec) ?? -1;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
@@ -106,11 +109,11 @@ function List({ spec }: PanelProps) {
           props={{
             source,
             metric: spec,
-            domain: metricDomain(spec, series, at, "possible"),
-            seen: metricDomain(spec, series, at, "seen"),
-            series: series[0] ?? null,
+            domain: metricDomain(spec, drawn, at, "possible"),
+            seen: metricDomain(spec, drawn, at, "seen"),
+            series: drawn[0] ?? null,
             metricIndex: at,
-            marks: marksAmong(series[0]?.steps ?? []),
+            marks: marksAmong(drawn[0]?.steps ?? []),
             heads: headList.value,
             order,
             selected: held(),
@@ -141,10 +144,13 @@ function Panel() {
 
 /** Every head's metric over all recorded steps, its map, and what is asked about all heads. */
 export function HeadsView() {
+  const answers = [series, splitSeries, allHeadsSeries];
+  const untold = answers.map(({ value }) => problemOf(value)).find((text) => text !== null) ?? null;
   return (
     <div class="heads-view">
       <div class={stripShown.value ? "heads-main" : "heads-main whole"}>
         <HeadsTools />
+        <Problem text={untold} />
         <Panel />
         {stripShown.value && <HeadStrip />}
       </div>

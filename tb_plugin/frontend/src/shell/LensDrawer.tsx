@@ -147,7 +147,7 @@ function Drawer({ state }: { readonly state: LensState }) {
       aria-label={`HeadLens of ${headTitle(state)}`}
     >
       <Header state={state} />
-      <Problem text={problem} />
+      <Problem text={problem ?? problemOf(elbow.value)} />
       {problem === null && !value && <p class="note">Clustering queries and keys…</p>}
       {problem === null && fits && cell && size && marks && (
         <ViewHost

@@ -3,8 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import type { StepEntry } from "../core/recording";
 import { problemOf } from "../core/resource";
 import { stepLabel } from "../scale/format";
-import { piles } from "../state/piles";
-import { incomparable, otherRunName } from "../state/reference";
+import { piles, referencePiles } from "../state/piles";
+import { incomparable, loadedReference, otherRun, otherRunName } from "../state/reference";
 import { arrived, entry, recording, runName, steps, view } from "../state/store";
 import { goToIndex, goToNewest } from "./actions";
 import { Problem } from "./Problem";
@@ -75,6 +75,10 @@ export function Skeleton({ layers, what }: { readonly layers: number; readonly w
 /** Above the view, so that it covers nothing: why B, in another run, cannot be shown beside A. */
 export function ComparisonProblem() {
   const problem = incomparable.value;
+  const unread = problemOf(otherRun.value) ?? problemOf(loadedReference.value);
+  if (unread !== null) {
+    return <Problem text={`B could not be read. ${unread}`} />;
+  }
   return otherRunName.value !== null && problem !== null ? (
     <p class="message banner" role="status">{`B cannot be compared with A. ${problem}.`}</p>
   ) : null;
@@ -87,6 +91,7 @@ export function StepNotices() {
   const shown = recording.value?.name;
   const wanted = view.value.step;
   const newer = arrived.value;
+  const withoutPiles = problemOf(piles.value) ?? problemOf(referencePiles.value);
   return (
     <div class="notices" aria-live="polite">
       {chosen !== null && chosen !== runName.value && shown !== undefined && (
@@ -96,9 +101,7 @@ export function StepNotices() {
         <p class="message">{`Step ${wanted} was not recorded; this is the nearest, ${stepLabel(here)}.`}</p>
       )}
       {here && !here.maps && <NoMapsNotice />}
-      {problemOf(piles.value) !== null && (
-        <Problem text={`No piles at this step. ${problemOf(piles.value)}`} />
-      )}
+      {withoutPiles !== null && <Problem text={`No piles at this step. ${withoutPiles}`} />}
       {newer && (
         <p class="message">
           {`${stepLabel(newer)} arrived.`}{" "}

@@ -2,7 +2,7 @@ import { wholeImage } from "../core/patches";
 import { nearestStep, type Probe } from "../core/recording";
 import { headTitle } from "../scale/format";
 import { sentenceText, tokenText } from "../scale/text";
-import { nouns } from "../state/derived/shown_nouns";
+import { nouns } from "../state/derived/nouns";
 import { entry, probe, recording, select } from "../state/store";
 import { useInSight } from "./in_sight";
 

@@ -3,7 +3,7 @@ import { readyValue } from "../core/resource";
 import { type Assessment, flagOf, isRaised, type Signal, type SignalState } from "../core/signals";
 import { metricValue, stepLabel } from "../scale/format";
 import { assessment } from "../state/assessment";
-import { nouns } from "../state/derived/shown_nouns";
+import { nouns } from "../state/derived/nouns";
 import { entry, steps } from "../state/store";
 import { goToIndex } from "./actions";
 import { Growths, Mask } from "./Beside";

@@ -5,7 +5,7 @@ import { watchedHead } from "../state/assessment";
 import { otherRuns } from "../state/derived/chart_groups";
 import { overlay } from "../state/overlay";
 import { part, select } from "../state/store";
-import { OverlaidNames } from "./OverlaidNames";
+import { OverlaidNames } from "./OtherRuns";
 import { Problem } from "./Problem";
 
 const key = ({ layer, head }: HeadId): string => `${layer}.${head}`;

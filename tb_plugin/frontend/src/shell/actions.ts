@@ -22,7 +22,6 @@ import {
   type GraphState,
   type HeadsState,
   openLens,
-  type Tab,
   withLayer,
 } from "../state/view_state";
 
@@ -91,13 +90,6 @@ function step(): void {
   moveBy(1);
   timer = setTimeout(beat, PLAY_INTERVAL);
 }
-
-export const TABS: readonly { readonly tab: Tab; readonly text: string }[] = [
-  { tab: "network", text: "Network" },
-  { tab: "heads", text: "Heads" },
-  { tab: "graph", text: "Graph" },
-  { tab: "signals", text: "Signals" },
-];
 
 /** Hold the head this many layers and heads away from the held one, within the part. */
 export function moveHead(layers: number, heads: number): void {

@@ -1,5 +1,5 @@
 import { select, view } from "../state/store";
-import type { Compare } from "../state/view_state";
+import { type Compare, TABS } from "../state/view_state";
 import {
   helpOpen,
   moveBy,
@@ -12,7 +12,6 @@ import {
   railOpen,
   setCompare,
   setPlaying,
-  TABS,
 } from "./actions";
 
 export interface KeyHelp {

@@ -4,10 +4,9 @@ import { startLoader } from "../state/loader";
 import { startMirror } from "../state/mirror";
 import { forgetWidths } from "../views/measure";
 import { App } from "./App";
-import { followFocus } from "./focus";
 import { Guard } from "./Guard";
+import { followFocus, followVisibility } from "./presence";
 import { followTheme } from "./theme";
-import { followVisibility } from "./visibility";
 
 /** Show the tab on data from anywhere; `styleSheet` is the address of its style sheet. */
 export function show(source: DataSource, styleSheet: string): void {

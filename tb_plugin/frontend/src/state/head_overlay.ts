@@ -5,6 +5,7 @@ import type { Series } from "../core/maps";
 import { axesOf, type Part, type Probe, probesOf, type Run } from "../core/recording";
 import { IDLE, type Resource, readyValue } from "../core/resource";
 import { runVariable } from "../scale/runs";
+import { unlessAbsent } from "./connection";
 import { follow } from "./follow";
 import { overlaidNames } from "./overlay";
 import { allHeads, otherRunName, referenceEntry } from "./reference";
@@ -68,7 +69,7 @@ export const startHeadOverlay = (source: DataSource): (() => void) =>
         const series =
           of === null
             ? null
-            : await source.metrics({ run, part: query.part, of }, signal).catch(() => null);
+            : await unlessAbsent(source.metrics({ run, part: query.part, of }, signal));
         return { name: run, series, metrics: about.metrics.map(({ name }) => name) };
       }),
     ),

@@ -5,6 +5,7 @@ import type { Run } from "../core/recording";
 import { IDLE, type Resource } from "../core/resource";
 import type { MetricCurves } from "../core/signals";
 import { watched, watchedHead } from "./assessment";
+import { unlessAbsent } from "./connection";
 import { follow } from "./follow";
 import { otherRunName } from "./reference";
 import { part, runName, runs, view } from "./store";
@@ -65,7 +66,7 @@ export function startOverlay(source: DataSource): () => void {
         const [run, curves] = await Promise.all([
           source.run(name, signal),
           query.curves
-            ? source.curves({ run: name, ...query.curves }, signal).catch(() => null)
+            ? unlessAbsent(source.curves({ run: name, ...query.curves }, signal))
             : Promise.resolve(null),
         ]);
         return { run, curves };

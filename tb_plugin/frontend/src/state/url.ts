@@ -8,9 +8,7 @@ import { headsPairs, readHeads } from "./url_heads";
 import { lensPairs, readLensPairs } from "./url_lens";
 import { networkPairs, readNetwork } from "./url_network";
 import { readSignals, signalsPairs } from "./url_signals";
-import { INITIAL, type PinnedStep, type Tab, type ViewState } from "./view_state";
-
-const TABS: readonly Tab[] = ["network", "heads", "graph", "signals"];
+import { INITIAL, type PinnedStep, TABS, type ViewState } from "./view_state";
 
 /** "128~64" or, with eight tokens to a mark, "0~512~8". */
 const writeTokens = ({ start, length, merge }: TokenWindow): string =>
@@ -85,7 +83,7 @@ export function toPairs(state: ViewState): Pairs {
 export function fromPairs(pairs: Pairs): ViewState {
   return {
     ...INITIAL,
-    tab: TABS.find((tab) => tab === pairs.view) ?? "network",
+    tab: TABS.find(({ tab }) => tab === pairs.view)?.tab ?? "network",
     metric: pairs.metric ?? null,
     curves: pairs.curves === "splits" ? "splits" : "sentence",
     reach: pairs.y === "possible" ? "possible" : "seen",

@@ -15,8 +15,15 @@ import { defaultLayerView, type LayerView } from "../layout/network/layer_view";
 /** One step as it is, or the change from B to A. */
 export type Compare = "A" | "B" | "diff";
 
-/** The views a tab can show. */
-export type Tab = "network" | "heads" | "graph" | "signals";
+/** The views a tab can show, in their order, and what each is called. */
+export const TABS = [
+  { tab: "network", text: "Network" },
+  { tab: "heads", text: "Heads" },
+  { tab: "graph", text: "Graph" },
+  { tab: "signals", text: "Signals" },
+] as const;
+
+export type Tab = (typeof TABS)[number]["tab"];
 
 /** Life lines of the chosen sentence, or means over validation and training probes. */
 export type CurveSource = "sentence" | "splits";

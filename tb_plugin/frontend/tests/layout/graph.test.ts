@@ -4,8 +4,12 @@ import { classAnswer, type ToldAnswer } from "../../src/core/class_answer";
 import type { Maps, Matrix } from "../../src/core/maps";
 import { bettiCurve } from "../../src/layout/graph/betti";
 import { classNodes, largestPart, probabilities } from "../../src/layout/graph/class_nodes";
-import { strongestHeads } from "../../src/layout/graph/graph_heads";
-import { type GraphRule, graphPlane, type PlaneSource } from "../../src/layout/graph/graph_planes";
+import {
+  type GraphRule,
+  graphPlane,
+  type PlaneSource,
+  strongestHeads,
+} from "../../src/layout/graph/graph_planes";
 import { pruneEdges } from "../../src/layout/graph/graph_prune";
 import { edgeRings, ringCount, touches } from "../../src/layout/graph/graph_rings";
 import { groupSize, joinLayers, layerGroups } from "../../src/layout/graph/layer_groups";

@@ -8,13 +8,21 @@ import { assessment, metricCurves } from "../../src/state/assessment";
 import { classes } from "../../src/state/classes";
 import { offline } from "../../src/state/connection";
 import { work } from "../../src/state/derived/work";
+import { headOverlay } from "../../src/state/head_overlay";
 import { joint, overTime } from "../../src/state/head_time";
 import { elbow, lens } from "../../src/state/lens_question";
 import { type Loader, startLoader } from "../../src/state/loader";
-import { piles } from "../../src/state/piles";
+import { overlay } from "../../src/state/overlay";
+import { piles, referencePiles } from "../../src/state/piles";
 import { redundancy } from "../../src/state/redundancy";
-import { reference, referenceEntry, referenceProblem } from "../../src/state/reference";
-import { series, splitSeries } from "../../src/state/series";
+import {
+  loadedReference,
+  otherRun,
+  reference,
+  referenceEntry,
+  referenceProblem,
+} from "../../src/state/reference";
+import { allHeadsSeries, series, splitSeries } from "../../src/state/series";
 import * as store from "../../src/state/store";
 import { INITIAL, openLens, type ViewState, withLayer } from "../../src/state/view_state";
 
@@ -59,8 +67,8 @@ class Server implements DataSource {
 
   async index() {
     this.indexCalls += 1;
-    if (this.broken) {
-      throw new Error("connection refused");
+    if (this.broken || this.failing.has("index")) {
+      throw this.broken ? new TypeError("connection refused") : new Error("no index");
     }
     const runs = this.runs.map(({ name, version, steps }) => ({
       name,
@@ -73,6 +81,7 @@ class Server implements DataSource {
   }
 
   async run(name: string): Promise<Run> {
+    await this.answer(`run ${name}`);
     const found = this.runs.find((run) => run.name === name);
     if (!found) {
       throw new Error(`no run ${name}`);
@@ -82,8 +91,8 @@ class Server implements DataSource {
 
   async attention(query: AttentionQuery): Promise<Maps> {
     this.asked.push(query);
-    if (this.broken) {
-      throw new Error("the disk is gone");
+    if (this.broken || this.failing.has("attention")) {
+      throw new Error(this.broken ? "the disk is gone" : "no attention");
     }
     const data = Float32Array.from([1, 0, 0.5, 0.5]);
     return { data, layers: 1, heads: 1, queries: 2, keys: 2 };
@@ -113,9 +122,12 @@ class Server implements DataSource {
     this.answer(typeof of === "number" ? "series" : "splits");
 }
 
-/** Every kind of question: what makes the tab ask it, and where its answer goes. */
+const PILES = { layers: withLayer(INITIAL, 0, 1, { mode: "piles" }) };
+
+/** Every kind of question: what fails, what makes the tab ask it, and where its answer goes. */
 const KINDS: [string, Partial<ViewState>, ReadonlySignal<Resource<unknown>>][] = [
-  ["piles", { layers: withLayer(INITIAL, 0, 1, { mode: "piles" }) }, piles],
+  ["piles", PILES, piles],
+  ["piles", PILES, referencePiles],
   ["classes", { tab: "graph" }, classes],
   ["lens", { lens: openLens({ layer: 0, head: 0 }) }, lens],
   ["elbow", { lens: openLens({ layer: 0, head: 0 }) }, elbow],
@@ -126,6 +138,11 @@ const KINDS: [string, Partial<ViewState>, ReadonlySignal<Resource<unknown>>][] =
   ["signals", { tab: "signals" }, assessment],
   ["series", { tab: "heads" }, series],
   ["splits", { tab: "heads", curves: "splits" }, splitSeries],
+  ["series", { tab: "heads", probe: 8193 }, allHeadsSeries],
+  ["series", { tab: "heads", runs: ["two"] }, headOverlay],
+  ["curves", { tab: "signals", runs: ["two"] }, overlay],
+  ["run two", { reference: { run: "two", step: 0 } }, otherRun],
+  ["attention", { step: 40, reference: { run: "one", step: 20 } }, loadedReference],
 ];
 
 let server: Server;
@@ -247,10 +264,15 @@ describe("a server in trouble", () => {
   });
 });
 
-describe.each(KINDS)("a question for %s", (kind, choice, answer) => {
-  const measured = (): Run => ({
-    ...recording("one", [0, 10]),
+describe.each(KINDS)("a question for %s, asked by %j,", (kind, choice, answer) => {
+  const head = { part: "encoder", layer: 0, head: 0 };
+  const steps = [0, 10, 20, 30, 40];
+  const asked = (index: number, muted: (typeof head)[]) =>
+    ({ index, split: "asked", source: WORDS, target: null, steps, muted }) as const;
+  const measured = (name = "one"): Run => ({
+    ...recording(name, steps),
     version: "measured",
+    probes: [...recording(name, []).probes, asked(8192, []), asked(8193, [head])],
     metrics: [
       {
         name: "m",
@@ -268,7 +290,7 @@ describe.each(KINDS)("a question for %s", (kind, choice, answer) => {
 
   it("is asked again by “Try again” after it failed, and only then", async () => {
     server.failing.add(kind);
-    server.runs = [measured()];
+    server.runs = [measured(), measured("two")];
     await nextPoll();
     store.select(choice);
     await settle();
@@ -277,25 +299,68 @@ describe.each(KINDS)("a question for %s", (kind, choice, answer) => {
     loader.retry();
     await settle();
     expect(answer.value.kind).toBe("ready");
-    const asked = server.kinds.length;
+    const times = (): number =>
+      server.asked.length + server.kinds.filter((asked) => asked === kind).length;
+    const before = times();
     loader.retry();
     await settle();
-    expect(server.kinds.length).toBe(asked);
+    expect(times()).toBe(before);
   });
 
   it("is asked again when the server is back", async () => {
-    server.runs = [measured()];
+    server.runs = [measured(), measured("two")];
     await nextPoll();
     store.select({ ...choice, step: 0 });
     await settle();
     server.broken = true;
     store.select({ ...INITIAL, tab: "network" });
-    store.select({ ...choice, probe: 0, step: 10 });
+    store.select({ probe: 0, step: 10, ...choice });
     await settle();
     await nextPoll();
     server.broken = false;
     await nextPoll();
     expect(answer.value.kind).toBe("ready");
+  });
+});
+
+describe("what everything else needs", () => {
+  it("is asked for again when it failed: the list of runs", async () => {
+    loader.stop();
+    store.index.value = { kind: "idle" };
+    server.failing.add("index");
+    loader = startLoader(server);
+    await settle();
+    expect(store.index.value).toEqual({ kind: "failed", message: "no index" });
+    server.failing.clear();
+    loader.retry();
+    await settle();
+    expect(store.index.value.kind).toBe("ready");
+  });
+
+  it("is asked for again when it failed: a run", async () => {
+    server.runs = [recording("one", [0, 10]), recording("two", [0, 10])];
+    await nextPoll();
+    server.failing.add("run two");
+    store.select({ run: "two" });
+    await settle();
+    expect(store.run.value).toEqual({ kind: "failed", message: "no run two" });
+    server.failing.clear();
+    loader.retry();
+    await settle();
+    expect(store.shown.value?.run.name).toBe("two");
+  });
+
+  it("is asked for again when the server is back: a run", async () => {
+    server.runs = [recording("one", [0, 10]), recording("two", [0, 10])];
+    await nextPoll();
+    server.broken = true;
+    store.select({ run: "two" });
+    await settle();
+    await nextPoll();
+    expect(store.run.value.kind).toBe("failed");
+    server.broken = false;
+    await nextPoll();
+    expect(store.shown.value?.run.name).toBe("two");
   });
 });
 

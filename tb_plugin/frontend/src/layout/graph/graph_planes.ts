@@ -175,3 +175,25 @@ export function graphPlane(source: PlaneSource, rule: GraphRule): Plane {
 /** Of what is known: a weight that is not a number is in no share. */
 const sumOf = (edges: readonly Edge[]): number =>
   edges.reduce((all, { weight }) => (Number.isNaN(weight) ? all : all + weight), 0);
+
+/** Which head an edge owes most to: for every kept one the head with the largest weight on it (both directions). */
+export function strongestHeads(
+  plane: Plane,
+  maps: Maps,
+  heads: readonly number[],
+): ReadonlyMap<Edge, number> {
+  const best = new Map<Edge, { head: number; weight: number }>();
+  for (let layer = plane.layers.start; layer < plane.layers.stop; layer++) {
+    for (let head = 0; head < (heads[layer] ?? 0); head++) {
+      const { data, cols } = headMap(maps, layer, head);
+      for (const edge of plane.kept) {
+        const back = edge.backward > 0 ? (data[edge.to * cols + edge.from] ?? 0) : 0;
+        const weight = (data[edge.from * cols + edge.to] ?? 0) + back;
+        if (weight > (best.get(edge)?.weight ?? Number.NEGATIVE_INFINITY)) {
+          best.set(edge, { head, weight });
+        }
+      }
+    }
+  }
+  return new Map([...best].map(([edge, { head }]) => [edge, head]));
+}

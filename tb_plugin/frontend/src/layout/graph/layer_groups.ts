@@ -1,5 +1,5 @@
 // Deep models: neighbouring layers share a plane.
-import type { Maps, Matrix } from "../../core/maps";
+import { type Maps, type Matrix, meanOfMaps } from "../../core/maps";
 import type { Range } from "../../core/window";
 import { joinHeads } from "./graph_planes";
 import type { GraphHead } from "./token_graph";
@@ -29,31 +29,18 @@ export function joinLayers(
   heads: readonly number[],
   head: GraphHead,
 ): Matrix {
-  const first = joinHeads(maps, group.start, heads[group.start] ?? maps.heads, head);
-  const count = group.stop - group.start;
-  if (count === 1) {
-    return first;
-  }
-  const data = first.data.slice();
-  for (let layer = group.start + 1; layer < group.stop; layer++) {
-    joinHeads(maps, layer, heads[layer] ?? maps.heads, head).data.forEach((value, cell) => {
-      data[cell] = (data[cell] ?? 0) + value;
-    });
-  }
-  return { ...first, data: data.map((sum) => sum / count) };
+  const joined = Array.from({ length: group.stop - group.start }, (_, at) => {
+    const layer = group.start + at;
+    return joinHeads(maps, layer, heads[layer] ?? maps.heads, head);
+  });
+  return joined.length === 1 && joined[0] ? joined[0] : meanOfMaps(joined);
 }
 
 /** The mean of even attention over a plane's layers: one map where all of them see alike. */
 export function joinEven(maps: readonly Matrix[], group: Range): Matrix {
   const own = maps.slice(group.start, group.stop);
-  const first = own[0] ?? { data: new Float32Array(), rows: 0, cols: 0 };
-  if (own.every((map) => map === first)) {
-    return first;
-  }
-  const data = first.data.map(
-    (_, cell) => own.reduce((sum, map) => sum + (map.data[cell] ?? 0), 0) / own.length,
-  );
-  return { ...first, data };
+  const [first] = own;
+  return first && own.every((map) => map === first) ? first : meanOfMaps(own);
 }
 
 /** "Layer 3", or "Layers 4–6". */

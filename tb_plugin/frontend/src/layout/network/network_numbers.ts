@@ -5,6 +5,7 @@ import {
   keyShares,
   type Maps,
   type Matrix,
+  meanOfMaps,
   meanOverHeads,
 } from "../../core/maps";
 
@@ -36,18 +37,8 @@ export function shownPile(
   layer: number,
   heads: readonly number[],
 ): Matrix {
-  const [first = 0, ...others] = heads;
-  const start = shownMap(maps, reference, layer, first);
-  if (others.length === 0) {
-    return start;
-  }
-  const data = start.data.slice();
-  for (const head of others) {
-    shownMap(maps, reference, layer, head).data.forEach((value, cell) => {
-      data[cell] = (data[cell] ?? 0) + value;
-    });
-  }
-  return { ...start, data: data.map((sum) => sum / heads.length) };
+  const own = heads.map((head) => shownMap(maps, reference, layer, head));
+  return own.length === 1 && own[0] ? own[0] : meanOfMaps(own);
 }
 
 /** A head's map as shown: at one step, or the change between two. */

@@ -1,6 +1,10 @@
 import { computed } from "@preact/signals";
-import { strongestHeads } from "../../layout/graph/graph_heads";
-import { type GraphRule, graphPlane, type Plane } from "../../layout/graph/graph_planes";
+import {
+  type GraphRule,
+  graphPlane,
+  type Plane,
+  strongestHeads,
+} from "../../layout/graph/graph_planes";
 import type { Sentence } from "../../layout/graph/graph_rings";
 import { groupSize, joinEven, joinLayers, layerGroups } from "../../layout/graph/layer_groups";
 import { nearPlaces, type Place } from "../../layout/graph/near_layout";

@@ -1,6 +1,5 @@
 // Layers in sight are drawn first, the others one by one when the browser has time.
 import type { Range } from "../../core/window";
-import { nextTask } from "../next_task";
 
 export interface Schedule {
   /**
@@ -113,4 +112,15 @@ export function createSchedule({ draw, inSight, onDrawn }: Drawing): Schedule {
       document.removeEventListener("scroll", onScroll, { capture: true });
     },
   };
+}
+
+/** Run in a task of its own, without the pause that nested timers make; returns how to cancel. */
+function nextTask(run: () => void): () => void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    run();
+  };
+  port2.postMessage(null);
+  return () => port1.close();
 }

@@ -1,5 +1,7 @@
 // What a probe and its tokens are called: words of a sentence, patches, columns, steps in time.
-import type { Tokens } from "../core/recording";
+import { computed } from "@preact/signals";
+import type { Tokens } from "../../core/recording";
+import { probe } from "../store";
 
 export interface Nouns {
   /** "sentence" */
@@ -17,7 +19,7 @@ const SERIES: Nouns = { probe: "series", probes: "series", token: "time step" };
 const TIME = /^t([+\-\u2212]\d+)?$/;
 
 /** By what its tokens are. */
-export function nounsOf(tokens: Tokens | null | undefined): Nouns {
+function nounsOf(tokens: Tokens | null | undefined): Nouns {
   if (tokens?.image) {
     return IMAGE;
   }
@@ -27,3 +29,6 @@ export function nounsOf(tokens: Tokens | null | undefined): Nouns {
   }
   return tokens?.values ? ROW : TEXT;
 }
+
+/** What the shown probe and its tokens are called. */
+export const nouns = computed(() => nounsOf(probe.value?.source));
