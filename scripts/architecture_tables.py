@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("attn_monitor", "tb_plugin")
 TABLE = re.compile(r"(<!-- files: ([\w/.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -22,6 +23,14 @@ def table(folder: str) -> str:
             job = re.sub(r":\w+:`~?([^`]+)`", r"``\1``", job).replace("``", "`").replace("|", "\\|")
             rows.append(f"| `{path.name}` | {job} |")
     return "\n".join(rows) + "\n"
+
+
+def untold(text: str) -> list[str]:
+    """Return the folders with files that the page has no table of."""
+    files = [path for top in FOLDERS for path in (ROOT / top).rglob("*.py")]
+    own = [path for path in files if "node_modules" not in path.parts]
+    folders = {str(path.parent.relative_to(ROOT)) for path in own if path.name != "__init__.py"}
+    return sorted(folders - {match[2] for match in TABLE.finditer(text)})
 
 
 def written(text: str) -> str:

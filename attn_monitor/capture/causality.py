@@ -6,6 +6,7 @@ from typing import Final
 
 from attn_monitor.capture.rules import WeightRule
 from attn_monitor.capture.selection import Selection
+from attn_monitor.core.arrays import evenly_spread
 
 _SENTENCES: Final = 4
 
@@ -26,8 +27,8 @@ def looks_causal(rule: WeightRule, shape: tuple[int, int, int, int]) -> bool | N
     if queries < 2 or offset < 0:  # noqa: PLR2004  # one row has nothing after it
         return None
     rows = sorted({0, queries // 4, queries // 2, (3 * queries) // 4, queries - 2})
-    chosen = range(0, sentences, max(1, sentences // _SENTENCES))
-    weights = rule.weights(Selection(sentences=list(chosen), heads=slice(0, 1), rows=rows))
+    chosen = list(evenly_spread(sentences, _SENTENCES))
+    weights = rule.weights(Selection(sentences=chosen, heads=slice(0, 1), rows=rows))
     alone = queries + offset == 2  # noqa: PLR2004  # the first of two sees only itself
     told = False
     for position, row in enumerate(rows):

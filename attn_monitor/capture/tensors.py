@@ -13,9 +13,9 @@ from torch import Tensor
 SUM_TOLERANCE: Final = 1e-3  # how far rounding takes the sum of a row of probabilities from 1
 
 
-def to_numpy(tensor: Tensor) -> np.ndarray:
-    """Return a tensor's numbers as float32, wherever it lies."""
-    return tensor.detach().float().cpu().numpy()
+def to_numpy(tensor: Tensor, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    """Return a tensor's numbers as float32, or as asked for, wherever it lies."""
+    return tensor.detach().to(dtype).cpu().numpy()
 
 
 def are_probabilities(values: Float[Tensor, "... entry"]) -> bool:

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64
 
 from attn_monitor.core.arrays import mean_of_sums, sum_of_defined
 from attn_monitor.core.errors import NotRecordedError
+from attn_monitor.core.importance import IMPORTANCE, HeadImportance, importance_at
 from attn_monitor.core.nouns import Part, Split
 from attn_monitor.store.lru import ByteLru
 from attn_monitor.store.rank import RankView
@@ -188,3 +189,26 @@ def _check_room(view: RunView, shape: tuple[int, ...]) -> None:
 
 def _heads_and_metrics(view: RunView, part: Part) -> tuple[int, int, int]:
     return len(part.layers), part.heads, len(view.info.metrics)
+
+
+def read_importance(view: RunView, step: int) -> HeadImportance | None:
+    """Return what muting heads did to the probes at a step; ``None`` where nobody measured."""
+    commit = view.commit(step)
+    column = next((at for at, spec in enumerate(view.info.metrics) if spec.name == IMPORTANCE), -1)
+    if column < 0:
+        return None
+    effects = {part.name: _effects(view, part, step, column) for part in view.info.parts}
+    return importance_at(step, view.info.metrics[column].unit, effects, commit.scalars)
+
+
+def _effects(
+    view: RunView, part: Part, step: int, column: int
+) -> Float32[np.ndarray, "layer head"]:
+    """Return the effects in a part; every sentence that was measured has the same."""
+    for split in ("val", "train"):
+        found = probes_series(view, part, split, steps=(step,), metrics=(column,))[0, ..., 0]
+        measured = found[np.isfinite(found).any(axis=(1, 2))]
+        if len(measured):
+            first: Float32[np.ndarray, "layer head"] = measured[0]
+            return first
+    return np.full((len(part.layers), part.heads), np.nan, dtype=np.float32)

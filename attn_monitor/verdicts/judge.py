@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from attn_monitor.core.arrays import mean_of_defined
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.core.nouns import HeadId
 from attn_monitor.signals import assess, remark_signals
@@ -58,8 +59,8 @@ def compared(a: Run, b: Run) -> list[str]:
         for spec in a.metrics:
             if spec.name in {other.name for other in b.metrics}:
                 ours, theirs = (run.metric(spec.name, part=part)[-1] for run in (a, b))
-                means = [number(np.nanmean(x)) for x in (ours, theirs) if np.isfinite(x).any()]
-                if len(means) == len((a, b)) and means[0] != means[1]:
+                means = [number(mean_of_defined(x, axes=(0, 1))) for x in (ours, theirs)]
+                if None not in means and means[0] != means[1]:
                     lines.append(f"{part} {spec.name}: A {means[0]}, B {means[1]}")
     return lines
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attn_monitor.capture import AttentionCapture
 from attn_monitor.capture.class_head import ClassHead, find_class_head
-from attn_monitor.capture.tensors import are_probabilities
+from attn_monitor.capture.tensors import are_probabilities, to_numpy
 from attn_monitor.core.errors import ConfigurationError
 from attn_monitor.figures.planes import ClassNode
 
@@ -48,7 +48,8 @@ def class_nodes(
             f"got {len(names)} names for the {len(logits)} outputs of the class layer"
         )
     with torch.no_grad():
-        parts = None if head.linear is None else head.linear_parts(states).cpu().double().numpy()
+        linear = head.linear is not None
+        parts = to_numpy(head.linear_parts(states), torch.float64) if linear else None
     probabilities = logits if are_probabilities(logits) else logits.softmax(0)
     return tuple(
         ClassNode(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from attn_monitor.capture import AttentionCapture
 from attn_monitor.capture.api import PartCapture
+from attn_monitor.capture.tensors import to_numpy
 from attn_monitor.core.errors import ConfigurationError, TokenLengthError
 from attn_monitor.core.maps import Maps
 from attn_monitor.core.special import special_positions
@@ -112,7 +114,7 @@ def _maps(stream: PartCapture, sentence: int) -> LayerMaps:
     if not 0 <= sentence < sentences:
         raise ConfigurationError(f"sentence {sentence} is not one of 0 to {sentences - 1}")
     at = slice(sentence, sentence + 1)
-    return [record.weights(at)[0].detach().cpu().double().numpy() for record in stream.records]
+    return [to_numpy(record.weights(at)[0], torch.float64) for record in stream.records]
 
 
 def _cropped(maps: LayerMaps) -> tuple[LayerMaps, int]:

@@ -17,8 +17,16 @@ def row_jsd(
     ``H((p + q) / 2) - (H(p) + H(q)) / 2`` (Lin 1991): 0 for equal rows, 1 for rows that share no
     key. Its square root is :func:`row_distance`.
     """
-    blend = plogp((first + second) / 2).sum(axis=-1)
-    apart = (plogp(first).sum(axis=-1) + plogp(second).sum(axis=-1)) / 2 - blend
+    rows = (first, second, (first + second) / 2)
+    return _jsd_of_entropies(*(plogp(row).sum(axis=-1) for row in rows))
+
+
+def _jsd_of_entropies(
+    first: Float[np.ndarray, "*batch"],
+    second: Float[np.ndarray, "*batch"],
+    blend: Float[np.ndarray, "*batch"],
+) -> Float[np.ndarray, "*batch"]:
+    apart = (first + second) / 2 - blend  # of p log p: the signs are those of negative entropies
     return np.asarray(np.maximum(apart, 0.0) / np.log(2))  # rounding may dip below 0
 
 
@@ -69,6 +77,7 @@ def pair_distance(maps: Maps) -> Float[np.ndarray, "head head"]:
     for head in range(heads):
         others = slice(head + 1, heads)
         blends = plogp((attn[head] + attn[others]) / 2).sum(axis=2)
-        apart = (entropies[head] + entropies[others]) / 2 - blends
-        answer[head, others] = np.sqrt(np.maximum(apart, 0.0) / np.log(2)).mean(axis=-1)
+        own = np.broadcast_to(entropies[head], blends.shape)
+        apart = _jsd_of_entropies(own, entropies[others], blends)
+        answer[head, others] = np.sqrt(apart).mean(axis=-1)
     return np.asarray(answer + answer.T)

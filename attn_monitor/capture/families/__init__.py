@@ -11,7 +11,6 @@ from attn_monitor.capture.families import (
     flash_attention,
     flex,
     lineage,
-    nested,
     sdpa,
 )
 from attn_monitor.capture.families.base import observer_of, observes
@@ -23,7 +22,6 @@ __all__ = [
     "flash_attention",
     "flex",
     "lineage",
-    "nested",
     "observer_of",
     "observes",
     "sdpa",

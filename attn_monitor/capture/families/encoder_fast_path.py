@@ -195,3 +195,9 @@ def _agreement_on_tokens(
     """
     valid = record.weights(list(sentences), rows=list(rows)).sum(-1).amax(1) != 0
     return agreement(expected[valid], returned[valid].to(returned.dtype))
+
+
+@observes("_nested_tensor_from_mask")
+def from_mask(call: OperatorCall, _tracer: Tracer) -> None:
+    """Remember how wide the batch was before its padding was cut away."""
+    mark_width(call.output, call.tensor("t").shape[1])
