@@ -30,15 +30,16 @@
     }
     const range = document.createRange();
     range.selectNodeContents(node);
-    for (const box of range.getClientRects()) {
-      if (box.width < 2 || box.height < 2 || box.right < 0 || box.bottom < 0) {
+    for (const whole of range.getClientRects()) {
+      const box = { left: whole.left, right: whole.right, top: whole.top, bottom: whole.bottom };
+      if (whole.width < 2 || whole.height < 2 || box.right < 0 || box.bottom < 0) {
         continue;
       }
       if (box.left > innerWidth || box.top > innerHeight) {
         continue;
       }
-      const x = box.left + box.width / 2;
-      const y = box.top + box.height / 2;
+      const x = whole.left + whole.width / 2;
+      const y = whole.top + whole.height / 2;
       let clip = null;
       for (let at = element; at && at !== document.body; at = at.parentElement) {
         const style = getComputedStyle(at);
@@ -49,9 +50,14 @@
             break;
           }
           const scrolls = /auto|scroll/.test(style.overflowX + style.overflowY);
-          if (!scrolls && box.right > outer.right + 1 && clip === null) {
+          if (!scrolls && whole.right > outer.right + 1 && clip === null) {
             clip = "cut";
           }
+          // What is cut off covers nothing.
+          box.left = Math.max(box.left, outer.left);
+          box.right = Math.min(box.right, outer.right);
+          box.top = Math.max(box.top, outer.top);
+          box.bottom = Math.min(box.bottom, outer.bottom);
         }
       }
       if (clip === "gone") {

@@ -41,9 +41,10 @@ function matchOf({ queries, keys, values }: Lens): { text: string; title: string
   const matched = sides.flatMap(({ name, side: { kept, agreement } }) =>
     kept === null || agreement === null ? [] : [{ name, kept, agreement }],
   );
+  const text = matched.map(({ name, kept }) => `${name} ${percent(kept)}`).join(", ");
   return {
-    text: matched.map(({ name, kept }) => `${name} ${percent(kept)}`).join(", "),
-    title: `Tokens in the same cluster as at an earlier step; adjusted Rand index: ${matched
+    text,
+    title: `Kept their cluster: ${text}. These tokens are in the same cluster as at an earlier step; adjusted Rand index: ${matched
       .map(({ name, agreement }) => `${name} ${fixed(agreement)}`)
       .join(", ")}`,
   };
