@@ -10,6 +10,8 @@ import traitlets
 from tb_plugin.notebook.answers import Answers
 from tb_plugin.server.static import NOTEBOOK, whole_script
 
+_LAST_SENDER = "_reply_subshell_id"
+
 
 class RunWidget(anywidget.AnyWidget):
     """One run in a frame below a cell.
@@ -24,6 +26,10 @@ class RunWidget(anywidget.AnyWidget):
         super().__init__(height=height)
         self._answers = answers
         self.on_msg(self._asked)
+        # ipykernel 7.4 hands questions to the shell that sent last, here the one whose cell runs,
+        # not to the one that the notebook chose: nobody would answer before the cell ends.
+        if hasattr(self.comm, _LAST_SENDER):
+            delattr(self.comm, _LAST_SENDER)
 
     def _asked(self, _widget: object, content: Any, _buffers: object) -> None:  # noqa: ANN401
         if not isinstance(content, dict) or not {"to", "id", "question"} <= set(content):
