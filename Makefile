@@ -91,7 +91,7 @@ $(VENV)/code_server/.made:
 	ln -sfn node_modules $(CODE_SERVER)/lib/vscode/node_modules.asar
 	@touch $@
 
-places: $(VENV)/.testable $(VENV)/notebooks/.made $(VENV)/code_server/.made ## every view, in TensorBoard, pages, notebooks and Trackio (15 minutes)
+places: $(VENV)/.testable $(VENV)/notebooks/.made $(VENV)/code_server/.made ## every view, in TensorBoard, pages, notebooks, Trackio and MLflow (20 minutes)
 	$(BIN)/python scripts/ensure_chromium.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/places/everywhere.py --timeout 900
 

@@ -126,28 +126,43 @@ def serve(logdir: Path, *flags: str, environment: dict[str, str] | None = None) 
     """Start TensorBoard; yield its address, with the path prefix if there is one."""
     port = free_port()
     prefix = next((f.partition("=")[2] for f in flags if f.startswith("--path_prefix")), "")
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
-    command += ["--port", str(port), "--reload_interval", "1", *flags]
+    command = (sys.executable, "-m", "tensorboard.main", "--logdir", logdir, "--port", port)
+    command += ("--reload_interval", "1", *flags)
     log = Path(logdir).with_name(f"tensorboard-{port}.log")
+    url = f"http://localhost:{port}{prefix}/"
+    with answering(url, *command, log=log, environment=environment):
+        yield url
+
+
+@contextlib.contextmanager
+def answering(
+    url: str,
+    *command: object,
+    log: Path,
+    environment: dict[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Iterator[None]:
+    """Start a server, wait until it answers, and stop it at the end."""
     with log.open("w") as output:
         server = subprocess.Popen(
-            command,
+            list(map(str, command)),
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
+            cwd=cwd,
         )
-        try:
-            url = f"http://localhost:{port}{prefix}/"
-            for _ in range(240):
-                assert server.poll() is None, log.read_text()
-                with contextlib.suppress(OSError):  # not there yet, or slow
-                    urllib.request.urlopen(url, timeout=5).close()
-                    break
-                time.sleep(0.25)
-            yield url
-        finally:
-            server.terminate()
-            server.wait()
+    try:
+        for _ in range(1200):
+            assert server.poll() is None, log.read_text()
+            with contextlib.suppress(OSError):  # not there yet, or slow
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            time.sleep(0.25)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
 
 
 @pytest.fixture(scope="session")
@@ -174,8 +189,9 @@ class Tab:
         self.page.set_default_timeout(PATIENCE)
         self.requests, self.complaints = [], []
         self.page.on("request", lambda r: self.requests.append(r.url))
+        self.page.on("websocket", lambda socket: self.requests.append(socket.url))
         self.page.on("console", self._console)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("pageerror", lambda e: self.complaints.append(f"{e} ({e.stack})"))
         self.page.goto(f"{url}{query}{fragment}")
         self.frame = self.page.frame_locator("iframe")
 

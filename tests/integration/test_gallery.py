@@ -50,11 +50,15 @@ def twins(gallery, tmp_path):
 
 
 def levels(runs, name, part):
-    """Return what ``attn-monitor report`` says of both twins."""
-    return {
-        twin: next(v.level for v in judge(run) if (v.name, v.evidence.get("part")) == (name, part))
-        for twin, run in runs.items()
-    }
+    """Return what the JSON of ``attn-monitor report`` alone says of both twins."""
+    told = {}
+    for twin, run in runs.items():
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            assert main(["report", run.location, "--json"]) == 0
+        verdicts = json.loads(said.getvalue())["verdicts"]
+        which = (v for v in verdicts if (v["name"], v["evidence"].get("part")) == (name, part))
+        told[twin] = next(which)["level"]
+    return told
 
 
 def test_without_a_causal_mask_words_read_what_comes_after_them(twins):

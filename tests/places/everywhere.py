@@ -1,7 +1,8 @@
 """What `make places` runs: every view in Chromium, in each place that shows a recording.
 
 The servers are installed beside the environment (`.venv/notebooks`, `.venv/code_server`,
-`.venv/loggers`). With a folder in PICTURES, pictures of them are kept there.
+`.venv/loggers`; MLflow among the notebooks). With a folder in PICTURES, pictures of them are
+kept there.
 """
 
 import html
@@ -31,6 +32,7 @@ from take_pictures import UNTIL_STILL, save_small
 __all__ = ["chromium"]
 
 VIEWS = ("Network", "Heads", "Graph", "Signals", "HeadLens")
+LOUD = "() => { console.error('loud'); setTimeout(() => { throw new Error('louder'); }); }"
 SHADOW = 8  # rows on which TensorBoard's bar casts its shadow
 
 
@@ -122,7 +124,9 @@ def keep_picture(place, name):
     """What somebody sees who opens the place."""
     place.frame.locator("body").evaluate(UNTIL_STILL)
     if folder := os.environ.get("PICTURES"):
-        seen = place.page.screenshot(clip={"x": 0, "y": 0, "width": 1500, "height": 950})
+        window = place.page.viewport_size
+        wide, high = min(window["width"], 1500), min(window["height"], 950)
+        seen = place.page.screenshot(clip={"x": 0, "y": 0, "width": wide, "height": high})
         save_small(seen, Path(folder) / f"{name}.png")
 
 
@@ -138,16 +142,27 @@ def assert_same_pictures(place, wanted, name):
     assert max(shares.values()) < 0.001, shares
 
 
-def assert_quiet(place, *, complaint="", stranger=None):
-    """Nobody complained or asked another host, but for what the place does itself."""
-    assert [u for u in place.strangers() if stranger is None or stranger not in u] == []
-    assert [t for t in place.complaints if "favicon" not in t and complaint in t] == []
+def assert_quiet(place, *own):
+    """Nobody complained or asked another host, but for the place's own; our frame is heard."""
+    assert [url for url in place.strangers() if not of(url, own)] == []
+    assert [text for text in place.complaints if not of(text, ("favicon", *own))] == []
+    said = place.page.expect_console_message(lambda message: message.text == "loud")
+    with said, place.page.expect_event("pageerror", lambda error: "louder" in str(error)):
+        place.frame.locator("body").evaluate(LOUD)
+    heard = [text for text in place.complaints if "loud" in text]
+    assert len(heard) == 2
+    assert not any(of(text, own) for text in heard)
+
+
+def of(text, parts):
+    return any(part in text for part in parts)
 
 
 def test_the_offline_page_shows_the_same_pictures(wanted, exported, chromium):
     tab = Tab(chromium, exported.as_uri(), fragment="", size=SIZE)
     tab.frame = tab.page
-    assert_same_pictures(tab.wait_until_drawn(), wanted, "page")
+    keep_picture(tab.wait_until_drawn(), "offline")
+    assert_same_pictures(tab, wanted, "page")
     assert_quiet(tab)
     tab.close()
 
@@ -175,7 +190,7 @@ def test_vs_code_shows_the_same_pictures_in_a_saved_notebook(wanted, logdir, chr
         keep_picture(place, "vscode")
         assert_same_pictures(place.sized(), wanted, "vscode")
         # Its webviews name their files so; a worker in the page answers, and nothing leaves.
-        assert_quiet(place, complaint="about:srcdoc", stranger="vscode-cdn.net")
+        assert_quiet(place, "vscode-cdn.net", f"({place.url.partition('?')[0]}")
 
 
 def test_trackio_shows_the_same_pictures_and_a_trainings_numbers(wanted, logdir, chromium):
@@ -186,10 +201,18 @@ def test_trackio_shows_the_same_pictures_and_a_trainings_numbers(wanted, logdir,
         assert min(widths) > 500
         keep_picture(place, "trackio")
         assert_same_pictures(place.sized(over_all=True), wanted, "trackio")
+        assert_quiet(place)
         place.page.goto(place.url.replace("/media?", "/?"))
         place.page.get_by_text("attention (7)").wait_for()
         place.page.get_by_text("row_entropy/encoder").first.wait_for()
-        assert_quiet(place)
+
+
+def test_mlflow_shows_the_same_pictures(wanted, logdir, chromium):
+    with servers.mlflow(logdir, chromium) as place:
+        place.page.get_by_role("button", name="Close").first.click()  # its assistant
+        keep_picture(place, "mlflow")
+        assert_same_pictures(place.sized(over_all=True), wanted, "mlflow")
+        assert_quiet(place, "/mlflow/users/current")  # there are none, its own page complains
 
 
 def test_jupyterlab_shows_the_same_pictures(wanted, lab):
@@ -203,7 +226,8 @@ def test_in_jupyterlab_new_steps_arrive_while_the_cell_still_trains(lab, logdir)
     cell = lab.page.locator(".jp-NotebookPanel .jp-Cell").nth(1)
     running = cell.get_by_text(re.compile(r"\[\*\]"))
     running.wait_for()
-    slider = cell.frame_locator(FRAME).get_by_role("slider", name="Training step")
+    lab.frame = cell.frame_locator(FRAME)
+    slider = lab.frame.get_by_role("slider", name="Training step")
     slider.wait_for(timeout=180_000)
     first = newest(slider)
     until(lambda: newest(slider) > first)

@@ -6,18 +6,15 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 
 import nbformat
 from playwright.sync_api import TimeoutError
 
 from attn_monitor import open_run
 from tb_plugin.notebook.show import ShownPage
-from tests.e2e.conftest import Tab, free_port
+from tests.e2e.conftest import Tab, answering, free_port
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = Path(sys.prefix) / "notebooks" / "bin" / "python"
@@ -66,6 +63,14 @@ def _():
 
 if __name__ == "__main__":
     app.run()
+"""
+TO_MLFLOW = """
+import sys, mlflow, pathlib
+from attn_monitor.cli import main
+mlflow.create_experiment("attention", artifact_location=pathlib.Path(sys.argv[2]).as_uri())
+main(["export", sys.argv[1], "--to", "mlflow"])
+[run] = mlflow.search_runs(experiment_names=["attention"], output_format="list")
+print(run.info.experiment_id, run.info.run_id)
 """
 TO_TRACKIO = """
 import sys
@@ -119,34 +124,16 @@ def started(folder: Path, *command: object, **variables: object) -> Iterator[str
     port = free_port()
     own = folder.with_name(f"server-{port}")
     own.mkdir()
-    environment = os.environ | {
+    environment = {
         "JUPYTER_CONFIG_DIR": str(own),
         "JUPYTER_DATA_DIR": str(own),
         "PYTHONPATH": str(ROOT / "tests"),
         "XDG_CONFIG_HOME": str(own),
         **{name: str(value).format(port=port) for name, value in variables.items()},
     }
-    with (own / "log").open("w") as log:
-        server = subprocess.Popen(
-            [str(part).format(port=port) for part in command],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        url = f"http://localhost:{port}/"
-        for _ in range(1200):
-            assert server.poll() is None, (own / "log").read_text()
-            with contextlib.suppress(URLError, OSError):
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            time.sleep(0.25)
+    url, filled = f"http://localhost:{port}/", [str(part).format(port=port) for part in command]
+    with answering(url, *filled, log=own / "log", environment=environment, cwd=folder):
         yield url
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @contextlib.contextmanager
@@ -240,4 +227,19 @@ def trackio(logdir, browser):
     show = (sys.executable, "-m", "trackio.cli", "show", "--project", "attention")
     own |= {"frame": "iframe.html-frame", "GRADIO_SERVER_PORT": "{port}"}
     with opened(browser, logdir, "media?project=attention", *show, **own) as place:
+        yield place.wait_until_drawn()
+
+
+@contextlib.contextmanager
+def mlflow(logdir, browser):
+    """MLflow's page of a run with an exported page among its artifacts."""
+    folder = logdir.with_name("mlflow")
+    folder.mkdir()
+    store = f"sqlite:///{folder / 'store.db'}"
+    own = {"MLFLOW_TRACKING_URI": store, "DO_NOT_TRACK": "true", "PYTHONPATH": ROOT}
+    ids = said(NOTEBOOKS, "-c", TO_MLFLOW, logdir / "run", folder / "artifacts", **own)
+    experiment, run = ids.split()[-2:]
+    serve = ("-m", "mlflow", "ui", "--workers=1", "--port={port}", f"--backend-store-uri={store}")
+    there = f"#/experiments/{experiment}/runs/{run}/artifacts/attention/attention.html"
+    with opened(browser, folder, there, NOTEBOOKS, *serve, frame="iframe", **own) as place:
         yield place.wait_until_drawn()
