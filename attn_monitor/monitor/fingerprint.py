@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from attn_monitor.capture.tensors import own_part
-from attn_monitor.core.arrays import evenly_spread
 
 _WORD: Final = 8  # bytes of the integers that are summed
 _SAMPLED: Final = 1 << 10  # numbers summed of a tensor of which all need not be
@@ -159,8 +158,7 @@ def _optimizer_state(optimizers: Sequence[object]) -> list[object]:
         for group in getattr(optimizer, "param_groups", ()):
             found += [v for v in group.values() if isinstance(v, int | float | bool)]
     found += map(_counter, tensors)
-    looked_at = [tensors[at] for at in evenly_spread(len(tensors), _STATES)]
-    return [*found, *sums(looked_at, sampled=True)]
+    return [*found, *sums(tensors[:: len(tensors) // _STATES + 1], sampled=True)]
 
 
 def _random_state(devices: Iterable[int]) -> list[object]:
