@@ -101,9 +101,13 @@ def test_a_step_changes_the_numbers_in_the_window_and_nothing_moves(
     tab = open_tab(large_tab, fragment=OPENED).wait_until_drawn()
     places = "all => all.map(n => JSON.stringify(n.getBoundingClientRect())).join()"
     boxes = tab.frame.locator(".token-box, .layer-head, .window-bar")
+    columns = tab.frame.locator(".layer-head").count() + 1
+    all_words = expect(tab.frame.locator(".token-box"))
+    all_words.to_have_count(columns * 64)  # those out of sight are drawn a moment later
     before = boxes.evaluate_all(places)
     tab.frame.locator(".step-slider").press("ArrowRight")
     tab.frame.locator("canvas[aria-label*='step 10']").first.wait_for()
+    all_words.to_have_count(columns * 64)
     assert boxes.evaluate_all(places) == before
     assert_each_word_has_its_strongest(
         link_weights(tab, 0), mean_map(large_logdir, step=10, layer=0), start=0, stop=64
