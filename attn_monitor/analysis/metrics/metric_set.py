@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,7 +97,7 @@ class MetricSet:
             ConfigurationError: A metric does not return one value per head.
         """
         table = np.empty((maps.heads, len(self.metrics)), dtype=np.float32)
-        with sharing(maps), np.errstate(invalid="ignore"):  # infinite weights give NaN
+        with sharing(maps), _without_warnings():
             for column, metric in enumerate(self.metrics):
                 table[:, column] = metric.values(maps)
         return table
@@ -135,16 +136,17 @@ class MetricSet:
             causal=first.causal,
             cross=first.cross,
         )
-        with sharing(stacked):
-            for column, metric in enumerate(self.metrics):
-                if metric.by_head:
-                    tables[:, :, column] = metric.values(stacked).reshape(tables.shape[:2])
-            counted = tallies(group, stacked)
-        for table, maps, known in zip(tables, group, counted, strict=True):
-            with sharing(maps, {tally: known}):
+        with _without_warnings():
+            with sharing(stacked):
                 for column, metric in enumerate(self.metrics):
-                    if not metric.by_head:
-                        table[:, column] = metric.values(maps)
+                    if metric.by_head:
+                        tables[:, :, column] = metric.values(stacked).reshape(tables.shape[:2])
+                counted = tallies(group, stacked)
+            for table, maps, known in zip(tables, group, counted, strict=True):
+                with sharing(maps, {tally: known}):
+                    for column, metric in enumerate(self.metrics):
+                        if not metric.by_head:
+                            table[:, column] = metric.values(maps)
         return list(tables)
 
     def uniform(self, maps: Maps) -> Float[np.ndarray, " metric"]:
@@ -154,3 +156,8 @@ class MetricSet:
         depend on the length of the sentence, and a value means little without its chance level.
         """
         return np.asarray(self.compute(maps.uniform())[0])
+
+
+def _without_warnings() -> AbstractContextManager[object]:
+    """Infinite and very large weights give infinity or NaN, which is what their metrics are."""
+    return np.errstate(invalid="ignore", over="ignore")

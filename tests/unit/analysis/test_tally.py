@@ -65,6 +65,18 @@ def test_metrics_that_look_beyond_one_head_are_not_mixed_up_between_sentences():
         np.testing.assert_allclose(table, compute_metrics(maps), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan, 3e38, 1e-45])
+def test_odd_weights_get_the_same_numbers_together_and_alone_and_no_warning(odd):
+    attn = np.random.default_rng(0).dirichlet(np.ones(4), size=(3, 2, 4)).astype(np.float32)
+    attn[:, 1, 1, 2] = odd
+    group = [Maps(attn=each) for each in attn]
+    tables = registered_metrics().compute_each(group)
+    assert np.isfinite(tables[0][0]).any()
+    for maps, table in zip(group, tables, strict=True):
+        np.testing.assert_allclose(table, compute_metrics(maps), rtol=1e-4, atol=1e-6)
+
+
 def test_default_metrics_never_ask_for_more_rows_than_a_block(monkeypatch):
     monkeypatch.setattr(maps_module, "BLOCK_WEIGHTS", 2 * 3 * 11)
     rng = np.random.default_rng(0)
