@@ -13,14 +13,14 @@ export const DIFFERENCE_LIMIT = 0.5;
 /** A change of a weight up to here is pale on the fixed scale. */
 export const PALE_CHANGE = 0.1;
 const ROWS_APART = 3; // every third row tells enough of a whole part
-const MOST_ROWS_SEEN = 2048; // and so many of a large one: about a millisecond
+const MOST_SEEN = 2 ** 19; // weights of a large one: four milliseconds at most
 const MOST_PALE = 0.8;
 
 /** Does hardly any query of the first maps give any key another weight than in the second? */
 export function changesArePale(a: Maps, b: Maps): boolean {
   const rows = Math.min(a.data.length, b.data.length) / a.keys;
   // Odd, so that every query of an even number of them comes up.
-  const apart = Math.max(ROWS_APART, Math.ceil(rows / MOST_ROWS_SEEN)) | 1;
+  const apart = Math.max(ROWS_APART, Math.ceil(Math.min(a.data.length, b.data.length) / MOST_SEEN)) | 1;
   let [seen, pale] = [0, 0];
   for (let row = 0; row < rows; row += apart) {
     const change = visibleChange(a.data, b.data, row * a.keys, a.keys);
