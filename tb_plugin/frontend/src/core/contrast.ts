@@ -20,7 +20,8 @@ const MOST_PALE = 0.8;
 export function changesArePale(a: Maps, b: Maps): boolean {
   const rows = Math.min(a.data.length, b.data.length) / a.keys;
   // Odd, so that every query of an even number of them comes up.
-  const apart = Math.max(ROWS_APART, Math.ceil(Math.min(a.data.length, b.data.length) / MOST_SEEN)) | 1;
+  const apart =
+    Math.max(ROWS_APART, Math.ceil(Math.min(a.data.length, b.data.length) / MOST_SEEN)) | 1;
   let [seen, pale] = [0, 0];
   for (let row = 0; row < rows; row += apart) {
     const change = visibleChange(a.data, b.data, row * a.keys, a.keys);

@@ -1,8 +1,6 @@
 import type { ReadonlySignal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { AttentionQuery, DataSource } from "../../src/api/source";
-import type { Maps } from "../../src/core/maps";
-import type { Run, StepEntry } from "../../src/core/recording";
+import type { Run } from "../../src/core/recording";
 import type { Resource } from "../../src/core/resource";
 import { assessment, metricCurves } from "../../src/state/assessment";
 import { classes } from "../../src/state/classes";
@@ -25,102 +23,7 @@ import {
 import { allHeadsSeries, series, splitSeries } from "../../src/state/series";
 import * as store from "../../src/state/store";
 import { INITIAL, openLens, type ViewState, withLayer } from "../../src/state/view_state";
-
-const step = (at: number): StepEntry => ({
-  step: at,
-  epoch: at / 10,
-  maps: true,
-  v: `s.${at}`,
-  scalars: {},
-});
-
-const WORDS = { text: ["[CLS]", "a"], special: [0] };
-
-function recording(name: string, steps: number[], words = WORDS): Run {
-  const layer = { name: "l", heads: 1, evidence: "model", error: null } as const;
-  const part = {
-    name: "encoder",
-    kind: "self",
-    causal: false,
-    layers: [layer],
-    uniform: [],
-  } as const;
-  return {
-    name,
-    session: "s",
-    version: `${name} ${steps.length}`,
-    parts: [part],
-    metrics: [],
-    probes: [{ index: 0, split: "val", source: words, target: null }],
-    steps: steps.map(step),
-    options: {},
-    problems: [],
-  };
-}
-
-/** A server in memory: the runs it holds can grow, and requests can be made to fail. */
-class Server implements DataSource {
-  runs: Run[] = [];
-  asked: AttentionQuery[] = [];
-  indexCalls = 0;
-  broken = false;
-
-  async index() {
-    this.indexCalls += 1;
-    if (this.broken || this.failing.has("index")) {
-      throw this.broken ? new TypeError("connection refused") : new Error("no index");
-    }
-    const runs = this.runs.map(({ name, version, steps }) => ({
-      name,
-      version,
-      steps: steps.length,
-      state: "ok" as const,
-      message: null,
-    }));
-    return { version: JSON.stringify(runs), runs, notice: null };
-  }
-
-  async run(name: string): Promise<Run> {
-    await this.answer(`run ${name}`);
-    const found = this.runs.find((run) => run.name === name);
-    if (!found) {
-      throw new Error(`no run ${name}`);
-    }
-    return found;
-  }
-
-  async attention(query: AttentionQuery): Promise<Maps> {
-    this.asked.push(query);
-    if (this.broken || this.failing.has("attention")) {
-      throw new Error(this.broken ? "the disk is gone" : "no attention");
-    }
-    const data = Float32Array.from([1, 0, 0.5, 0.5]);
-    return { data, layers: 1, heads: 1, queries: 2, keys: 2 };
-  }
-
-  /** Answers that say only what was asked; the tab keeps them as they are. */
-  private async answer(kind: string): Promise<never> {
-    this.kinds.push(kind);
-    if (this.broken || this.failing.has(kind)) {
-      throw this.broken ? new TypeError("Failed to fetch") : new Error(`no ${kind}`);
-    }
-    return { kind } as never;
-  }
-
-  kinds: string[] = [];
-  failing = new Set<string>();
-  piles = () => this.answer("piles");
-  classes = () => this.answer("classes");
-  lens = () => this.answer("lens");
-  elbow = () => this.answer("elbow");
-  overTime = () => this.answer("overTime");
-  joint = () => this.answer("joint");
-  curves = () => this.answer("curves");
-  signals = () => this.answer("signals");
-  redundancy = () => this.answer("redundancy");
-  metrics = ({ of }: { of: number | string }) =>
-    this.answer(typeof of === "number" ? "series" : "splits");
-}
+import { recording, Server, WORDS } from "./server_in_memory";
 
 const PILES = { layers: withLayer(INITIAL, 0, 1, { mode: "piles" }) };
 
