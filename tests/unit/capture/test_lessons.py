@@ -274,3 +274,19 @@ def test_a_lesson_with_checks_of_our_own_is_refused(model, options):
         capture(model, lesson=Lesson(), **options),
     ):
         pass
+
+
+def test_another_module_between_those_that_attend_is_noticed_though_nothing_is_seen_there(model):
+    model.norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in range(2))
+    model.norm = 0
+
+    def forward(x):
+        for layer in model.layers:
+            x = model.norms[model.norm](layer(x))
+        return x
+
+    model.forward = forward
+    lesson = learned(model)
+    assert passed(model, lesson).difference == ""
+    model.norm = 1  # the same operators
+    assert "LayerNorm was unexpected" in passed(model, lesson).difference

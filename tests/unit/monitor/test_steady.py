@@ -38,10 +38,22 @@ class Reader(nn.Module):
         return out
 
 
-def before_and_after(choose):
-    """Return the words found at first, the maps after the weights moved, and what was read then."""
-    torch.manual_seed(0)
-    model = Reader(choose).eval()
+class Fused(nn.Module):
+    """Attends with a kernel that keeps its weights, and can be told to do more after it."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.more = nn.Embedding(101, 16), False
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+
+    def forward(self, batch):
+        x = self.embed(batch["input_ids"])
+        out, _ = self.attention(x, x, x, need_weights=False)
+        return torch.tanh(out) if self.more else out
+
+
+def recorder_of(model):
+    """Return a recorder of a model on the batch, how it is replayed, and the layout."""
     replay = repeatable(model, model)
     tokens = describe_any(BATCH)
     probes = ProbeBatch(split="val", batch=BATCH, tokens=tokens, rows=tuple(range(4)))
@@ -51,6 +63,14 @@ def before_and_after(choose):
     recorder = Recorder(
         model=model, layout=layout, metrics=MetricSet(()), budget_bytes=10**9, failures=failures
     )
+    return recorder, replay, layout
+
+
+def before_and_after(choose):
+    """Return the words found at first, the maps after the weights moved, and what was read then."""
+    torch.manual_seed(0)
+    model = Reader(choose).eval()
+    recorder, replay, layout = recorder_of(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -163,3 +183,18 @@ def test_tables_with_a_numbering_of_their_own_do_not_rename_words():
     words, maps, read = before_and_after(choose)
     assert words == [tuple(map(str, row.tolist())) for row in BATCH["input_ids"]]
     assert all(is_true(words[n], maps[n], read) for n in range(4))
+
+
+def test_the_calls_of_a_pass_that_is_repeated_do_not_wait_beside_those_of_the_repetition():
+    model = Fused().eval()
+    recorder, replay, _ = recorder_of(model)
+    waiting, watched = [], []
+    for more in (False, False, True):
+        model.more = more
+        with untouched(model):
+            seen = recorder.observe(replay)
+        waiting.append(len(seen.calls))
+        watched.append(bool(seen.watched))
+        seen.finish()
+    assert waiting == [1, 1, 1]
+    assert watched == [True, False, True]  # learned, gone by, and gone otherwise
